@@ -1,0 +1,90 @@
+# Any folder of images, with or without sub-folders, no labels. Environment
+# variables set it in one place for training, the E-step and evaluation:
+#   DATA_ROOT   the folder; data/my_images by default
+#   IMAGE_SIZE  side of the training crops in pixels; 128 by default
+data_root = '{{$DATA_ROOT:data/my_images}}'
+image_size = {{'$IMAGE_SIZE:128'}}
+
+data_preprocessor = dict(
+    type='SelfSupDataPreprocessor',
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    to_rgb=True,
+)
+
+# MoCo v1's, as in imagenet_moco_v1.py.
+view_pipeline = [
+    dict(
+        type='RandomResizedCrop',
+        scale=image_size,
+        crop_ratio_range=(0.2, 1.0),
+        backend='pillow',
+    ),
+    dict(
+        type='RandomGrayscale',
+        prob=0.2,
+        keep_channels=True,
+        channel_weights=(0.114, 0.587, 0.2989),
+    ),
+    dict(type='NumpyToPIL', to_rgb=True),
+    dict(
+        type='torchvision/ColorJitter',
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.4,
+        hue=0.4,
+    ),
+    dict(type='PILToNumpy', to_bgr=True),
+    dict(type='RandomFlip', prob=0.5),
+]
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='MultiView', num_views=2, transforms=[view_pipeline]),
+    dict(type='PackInputs'),
+]
+# One centred view; 256 to 224 on ImageNet, the same share here.
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='ResizeEdge',
+        scale=image_size * 8 // 7,
+        edge='short',
+        backend='pillow',
+    ),
+    dict(type='CenterCrop', crop_size=image_size),
+    dict(type='PackInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=128,
+    num_workers=4,
+    drop_last=True,
+    persistent_workers=False,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'),
+    dataset=dict(
+        type='ImageFolder',
+        data_root=data_root,
+        corrupt='error',  # or 'skip'
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=128,
+    num_workers=4,
+    persistent_workers=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='default_collate'),
+    dataset=dict(
+        type='ImageFolder',
+        data_root=data_root,
+        corrupt='error',
+        pipeline=test_pipeline,
+    ),
+)
+val_evaluator = [dict(type='NEMD', groups='clusters', num_clusters=100)]
+val_cfg = dict(type='EmbeddingValLoop')
+
+test_dataloader = val_dataloader
+test_evaluator = val_evaluator
+test_cfg = dict(type='EmbeddingTestLoop')

@@ -1,0 +1,34 @@
+# ImageNet-1k with MoCo v1's augmentation (that of InstDisc), in the order of
+# the official code. The folder: see imagenet_moco_v2.py.
+_base_ = './imagenet_moco_v2.py'
+
+view_pipeline = [
+    dict(
+        type='RandomResizedCrop',
+        scale=224,
+        crop_ratio_range=(0.2, 1.0),
+        backend='pillow',
+    ),
+    dict(
+        type='RandomGrayscale',
+        prob=0.2,
+        keep_channels=True,
+        channel_weights=(0.114, 0.587, 0.2989),
+    ),
+    dict(type='NumpyToPIL', to_rgb=True),
+    dict(
+        type='torchvision/ColorJitter',
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.4,
+        hue=0.4,
+    ),
+    dict(type='PILToNumpy', to_bgr=True),
+    dict(type='RandomFlip', prob=0.5),
+]
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='MultiView', num_views=2, transforms=[view_pipeline]),
+    dict(type='PackInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

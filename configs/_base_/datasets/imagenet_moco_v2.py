@@ -1,0 +1,100 @@
+# ImageNet-1k with MoCo v2's augmentation. The folder is data/imagenet, or
+# what the environment variable IMAGENET_ROOT names; it holds train and val.
+_base_ = 'mmpretrain::_base_/datasets/imagenet_bs32_mocov2.py'
+
+data_root = '{{$IMAGENET_ROOT:data/imagenet}}'
+
+# mmpretrain's but for ColorJitter, which overflows with NumPy 2; torchvision's
+# is the one that the papers used. It wants a PIL image in RGB.
+view_pipeline = [
+    dict(
+        type='RandomResizedCrop',
+        scale=224,
+        crop_ratio_range=(0.2, 1.0),
+        backend='pillow',
+    ),
+    dict(
+        type='RandomApply',
+        transforms=[
+            dict(type='NumpyToPIL', to_rgb=True),
+            dict(
+                type='torchvision/ColorJitter',
+                brightness=0.4,
+                contrast=0.4,
+                saturation=0.4,
+                hue=0.1,
+            ),
+            dict(type='PILToNumpy', to_bgr=True),
+        ],
+        prob=0.8,
+    ),
+    dict(
+        type='RandomGrayscale',
+        prob=0.2,
+        keep_channels=True,
+        channel_weights=(0.114, 0.587, 0.2989),
+    ),
+    dict(
+        type='GaussianBlur',
+        magnitude_range=(0.1, 2.0),
+        magnitude_std='inf',
+        prob=0.5,
+    ),
+    dict(type='RandomFlip', prob=0.5),
+]
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='MultiView', num_views=2, transforms=[view_pipeline]),
+    dict(type='PackInputs'),
+]
+# One centred view: for the E-step and for evaluation.
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='ResizeEdge', scale=256, edge='short', backend='pillow'),
+    dict(type='CenterCrop', crop_size=224),
+    dict(type='PackInputs'),
+]
+
+# Workers that do not persist are seeded anew each epoch, so that a resumed
+# run sees the augmentations of one that was not stopped.
+train_dataloader = dict(
+    persistent_workers=False,
+    dataset=dict(data_root=data_root, pipeline=train_pipeline),
+)
+# kNN looks for the neighbours of validation images among these.
+bank_dataloader = dict(
+    batch_size=128,
+    num_workers=8,
+    persistent_workers=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='default_collate'),
+    dataset=dict(
+        type='ImageNet',
+        data_root=data_root,
+        split='train',
+        pipeline=test_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=128,
+    num_workers=8,
+    persistent_workers=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='default_collate'),
+    dataset=dict(
+        type='ImageNet',
+        data_root=data_root,
+        split='val',
+        pipeline=test_pipeline,
+    ),
+)
+# 128 dimensions, not 2048: the bank of ImageNet-1k is 0.6 GiB, not 10.
+val_evaluator = [
+    dict(type='KNNAccuracy', k=(20, 200), features='embedding'),
+    dict(type='NEMD', groups='labels'),
+]
+val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=bank_dataloader)
+
+test_dataloader = val_dataloader
+test_evaluator = val_evaluator
+test_cfg = dict(type='EmbeddingTestLoop', bank_dataloader=bank_dataloader)

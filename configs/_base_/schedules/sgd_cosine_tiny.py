@@ -1,0 +1,9 @@
+# 160 epochs of 11 batches on the digits: about 1,800 cheap steps.
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.12, momentum=0.9, weight_decay=1e-4),
+)
+param_scheduler = [
+    dict(type='CosineAnnealingLR', T_max=160, by_epoch=True, begin=0, end=160)
+]
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=160, val_interval=40)

@@ -1,0 +1,5 @@
+# PAUC without the uniformity of prototypes (eq. 5). An ablation inherits from
+# a recipe and names what differs; everything else stays.
+_base_ = '../pauc_tiny_digits.py'
+
+model = dict(uniform_loss=None)

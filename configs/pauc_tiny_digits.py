@@ -1,0 +1,11 @@
+# PAUC on scikit-learn's digits: the recipe of tools/quickstart.sh.
+_base_ = 'pcl_tiny_digits.py'
+
+model = dict(
+    type='PAUC',
+    align_loss=dict(type='PrototypeAlignmentLoss', loss_weight=1.0),
+    uniform_loss=dict(type='PrototypeUniformityLoss', loss_weight=1.0),
+    corr_loss=dict(
+        type='PrototypeCorrelationLoss', loss_weight=0.1, temperature=0.1
+    ),
+)

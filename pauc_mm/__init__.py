@@ -1,0 +1,35 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Prototypical self-supervised learning for OpenMMLab.
+
+Importing the package registers its models, hooks, metrics, datasets and loops
+in mmpretrain's registries and makes ``pauc_mm::`` config paths resolve.
+"""
+
+import warnings
+
+from ._requirements import check_imports, is_check_env_run
+from .version import __version__
+
+# `python -m pauc_mm.check_env` imports this file first and must run where the
+# dependencies are missing or broken.
+if not is_check_env_run():
+    check_imports()
+
+    with warnings.catch_warnings():
+        # mmcv-lite says so at every start, and nothing here needs the op.
+        warnings.filterwarnings(
+            'ignore', 'Fail to import ``MultiScaleDeformableAttention``'
+        )
+        from . import (
+            clustering,
+            compat,
+            datasets,
+            evaluation,
+            hooks,
+            models,
+        )
+    from .compat.config_paths import install_config_paths
+
+    install_config_paths()
+
+__all__ = ['__version__']

@@ -1,0 +1,13 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from .batch_prototypes import batch_prototypes
+from .concentration import concentration
+from .kmeans import FaissKMeans, KMeansResult
+from .negatives import sample_negative_prototypes
+
+__all__ = [
+    'FaissKMeans',
+    'KMeansResult',
+    'batch_prototypes',
+    'concentration',
+    'sample_negative_prototypes',
+]

@@ -1,0 +1,40 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from typing import Optional, Tuple
+
+import torch
+
+
+def sample_negative_prototypes(
+    num_prototypes: int,
+    batch_ids: torch.Tensor,
+    num_negatives: int,
+    generator: Optional[torch.Generator] = None,
+) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Draw prototypes that no sample of the batch is assigned to.
+
+    Without replacement and uniformly: a random permutation is cut to
+    r + N entries, of which at most N can be taken by the batch, so that the
+    first r free ones are always among them. The shapes do not depend on the
+    data, and nothing waits for the device.
+
+    Args:
+        num_prototypes (int): K, the number of prototypes.
+        batch_ids (Tensor): Prototypes of the batch's samples, shape (N,),
+            int64; duplicates are allowed.
+        num_negatives (int): r, how many to draw. If fewer are free, all of
+            them are taken.
+        generator (torch.Generator, optional): On the device of
+            ``batch_ids``. Defaults to the global one.
+
+    Returns:
+        tuple[Tensor, Tensor]: Candidate ids, shape (min(K, r + N),), int64,
+        and a mask of the same shape that is True for the drawn ones.
+    """
+    device = batch_ids.device
+    taken = torch.zeros(num_prototypes, dtype=torch.bool, device=device)
+    taken[batch_ids] = True
+    order = torch.randperm(num_prototypes, generator=generator, device=device)
+    candidates = order[: num_negatives + len(batch_ids)]
+    free = ~taken[candidates]
+    drawn = free & (free.cumsum(0) <= num_negatives)
+    return candidates, drawn

@@ -1,0 +1,42 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from contextlib import contextmanager
+
+import torch
+from mmengine.optim import OptimWrapper
+from mmpretrain.registry import OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPERS.register_module()
+class CPUAmpOptimWrapper(OptimWrapper):
+    """Mixed precision on a CPU, where mmengine's AmpOptimWrapper refuses.
+
+    The forward pass runs under ``torch.autocast`` in bfloat16, whose range of
+    exponents is that of float32, so the loss is not scaled.
+
+    Args:
+        dtype (str): Only ``'bfloat16'``. Defaults to ``'bfloat16'``.
+        **kwargs: Arguments of mmengine's ``OptimWrapper``.
+
+    Raises:
+        ValueError: Another dtype.
+    """
+
+    def __init__(self, dtype: str = 'bfloat16', **kwargs) -> None:
+        if dtype not in ('bfloat16', torch.bfloat16):
+            raise ValueError(
+                f"optim_wrapper.dtype is '{dtype}', but on a CPU mixed "
+                "precision needs 'bfloat16': set optim_wrapper.dtype="
+                "'bfloat16' or train without --amp."
+            )
+        super().__init__(**kwargs)
+
+    @contextmanager
+    def optim_context(self, model: torch.nn.Module):
+        """Autocast around the forward pass.
+
+        Args:
+            model (nn.Module): The model in training.
+        """
+        autocast = torch.autocast('cpu', dtype=torch.bfloat16)
+        with super().optim_context(model), autocast:
+            yield

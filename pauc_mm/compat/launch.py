@@ -1,0 +1,39 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_distributed
+
+
+def prepare_launch(cfg: Config) -> None:
+    """Make a distributed run possible on a machine without a GPU.
+
+    mmengine's launcher sets a CUDA device before it starts any process group,
+    and passes one to DistributedDataParallel. Where there is none, the group
+    is started here with gloo, and the model wrapper is told of no device.
+    Does nothing for a run of one process, or where CUDA is available.
+
+    Args:
+        cfg (Config): The runner's config, changed in place.
+
+    Raises:
+        ValueError: If a launcher other than pytorch is used without a GPU.
+    """
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none' or torch.cuda.is_available():
+        return
+    if launcher != 'pytorch':
+        raise ValueError(
+            f'--launcher {launcher} needs GPUs and this machine has none; '
+            'tools/dist_train.sh starts several CPU processes.'
+        )
+    if not is_distributed():
+        torch.distributed.init_process_group(backend='gloo')
+    cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = (
+        'gloo'
+    )
+    if cfg.get('model_wrapper_cfg') is None:
+        cfg.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        )

@@ -1,0 +1,59 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+
+_HISTORY = '__history_buffer__'
+
+
+def to_plain(value: Any) -> Any:
+    """Replace what ``torch.load(weights_only=True)`` refuses.
+
+    From torch 2.6 on that is how checkpoints are loaded, and mmengine 0.10
+    stores its log history as HistoryBuffer objects of numpy arrays, with
+    which ``--resume`` fails.
+
+    Args:
+        value: Any nesting of dicts, lists, tuples, numbers, strings,
+            tensors, numpy values and history buffers.
+
+    Returns:
+        The same nesting of plain types and tensors;
+        :func:`from_plain` brings the history buffers back.
+    """
+    if isinstance(value, HistoryBuffer):
+        log_history, count_history = value.data
+        return {
+            _HISTORY: True,
+            'log_history': torch.from_numpy(np.array(log_history, float)),
+            'count_history': torch.from_numpy(np.array(count_history, float)),
+            'max_length': int(value.max_length),
+        }
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.copy())
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        kind = OrderedDict if isinstance(value, OrderedDict) else dict
+        return kind((k, to_plain(v)) for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        plain = [to_plain(item) for item in value]
+        return plain if isinstance(value, list) else tuple(plain)
+    return value
+
+
+def from_plain(value: Any) -> Any:
+    """Rebuild the history buffers that :func:`to_plain` took apart."""
+    if isinstance(value, dict):
+        if value.get(_HISTORY):
+            return HistoryBuffer(
+                value['log_history'].tolist(),
+                value['count_history'].tolist(),
+                value['max_length'],
+            )
+        kind = OrderedDict if isinstance(value, OrderedDict) else dict
+        return kind((k, from_plain(v)) for k, v in value.items())
+    return value

@@ -1,0 +1,21 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Datasets, registered in mmpretrain's DATASETS."""
+
+from .collate import default_collate, pseudo_collate
+from .image_folder import ImageFolder
+from .image_scan import check_image, list_images, scan_images
+from .imagenet100 import ImageNet100
+from .imagenet100_classes import IMAGENET100_CLASSES
+from .sklearn_digits import SklearnDigits
+
+__all__ = [
+    'IMAGENET100_CLASSES',
+    'ImageFolder',
+    'ImageNet100',
+    'SklearnDigits',
+    'check_image',
+    'default_collate',
+    'list_images',
+    'pseudo_collate',
+    'scan_images',
+]

@@ -1,0 +1,227 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Any folder of images, checked before training starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from mmengine.logging import MMLogger
+from mmpretrain.datasets import CustomDataset
+from mmpretrain.registry import DATASETS
+
+from .image_scan import list_images, scan_images
+
+_SHOWN = 10
+_WARNED: set[tuple] = set()
+
+
+@DATASETS.register_module()
+class ImageFolder(CustomDataset):
+    """A folder of images, with or without sub-folders, without labels.
+
+    Files are found at any depth, in the sorted order of their paths
+    relative to the folder, so that ``sample_idx`` names the same image in
+    every run. Names that begin with a dot are ignored, the case of the
+    extension is too. An ``ann_file`` (one path a line) is read as by
+    mmpretrain's ``CustomDataset``.
+
+    Args:
+        data_root (str): The folder. Defaults to ''.
+        data_prefix (str | dict): A folder below it. Defaults to ''.
+        with_label (bool): Whether the first-level sub-folders are classes;
+            images outside of any are an error then. Defaults to False.
+        corrupt (str): What to do with files that do not decode, including
+            truncated ones. Defaults to 'error'.
+
+            - 'error': decode every image once before training (the result
+              is cached) and stop with the names of the bad ones;
+            - 'skip': the same, but leave them out and warn;
+            - 'unchecked': decode nothing.
+        extensions (Sequence[str]): Of the files to take, with the dot.
+        threads (int, optional): Decoding threads of each process.
+            Defaults to the number of cores, 16 at most.
+        cache_dir (str, optional): Where the result of the check is kept;
+            '' keeps nothing. Defaults to ``$XDG_CACHE_HOME/pauc_mm`` or
+            ``~/.cache/pauc_mm``.
+        lazy_init (bool): Whether to find the files later. Defaults to False.
+        **kwargs: Of mmpretrain's ``CustomDataset`` (``pipeline``, ...).
+
+    Attributes:
+        corrupt_files (list[tuple[str, str]]): Path and reason of each file
+            that was left out.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If it is not a folder, cannot be read, holds no image, or
+            holds corrupt ones.
+    """
+
+    EXTENSIONS = (
+        '.jpg',
+        '.jpeg',
+        '.png',
+        '.ppm',
+        '.pgm',
+        '.bmp',
+        '.tif',
+        '.tiff',
+        '.webp',
+    )
+
+    def __init__(
+        self,
+        data_root: str = '',
+        data_prefix: str | dict = '',
+        with_label: bool = False,
+        corrupt: str = 'error',
+        extensions: Sequence[str] = EXTENSIONS,
+        threads: int | None = None,
+        cache_dir: str | None = None,
+        lazy_init: bool = False,
+        **kwargs,
+    ) -> None:
+        if corrupt not in ('error', 'skip', 'unchecked'):
+            raise ValueError(
+                f"corrupt={corrupt!r} is unknown: use 'error', 'skip' or "
+                "'unchecked'."
+            )
+        if not (data_root or data_prefix):
+            raise ValueError(
+                'data_root is empty: set it to the folder of images.'
+            )
+        self.corrupt = corrupt
+        self.threads = threads
+        self.cache_dir = cache_dir
+        self._given_prefix = data_prefix
+        self.corrupt_files: list[tuple[str, str]] = []
+        super().__init__(
+            data_root=os.path.expanduser(data_root),
+            data_prefix=data_prefix,
+            with_label=with_label,
+            extensions=extensions,
+            lazy_init=True,
+            **kwargs,
+        )
+        if not lazy_init:
+            self.full_init()
+
+    def load_data_list(self) -> list[dict]:
+        """Find the images and check them.
+
+        Returns:
+            list[dict]: ``img_path`` and, with labels, ``gt_label``.
+        """
+        self._check_folder()
+        data_list = super().load_data_list()
+        if self.corrupt == 'unchecked':
+            return data_list
+        paths = [
+            os.path.relpath(sample['img_path'], self.img_prefix)
+            for sample in data_list
+        ]
+        self.corrupt_files = scan_images(
+            paths,
+            self.img_prefix,
+            decoder=self._decoder(),
+            threads=self.threads,
+            cache_dir=self.cache_dir,
+        )
+        if not self.corrupt_files:
+            return data_list
+        self._report(len(paths))
+        bad = {path for path, _ in self.corrupt_files}
+        return [s for s, path in zip(data_list, paths) if path not in bad]
+
+    @property
+    def _where(self) -> str:
+        return (
+            f'{os.path.abspath(self.img_prefix)} '
+            f'(data_root={self.data_root!r}, '
+            f'data_prefix={self._given_prefix!r})'
+        )
+
+    def _check_folder(self) -> None:
+        folder = os.path.abspath(self.img_prefix)
+        fix = (
+            'Set data_root of the dataset to an existing folder of images; '
+            f'relative paths start at {os.getcwd()}.'
+        )
+        if not os.path.exists(folder):
+            raise FileNotFoundError(
+                f'The image folder {self._where} does not exist. {fix}'
+            )
+        if not os.path.isdir(folder):
+            raise ValueError(f'{self._where} is a file, not a folder. {fix}')
+
+    def _find_samples(self) -> list:
+        """Image paths relative to the folder, with labels if asked for."""
+        try:
+            paths = list_images(self.img_prefix, self.extensions)
+        except OSError as error:
+            raise ValueError(
+                f'The image folder {self._where} cannot be read: '
+                f'{error.filename}: {error.strerror}. Give this user the '
+                'right to read it (chmod -R u+rX), or set data_root to '
+                'another folder.'
+            ) from error
+        if not paths:
+            raise ValueError(
+                f'No image in {self._where}. Files with the extensions '
+                f'{", ".join(sorted(self.extensions))} are taken, in '
+                'upper or lower case, at any depth; set data_root to a '
+                'folder that has some, or add yours to extensions.'
+            )
+        return self._label(paths) if self.with_label else paths
+
+    def _label(self, paths: list[str]) -> list[tuple[str, int]]:
+        loose = [path for path in paths if '/' not in path]
+        if loose:
+            raise ValueError(
+                f'with_label=True takes the sub-folders of {self._where} as '
+                f'classes, but {len(loose)} images lie outside of any, such '
+                f'as {loose[0]}. Move them, or set with_label=False.'
+            )
+        names = sorted({path.split('/')[0] for path in paths})
+        classes = self.CLASSES
+        if classes is None:
+            self._metainfo['classes'] = tuple(names)
+        elif len(classes) != len(names):
+            raise ValueError(
+                f'{self._where} has {len(names)} sub-folders with images, '
+                f'but {len(classes)} classes are given. Make the two agree.'
+            )
+        self.folder_to_idx = {name: i for i, name in enumerate(names)}
+        return [(p, self.folder_to_idx[p.split('/')[0]]) for p in paths]
+
+    def _decoder(self) -> str:
+        """The decoder of the pipeline's loading transform."""
+        for transform in self.pipeline.transforms:
+            decoder = getattr(transform, 'imdecode_backend', None)
+            if decoder:
+                return decoder
+        return 'cv2'
+
+    def _report(self, total: int) -> None:
+        """Stop or warn, naming the files."""
+        bad = self.corrupt_files
+        names = [f'  {path}: {reason}' for path, reason in bad[:_SHOWN]]
+        if len(bad) > _SHOWN:
+            names.append(f'  and {len(bad) - _SHOWN} more')
+        text = '\n'.join(
+            [f'{len(bad)} of {total} images in {self._where} are corrupt:']
+            + names
+        )
+        if self.corrupt == 'error':
+            raise ValueError(
+                f'{text}\nReplace or delete them, or leave them out with '
+                "corrupt='skip' in the dataset's config."
+            )
+        if len(bad) == total:
+            raise ValueError(f'{text}\nNo image is left.')
+        key = (self._where, tuple(bad))
+        if key not in _WARNED:
+            _WARNED.add(key)
+            MMLogger.get_current_instance().warning(
+                f"{text}\nThey are left out (corrupt='skip')."
+            )

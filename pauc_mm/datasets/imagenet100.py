@@ -1,0 +1,144 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""ImageNet-100 as a filter on an ImageNet folder."""
+
+from __future__ import annotations
+
+import os
+
+from mmengine.fileio import get_file_backend, list_from_file
+from mmpretrain.datasets import ImageNet
+from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
+from mmpretrain.datasets.custom import get_samples
+from mmpretrain.registry import DATASETS
+
+from .imagenet100_classes import IMAGENET100_CLASSES
+
+_SHOWN = 10
+
+
+@DATASETS.register_module()
+class ImageNet100(ImageNet):
+    """The 100 classes of CMC, read from ImageNet (ILSVRC 2012) in place.
+
+    Nothing is copied: of ``train/<WordNet id>/...`` and
+    ``val/<WordNet id>/...`` only the 100 folders of
+    :data:`IMAGENET100_CLASSES` are read; others may be there or not. Where
+    such folders are missing but ``meta/<split>.txt`` of mmpretrain's ImageNet
+    is there (lines ``path label`` with labels of the 1000 classes), its lines
+    of the 100 classes are taken; an ``ann_file`` that is named is always used.
+
+    Labels are 0 to 99 in the order of the sorted WordNet ids, as any reader
+    of class folders gives them to an extracted copy of the subset. The
+    training part has 126,689 images in full ImageNet, validation 5,000.
+
+    Args:
+        data_root (str): The ImageNet folder. Defaults to ''.
+        split (str): 'train' or 'val'. Defaults to 'train'.
+        data_prefix (str | dict): Folder below it if it is not the split's
+            name. Defaults to ''.
+        ann_file (str): Annotation file with labels of the 1000 classes.
+            Defaults to ''.
+        **kwargs: Of mmpretrain's ``ImageNet``.
+
+    Raises:
+        FileNotFoundError: If the folder or some of the 100 are missing.
+        ValueError: If the split is unknown or holds no image of theirs.
+    """
+
+    METAINFO = {
+        'classes': tuple(
+            IMAGENET_CATEGORIES[i] for _, i in IMAGENET100_CLASSES
+        )
+    }
+
+    def __init__(
+        self,
+        data_root: str = '',
+        split: str = 'train',
+        data_prefix: str | dict = '',
+        ann_file: str = '',
+        **kwargs,
+    ) -> None:
+        if split not in ('train', 'val'):
+            raise ValueError(
+                f"split={split!r} is unknown: ImageNet-100 has 'train' and "
+                "'val' (the test part of ImageNet has no labels)."
+            )
+        self._explicit_ann_file = bool(ann_file)
+        super().__init__(
+            data_root=os.path.expanduser(data_root),
+            split=split,
+            data_prefix=data_prefix,
+            ann_file=ann_file,
+            **kwargs,
+        )
+
+    def load_data_list(self) -> list[dict]:
+        """Collect the images of the 100 classes.
+
+        Returns:
+            list[dict]: ``img_path`` and ``gt_label`` (0 to 99).
+        """
+        root = self.img_prefix
+        backend = get_file_backend(root, enable_singleton=True)
+        where = f'{os.path.abspath(root)} (data_root={self.data_root!r})'
+        if not backend.isdir(root):
+            raise FileNotFoundError(
+                f'The ImageNet folder {where} does not exist. Set data_root '
+                'to the folder that holds train and val.'
+            )
+        missing = [
+            wnid
+            for wnid, _ in IMAGENET100_CLASSES
+            if not backend.isdir(backend.join_path(root, wnid))
+        ]
+        if self._explicit_ann_file or (
+            self.ann_file and len(missing) == len(IMAGENET100_CLASSES)
+        ):
+            samples = self._read_annotations()
+        elif missing:
+            raise FileNotFoundError(
+                f'{len(missing)} of the 100 class folders of ImageNet-100 '
+                f'(the list of CMC) are missing in {where}: '
+                + ', '.join(missing[:_SHOWN])
+                + (', ...' if len(missing) > _SHOWN else '')
+                + '. ImageNet needs one folder a class, or images in one '
+                'folder with meta/val.txt beside it; other sources call '
+                'another choice of classes ImageNet-100.'
+            )
+        else:
+            samples, empty = get_samples(
+                root,
+                {w: i for i, (w, _) in enumerate(IMAGENET100_CLASSES)},
+                self.is_valid_file,
+            )
+            if empty:
+                raise ValueError(
+                    f'{len(empty)} class folders of {where} hold no image: '
+                    + ', '.join(sorted(empty)[:_SHOWN])
+                )
+        if not samples:
+            raise ValueError(
+                f'{self.ann_file} has no line of the 100 classes.'
+            )
+        return [
+            dict(img_path=backend.join_path(root, path), gt_label=label)
+            for path, label in samples
+        ]
+
+    def _read_annotations(self) -> list[tuple[str, int]]:
+        """Lines of the annotation file whose label is one of the 100."""
+        labels = {k: i for i, (_, k) in enumerate(IMAGENET100_CLASSES)}
+        samples = []
+        for number, line in enumerate(list_from_file(self.ann_file), 1):
+            if not line.strip():
+                continue
+            path, _, label = line.strip().rpartition(' ')
+            if not path or not label.isdigit() or int(label) > 999:
+                raise ValueError(
+                    f'{self.ann_file}, line {number}: {line!r} is not '
+                    "'path label' with a label from 0 to 999."
+                )
+            if int(label) in labels:
+                samples.append((path, labels[int(label)]))
+        return samples

@@ -1,0 +1,146 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Checks that every measure makes of its input, and optional imports."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Optional, Union
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ArrayLike = Union[Tensor, np.ndarray]
+
+# Below this a float32 vector has no direction left to normalise.
+_MIN_NORM = torch.finfo(torch.float32).tiny
+
+
+def require(module: str, package: str, needed_by: str) -> ModuleType:
+    """Import an optional dependency or say what to install.
+
+    Args:
+        module (str): Name of the module, such as ``'ot'``.
+        package (str): Name under which pip installs it, such as ``'POT'``.
+        needed_by (str): What needs it; opens the message.
+
+    Returns:
+        ModuleType: The imported module.
+
+    Raises:
+        ImportError: If it cannot be imported.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f'{needed_by} needs the module `{module}`, which cannot be '
+            f'imported ({error}). Install it with: pip install {package}'
+        ) from error
+
+
+def as_matrix(values: ArrayLike, name: str = 'embeddings') -> Tensor:
+    """Return a finite floating-point matrix of at least float32.
+
+    Args:
+        values (Tensor or ndarray): Shape (N, D), any real dtype.
+        name (str): What to call it in a message. Defaults to 'embeddings'.
+
+    Returns:
+        Tensor: Shape (N, D), float32 or float64, detached, on the same device.
+
+    Raises:
+        ValueError: If it is not a matrix, is empty, or is not finite.
+    """
+    values = torch.as_tensor(values).detach()
+    if values.ndim != 2 or values.numel() == 0:
+        raise ValueError(
+            f'{name} must be a non-empty matrix of shape (N, D), '
+            f'got shape {tuple(values.shape)}.'
+        )
+    if values.dtype not in (torch.float32, torch.float64):
+        values = values.float()
+    bad = torch.nonzero(~values.isfinite().all(dim=1)).flatten()
+    if len(bad):
+        raise ValueError(
+            f'{len(bad)} of {len(values)} {name} are not finite; '
+            f'first rows: {bad[:10].tolist()}. Training has diverged or the '
+            'input holds NaN: lower the learning rate or check the data.'
+        )
+    return values
+
+
+def as_unit_vectors(
+    values: ArrayLike,
+    name: str = 'embeddings',
+    dtype: torch.dtype = torch.float64,
+) -> Tensor:
+    """Return the rows divided by their l2 norm.
+
+    Args:
+        values (Tensor or ndarray): Shape (N, D), any real dtype.
+        name (str): What to call it in a message. Defaults to 'embeddings'.
+        dtype (torch.dtype): Precision of the result. Defaults to float64.
+
+    Returns:
+        Tensor: Shape (N, D), rows of norm 1, on the same device.
+
+    Raises:
+        ValueError: If a row is not finite or has no direction.
+    """
+    values = as_matrix(values, name).to(dtype)
+    norms = torch.linalg.vector_norm(values, dim=1, keepdim=True)
+    zero = torch.nonzero(norms.flatten() < _MIN_NORM).flatten()
+    if len(zero):
+        raise ValueError(
+            f'{len(zero)} of {len(values)} {name} have zero norm and cannot '
+            f'be normalised; first rows: {zero[:10].tolist()}. The network '
+            'maps these samples to nothing (dead units or a wrong layer).'
+        )
+    return values / norms
+
+
+def as_groups(groups: Union[ArrayLike, Sequence[int]], size: int) -> Tensor:
+    """Return group numbers as int64 on the CPU.
+
+    Args:
+        groups (Tensor, ndarray or sequence): Shape (N,), integers; a negative
+            number means that the sample belongs to no group.
+        size (int): The N that is expected.
+
+    Returns:
+        Tensor: Shape (N,), int64, CPU.
+
+    Raises:
+        ValueError: If the shape is another.
+        TypeError: If the numbers are not integers.
+    """
+    groups = torch.as_tensor(groups).detach().cpu()
+    if groups.shape != (size,):
+        raise ValueError(
+            f'groups must have shape ({size},), one number per sample, '
+            f'got shape {tuple(groups.shape)}.'
+        )
+    if groups.is_floating_point() or groups.is_complex():
+        raise TypeError(f'groups must be integers, got {groups.dtype}.')
+    return groups.long()
+
+
+def subsample(values: Tensor, max_samples: Optional[int], seed: int) -> Tensor:
+    """Return at most ``max_samples`` rows, drawn without replacement.
+
+    Args:
+        values (Tensor): Shape (N, D).
+        max_samples (int, optional): None keeps all.
+        seed (int): Seed of the draw; the global generators are not touched.
+
+    Returns:
+        Tensor: Shape (min(N, max_samples), D), in the original order.
+    """
+    if max_samples is None or len(values) <= max_samples:
+        return values
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.choice(len(values), max_samples, replace=False))
+    return values[torch.from_numpy(rows).to(values.device)]

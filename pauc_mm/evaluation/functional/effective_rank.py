@@ -1,0 +1,52 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Effective rank of a set of embeddings."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+
+from ._checks import ArrayLike, as_matrix, subsample
+
+
+def effective_rank(
+    embeddings: ArrayLike,
+    center: bool = True,
+    max_samples: Optional[int] = None,
+    seed: int = 0,
+) -> float:
+    r"""Measure how many dimensions embeddings effectively use.
+
+    The exponential of the entropy of the singular values divided by their sum
+    (`Roy and Vetterli, 2007
+    <https://infoscience.epfl.ch/record/110188>`_). The rows are taken as they
+    are: normalise them beforehand if only their directions matter. In float64.
+
+    Args:
+        embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
+        center (bool): Whether to subtract the mean row first, so that a common
+            offset does not count as a dimension. Defaults to True.
+        max_samples (int, optional): Measure on at most so many samples, drawn
+            without replacement; None takes all. Defaults to None.
+        seed (int): Seed of that draw. Defaults to 0.
+
+    Returns:
+        float: The effective rank, between 1 and min(N, D); 0 if all singular
+        values are zero, that is, if (centred) all rows are equal.
+
+    Raises:
+        ValueError: If the embeddings are not a finite matrix.
+    """
+    points = subsample(as_matrix(embeddings), max_samples, seed).double()
+    scale = torch.linalg.matrix_norm(points)
+    if center:
+        points = points - points.mean(dim=0)
+    values = torch.linalg.svdvals(points)
+    # What rounding leaves of rows that are equal is no dimension.
+    floor = scale * max(points.shape) * torch.finfo(points.dtype).eps
+    values = values[values > floor]
+    if not len(values):
+        return 0.0
+    share = values / values.sum()
+    return torch.exp(-(share * share.log()).sum()).item()

@@ -1,0 +1,145 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Weighted k-nearest-neighbour classification of frozen features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Union
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._checks import ArrayLike, as_unit_vectors, require
+
+
+def knn_predict(
+    query: ArrayLike,
+    bank: ArrayLike,
+    bank_labels: ArrayLike,
+    num_classes: int,
+    k: Union[int, Sequence[int]] = 20,
+    temperature: float = 0.1,
+    chunk: int = 1024,
+    exclude_self: bool = False,
+) -> dict[int, Tensor]:
+    """Predict classes by a weighted vote of the nearest neighbours.
+
+    Each of the k nearest bank features v' of a query v votes for its class
+    with weight exp(v.v' / temperature), on l2-normalised features (section
+    4.2 of `PCL <https://arxiv.org/abs/2005.04966>`_, with k = 20 and 200).
+    Equal votes go to the lowest class number. Neighbours are exact (faiss,
+    inner product, float32); the votes are summed in float64.
+
+    Args:
+        query (Tensor or ndarray): Shape (Q, C), any real dtype.
+        bank (Tensor or ndarray): Shape (B, C), the labelled references.
+        bank_labels (Tensor or ndarray): Shape (B,), integers in
+            [0, num_classes).
+        num_classes (int): Number of classes.
+        k (int or sequence of int): Numbers of neighbours; one search serves
+            all. Defaults to 20.
+        temperature (float): Temperature of the weights. Defaults to 0.1.
+        chunk (int): Queries searched at once. Defaults to 1024.
+        exclude_self (bool): Whether ``query`` is ``bank``, and a sample may
+            not vote for itself (leave-one-out). Defaults to False.
+
+    Returns:
+        dict[int, Tensor]: For each k the predicted classes, shape (Q,), int64,
+        CPU.
+
+    Raises:
+        ValueError: If a k is not in [1, size of the bank], a feature is not
+            finite or is zero, or an argument does not fit another.
+        ImportError: If faiss is missing.
+    """
+    faiss = require('faiss', 'faiss-cpu', 'kNN classification')
+    ks = sorted({k} if isinstance(k, int) else set(k))
+    queries = _rows(query, 'query features')
+    references = _rows(bank, 'bank features')
+    labels = np.asarray(torch.as_tensor(bank_labels).cpu())
+    _check(queries, references, labels, num_classes, ks, temperature)
+    if exclude_self and len(queries) != len(references):
+        raise ValueError(
+            'exclude_self=True needs query and bank to be the same samples, '
+            f'got {len(queries)} and {len(references)}.'
+        )
+    available = len(references) - exclude_self
+    if not ks or ks[0] < 1 or ks[-1] > available:
+        raise ValueError(
+            f'k={ks} must lie between 1 and the {available} references that '
+            'can vote for a sample. Lower k or give a larger bank.'
+        )
+
+    index = faiss.IndexFlatIP(references.shape[1])
+    index.add(references)
+    del references  # the index holds a copy
+    predictions: dict[int, list] = {number: [] for number in ks}
+    for start in range(0, len(queries), chunk):
+        rows = queries[start : start + chunk]
+        scores, neighbours = index.search(rows, ks[-1] + exclude_self)
+        if exclude_self:
+            own = np.arange(start, start + len(rows))
+            scores, neighbours = _drop_own(scores, neighbours, own)
+        # Relative to the nearest, so that no temperature overflows.
+        scores = scores.astype(np.float64)
+        weights = np.exp((scores - scores[:, :1]) / temperature)
+        classes = labels[neighbours]
+        for number in ks:
+            predictions[number].append(
+                _vote(classes[:, :number], weights[:, :number], num_classes)
+            )
+    return {
+        number: torch.from_numpy(np.concatenate(parts))
+        for number, parts in predictions.items()
+    }
+
+
+def _rows(values: ArrayLike, name: str) -> np.ndarray:
+    unit = as_unit_vectors(values, name, dtype=torch.float32)
+    return np.ascontiguousarray(unit.cpu().numpy())
+
+
+def _check(queries, references, labels, num_classes, ks, temperature) -> None:
+    if queries.shape[1] != references.shape[1]:
+        raise ValueError(
+            'query and bank features must have the same length, got '
+            f'{queries.shape[1]} and {references.shape[1]}.'
+        )
+    if labels.shape != (len(references),):
+        raise ValueError(
+            f'bank_labels must have shape ({len(references)},), '
+            f'got {labels.shape}.'
+        )
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise ValueError(
+            f'bank_labels must lie in [0, num_classes={num_classes}), got '
+            f'{labels.min()} to {labels.max()}.'
+        )
+    if temperature <= 0:
+        raise ValueError(
+            f'temperature must be greater than 0, got {temperature}.'
+        )
+
+
+def _drop_own(
+    scores: np.ndarray, neighbours: np.ndarray, own: np.ndarray
+) -> tuple:
+    """Take each query itself from its k + 1 neighbours, or else the last.
+
+    Among exact duplicates the query may not be listed; then any k will do.
+    """
+    remove = neighbours == own[:, None]
+    remove[~remove.any(axis=1), -1] = True
+    shape = (len(own), -1)
+    return scores[~remove].reshape(shape), neighbours[~remove].reshape(shape)
+
+
+def _vote(
+    classes: np.ndarray, weights: np.ndarray, num_classes: int
+) -> np.ndarray:
+    cells = np.arange(len(classes))[:, None] * num_classes + classes
+    votes = np.bincount(
+        cells.ravel(), weights.ravel(), minlength=len(classes) * num_classes
+    )
+    return votes.reshape(len(classes), num_classes).argmax(axis=1)

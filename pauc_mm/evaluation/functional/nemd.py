@@ -1,0 +1,305 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Normalised earth mover's distance between groups of embeddings."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import NamedTuple, Optional
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._checks import ArrayLike, as_groups, as_unit_vectors, require
+
+SOLVERS = ('emd', 'sinkhorn')
+
+# Largest l1 error of a plan's marginals. Unit vectors are at most 2 apart, so
+# it moves a cost by no more than about the same amount.
+_EXACT_TOLERANCE = 1e-9
+_SINKHORN_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class NEMDResult:
+    """What :func:`nemd` measured, and on how much.
+
+    Attributes:
+        value (float): Mean optimal-transport cost over the pairs, in [0, 2].
+        standard_error (float): Standard error of ``value`` as an estimate of
+            what all pairs would give; 0 when nothing was subsampled.
+        num_pairs (int): Pairs of groups measured.
+        total_pairs (int): Pairs of groups that exist.
+        num_groups (int): Groups with at least one member.
+        min_members (int): Fewest members used of a group.
+        mean_members (float): Mean number of members used of a group.
+        num_draws (int): Independent draws of members made for each pair.
+    """
+
+    value: float
+    standard_error: float
+    num_pairs: int
+    total_pairs: int
+    num_groups: int
+    min_members: int
+    mean_members: float
+    num_draws: int
+
+
+class _Problem(NamedTuple):
+    """One transport problem: two groups and the rows drawn from each."""
+
+    groups: tuple
+    rows: tuple
+
+    def fail(self, solver: str, reason: str) -> RuntimeError:
+        return RuntimeError(
+            f'NEMD: the {solver} solver failed between groups '
+            f'{self.groups[0]} and {self.groups[1]} ({len(self.rows[0])} and '
+            f'{len(self.rows[1])} members): {reason}.'
+        )
+
+
+def nemd(
+    embeddings: ArrayLike,
+    groups: ArrayLike,
+    num_pairs: Optional[int] = 2000,
+    num_members: int = 64,
+    seed: int = 0,
+    solver: str = 'emd',
+    *,
+    reg: float = 0.01,
+    max_iter: int = 10000,
+    batch_size: int = 256,
+) -> NEMDResult:
+    r"""Measure how far apart groups of embeddings lie, by optimal transport.
+
+    The mean, over unordered pairs of distinct groups p and q, of
+
+    .. math::
+        \inf_{\gamma \in \Pi(p, q)} E_{(x, y) \sim \gamma} \|x - y\|_2
+
+    between the uniform empirical distributions of the groups' l2-normalised
+    embeddings (eq. 3 of `PAUC <https://arxiv.org/abs/2210.10194>`_).
+
+    The value is 0 when everything has collapsed to a point, and point-like
+    groups spread evenly maximise it: it does not rank embeddings by itself.
+    Transport between samples is larger than between the distributions they
+    come from, the more so the fewer they are, so compare values that were
+    measured with the same ``num_members``.
+
+    **Choosing a solver.** ``'emd'`` is exact, runs on the CPU in float64 and
+    is the one to report. ``'sinkhorn'`` solves many pairs at once where the
+    embeddings are, which pays on a GPU only; it overestimates by about 0.5%
+    at ``reg=0.01`` and by up to 5% at 0.05, and needs thousands of iterations
+    below 0.01. Both raise rather than return what they did not solve.
+
+    Args:
+        embeddings (Tensor or ndarray): Shape (N, D), any real dtype, not
+            necessarily normalised. Computed in float64.
+        groups (Tensor or ndarray): Shape (N,), integers. Samples with a
+            negative number belong to no group and are ignored.
+        num_pairs (int, optional): Most pairs to measure, at least 2; None
+            measures all. Defaults to 2000.
+        num_members (int): Most members used of a group; drawn anew for each
+            pair. Defaults to 64.
+        seed (int): Seed of both draws. Defaults to 0.
+        solver (str): ``'emd'`` or ``'sinkhorn'``. Defaults to ``'emd'``.
+        reg (float): Entropic regularisation of Sinkhorn, in units of distance.
+            Defaults to 0.01.
+        max_iter (int): Most iterations of Sinkhorn. Defaults to 10000.
+        batch_size (int): Pairs that Sinkhorn solves at once. Defaults to 256.
+
+    Returns:
+        NEMDResult: The value, its standard error and what it was measured on.
+        If all pairs are measured but members are subsampled, each pair is
+        measured on two draws, which gives the standard error.
+
+    Raises:
+        ValueError: If fewer than two groups have members, if an embedding is
+            not finite or zero, or if an argument is out of range.
+        RuntimeError: If a transport problem was not solved.
+        ImportError: If POT is missing.
+    """
+    check_options(num_pairs, num_members, solver, reg)
+    require('ot', 'POT', 'NEMD')
+
+    points = as_unit_vectors(embeddings)
+    ids, members = _members(as_groups(groups, len(points)).numpy())
+    if len(ids) < 2:
+        raise ValueError(
+            f'NEMD compares groups, but only {len(ids)} of them has members '
+            f'({ids.tolist()}): at least two are needed. Give labels with '
+            'several classes, or assignments from more than one cluster.'
+        )
+
+    rng = np.random.default_rng(seed)
+    total = len(ids) * (len(ids) - 1) // 2
+    pairs = _draw_pairs(len(ids), num_pairs, rng)
+    exhaustive = len(pairs) == total
+    subsampled = max(len(rows) for rows in members) > num_members
+    num_draws = 2 if exhaustive and subsampled else 1
+    problems = [
+        _Problem(
+            tuple(ids[pair].tolist()),
+            tuple(_draw_members(members[g], num_members, rng) for g in pair),
+        )
+        for pair in pairs
+        for _ in range(num_draws)
+    ]
+    if solver == 'emd':
+        costs = _solve_exact(points.cpu(), problems)
+    else:
+        costs = _solve_sinkhorn(points, problems, reg, max_iter, batch_size)
+
+    sizes = np.array([[len(r) for r in p.rows] for p in problems])
+    return NEMDResult(
+        value=costs.mean().item(),
+        standard_error=_standard_error(
+            costs.view(len(pairs), num_draws), exhaustive
+        ),
+        num_pairs=len(pairs),
+        total_pairs=total,
+        num_groups=len(ids),
+        min_members=int(sizes.min()),
+        mean_members=float(sizes.mean()),
+        num_draws=num_draws,
+    )
+
+
+def check_options(
+    num_pairs: Optional[int],
+    num_members: int,
+    solver: str,
+    reg: float = 0.01,
+) -> None:
+    """Raise ValueError if an option of :func:`nemd` is out of range."""
+    if solver not in SOLVERS:
+        raise ValueError(f'solver must be one of {SOLVERS}, got {solver!r}.')
+    if num_pairs is not None and num_pairs < 2:
+        raise ValueError(f'num_pairs must be at least 2, got {num_pairs}.')
+    if num_members < 1:
+        raise ValueError(f'num_members must be at least 1, got {num_members}.')
+    if reg <= 0:
+        raise ValueError(f'reg must be greater than 0, got {reg}.')
+
+
+def _members(groups: np.ndarray) -> tuple:
+    """Return the group numbers >= 0 (G,) and, of each, its rows."""
+    order = np.argsort(groups, kind='stable')
+    order = order[groups[order] >= 0]
+    ids, starts = np.unique(groups[order], return_index=True)
+    return ids, np.split(order, starts[1:]) if len(ids) else []
+
+
+def _draw_pairs(
+    num_groups: int, num_pairs: Optional[int], rng: np.random.Generator
+) -> np.ndarray:
+    """Return distinct unordered pairs i < j, shape (P, 2), all if they fit."""
+    total = num_groups * (num_groups - 1) // 2
+    if num_pairs is None or num_pairs >= total:
+        return np.stack(np.triu_indices(num_groups, 1), axis=1)
+    codes = np.sort(rng.choice(total, num_pairs, replace=False))
+    # Pairs (i, j) with i < j are numbered j (j - 1) / 2 + i.
+    j = ((1 + np.sqrt(1 + 8 * codes.astype(np.float64))) / 2).astype(np.int64)
+    j -= j * (j - 1) // 2 > codes
+    j += j * (j + 1) // 2 <= codes
+    return np.stack([codes - j * (j - 1) // 2, j], axis=1)
+
+
+def _draw_members(
+    rows: np.ndarray, num_members: int, rng: np.random.Generator
+) -> Tensor:
+    if len(rows) > num_members:
+        rows = rng.choice(rows, num_members, replace=False)
+    return torch.from_numpy(rows)
+
+
+def _standard_error(costs: Tensor, exhaustive: bool) -> float:
+    """Return the standard error of the mean of costs (pairs, draws)."""
+    if not exhaustive:
+        return (costs.std() / len(costs) ** 0.5).item()
+    if costs.shape[1] == 1:
+        return 0.0
+    # Var[(a + b) / 2] of two independent draws is estimated by (a - b)^2 / 4.
+    return ((costs[:, 0] - costs[:, 1]).norm() / (2 * len(costs))).item()
+
+
+def _distances(x: Tensor, y: Tensor) -> Tensor:
+    # From differences: the expansion by dot products leaves about 1e-8
+    # between identical points instead of 0.
+    return torch.cdist(x, y, compute_mode='donot_use_mm_for_euclid_dist')
+
+
+def _solve_exact(points: Tensor, problems: list[_Problem]) -> Tensor:
+    """Return the exact costs, shape (P,), float64."""
+    ot = require('ot', 'POT', 'NEMD')
+    costs = []
+    for problem in problems:
+        cost = _distances(*(points[rows] for rows in problem.rows)).numpy()
+        a, b = (np.full(n, 1 / n) for n in cost.shape)
+        with warnings.catch_warnings():
+            # The same text comes back in the log and is raised below.
+            warnings.simplefilter('ignore')
+            _, log = ot.emd2(
+                a, b, cost, numItermax=1000000, log=True, return_matrix=True
+            )
+        if log['warning'] is not None:
+            raise problem.fail('emd', str(log['warning']))
+        plan = log['G']
+        error = abs(plan.sum(1) - a).sum() + abs(plan.sum(0) - b).sum()
+        if not error <= _EXACT_TOLERANCE:
+            raise problem.fail('emd', f'its plan misses marginals by {error}')
+        costs.append((plan * cost).sum())
+    return torch.tensor(np.array(costs), dtype=torch.float64)
+
+
+def _solve_sinkhorn(
+    points: Tensor,
+    problems: list[_Problem],
+    reg: float,
+    max_iter: int,
+    batch_size: int,
+) -> Tensor:
+    """Return the costs <plan, distance> of Sinkhorn, shape (P,), float64."""
+    batch_module = require('ot.batch', '"POT>=0.9.6"', "NEMD's Sinkhorn")
+    costs = []
+    for start in range(0, len(problems), batch_size):
+        batch = problems[start : start + batch_size]
+        x, a = _pad([p.rows[0] for p in batch], points)
+        y, b = _pad([p.rows[1] for p in batch], points)
+        cost = _distances(x, y)
+        plan = batch_module.solve_batch(
+            cost,
+            reg,
+            a=a,
+            b=b,
+            max_iter=max_iter,
+            # The solver bounds the l2 norm, which is at least l1 / sqrt(n).
+            tol=_SINKHORN_TOLERANCE / (2 * max(cost.shape[1:]) ** 0.5),
+            method='log_sinkhorn',
+            grad='detach',
+        ).plan
+        error = (plan.sum(2) - a).abs().sum(1) + (plan.sum(1) - b).abs().sum(1)
+        failed = torch.nonzero(~(error <= _SINKHORN_TOLERANCE)).flatten()
+        if len(failed):
+            worst = int(failed[0])
+            raise batch[worst].fail(
+                'sinkhorn',
+                f'its plan misses marginals by {error[worst].item():.3g} '
+                f"after {max_iter} iterations at reg={reg}. Use solver='emd', "
+                'a larger reg or a larger max_iter',
+            )
+        costs.append((plan * cost).sum((1, 2)).cpu())
+    return torch.cat(costs)
+
+
+def _pad(rows: list[Tensor], points: Tensor) -> tuple:
+    """Return points (B, n, D) and weights (B, n), 0 where padded."""
+    sizes = torch.tensor([len(r) for r in rows])
+    index = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    weights = 1 / sizes.double()[:, None].expand(index.shape)
+    padded = torch.arange(index.shape[1]) >= sizes[:, None]
+    weights = weights.masked_fill(padded, 0).to(points.device)
+    return points[index.to(points.device)], weights

@@ -1,0 +1,62 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Uniformity of embeddings on the unit hypersphere."""
+
+from __future__ import annotations
+
+import math
+from typing import Optional
+
+import torch
+
+from ._checks import ArrayLike, as_unit_vectors, subsample
+
+
+def uniformity(
+    embeddings: ArrayLike,
+    t: float = 2.0,
+    max_samples: Optional[int] = None,
+    seed: int = 0,
+    chunk: int = 512,
+) -> float:
+    r"""Measure how evenly embeddings cover the unit hypersphere.
+
+    .. math::
+        \log E_{x \neq y} \exp(-t \|x - y\|_2^2)
+
+    over all unordered pairs of distinct samples, after l2 normalisation
+    (`Wang and Isola, 2020 <https://arxiv.org/abs/2005.10242>`_). 0 is a total
+    collapse; the more negative, the more uniform. Exact, in float64, O(N^2)
+    time and O(chunk N) memory.
+
+    Args:
+        embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
+        t (float): Inverse width of the Gaussian. Defaults to 2.
+        max_samples (int, optional): Measure on at most so many samples, drawn
+            without replacement; None takes all. Defaults to None.
+        seed (int): Seed of that draw. Defaults to 0.
+        chunk (int): Rows compared with all at once. Defaults to 512.
+
+    Returns:
+        float: The uniformity, at most 0.
+
+    Raises:
+        ValueError: If there are fewer than two samples, if one is not finite
+            or zero, or if t is not positive.
+    """
+    if t <= 0:
+        raise ValueError(f't must be greater than 0, got {t}.')
+    points = subsample(as_unit_vectors(embeddings), max_samples, seed)
+    number = len(points)
+    if number < 2:
+        raise ValueError(
+            f'uniformity needs at least two samples, got {number}.'
+        )
+    total = points.new_tensor(-math.inf)
+    for start in range(0, number - 1, chunk):
+        rows = points[start : start + chunk]
+        # ||x - y||^2 = 2 - 2 x.y for unit vectors; each pair once.
+        exponent = (rows @ points[start:].T - 1) * (2 * t)
+        exponent = exponent.clamp_(max=0)
+        upper = torch.ones_like(exponent, dtype=torch.bool).triu(1)
+        total = torch.logaddexp(total, exponent[upper].logsumexp(0))
+    return (total - math.log(number * (number - 1) / 2)).item()

@@ -1,0 +1,8 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Metrics registered in mmpretrain's METRICS."""
+
+from .embedding_metric import EmbeddingMetric
+from .knn_accuracy import KNNAccuracy
+from .nemd import NEMD
+
+__all__ = ['EmbeddingMetric', 'KNNAccuracy', 'NEMD']

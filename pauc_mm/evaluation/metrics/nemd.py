@@ -1,0 +1,211 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""NEMD with the measures that it must be read with."""
+
+from __future__ import annotations
+
+import logging
+from typing import Optional
+
+import torch
+from mmengine.logging import print_log
+from mmpretrain.registry import METRICS
+from torch import Tensor
+
+from ..functional import (
+    NEMDResult,
+    cluster_entropy,
+    effective_rank,
+    intra_group_variance,
+    nemd,
+    uniformity,
+    unique_prototypes,
+)
+from ..functional._checks import as_unit_vectors, require
+from ..functional.nemd import check_options
+from .embedding_metric import EmbeddingMetric
+
+GROUPS = ('labels', 'clusters')
+
+# Mean squared distance to the mean below which float32 unit vectors are one.
+_COLLAPSED = 1e-10
+
+
+@METRICS.register_module()
+class NEMD(EmbeddingMetric):
+    """Normalised earth mover's distance between groups of embeddings.
+
+    See :func:`pauc_mm.evaluation.functional.nemd` (eq. 3 of `PAUC
+    <https://arxiv.org/abs/2210.10194>`_). The value alone does not rank
+    embeddings: it is 0 for a total collapse and largest for point-like groups
+    far apart. It is therefore reported with the measures that tell these
+    apart, under the prefix ``nemd``:
+
+    - ``value``, ``standard_error``: NEMD and its standard error;
+    - ``uniformity``: log E exp(-2 ||x - y||^2); 0 is a total collapse;
+    - ``intra_variance``: near 0 the groups have coagulated into points;
+    - ``effective_rank``: of the centred unit vectors;
+    - ``unique_share``: share of the groups' mean directions that are at least
+      a cosine distance of 0.025 from each other;
+    - ``group_entropy``: evenness of the groups' sizes, in [0, 1];
+    - ``num_groups``, ``num_pairs``, ``mean_members``: what was measured.
+
+    Only query samples count.
+
+    Args:
+        groups (str): ``'labels'`` (gt_label) or ``'clusters'`` (spherical
+            k-means on the embeddings, no labels needed).
+            Defaults to ``'labels'``.
+        num_clusters (int, optional): Number of clusters, for
+            ``groups='clusters'`` only. Defaults to None.
+        field (str): ``'embedding'``, after the neck, or ``'feature'``, of the
+            backbone. Defaults to ``'embedding'``.
+        num_pairs (int, optional): Most pairs of groups; None takes all.
+            Defaults to 2000.
+        num_members (int): Most members used of a group. Defaults to 64.
+        max_samples (int): Most samples for uniformity and effective rank.
+            Defaults to 10000.
+        seed (int): Seed of all draws and of k-means. Defaults to 0.
+        solver (str): See :func:`pauc_mm.evaluation.functional.nemd`.
+            Defaults to ``'emd'``.
+        **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
+            :class:`EmbeddingMetric`.
+
+    Raises:
+        ValueError: If an argument is out of range. When evaluated: if fewer
+            than two groups have members, or a label is missing.
+        ImportError: If POT is missing.
+    """
+
+    default_prefix: Optional[str] = 'nemd'
+
+    def __init__(
+        self,
+        groups: str = 'labels',
+        num_clusters: Optional[int] = None,
+        field: str = 'embedding',
+        num_pairs: Optional[int] = 2000,
+        num_members: int = 64,
+        max_samples: int = 10000,
+        seed: int = 0,
+        solver: str = 'emd',
+        **kwargs,
+    ) -> None:
+        super().__init__(
+            field=field,
+            labelled=groups == 'labels',
+            splits=('query',),
+            **kwargs,
+        )
+        if groups not in GROUPS:
+            raise ValueError(
+                f'NEMD.groups must be one of {GROUPS}, got {groups!r}.'
+            )
+        if groups == 'clusters' and (num_clusters is None or num_clusters < 2):
+            raise ValueError(
+                "NEMD.num_clusters must be at least 2 with groups='clusters', "
+                f'got {num_clusters}.'
+            )
+        if groups == 'labels' and num_clusters is not None:
+            raise ValueError(
+                f'NEMD.num_clusters={num_clusters} has no meaning with '
+                "groups='labels': leave it out or set groups='clusters'."
+            )
+        if max_samples < 2:
+            raise ValueError(
+                f'NEMD.max_samples must be at least 2, got {max_samples}.'
+            )
+        check_options(num_pairs, num_members, solver)
+        self.groups = groups
+        self.num_clusters = num_clusters
+        self.options = dict(
+            num_pairs=num_pairs,
+            num_members=num_members,
+            seed=seed,
+            solver=solver,
+        )
+        self.sampling = dict(max_samples=max_samples, seed=seed)
+        require('ot', 'POT', 'NEMD')
+        if groups == 'clusters':
+            require('faiss', 'faiss-cpu', "NEMD with groups='clusters'")
+
+    def check_sizes(self, bank: int, query: int) -> None:
+        """See :meth:`EmbeddingMetric.check_sizes`."""
+        if query < 2:
+            raise ValueError(f'NEMD needs 2 samples or more, got {query}.')
+        if query < (self.num_clusters or 0):
+            raise ValueError(
+                f'NEMD.num_clusters={self.num_clusters} is more than the '
+                f'{query} samples that are evaluated: lower it.'
+            )
+
+    def compute_metrics(self, results: list[dict]) -> dict:
+        """Measure the embeddings.
+
+        Args:
+            results (list[dict]): What :meth:`process` kept.
+
+        Returns:
+            dict[str, float]: See the class.
+        """
+        query = self.select(results, 'query')
+        if query is None:
+            raise ValueError('NEMD got no query samples.')
+        self.check_sizes(0, len(query['vectors']))
+        points = as_unit_vectors(query['vectors'], self.field)
+        groups = query['labels']
+        if self.groups == 'clusters':
+            groups = self._cluster(query['vectors'])
+        result = self._nemd(points, groups)
+        sizes, means = _sizes_and_means(points, groups)
+        return dict(
+            value=result.value,
+            standard_error=result.standard_error,
+            uniformity=uniformity(points, **self.sampling),
+            intra_variance=intra_group_variance(points, groups),
+            effective_rank=effective_rank(points, **self.sampling),
+            unique_share=unique_prototypes(means, (0.025,))[0.025],
+            group_entropy=cluster_entropy(sizes),
+            num_groups=result.num_groups,
+            num_pairs=result.num_pairs,
+            mean_members=result.mean_members,
+        )
+
+    def _cluster(self, vectors: Tensor) -> Tensor:
+        from ...clustering import FaissKMeans
+
+        unit = as_unit_vectors(vectors, self.field, torch.float32).numpy()
+        clustering = FaissKMeans(spherical=True).fit(
+            unit, self.num_clusters, self.options['seed']
+        )
+        return torch.as_tensor(clustering.assignments)
+
+    def _nemd(self, points: Tensor, groups: Tensor) -> NEMDResult:
+        """Measure, or explain why clusters leave nothing to measure."""
+        one_cluster = self.groups == 'clusters' and not groups.any()
+        if (
+            not one_cluster
+            or intra_group_variance(points, groups) > _COLLAPSED
+        ):
+            return nemd(points, groups, **self.options)
+        print_log(
+            f'NEMD: all {len(points)} embeddings are the same point (total '
+            'collapse), which k-means puts into one cluster: the value is 0.',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return NEMDResult(0.0, 0.0, 0, 0, 1, 0, 0.0, 0)
+
+
+def _sizes_and_means(points: Tensor, groups: Tensor) -> tuple:
+    """Return the sizes (G,) and mean directions (G', D) of the groups.
+
+    A group whose members cancel out has no direction and is left out.
+    """
+    assigned = groups >= 0
+    ids, inverse, sizes = groups[assigned].unique(
+        return_inverse=True, return_counts=True
+    )
+    means = points.new_zeros(len(ids), points.shape[1])
+    means.index_add_(0, inverse, points[assigned]).div_(sizes[:, None])
+    directed = means[means.norm(dim=1) > 1e-9]
+    return sizes, directed if len(directed) else points[:1]

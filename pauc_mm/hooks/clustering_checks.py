@@ -1,0 +1,132 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mmengine.dist import get_world_size
+from mmengine.runner import Runner
+
+from ..models.embedding import unwrap
+from ..models.pcl import PCL
+from .training_set import base_dataset
+
+if TYPE_CHECKING:
+    from .clustering_hook import ClusteringHook
+
+
+def check_clustering_setup(hook: ClusteringHook, runner: Runner) -> None:
+    """Everything that can be known to fail before the first epoch.
+
+    Args:
+        hook (ClusteringHook): The hook.
+        runner (Runner): The runner, its loop built.
+
+    Raises:
+        TypeError: If the model has no prototypes.
+        ValueError: If sizes do not fit each other; the message names key,
+            value and fix.
+        ImportError: If faiss is missing.
+        RuntimeError: If the asked-for clustering device is missing.
+    """
+    model = unwrap(runner.model)
+    if not isinstance(model, PCL):
+        raise TypeError(
+            f'ClusteringHook serves PCL and PAUC, but the model is a '
+            f'{type(model).__name__}: remove default_hooks.clustering.'
+        )
+    num_samples = len(base_dataset(runner.train_dataloader.dataset))
+    _check_clusters(model, num_samples)
+    _check_epochs(hook, runner)
+    _check_batches(model, runner, num_samples)
+    if hasattr(hook.kmeans, 'gpu_id'):
+        device = hook.kmeans.gpu_id()
+        where = 'the CPU' if device is False else f'CUDA device {device}'
+        runner.logger.info(f'k-means will run on {where}.')
+    _say_what_to_expect(hook, model, runner, num_samples)
+
+
+def _check_clusters(model: PCL, num_samples: int) -> None:
+    too_many = [k for k in model.num_clusters if k > num_samples]
+    if too_many:
+        largest = max(2, num_samples // 10)
+        fitting = [max(2, largest // 4), max(2, largest // 2), largest]
+        raise ValueError(
+            f'model.num_clusters={list(model.num_clusters)} asks for '
+            f'{max(too_many)} clusters of {num_samples} training images. '
+            'Lower it to about one cluster for every 10 to 50 images: '
+            f"--cfg-options model.num_clusters='{fitting}'"
+        )
+
+
+def _check_epochs(hook: ClusteringHook, runner: Runner) -> None:
+    if hook.warmup_epochs >= runner.max_epochs:
+        raise ValueError(
+            f'default_hooks.clustering.warmup_epochs={hook.warmup_epochs} '
+            f'is not below train_cfg.max_epochs={runner.max_epochs}: the '
+            'prototypes would never be used. The papers warm up for a tenth '
+            'of the run.'
+        )
+
+
+def _check_batches(model: PCL, runner: Runner, num_samples: int) -> None:
+    loader = runner.train_dataloader
+    batch_size = _global_batch_size(runner)
+    if batch_size > model.queue_len:
+        raise ValueError(
+            f'model.queue_len={model.queue_len} is smaller than the batch of '
+            f'{batch_size} images over all processes, so that a step would '
+            'overwrite its own keys. Raise model.queue_len or lower '
+            'train_dataloader.batch_size.'
+        )
+    if not len(loader):
+        raise ValueError(
+            f'train_dataloader.batch_size={loader.batch_size} leaves no '
+            f'whole batch of {num_samples} images on {get_world_size()} '
+            'process(es) with drop_last=True. Lower it.'
+        )
+    if get_world_size() > 1 and not loader.drop_last:
+        raise ValueError(
+            'train_dataloader.drop_last must be True with several processes: '
+            'the ranks gather batches of equal size.'
+        )
+
+
+def _global_batch_size(runner: Runner) -> int:
+    # None where a batch sampler of the user's decides.
+    return (runner.train_dataloader.batch_size or 1) * get_world_size()
+
+
+def _say_what_to_expect(
+    hook: ClusteringHook, model: PCL, runner: Runner, num_samples: int
+) -> None:
+    logger = runner.logger
+    batch_size = _global_batch_size(runner)
+    if model.queue_len > num_samples:
+        logger.warning(
+            f'model.queue_len={model.queue_len} exceeds the {num_samples} '
+            'training images: the queue will hold keys of the very images '
+            'that it serves as negatives for. Lower it.'
+        )
+    wanted = model.proto_head.num_negatives
+    for k in model.num_clusters:
+        if wanted > k - batch_size:
+            logger.warning(
+                f'proto_head.num_negatives={wanted}, but of K={k} prototypes '
+                f'a batch of {batch_size} can leave fewer: then all that '
+                'are left serve as negatives.'
+            )
+    least = getattr(hook.kmeans, 'min_points_per_centroid', 0)
+    for k in model.num_clusters:
+        if num_samples < least * k:
+            logger.warning(
+                f'K={k} gives {num_samples / k:.1f} images a cluster, fewer '
+                f'than kmeans.min_points_per_centroid={least}: many clusters '
+                'will be singletons.'
+            )
+    size = num_samples * model.queue.shape[0] * 4 / 2**20
+    logger.info(
+        f'E-step before epoch {hook.warmup_epochs + 1} and then every '
+        f'{hook.interval} epoch(s): {num_samples} embeddings of '
+        f'{model.queue.shape[0]} dimensions ({size:.1f} MiB a process), '
+        f'K={list(model.num_clusters)}.'
+    )

@@ -1,0 +1,104 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from typing import List, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import is_model_wrapper
+from torch import nn
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The model itself, without its distributed wrapper."""
+    return model.module if is_model_wrapper(model) else model
+
+
+def encoder_of(
+    model: nn.Module, momentum: bool = False
+) -> Tuple[nn.Module, nn.Module]:
+    """The backbone and the projection of a self-supervised model.
+
+    Args:
+        model (nn.Module): Any self-supervised algorithm of mmpretrain with a
+            neck, wrapped for distributed training or not.
+        momentum (bool): Whether those of the momentum encoder are wanted.
+
+    Returns:
+        tuple[nn.Module, nn.Module]: Backbone and neck.
+
+    Raises:
+        TypeError: If the model has no neck, or no momentum encoder.
+    """
+    model = unwrap(model)
+    if getattr(model, 'neck', None) is None:
+        raise TypeError(
+            f'{type(model).__name__} has no neck, so it has no embedding; '
+            'set model.neck.'
+        )
+    if not momentum:
+        return model.backbone, model.neck
+    if not hasattr(model, 'encoder_k'):
+        raise TypeError(
+            f'{type(model).__name__} has no momentum encoder (encoder_k); '
+            'use momentum=False.'
+        )
+    backbone, neck = model.encoder_k.module
+    return backbone, neck
+
+
+@torch.no_grad()
+def embed_images(
+    model: nn.Module, images: torch.Tensor, momentum: bool = False
+) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Features and embeddings of preprocessed images.
+
+    Args:
+        model (nn.Module): See :func:`encoder_of`.
+        images (Tensor): Preprocessed images, shape (N, 3, H, W), float.
+        momentum (bool): Whether the momentum encoder is used.
+
+    Returns:
+        tuple[Tensor, Tensor]: The backbone's features after global average
+        pooling, shape (N, C), and the l2-normalised embeddings, shape (N, D);
+        both float32.
+    """
+    backbone, neck = encoder_of(model, momentum)
+    maps = backbone(images)
+    last = maps[-1] if isinstance(maps, (tuple, list)) else maps
+    features = last.flatten(2).mean(-1) if last.dim() > 2 else last
+    embeddings = neck(maps)
+    if isinstance(embeddings, (tuple, list)):
+        embeddings = embeddings[0]
+    return features.float(), F.normalize(embeddings.float(), dim=1)
+
+
+def embed_batch(
+    model: nn.Module, data_batch: dict, momentum: bool = False
+) -> Tuple[torch.Tensor, torch.Tensor, List]:
+    """Features and embeddings of a batch as the dataloader gives it.
+
+    The caller puts the model into eval mode.
+
+    Args:
+        model (nn.Module): See :func:`encoder_of`.
+        data_batch (dict): A collated batch with one view per image.
+        momentum (bool): Whether the momentum encoder is used.
+
+    Returns:
+        tuple[Tensor, Tensor, list[DataSample]]: Features (N, C), embeddings
+        (N, D), see :func:`embed_images`, and the N data samples.
+
+    Raises:
+        ValueError: If the batch holds several views of each image.
+    """
+    data = unwrap(model).data_preprocessor(data_batch, training=False)
+    images = data['inputs']
+    if isinstance(images, (list, tuple)):
+        if len(images) != 1:
+            raise ValueError(
+                f'The pipeline gives {len(images)} views of each image, but '
+                'an embedding is taken of one: use the centre-crop pipeline '
+                'without MultiView.'
+            )
+        images = images[0]
+    features, embeddings = embed_images(model, images, momentum)
+    return features, embeddings, data['data_samples']

@@ -1,0 +1,147 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import sys
+from typing import Sequence
+
+import torch
+from mmengine.dist import all_reduce, get_world_size, is_main_process
+from mmengine.runner import Runner
+from rich.progress import track
+from torch import nn
+from torch.utils.data import Dataset
+
+from .embedding import embed_batch
+from ..utils import raise_together
+
+_ROWS_PER_MESSAGE = 65536
+
+
+@torch.no_grad()
+def extract_embeddings(
+    model: nn.Module,
+    dataset: Dataset,
+    batch_size: int,
+    num_workers: int = 0,
+    momentum: bool = True,
+    description: str = 'E-step',
+) -> torch.Tensor:
+    """Embed a data set: every sample exactly once, in the order of the data.
+
+    Each rank embeds its share and writes it into its rows of a zero matrix;
+    the matrices are summed. A collective call.
+
+    Args:
+        model (nn.Module): The algorithm, wrapped or not. Its mode is
+            restored afterwards.
+        dataset (Dataset): Gives one view of each image, with
+            ``sample_idx`` in the data sample.
+        batch_size (int): Images a batch on each rank.
+        num_workers (int): Worker processes. Defaults to 0.
+        momentum (bool): Whether the momentum encoder is used.
+            Defaults to True.
+        description (str): Label of the progress bar.
+
+    Returns:
+        Tensor: l2-normalised embeddings, shape (N, D), float32, on the CPU,
+        the same on every rank.
+
+    Raises:
+        RuntimeError: If a sample was not embedded exactly once, or another
+            rank failed.
+    """
+    loader = Runner.build_dataloader(
+        dict(
+            dataset=dataset,
+            sampler=dict(
+                type='DefaultSampler', shuffle=False, round_up=False
+            ),
+            batch_size=batch_size,
+            num_workers=num_workers,
+            collate_fn=dict(type='default_collate'),
+        ),
+        seed=0,
+    )
+    num_samples = len(dataset)
+    matrix = None
+    visits = torch.zeros(num_samples, dtype=torch.int32)
+    was_training = model.training
+    model.eval()
+    error = None
+    try:
+        for batch in track(
+            loader,
+            description=description,
+            transient=True,
+            disable=not (is_main_process() and sys.stdout.isatty()),
+        ):
+            _, embeddings, samples = embed_batch(model, batch, momentum)
+            rows = torch.tensor([s.sample_idx for s in samples])
+            if matrix is None:
+                matrix = torch.zeros(num_samples, embeddings.shape[1])
+            matrix[rows] = embeddings.cpu()
+            visits.index_add_(0, rows, torch.ones_like(rows).int())
+    except Exception as caught:
+        # A rank that left here alone would hang the others.
+        error = caught
+    finally:
+        model.train(was_training)
+    raise_together(error, 'Embedding the training set')
+    if get_world_size() > 1:
+        matrix = _sum_over_ranks(matrix, num_samples)
+        all_reduce(visits)
+    _check_visits(visits)
+    return matrix
+
+
+def _sum_over_ranks(matrix, num_samples: int) -> torch.Tensor:
+    """Sum in slices, so that a GPU never holds the whole matrix."""
+    width = torch.tensor([0 if matrix is None else matrix.shape[1]])
+    all_reduce(width, op='max')
+    if matrix is None:  # fewer samples than ranks
+        matrix = torch.zeros(num_samples, int(width))
+    for start in range(0, num_samples, _ROWS_PER_MESSAGE):
+        rows = matrix[start : start + _ROWS_PER_MESSAGE].contiguous()
+        all_reduce(rows)
+        matrix[start : start + _ROWS_PER_MESSAGE] = rows
+    return matrix
+
+
+def _check_visits(visits: torch.Tensor) -> None:
+    missing = torch.nonzero(visits == 0).flatten()
+    repeated = torch.nonzero(visits > 1).flatten()
+    if len(missing) or len(repeated):
+        raise RuntimeError(
+            f'The E-step must embed each of the {len(visits)} samples once, '
+            f'but {len(missing)} were not embedded (first: '
+            f'{missing[:5].tolist()}) and {len(repeated)} more than once '
+            f'(first: {repeated[:5].tolist()}). Check that sample_idx is '
+            'unique in the training data set.'
+        )
+
+
+def check_finite(
+    embeddings: torch.Tensor, epoch: int, paths: Sequence[str] = ()
+) -> None:
+    """Stop with the facts if an embedding is NaN or infinite.
+
+    Args:
+        embeddings (Tensor): Shape (N, D).
+        epoch (int): Epoch for the message.
+        paths (Sequence[str]): Optional names of the N samples.
+
+    Raises:
+        RuntimeError: How many samples, which first, and what to try.
+    """
+    bad = torch.nonzero(~torch.isfinite(embeddings).all(dim=1)).flatten()
+    if not len(bad):
+        return
+    first = [
+        f'{i} ({paths[i]})' if len(paths) else str(i) for i in bad[:5].tolist()
+    ]
+    raise RuntimeError(
+        f'{len(bad)} of {len(embeddings)} embeddings are not finite in epoch '
+        f'{epoch}; first sample_idx: {", ".join(first)}. Lower the learning '
+        'rate (optim_wrapper.optimizer.lr) or clip gradients '
+        '(optim_wrapper.clip_grad); with fp16 AMP try dtype="bfloat16".'
+    )

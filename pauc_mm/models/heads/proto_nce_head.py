@@ -1,0 +1,100 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from typing import Dict, List, Optional
+
+import torch
+from mmengine.dist import all_gather, get_rank
+from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
+
+from ...clustering import sample_negative_prototypes
+from ..losses.functional import proto_nce
+
+
+@MODELS.register_module()
+class ProtoNCEHead(BaseModule):
+    """Prototype part of ProtoNCE: the mean over M clusterings (PCL, eq. 11).
+
+    The InfoNCE part of that equation is the job of the algorithm's
+    contrastive head. The whole batch, over all ranks, shares its negatives,
+    so that a run on several processes has the loss of a run on one.
+
+    Args:
+        num_negatives (int): r, prototypes drawn as negatives for the batch.
+            Defaults to 16000.
+        mask_same_cluster (bool): Whether another sample's copy of a sample's
+            own prototype is left out of its negatives. False is the official
+            implementation. Defaults to True.
+        init_cfg (dict, optional): Initialization config. Defaults to None.
+
+    Raises:
+        ValueError: If ``num_negatives`` is not a positive integer.
+    """
+
+    def __init__(
+        self,
+        num_negatives: int = 16000,
+        mask_same_cluster: bool = True,
+        init_cfg: Optional[dict] = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        if not isinstance(num_negatives, int) or num_negatives < 1:
+            raise ValueError(
+                'proto_head.num_negatives (r) must be an integer >= 1, not '
+                f'{num_negatives!r}.'
+            )
+        self.num_negatives = num_negatives
+        self.mask_same_cluster = mask_same_cluster
+        self._generator: Optional[torch.Generator] = None
+
+    def seed(self, seed: int, device: torch.device) -> None:
+        """Seed the drawing of negatives, alike on all ranks.
+
+        Args:
+            seed (int): The seed.
+            device (torch.device): Where the prototypes are.
+        """
+        self._generator = torch.Generator(device=device).manual_seed(seed)
+
+    def loss(
+        self,
+        query: torch.Tensor,
+        centroids: List[torch.Tensor],
+        concentrations: List[torch.Tensor],
+        assigned: torch.Tensor,
+    ) -> Dict[str, torch.Tensor]:
+        """The loss and the prototype accuracy of each clustering.
+
+        Args:
+            query (Tensor): l2-normalised embeddings, shape (N, D).
+            centroids (list[Tensor]): M tensors (K_m, D), l2-normalised.
+            concentrations (list[Tensor]): M tensors (K_m,).
+            assigned (Tensor): Prototypes of the samples, shape (M, N), int64.
+
+        Returns:
+            dict[str, Tensor]: ``loss_protonce``, and ``acc_proto_{m}`` for
+            each clustering, in [0, 1].
+        """
+        generator = self._generator
+        if generator is not None and generator.device != query.device:
+            generator = None
+        whole_batch = torch.cat(list(all_gather(assigned.contiguous())), dim=1)
+        losses: Dict[str, torch.Tensor] = {}
+        total = query.new_zeros(())
+        for m, (prototypes, phi) in enumerate(zip(centroids, concentrations)):
+            negatives, mask = sample_negative_prototypes(
+                len(prototypes), whole_batch[m], self.num_negatives, generator
+            )
+            loss, accuracy = proto_nce(
+                query,
+                prototypes,
+                phi,
+                whole_batch[m],
+                negatives,
+                mask,
+                first=get_rank() * len(query),
+                mask_same_cluster=self.mask_same_cluster,
+            )
+            total = total + loss
+            losses[f'acc_proto_{m}'] = accuracy
+        losses['loss_protonce'] = total / len(centroids)
+        return losses

@@ -1,0 +1,20 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from .functional import (
+    proto_nce,
+    prototype_alignment,
+    prototype_correlation,
+    prototype_uniformity,
+)
+from .prototype_alignment_loss import PrototypeAlignmentLoss
+from .prototype_correlation_loss import PrototypeCorrelationLoss
+from .prototype_uniformity_loss import PrototypeUniformityLoss
+
+__all__ = [
+    'PrototypeAlignmentLoss',
+    'PrototypeCorrelationLoss',
+    'PrototypeUniformityLoss',
+    'proto_nce',
+    'prototype_alignment',
+    'prototype_correlation',
+    'prototype_uniformity',
+]

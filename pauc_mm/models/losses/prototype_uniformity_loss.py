@@ -1,0 +1,41 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import torch
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from ...utils.checks import check_pairs, check_positive
+from .functional import prototype_uniformity
+
+
+@MODELS.register_module()
+class PrototypeUniformityLoss(nn.Module):
+    """Weighted uniformity of the prototypes of one clustering (PAUC, eq. 5).
+
+    Args:
+        loss_weight (float): beta of eq. 7; 0 switches the term off.
+            Defaults to 1.
+        t (float): Sharpness of the Gaussian kernel. Defaults to 2.
+
+    Raises:
+        ValueError: If the weight is negative or t not positive.
+    """
+
+    def __init__(self, loss_weight: float = 1.0, t: float = 2.0) -> None:
+        super().__init__()
+        self.loss_weight = check_positive(
+            'uniform_loss.loss_weight', loss_weight, zero=True
+        )
+        self.t = check_positive('uniform_loss.t', t)
+
+    def forward(self, prototypes: torch.Tensor) -> torch.Tensor:
+        """The weighted loss; see :func:`prototype_uniformity`.
+
+        Args:
+            prototypes (Tensor): Shape (P, D), P >= 2.
+
+        Raises:
+            ValueError: If there is no pair of prototypes.
+        """
+        check_pairs(prototypes)
+        loss = prototype_uniformity(prototypes.float(), self.t)
+        return self.loss_weight * loss

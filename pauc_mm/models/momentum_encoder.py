@@ -1,0 +1,34 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import torch
+from mmengine.model import ExponentialMovingAverage
+from torch import nn
+
+
+class MomentumEncoder(ExponentialMovingAverage):
+    """The momentum encoder of MoCo: averaged weights, statistics of its own.
+
+    mmengine's average copies the buffers of the source model at every step,
+    so that the BatchNorm layers would pair averaged weights with the running
+    statistics of the query encoder. MoCo's key encoder keeps the statistics
+    of the keys it has seen, and the E-step, which runs it in eval mode, needs
+    those. All parameters are averaged by one multi-tensor operation.
+    """
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Average in the parameters of the query encoder.
+
+        Args:
+            model (nn.Module): The query encoder, of the same structure.
+        """
+        source = dict(model.named_parameters())
+        averaged = [p.data for p in self.avg_parameters.values()]
+        current = [source[name].data for name in self.avg_parameters]
+        if self.steps == 0:
+            # Only now are the weights of the query encoder initialised.
+            torch._foreach_copy_(averaged, current)
+            for own, other in zip(self.module.buffers(), model.buffers()):
+                own.data.copy_(other.data)
+        else:
+            torch._foreach_lerp_(averaged, current, self.momentum)
+        self.steps += 1

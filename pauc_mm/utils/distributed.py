@@ -1,0 +1,59 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from typing import Optional
+
+import torch
+from mmengine.dist import (
+    all_gather,
+    all_gather_object,
+    get_rank,
+    get_world_size,
+)
+
+
+def gather_with_grad(local: torch.Tensor) -> torch.Tensor:
+    """Concatenate the rows of all ranks; this rank's rows keep their gradient.
+
+    For a loss that every rank computes on the same gathered rows. Each rank
+    then owns only the part of the gradient that flows through its own rows,
+    and DistributedDataParallel *averages* over ranks, so that part is
+    multiplied by the number of ranks to leave the full gradient.
+
+    Args:
+        local (Tensor): This rank's rows, shape (N, ...), the same N on every
+            rank.
+
+    Returns:
+        Tensor: All rows in the order of the ranks, shape (N * world, ...).
+    """
+    world_size = get_world_size()
+    if world_size == 1:
+        return local
+    gathered = list(all_gather(local.detach().contiguous()))
+    own = local.clone()
+    if own.requires_grad:
+        own.register_hook(lambda grad: grad * world_size)
+    gathered[get_rank()] = own
+    return torch.cat(gathered)
+
+
+def raise_together(error: Optional[BaseException], what: str) -> None:
+    """Stop every rank if any rank failed; a collective call.
+
+    Without it the ranks that did not fail would wait for the one that did
+    until the time-out of the process group.
+
+    Args:
+        error (BaseException, optional): What this rank caught, or None.
+        what (str): What was being done, for the message.
+
+    Raises:
+        BaseException: ``error`` itself on the ranks that failed.
+        RuntimeError: On the others, naming the ranks and their errors.
+    """
+    message = None if error is None else f'{type(error).__name__}: {error}'
+    messages = all_gather_object(message)
+    if error is not None:
+        raise error
+    failed = [f'rank {r}: {m}' for r, m in enumerate(messages) if m]
+    if failed:
+        raise RuntimeError(f'{what} failed on ' + '; '.join(failed))

@@ -1,0 +1,255 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pauc_mm import check_env
+from pauc_mm._requirements import MMDET, RUNTIME, SETUPTOOLS
+
+ROOT = Path(__file__).resolve().parents[1]
+BY_MODULE = {requirement.module: requirement for requirement in RUNTIME}
+
+
+def lines_of(name):
+    text = (ROOT / 'requirements' / name).read_text(encoding='utf-8')
+    lines = (line.partition('#')[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+@pytest.fixture
+def dists(monkeypatch):
+    """A stand-in for what is installed: name to version, or an error."""
+    table = {}
+
+    def version(name):
+        if name not in table:
+            raise importlib.metadata.PackageNotFoundError(name)
+        if isinstance(table[name], Exception):
+            raise table[name]
+        return table[name]
+
+    monkeypatch.setattr(importlib.metadata, 'version', version)
+    return table
+
+
+@pytest.mark.parametrize(
+    'version, allowed, expected',
+    [
+        ('2.14.1+cu130', '>=2.1', True),
+        ('2.0.9', '>=2.1', False),
+        ('2.1', '>=2.1.0', True),
+        ('2.2.0', '>=2.0.1,<2.2', False),
+        ('2.1.99', '>=2.0.1,<2.2', True),
+        ('0.9.7.post1', '>=0.9.5', True),
+        ('0.10', '>=0.9.5', True),
+        ('1.0.0', '>=0.10.4,<1', False),
+    ],
+)
+def test_in_range(version, allowed, expected):
+    assert check_env.in_range(version, allowed) is expected
+
+
+def test_in_range_refuses_what_it_cannot_read():
+    with pytest.raises(ValueError, match='~=1.2'):
+        check_env.in_range('1.2', '~=1.2')
+
+
+def test_table_agrees_with_the_requirement_files():
+    required = dict(
+        re.match(r'([\w-]+)(.*)', line).groups()
+        for line in lines_of('runtime.txt') + lines_of('detection.txt')
+    )
+    table = {r.name: r for r in (*RUNTIME, SETUPTOOLS, MMDET)}
+    mmcv = table.pop('mmcv-lite')
+    assert {name: r.allowed for name, r in table.items()} == required
+    pins = dict(
+        line.partition(';')[0].split('==')
+        for line in lines_of('constraints.txt')
+    )
+    tested = {name: r.tested for name, r in table.items()}
+    assert tested.items() <= pins.items()
+    assert mmcv.tested == pins['mmcv-lite'] == pins['mmcv']
+
+
+def test_runtime_requirements_name_no_mmcv():
+    assert not [line for line in lines_of('runtime.txt') if 'mmcv' in line]
+
+
+def test_everything_that_runs_the_tests_is_all_right():
+    rows = check_env.collect(probe=False)
+    assert [row for row in rows if row.fatal] == []
+
+
+@pytest.mark.parametrize('requirement', RUNTIME, ids=lambda r: r.name)
+def test_missing(requirement, dists, monkeypatch):
+    monkeypatch.setattr(check_env, 'find_spec', lambda name: None)
+    row = check_env.check(requirement, probe=False)
+    assert (row.status, row.installed) == ('missing', '-')
+    assert row.fatal
+    assert row.fix.endswith(f'-m pip install {requirement.install}')
+
+
+def test_version_out_of_range(dists):
+    dists['mmpretrain'] = '0.25.0'
+    row = check_env.check(BY_MODULE['mmpretrain'], probe=False)
+    assert row.status == 'wrong'
+    assert '0.25.0' in row.problem and '>=1.2.0,<2' in row.problem
+    assert row.fix.endswith('install "mmpretrain>=1.2.0,<2"')
+
+
+def test_old_mmcv_full_is_replaced_by_mmcv_lite(dists):
+    dists['mmcv-full'] = '1.7.2'
+    row = check_env.check(BY_MODULE['mmcv'], probe=False)
+    assert row.status == 'wrong'
+    assert 'uninstall -y mmcv-full && ' in row.fix
+    assert row.fix.endswith('install "mmcv-lite>=2.0.1,<2.2"')
+
+
+@pytest.mark.parametrize(
+    'module, names',
+    [('mmcv', ['mmcv-lite', 'mmcv']), ('faiss', ['faiss-cpu', 'faiss-gpu'])],
+)
+def test_two_distributions_of_one_module(module, names, dists):
+    dists.update(dict.fromkeys(names, '2.1.0'))
+    row = check_env.check(BY_MODULE[module], probe=False)
+    assert row.status == 'wrong'
+    assert f'{names[0]} and {names[1]}' in row.problem
+    assert f'uninstall -y {" ".join(names)} && ' in row.fix
+
+
+def test_damaged_metadata(dists):
+    dists['POT'] = KeyError('Version')
+    row = check_env.check(BY_MODULE['ot'], probe=False)
+    assert row.status == 'wrong'
+    assert '--force-reinstall' in row.fix
+
+
+def test_no_metadata_but_importable(dists):
+    row = check_env.check(BY_MODULE['numpy'])
+    assert (row.status, row.installed) == ('ok', 'no metadata')
+
+
+@pytest.mark.parametrize(
+    'error, fix',
+    [
+        (
+            AssertionError('MMCV==2.4.0 is used but incompatible.\nmore'),
+            '--force-reinstall',
+        ),
+        (
+            ImportError('libGL.so.1: cannot open shared object file'),
+            'opencv-python-headless',
+        ),
+        (
+            RuntimeError('operator torchvision::nms does not exist'),
+            'install --upgrade torch torchvision',
+        ),
+        (ModuleNotFoundError("No module named 'cv2'"), 'opencv-python'),
+        (ModuleNotFoundError("No module named 'addict'"), 'install addict'),
+    ],
+)
+def test_import_that_fails(error, fix, monkeypatch):
+    def import_module(name):
+        raise error
+
+    monkeypatch.setattr(check_env.importlib, 'import_module', import_module)
+    row = check_env.check(BY_MODULE['mmpretrain'])
+    assert row.status == 'wrong'
+    assert type(error).__name__ in row.problem
+    assert 'more' not in row.problem
+    assert fix in row.fix
+
+
+@pytest.mark.parametrize(
+    'installed, ops, status, problem',
+    [
+        ({}, False, 'note', 'not installed'),
+        ({'mmdet': '3.3.0', 'mmcv-lite': '2.1.0'}, False, 'note', 'no comp'),
+        ({'mmdet': '3.3.0', 'mmcv': '2.2.0'}, True, 'note', 'mmcv 2.2.0'),
+        ({'mmdet': '2.28.0', 'mmcv': '2.1.0'}, True, 'note', '>=3.2.0,<3.4'),
+        ({'mmdet': '3.3.0', 'mmcv': '2.1.0'}, True, 'ok', ''),
+    ],
+)
+def test_detection(installed, ops, status, problem, dists, monkeypatch):
+    dists.update(installed)
+    monkeypatch.setattr(check_env, 'has_compiled_ops', lambda: ops)
+    if 'mmdet' not in installed:
+        monkeypatch.setattr(check_env, 'find_spec', lambda name: None)
+    row = check_env.check_detection(probe=False)
+    assert row.status == status
+    assert problem in row.problem
+    assert not row.fatal
+    assert bool(row.fix) == (status != 'ok')
+
+
+@pytest.mark.parametrize(
+    'torch, text', [('2.5.1', 'install --no-build'), ('2.14.1', 'c++20')]
+)
+def test_building_mmcv_depends_on_torch(torch, text, dists):
+    dists['torch'] = torch
+    assert text in check_env.build_mmcv()
+    assert ('c++20' in check_env.build_mmcv()) == (torch == '2.14.1')
+
+
+@pytest.mark.parametrize(
+    'version, status', [('81.0.0', 'ok'), ('82.0.0', 'note')]
+)
+def test_setuptools_without_pkg_resources_is_a_note(version, status, dists):
+    dists['setuptools'] = version
+    row = check_env.check_setuptools()
+    assert row.status == status
+    assert not row.fatal
+
+
+def test_old_python(monkeypatch):
+    monkeypatch.setattr(check_env.platform, 'python_version', lambda: '3.8.18')
+    row = check_env.check_python()
+    assert row.fatal
+    assert '3.8.18' in row.problem
+
+
+def test_report_names_every_problem_and_its_command():
+    rows = [
+        check_env.Row('a', '1', '>=2', '2', 'wrong', 'a is old', 'mend a'),
+        check_env.Row('b', '1', '>=1', '1', 'ok'),
+        check_env.Row('c', '-', '>=1', '1', 'note', 'no c', 'get c'),
+    ]
+    text = check_env.report(rows)
+    wrong, notes = text.index('Wrong:'), text.index('Notes:')
+    assert wrong < text.index('a is old') < text.index('mend a') < notes
+    assert notes < text.index('no c') < text.index('get c')
+    assert 'OMP_NUM_THREADS' in text
+    assert text.endswith('Not ready.')
+    assert check_env.report(rows[1:]).endswith('Ready.')
+
+
+@pytest.mark.parametrize(
+    'status, code', [('ok', 0), ('note', 0), ('missing', 1), ('wrong', 1)]
+)
+def test_exit_code(status, code, monkeypatch, capsys):
+    row = check_env.Row('a', '1', '>=2', '2', status)
+    monkeypatch.setattr(check_env, 'collect', lambda: [row])
+    assert check_env.main([]) == code
+    assert status in capsys.readouterr().out
+
+
+def test_program_prints_the_table_where_nothing_is_installed():
+    # -S leaves out site-packages, so even torch is missing.
+    result = subprocess.run(
+        [sys.executable, '-S', '-m', 'pauc_mm.check_env'],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k != 'PYTHONPATH'},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 1
+    assert result.stderr == ''
+    for requirement in RUNTIME:
+        assert f'pip install {requirement.install}' in result.stdout
+    assert result.stdout.rstrip().endswith('Not ready.')

@@ -1,0 +1,93 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pauc_mm.clustering import concentration
+
+
+def reference(embeddings, centroids, assignments, temperature, alpha=10):
+    """Eq. 12 of PCL as a loop, with the official post-processing."""
+    phi = np.zeros(len(centroids))
+    for c in range(len(centroids)):
+        members = [
+            embeddings[z]
+            for z in range(len(embeddings))
+            if assignments[z] == c
+        ]
+        if len(members) > 1:
+            total = sum(
+                math.sqrt(((v - centroids[c]) ** 2).sum()) for v in members
+            )
+            phi[c] = total / (len(members) * math.log(len(members) + alpha))
+    largest = phi.max()
+    for c in range(len(centroids)):
+        if list(assignments).count(c) <= 1:
+            phi[c] = largest
+    phi = np.clip(phi, np.percentile(phi, 10), np.percentile(phi, 90))
+    return temperature * phi / phi.mean()
+
+
+@pytest.mark.parametrize('temperature', [0.1, 0.2])
+@pytest.mark.parametrize('num_clusters', [1, 3, 17])
+def test_equals_a_loop(num_clusters, temperature):
+    rng = np.random.default_rng(num_clusters)
+    embeddings = rng.normal(size=(60, 5))
+    centroids = rng.normal(size=(num_clusters, 5))
+    assignments = rng.integers(num_clusters, size=60)
+    got = concentration(
+        torch.from_numpy(embeddings),
+        torch.from_numpy(centroids),
+        torch.from_numpy(assignments),
+        temperature,
+    )
+    want = reference(embeddings, centroids, assignments, temperature)
+    np.testing.assert_allclose(got.numpy(), want, rtol=1e-6)
+
+
+def test_singletons_and_empty_clusters_take_the_largest():
+    embeddings = torch.tensor([[0.0], [2.0], [10.0], [14.0], [50.0]])
+    centroids = torch.tensor([[1.0], [12.0], [50.0], [99.0]])
+    assignments = torch.tensor([0, 0, 1, 1, 2])
+    phi = concentration(embeddings, centroids, assignments, 0.1)
+    # distances 1 and 2, so phi is 1 : 2 before clipping; both clusters that
+    # cannot be estimated take 2
+    want = reference(
+        embeddings.numpy(), centroids.numpy(), assignments.numpy(), 0.1
+    )
+    np.testing.assert_allclose(phi.numpy(), want, rtol=1e-6)
+    assert phi[1] == phi[2] == phi[3]
+
+
+def test_all_singletons_are_finite():
+    # The official code divides 0 by 0 here and trains on NaN.
+    embeddings = torch.eye(4)
+    phi = concentration(embeddings, embeddings, torch.arange(4), 0.2)
+    torch.testing.assert_close(phi, torch.full((4,), 0.2))
+
+
+def test_identical_points_are_finite():
+    embeddings = torch.ones(6, 3)
+    assignments = torch.tensor([0, 0, 0, 1, 1, 1])
+    phi = concentration(embeddings, torch.ones(2, 3), assignments, 0.1)
+    torch.testing.assert_close(phi, torch.full((2,), 0.1))
+
+
+def test_a_single_tight_cluster_keeps_a_positive_phi():
+    # Ten clusters of two; the first has its members on the centroid.
+    offset = torch.arange(10.0).repeat_interleave(2)
+    centroids = torch.arange(10.0)[:, None] * 100
+    sign = torch.tensor([1.0, -1.0]).repeat(10)
+    assignments = torch.arange(10).repeat_interleave(2)
+    embeddings = centroids[assignments] + (sign * offset)[:, None]
+    phi = concentration(embeddings, centroids, assignments, 0.1)
+    assert (phi > 0).all()
+    assert phi.mean().item() == pytest.approx(0.1, rel=1e-6)
+
+
+@pytest.mark.parametrize('temperature', [0, -0.1, float('nan')])
+def test_refuses_a_temperature_that_is_not_positive(temperature):
+    with pytest.raises(ValueError, match='temperature must be a positive'):
+        concentration(torch.eye(2), torch.eye(2), torch.arange(2), temperature)

@@ -1,0 +1,56 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import pytest
+import torch
+
+from pauc_mm.clustering import sample_negative_prototypes
+
+
+@pytest.mark.parametrize(
+    'num_prototypes, batch, wanted, expected',
+    [
+        (100, [1, 2, 2, 99], 16, 16),  # plenty
+        (20, [0, 1, 2, 3], 16, 16),  # exactly as many as are free
+        (20, [0, 1, 2, 3], 500, 16),  # more than there are: all of them
+        (3, [0, 1, 2], 8, 0),  # none is free
+        (2, [1, 1, 1], 1, 1),  # duplicates take one place
+    ],
+)
+def test_number_and_exclusion(num_prototypes, batch, wanted, expected):
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        ids, mask = sample_negative_prototypes(
+            num_prototypes, torch.tensor(batch), wanted, generator
+        )
+        drawn = ids[mask].tolist()
+        assert len(drawn) == len(set(drawn)) == expected
+        assert not set(drawn) & set(batch)
+        assert all(0 <= i < num_prototypes for i in drawn)
+
+
+def test_every_free_prototype_is_equally_likely():
+    # The last one, which an off-by-one in the official code never drew,
+    # included. 8 of 16 free: each in half of the draws.
+    generator = torch.Generator().manual_seed(0)
+    batch = torch.tensor([3, 7, 7, 11])
+    counts = torch.zeros(19)
+    draws = 4000
+    for _ in range(draws):
+        ids, mask = sample_negative_prototypes(19, batch, 8, generator)
+        counts[ids[mask]] += 1
+    free = [i for i in range(19) if i not in (3, 7, 11)]
+    assert counts[[3, 7, 11]].sum() == 0
+    # five standard deviations of a binomial(4000, 0.5)
+    assert (counts[free] - draws / 2).abs().max() < 5 * (draws / 4) ** 0.5
+
+
+def test_seeded_draws_repeat_and_leave_the_global_state_alone():
+    batch = torch.tensor([0, 1])
+    state = torch.get_rng_state()
+    draws = [
+        sample_negative_prototypes(
+            50, batch, 8, torch.Generator().manual_seed(4)
+        )
+        for _ in range(2)
+    ]
+    assert torch.equal(draws[0][0], draws[1][0])
+    assert torch.equal(torch.get_rng_state(), state)

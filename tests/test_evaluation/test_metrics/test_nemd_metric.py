@@ -1,0 +1,190 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.evaluator import Evaluator
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import METRICS
+from mmpretrain.structures import DataSample
+
+from pauc_mm.evaluation import (
+    NEMD,
+    effective_rank,
+    intra_group_variance,
+    nemd,
+    uniformity,
+)
+
+KEYS = {
+    'value',
+    'standard_error',
+    'uniformity',
+    'intra_variance',
+    'effective_rank',
+    'unique_share',
+    'group_entropy',
+    'num_groups',
+    'num_pairs',
+    'mean_members',
+}
+
+
+def points_and_labels(num=90, num_classes=3, dim=6, spread=0.2):
+    centers = 3 * torch.eye(dim)[:num_classes]
+    labels = torch.arange(num) % num_classes
+    return centers[labels] + spread * torch.randn(num, dim), labels
+
+
+def samples(points, labels=None, split=None):
+    data_samples = []
+    for i, point in enumerate(points):
+        sample = DataSample(metainfo=dict(sample_idx=i))
+        sample.embedding = F.normalize(point, dim=0)
+        sample.feature = point.flip(0)
+        if labels is not None:
+            sample.set_gt_label(int(labels[i]))
+        if split:
+            sample.set_metainfo(dict(split=split))
+        data_samples.append(sample)
+    return data_samples
+
+
+def evaluate(metric, *batches):
+    evaluator = Evaluator(metric)
+    for batch in batches:
+        evaluator.process(data_samples=batch)
+    return evaluator.evaluate(sum(len(batch) for batch in batches))
+
+
+def test_is_registered():
+    init_default_scope('mmpretrain')
+    metric = METRICS.build(
+        dict(type='NEMD', groups='clusters', num_clusters=5)
+    )
+    assert isinstance(metric, NEMD)
+    assert metric.prefix == 'nemd'
+
+
+def test_labels():
+    points, labels = points_and_labels()
+    data_samples = samples(points, labels)
+    options = dict(num_pairs=2, num_members=10, seed=3)
+    got = evaluate(NEMD(**options), data_samples[:40], data_samples[40:])
+    assert set(got) == {f'nemd/{key}' for key in KEYS}
+    unit = F.normalize(points, dim=1)
+    expected = nemd(unit, labels, **options)
+    assert got['nemd/value'] == pytest.approx(expected.value, abs=1e-12)
+    assert got['nemd/standard_error'] == pytest.approx(expected.standard_error)
+    assert got['nemd/num_pairs'] == 2 and got['nemd/num_groups'] == 3
+    assert got['nemd/mean_members'] == 10
+    assert got['nemd/uniformity'] == pytest.approx(uniformity(unit))
+    assert got['nemd/effective_rank'] == pytest.approx(effective_rank(unit))
+    assert got['nemd/intra_variance'] == pytest.approx(
+        intra_group_variance(unit, labels)
+    )
+    assert got['nemd/unique_share'] == 1
+    assert got['nemd/group_entropy'] == pytest.approx(1)
+
+
+def test_clusters_find_separate_classes():
+    points, labels = points_and_labels()
+    by_labels = evaluate(NEMD(), samples(points, labels))
+    by_clusters = evaluate(
+        NEMD(groups='clusters', num_clusters=3), samples(points)
+    )
+    assert by_clusters['nemd/num_groups'] == 3
+    assert by_clusters['nemd/value'] == pytest.approx(
+        by_labels['nemd/value'], abs=1e-12
+    )
+
+
+def test_feature_field():
+    points, labels = points_and_labels()
+    got = evaluate(NEMD(field='feature'), samples(points, labels))
+    expected = nemd(points, labels).value  # reversing a vector is a rotation
+    assert got['nemd/value'] == pytest.approx(expected, abs=1e-6)
+
+
+def test_bank_does_not_count():
+    points, labels = points_and_labels()
+    query = samples(points, labels, 'query')
+    bank = samples(torch.randn(30, 6), torch.zeros(30), 'bank')
+    assert evaluate(NEMD(), bank, query) == evaluate(NEMD(), query)
+
+
+def test_collapse_of_the_prototypes_is_seen():
+    points, labels = points_and_labels(spread=0.0)
+    points[labels == 2] = points[labels == 1]
+    got = evaluate(NEMD(), samples(points, labels))
+    assert got['nemd/unique_share'] == pytest.approx(2 / 3)
+    assert got['nemd/intra_variance'] == pytest.approx(0, abs=1e-12)
+    assert got['nemd/value'] == pytest.approx(2 * 2**0.5 / 3, abs=1e-6)
+
+
+def test_groups_that_cancel_out_and_samples_without_group():
+    points = torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, 1], [1, 1]])
+    got = evaluate(NEMD(), samples(points, [0, 0, 1, 1, -1]))
+    assert got['nemd/num_groups'] == 2
+    assert got['nemd/unique_share'] == 1
+    assert got['nemd/value'] == pytest.approx(2**0.5, abs=1e-6)
+    assert got['nemd/intra_variance'] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    'options', [dict(), dict(groups='clusters', num_clusters=3)]
+)
+def test_total_collapse_is_zero_and_says_so(options):
+    points = torch.randn(6).expand(30, 6)
+    got = evaluate(NEMD(**options), samples(points, torch.arange(30) % 3))
+    assert all(value == value for value in got.values())
+    assert got['nemd/value'] == pytest.approx(0, abs=1e-12)
+    assert got['nemd/uniformity'] == pytest.approx(0, abs=1e-12)
+    assert got['nemd/effective_rank'] == 0
+
+
+def test_one_class_is_refused():
+    points, _ = points_and_labels()
+    with pytest.raises(ValueError, match='only 1'):
+        evaluate(NEMD(), samples(points, torch.full((90,), 7)))
+
+
+def test_missing_labels():
+    points, _ = points_and_labels()
+    with pytest.raises(ValueError, match='NEMD needs one gt_label'):
+        evaluate(NEMD(), samples(points))
+
+
+def test_more_clusters_than_samples():
+    metric = NEMD(groups='clusters', num_clusters=40)
+    with pytest.raises(ValueError, match='num_clusters=40.*the 30 samples'):
+        evaluate(metric, samples(torch.randn(30, 4)))
+    with pytest.raises(ValueError, match='num_clusters=40.*the 39 samples'):
+        metric.check_sizes(bank=100, query=39)
+    metric.check_sizes(bank=0, query=40)
+
+
+@pytest.mark.parametrize(
+    'options, found',
+    [
+        (dict(groups='prototypes'), "NEMD.groups.*'prototypes'"),
+        (dict(groups='clusters'), 'NEMD.num_clusters.*None'),
+        (dict(groups='clusters', num_clusters=1), 'NEMD.num_clusters.*1'),
+        (dict(num_clusters=5), 'NEMD.num_clusters=5.*labels'),
+        (dict(max_samples=1), 'NEMD.max_samples.*1'),
+        (dict(field='logits'), "'logits'"),
+        (dict(num_pairs=1), 'num_pairs.*1'),
+        (dict(num_members=0), 'num_members.*0'),
+        (dict(solver='simplex'), "solver.*'simplex'"),
+    ],
+)
+def test_bad_arguments(options, found):
+    with pytest.raises(ValueError, match=found):
+        NEMD(**options)
+
+
+def test_missing_pot(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'ot', None)
+    with pytest.raises(ImportError, match='NEMD.*pip install POT'):
+        NEMD()

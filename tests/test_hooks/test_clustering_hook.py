@@ -1,0 +1,237 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import logging
+
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from pauc_mm.clustering import concentration
+from pauc_mm.models import extract_embeddings
+from tests.helpers import TWO_VIEWS, run_cfg
+
+
+def clustering_hook(runner):
+    return next(
+        h for h in runner.hooks if type(h).__name__ == 'ClusteringHook'
+    )
+
+
+def test_e_step_embeds_every_image_without_augmentation(tmp_path):
+    runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=2))
+    runner.train()
+    model = runner.model
+    hook = clustering_hook(runner)
+    embeddings = extract_embeddings(model, hook.dataset, batch_size=7)
+    # By hand: the images as they are, in order, through the momentum encoder
+    images = torch.stack(
+        [
+            torch.from_numpy(hook.dataset.get_data_info(i)['img'])
+            for i in range(48)
+        ]
+    ).permute(0, 3, 1, 2)
+    model.eval()
+    with torch.no_grad():
+        expected = model.encoder_k((images.float() - 127.5) / 127.5)[0]
+    expected = torch.nn.functional.normalize(expected, dim=1)
+    torch.testing.assert_close(embeddings, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_prototypes_are_consistent_after_the_e_step(tmp_path):
+    runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=2))
+    runner.train()
+    hook = clustering_hook(runner)
+    hook.e_step(runner)
+    model = runner.model
+    prototypes = model.prototypes
+    embeddings = extract_embeddings(model, hook.dataset, batch_size=48)
+    assert prototypes.assignments.shape == (2, 48)
+    for m, (centroids, phi) in enumerate(
+        zip(prototypes.centroids, prototypes.concentrations)
+    ):
+        nearest = (embeddings @ centroids.t()).argmax(dim=1)
+        assert torch.equal(nearest, prototypes.assignments[m])
+        torch.testing.assert_close(
+            phi, concentration(embeddings, centroids, nearest, 0.1)
+        )
+        assert phi.mean().item() == pytest.approx(0.1, rel=1e-5)
+
+
+def test_warm_up_then_every_interval(tmp_path, monkeypatch):
+    cfg = run_cfg(tmp_path, max_epochs=7, warmup_epochs=2)
+    cfg.default_hooks.clustering.interval = 3
+    runner = Runner.from_cfg(cfg)
+    hook = clustering_hook(runner)
+    epochs = []
+    original = hook.e_step
+    monkeypatch.setattr(
+        hook, 'e_step', lambda r: (epochs.append(r.epoch), original(r))
+    )
+    runner.train()
+    assert epochs == [2, 5]
+
+
+def test_persistent_workers_train_on_new_assignments(tmp_path):
+    # The ancestor wrote labels into the data set, which persistent workers
+    # never see. Here the training process looks them up by sample_idx.
+    cfg = run_cfg(tmp_path, max_epochs=3)
+    cfg.train_dataloader.update(num_workers=2, persistent_workers=True)
+    runner = Runner.from_cfg(cfg)
+    model = runner.model
+    seen = []
+    original = model.prototype_losses
+
+    def spy(query, key, assigned):
+        seen.append((runner.epoch, assigned.clone()))
+        return original(query, key, assigned)
+
+    model.prototype_losses = spy
+    truth = {}
+    hook = clustering_hook(runner)
+    e_step = hook.e_step
+
+    def remember(r):
+        e_step(r)
+        # another labelling in each epoch, to be told apart
+        model.prototypes.assignments[:] = r.epoch
+        truth[r.epoch] = r.epoch
+
+    hook.e_step = remember
+    runner.train()
+    assert sorted(truth) == [1, 2]
+    assert {epoch for epoch, _ in seen} == {1, 2}
+    for epoch, assigned in seen:
+        assert (assigned == epoch).all()
+
+
+def test_log_line_says_what_matters(tmp_path, caplog):
+    cfg = run_cfg(tmp_path, max_epochs=3)
+    cfg.log_level = 'INFO'
+    runner = Runner.from_cfg(cfg)
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    runner.logger.addHandler(handler)
+    runner.train()
+    lines = [line for line in lines if line.startswith('Clustering K=')]
+    assert len(lines) == 4  # two clusterings in two epochs
+    for word in ('clusters used', 'median', 'objective', 'concentration'):
+        assert word in lines[0]
+    assert 'none before' in lines[0]
+    nmi = float(lines[2].rsplit(' ', 1)[1])
+    assert 0 < nmi <= 1
+
+
+def test_no_warm_up_clusters_the_query_weights(tmp_path):
+    # The momentum encoder is initialised on its own; before the first step
+    # it must be given the weights of the query encoder.
+    runner = Runner.from_cfg(run_cfg(tmp_path, warmup_epochs=0, max_epochs=1))
+    hook = clustering_hook(runner)
+    weights = {}
+    original = hook._cluster
+
+    def look(*args):
+        weights['query'] = runner.model.neck.fc.weight.clone()
+        weights['momentum'] = runner.model.encoder_k.module[1].fc.weight
+        assert torch.equal(weights['query'], weights['momentum'])
+        return original(*args)
+
+    hook._cluster = look
+    runner.train()
+    assert weights
+
+
+def nan_weights(runner):
+    with torch.no_grad():
+        for parameter in runner.model.encoder_k.parameters():
+            parameter.fill_(float('nan'))
+
+
+def test_non_finite_embeddings_stop_with_the_facts(tmp_path):
+    runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=2))
+    runner.train()
+    nan_weights(runner)
+    with pytest.raises(RuntimeError, match=r'48 of 48 .* epoch 3; first samp'):
+        clustering_hook(runner).e_step(runner)
+
+
+def concat(runner_cfg):
+    half = dict(type='TinyImages', num_images=24, pipeline=TWO_VIEWS)
+    runner_cfg.train_dataloader.dataset = dict(
+        type='ConcatDataset', datasets=[half, dict(half, seed=1)]
+    )
+
+
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        ({'model.num_clusters': [4, 49]}, r'49 clusters of 48 training'),
+        (
+            {'default_hooks.clustering.warmup_epochs': 4},
+            r'warmup_epochs=4 is not below train_cfg.max_epochs=4',
+        ),
+        ({'model.queue_len': 8}, r'model.queue_len=8 is smaller'),
+        ({'train_dataloader.batch_size': 64}, r'no whole batch of 48'),
+        ({'model.queue_len': 64, 'train_dataloader.batch_size': 65}, 'queue'),
+    ],
+)
+def test_misfits_are_refused_before_training(tmp_path, changes, message):
+    runner = Runner.from_cfg(run_cfg(tmp_path, **changes))
+    with pytest.raises(ValueError, match=message):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_colliding_sample_idx_is_refused(tmp_path):
+    cfg = run_cfg(tmp_path)
+    concat(cfg)
+    with pytest.raises(ValueError, match='ConcatDataset'):
+        Runner.from_cfg(cfg).train()
+
+
+def test_repeated_data_set_is_clustered_once(tmp_path):
+    cfg = run_cfg(tmp_path, max_epochs=2)
+    cfg.train_dataloader.dataset = dict(
+        type='RepeatDataset', times=2, dataset=cfg.train_dataloader.dataset
+    )
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    assert runner.model.prototypes.assignments.shape == (2, 48)
+    assert runner.iter == 2 * (96 // 16)
+
+
+def test_another_model_is_refused(tmp_path):
+    cfg = run_cfg(tmp_path)
+    cfg.model.type = 'MoCo'
+    for key in ('num_clusters', 'proto_head', *(
+        name + '_loss' for name in ('align', 'uniform', 'corr')
+    )):
+        cfg.model.pop(key)
+    with pytest.raises(TypeError, match='the model is a MoCo'):
+        Runner.from_cfg(cfg).train()
+
+
+@pytest.mark.parametrize(
+    'key, value',
+    [('warmup_epochs', -1), ('interval', 0), ('batch_size', 0)],
+)
+def test_bad_values_name_the_key(tmp_path, key, value):
+    cfg = run_cfg(tmp_path)
+    cfg.default_hooks.clustering[key] = value
+    with pytest.raises(ValueError, match=f'default_hooks.clustering.{key}'):
+        Runner.from_cfg(cfg)
+
+
+def test_a_sample_seen_twice_is_an_error(tmp_path):
+    runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=2))
+    runner.train()
+    dataset = clustering_hook(runner).dataset
+    transform = dataset.pipeline
+
+    def collide(results):
+        results['sample_idx'] = min(results['sample_idx'], 40)
+        return transform(results)
+
+    dataset.pipeline = collide
+    with pytest.raises(RuntimeError, match='7 were not embedded'):
+        extract_embeddings(runner.model, dataset, batch_size=16)
+

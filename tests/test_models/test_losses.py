@@ -1,0 +1,287 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from pauc_mm.models import (
+    PrototypeAlignmentLoss,
+    PrototypeCorrelationLoss,
+    PrototypeUniformityLoss,
+)
+from pauc_mm.models.losses import (
+    proto_nce,
+    prototype_alignment,
+    prototype_correlation,
+    prototype_uniformity,
+)
+
+
+def unit(*shape, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(*shape, generator=generator, dtype=dtype)
+    return F.normalize(x, dim=-1)
+
+
+def proto_nce_loop(query, centroids, phi, batch, drawn, first, mask):
+    """Eq. 11 of PCL, sample by sample, negative by negative."""
+    total, hits = 0.0, 0
+    for i in range(len(query)):
+        place = first + i
+        own = batch[place]
+
+        def similarity(c, i=i):
+            v, p = query[i].tolist(), centroids[c].tolist()
+            return sum(a * b for a, b in zip(v, p)) / float(phi[c])
+
+        negatives = [
+            c
+            for j, c in enumerate(batch)
+            if j != place and not (mask and c == own)
+        ] + list(drawn)
+        positive = similarity(own)
+        scores = [similarity(c) for c in negatives]
+        denominator = math.exp(positive) + sum(map(math.exp, scores))
+        total -= math.log(math.exp(positive) / denominator)
+        hits += all(positive >= s - 1e-12 for s in scores)
+    return total / len(query), hits / len(query)
+
+
+@pytest.mark.parametrize('mask', [True, False])
+@pytest.mark.parametrize('first, count', [(0, 6), (2, 3)])
+def test_proto_nce_equals_the_loop(mask, first, count):
+    centroids, whole = unit(12, 5), unit(6, 5, seed=1)
+    phi = torch.rand(12, dtype=torch.float64) * 0.3 + 0.05
+    batch = [3, 7, 3, 0, 3, 7]  # clusters repeat within the batch
+    candidates = torch.tensor([1, 7, 2, 11, 5])
+    counted = torch.tensor([True, False, True, True, False])
+    loss, accuracy = proto_nce(
+        whole[first : first + count],
+        centroids,
+        phi,
+        torch.tensor(batch),
+        candidates,
+        counted,
+        first=first,
+        mask_same_cluster=mask,
+    )
+    want_loss, want_accuracy = proto_nce_loop(
+        whole[first : first + count],
+        centroids,
+        phi,
+        batch,
+        [1, 2, 11],
+        first,
+        mask,
+    )
+    assert loss.item() == pytest.approx(want_loss, abs=1e-6)
+    assert accuracy.item() == pytest.approx(want_accuracy)
+
+
+def test_masking_matters_exactly_where_clusters_repeat():
+    centroids, query = unit(4, 3), unit(3, 3, seed=2)
+    phi = torch.full((4,), 0.1, dtype=torch.float64)
+    none = torch.tensor([], dtype=torch.int64), torch.tensor([]).bool()
+    for batch, same in (([0, 1, 2], True), ([0, 1, 0], False)):
+        losses = [
+            proto_nce(
+                query,
+                centroids,
+                phi,
+                torch.tensor(batch),
+                *none,
+                mask_same_cluster=mask,
+            )[0]
+            for mask in (True, False)
+        ]
+        assert (losses[0] == losses[1]).item() is same
+
+
+def test_one_cluster_for_the_whole_batch_gives_zero_loss():
+    # With the own prototype's copies masked no negative is left.
+    query, centroids = unit(4, 3), unit(1, 3, seed=1)
+    loss, accuracy = proto_nce(
+        query,
+        centroids,
+        torch.tensor([0.1], dtype=torch.float64),
+        torch.zeros(4, dtype=torch.int64),
+        torch.tensor([0]),
+        torch.tensor([False]),
+    )
+    assert loss.item() == 0 and accuracy.item() == 1
+
+
+def test_a_larger_phi_pulls_less():
+    # Orthonormal prototypes make the coordinates of the gradient the pull
+    # of each: (1 - p) / phi towards the own one. A query orthogonal to all
+    # of them has p = 1/5 whatever phi is, so the pull falls as 1 / phi.
+    centroids = torch.eye(5, 6, dtype=torch.float64)
+    for own_phi in (0.1, 0.2, 0.4):
+        query = torch.eye(6, dtype=torch.float64)[5:].requires_grad_()
+        phi = torch.full((5,), 0.2, dtype=torch.float64)
+        phi[0] = own_phi
+        loss, _ = proto_nce(
+            query,
+            centroids,
+            phi,
+            torch.tensor([0]),
+            torch.arange(1, 5),
+            torch.ones(4, dtype=torch.bool),
+        )
+        loss.backward()
+        assert loss.item() == pytest.approx(math.log(5))
+        assert query.grad[0, 0].item() == pytest.approx(-0.8 / own_phi)
+        assert query.grad[0, 1].item() == pytest.approx(0.2 / 0.2)
+
+
+def test_proto_nce_is_permutation_invariant_and_differentiable():
+    centroids, query = unit(8, 4), unit(5, 4, seed=1).requires_grad_()
+    phi = torch.rand(8, dtype=torch.float64) + 0.1
+    batch = torch.tensor([0, 4, 4, 2, 7])
+    negatives, counted = torch.tensor([1, 3, 5]), torch.ones(3).bool()
+    loss, _ = proto_nce(query, centroids, phi, batch, negatives, counted)
+    order = torch.randperm(8)
+    place = torch.argsort(order)
+    again, _ = proto_nce(
+        query,
+        centroids[order],
+        phi[order],
+        place[batch],
+        place[negatives],
+        counted,
+    )
+    torch.testing.assert_close(loss, again)
+    assert torch.autograd.gradcheck(
+        lambda q: proto_nce(q, centroids, phi, batch, negatives, counted)[0],
+        query,
+    )
+
+
+@pytest.mark.parametrize('power', [1.0, 2.0, 3.0])
+def test_alignment_equals_a_loop(power):
+    p, q = unit(7, 4), unit(7, 4, seed=1)
+    want = sum((a - b).norm().item() ** power for a, b in zip(p, q)) / 7
+    got = prototype_alignment(p, q, power)
+    assert got.item() == pytest.approx(want, rel=1e-9)
+
+
+@pytest.mark.parametrize('power', [1.0, 2.0])
+def test_alignment_of_identical_prototypes(power):
+    p = unit(3, 4).requires_grad_()
+    loss = prototype_alignment(p, p.detach().clone(), power)
+    loss.backward()
+    assert loss.item() == pytest.approx(0, abs=1e-12)
+    assert torch.isfinite(p.grad).all()
+
+
+@pytest.mark.parametrize('t', [0.5, 2.0])
+def test_uniformity_equals_a_loop(t):
+    p = unit(6, 4)
+    pairs = [(a, b) for a in range(6) for b in range(6) if a != b]
+    want = sum(
+        math.exp(-t * (p[a] - p[b]).pow(2).sum().item()) for a, b in pairs
+    ) / len(pairs)
+    assert prototype_uniformity(p, t).item() == pytest.approx(want, rel=1e-9)
+
+
+def test_uniformity_of_opposite_and_of_equal_prototypes():
+    opposite = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    assert prototype_uniformity(opposite).item() == pytest.approx(
+        math.exp(-8), rel=1e-5
+    )
+    assert prototype_uniformity(torch.ones(3, 2)).item() == 1
+
+
+@pytest.mark.parametrize('temperature', [0.1, 1.0])
+def test_correlation_is_minus_the_mean_kl(temperature):
+    p = unit(5, 6)
+    distributions = torch.softmax(p / temperature, dim=1)
+    total, count = 0.0, 0
+    for a in range(5):
+        for b in range(5):
+            if a != b:
+                # F.kl_div(log q, p) is KL(p || q)
+                total -= F.kl_div(
+                    distributions[b].log(), distributions[a], reduction='sum'
+                ).item()
+                count += 1
+    got = prototype_correlation(p, temperature)
+    assert got.item() == pytest.approx(total / count, rel=1e-9)
+    assert got.item() < 0
+
+
+def test_correlation_is_zero_for_equal_prototypes_and_never_nan():
+    # The equation as printed takes logarithms of negative coordinates.
+    equal = unit(1, 8).expand(3, 8)
+    assert prototype_correlation(equal).item() == pytest.approx(0, abs=1e-12)
+    p = unit(50, 128)
+    assert (p < 0).any()
+    assert torch.isfinite(prototype_correlation(p))
+
+
+def test_descending_uniformity_and_correlation_drives_prototypes_apart():
+    for term in (prototype_uniformity, prototype_correlation):
+        angles = torch.tensor([0.0, 0.3, 0.6], requires_grad=True)
+        optimizer = torch.optim.SGD([angles], lr=0.02)
+
+        def points(a=angles):
+            return torch.stack([a.cos(), a.sin()], dim=1)
+
+        before = torch.pdist(points()).mean().item()
+        for _ in range(50):
+            optimizer.zero_grad()
+            term(points()).backward()
+            optimizer.step()
+        assert torch.pdist(points()).mean().item() > before
+
+
+@pytest.mark.parametrize(
+    'loss, arguments',
+    [
+        (PrototypeAlignmentLoss, 2),
+        (PrototypeUniformityLoss, 1),
+        (PrototypeCorrelationLoss, 1),
+    ],
+)
+def test_modules_weight_their_function_and_are_registered(loss, arguments):
+    from mmpretrain.registry import MODELS
+
+    inputs = [unit(4, 3, seed=i) for i in range(arguments)]
+    one = loss(loss_weight=1.0)(*inputs)
+    built = MODELS.build(dict(type=loss.__name__, loss_weight=2.5))
+    torch.testing.assert_close(built(*inputs), 2.5 * one)
+    # half precision comes in under AMP; the terms stay in float32
+    half = [x.bfloat16() for x in inputs]
+    assert loss()(*half).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    'build, key',
+    [
+        (lambda: PrototypeAlignmentLoss(power=0), 'align_loss.power'),
+        (lambda: PrototypeAlignmentLoss(-1.0), 'align_loss.loss_weight'),
+        (lambda: PrototypeUniformityLoss(t=-2), 'uniform_loss.t'),
+        (lambda: PrototypeUniformityLoss('1'), 'uniform_loss.loss_weight'),
+        (
+            lambda: PrototypeCorrelationLoss(temperature=0),
+            'corr_loss.temperature',
+        ),
+        (
+            lambda: PrototypeCorrelationLoss(float('nan')),
+            'corr_loss.loss_weight',
+        ),
+    ],
+)
+def test_bad_values_name_the_key(build, key):
+    with pytest.raises(ValueError, match=key):
+        build()
+
+
+def test_losses_refuse_input_without_pairs():
+    with pytest.raises(ValueError, match=r'P >= 2, not \(1, 3\)'):
+        PrototypeUniformityLoss()(unit(1, 3))
+    with pytest.raises(ValueError, match='P >= 2'):
+        PrototypeCorrelationLoss()(unit(1, 3))
+    with pytest.raises(ValueError, match='come in pairs'):
+        PrototypeAlignmentLoss()(unit(2, 3), unit(3, 3))

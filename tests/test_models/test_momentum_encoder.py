@@ -1,0 +1,44 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import torch
+from torch import nn
+
+from pauc_mm.models import MomentumEncoder
+
+
+def test_average_equals_the_formula_and_starts_as_a_copy():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    encoder = MomentumEncoder(model, momentum=0.1)
+    nn.init.normal_(model[0].weight)  # initialised later than it was copied
+    encoder.update_parameters(model)
+    torch.testing.assert_close(encoder.module[0].weight, model[0].weight)
+    expected = model[0].weight.detach().clone()
+    for _ in range(3):
+        with torch.no_grad():
+            model[0].weight += torch.randn(4, 3)
+        encoder.update_parameters(model)
+        expected = 0.9 * expected + 0.1 * model[0].weight.detach()
+    torch.testing.assert_close(encoder.module[0].weight.data, expected)
+    assert encoder.steps.item() == 4
+
+
+def test_keeps_its_own_batchnorm_statistics():
+    # mmengine's average overwrites them with those of the query encoder.
+    model = nn.Sequential(nn.BatchNorm1d(2))
+    encoder = MomentumEncoder(model, momentum=0.1)
+    encoder.update_parameters(model)
+    keys = torch.randn(64, 2) + 5
+    encoder(keys)
+    own = encoder.module[0].running_mean.clone()
+    assert (own - 0.1 * keys.mean(0)).abs().max() < 1e-5
+    encoder.update_parameters(model)
+    torch.testing.assert_close(encoder.module[0].running_mean, own)
+
+
+def test_state_dict_has_the_layout_of_mmengine():
+    from mmengine.model import ExponentialMovingAverage
+
+    model = nn.Linear(2, 2)
+    ours = MomentumEncoder(model, momentum=0.1).state_dict()
+    theirs = ExponentialMovingAverage(model, momentum=0.1).state_dict()
+    assert ours.keys() == theirs.keys()

@@ -1,0 +1,104 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import logging
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmpretrain.registry import MODELS
+
+from tests.helpers import model_cfg
+from tests.test_models.test_pcl import step, with_prototypes
+
+
+def by_hand(query, key, assigned, weights, temperature=0.1):
+    """Eq. 7's three terms by loops over clusters and pairs."""
+    totals = torch.zeros(3)
+    for ids in assigned:
+        clusters = sorted(set(ids.tolist()))
+        p = [F.normalize(query[ids == c].mean(0), dim=0) for c in clusters]
+        q = [F.normalize(key[ids == c].mean(0), dim=0) for c in clusters]
+        align = sum((a - b).norm() ** 2 for a, b in zip(p, q)) / len(p)
+        uniform, corr, pairs = 0.0, 0.0, 0
+        for i, a in enumerate(p):
+            for j, b in enumerate(p):
+                if i != j:
+                    pairs += 1
+                    uniform += torch.exp(-2 * (a - b).norm() ** 2)
+                    pa = torch.softmax(a / temperature, 0)
+                    pb = torch.softmax(b / temperature, 0)
+                    corr += (pa * (pb / pa).log()).sum()
+        totals += torch.stack([align, uniform / pairs, corr / pairs])
+    return totals / len(assigned) * torch.tensor(weights)
+
+
+def test_terms_equal_the_loop():
+    torch.manual_seed(0)
+    model = with_prototypes(
+        MODELS.build(
+            model_cfg(
+                'PAUC',
+                align_loss=dict(
+                    type='PrototypeAlignmentLoss', loss_weight=2.0
+                ),
+                uniform_loss=dict(
+                    type='PrototypeUniformityLoss', loss_weight=3.0
+                ),
+                corr_loss=dict(
+                    type='PrototypeCorrelationLoss', loss_weight=0.5
+                ),
+            )
+        )
+    )
+    query = F.normalize(torch.randn(6, 8), dim=1)
+    key = F.normalize(torch.randn(6, 8), dim=1)
+    assigned = model.prototypes.lookup(torch.arange(6))
+    losses = model.prototype_losses(query, key, assigned)
+    want = by_hand(query, key, assigned, [2.0, 3.0, 0.5])
+    for name, value in zip(('loss_align', 'loss_uniform', 'loss_corr'), want):
+        assert losses[name].item() == pytest.approx(value.item(), rel=1e-5)
+
+
+def test_all_terms_reach_the_encoder():
+    torch.manual_seed(0)
+    model = with_prototypes(MODELS.build(model_cfg('PAUC')))
+    losses = step(model)
+    for name in ('loss_align', 'loss_uniform', 'loss_corr'):
+        model.zero_grad()
+        losses[name].backward(retain_graph=True)
+        gradient = sum(
+            p.grad.abs().sum() for p in model.backbone.parameters()
+        )
+        assert gradient > 0, name
+
+
+def test_terms_can_be_left_out():
+    torch.manual_seed(0)
+    model = with_prototypes(
+        MODELS.build(model_cfg('PAUC', align_loss=None, corr_loss=None))
+    )
+    losses = step(model)
+    assert 'loss_uniform' in losses
+    assert not {'loss_align', 'loss_corr'} & set(losses)
+
+
+def test_a_batch_in_one_cluster_has_no_pairs_and_says_so_once(caplog):
+    torch.manual_seed(0)
+    model = with_prototypes(MODELS.build(model_cfg('PAUC')))
+    model.prototypes.assignments[:] = 1
+    caplog.set_level(logging.WARNING)
+    for _ in range(2):
+        losses = step(model)
+    assert losses['loss_uniform'].item() == losses['loss_corr'].item() == 0
+    assert losses['loss_align'].item() > 0
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    assert all(
+        torch.isfinite(p.grad).all() for p in model.backbone.parameters()
+    )
+    assert model._said == {0, 1}
+
+
+@pytest.mark.parametrize('weight', [-0.1, 1.0])
+def test_refuses_a_centroid_weight_out_of_range(weight):
+    with pytest.raises(ValueError, match='model.centroid_weight'):
+        MODELS.build(model_cfg('PAUC', centroid_weight=weight))

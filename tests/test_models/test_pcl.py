@@ -1,0 +1,196 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmpretrain.registry import MODELS
+
+from tests.helpers import images_batch, model_cfg
+
+
+def with_prototypes(model, num_samples=6, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    centroids = [
+        torch.randn(k, 8, generator=generator) for k in model.num_clusters
+    ]
+    phi = [
+        torch.rand(k, generator=generator) + 0.1 for k in model.num_clusters
+    ]
+    assignments = torch.stack(
+        [
+            torch.randint(k, (num_samples,), generator=generator)
+            for k in model.num_clusters
+        ]
+    )
+    model.prototypes.update(
+        centroids, phi, assignments, torch.device('cpu')
+    )
+    return model
+
+
+def step(model, batch=None):
+    data = model.data_preprocessor(batch or images_batch(), training=True)
+    return model(**data, mode='loss')
+
+
+def test_infonce_alone_before_the_first_e_step():
+    torch.manual_seed(0)
+    model = MODELS.build(model_cfg('PCL'))
+    reference = copy.deepcopy(model)
+    queue = model.queue.clone()
+    losses = step(model)
+    assert set(losses) == {'loss_infonce', 'acc_instance'}
+    # Eq. 1 by hand, with a copy of the model
+    data = reference.data_preprocessor(images_batch(), training=True)
+    reference.train()
+    q = reference.neck(reference.backbone(data['inputs'][0]))[0]
+    q = F.normalize(q, dim=1)
+    # at the first step the momentum encoder is the query encoder
+    encoder = torch.nn.Sequential(reference.backbone, reference.neck)
+    k = F.normalize(encoder(data['inputs'][1])[0], dim=1)
+    total = 0.0
+    for v, key in zip(q, k):
+        positive = torch.exp(v @ key / 0.1)
+        negatives = torch.exp(v @ queue / 0.1).sum()
+        total -= torch.log(positive / (positive + negatives))
+    assert losses['loss_infonce'].item() == pytest.approx(
+        total.item() / 6, rel=1e-5
+    )
+
+
+def test_queue_is_a_ring_for_any_batch_size():
+    model = MODELS.build(model_cfg('PCL', queue_len=16))
+    written = []
+    for i in range(4):  # 6 + 6 + 6 + 6 keys in 16 places
+        keys = F.normalize(torch.randn(6, 8), dim=1)
+        model._dequeue_and_enqueue(keys)
+        written += list(keys)
+    assert model.queue_ptr.item() == 24 % 16
+    for place in range(16):
+        newest = place + 16 if place + 16 < 24 else place
+        torch.testing.assert_close(model.queue[:, place], written[newest])
+
+
+def test_losses_after_an_e_step_and_gradients():
+    torch.manual_seed(0)
+    model = with_prototypes(MODELS.build(model_cfg('PCL')))
+    losses = step(model)
+    assert set(losses) == {
+        'loss_infonce',
+        'loss_protonce',
+        'acc_instance',
+        'acc_proto_0',
+        'acc_proto_1',
+    }
+    for name in ('acc_instance', 'acc_proto_0', 'acc_proto_1'):
+        assert 0 <= losses[name].item() <= 1
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    for name, parameter in model.named_parameters():
+        if name.startswith('encoder_k'):
+            assert parameter.grad is None
+        else:
+            assert parameter.grad.abs().sum() > 0, name
+
+
+def test_training_on_fixed_prototypes_raises_prototype_accuracy():
+    torch.manual_seed(0)
+    model = with_prototypes(MODELS.build(model_cfg('PCL')))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    first = step(model)
+    for _ in range(60):
+        optimizer.zero_grad()
+        losses = step(model)
+        sum(v for k, v in losses.items() if 'loss' in k).backward()
+        optimizer.step()
+    assert losses['loss_protonce'] < 0.7 * first['loss_protonce']
+    assert losses['acc_proto_0'] == 1
+
+
+def test_predict_returns_samples_with_embeddings():
+    torch.manual_seed(0)
+    model = MODELS.build(model_cfg('PCL')).eval()
+    batch = images_batch(views=1)
+    batch['inputs'] = batch['inputs'][0]
+    samples = model.val_step(batch)
+    data = model.data_preprocessor(images_batch(views=1))
+    maps = model.backbone(data['inputs'][0])[0]
+    for i, sample in enumerate(samples):
+        torch.testing.assert_close(
+            sample.feature, maps[i].mean(dim=(1, 2)).detach()
+        )
+        assert sample.embedding.norm().item() == pytest.approx(1, abs=1e-5)
+        assert sample.embedding.shape == (8,)
+        assert sample.sample_idx == i
+        assert sample.gt_label.item() == i % 4
+
+
+def test_same_layout_as_mmpretrains_moco():
+    # so that checkpoints of one can start the other
+    pcl = MODELS.build(model_cfg('PCL'))
+    cfg = model_cfg('PCL')
+    cfg.update(type='MoCo')
+    del cfg['num_clusters'], cfg['proto_head']
+    moco = MODELS.build(cfg)
+    assert pcl.state_dict().keys() == moco.state_dict().keys()
+
+
+@pytest.mark.parametrize('kind', ['PCL', 'PAUC'])
+def test_bf16_autocast_keeps_losses_in_float32(kind):
+    torch.manual_seed(0)
+    model = with_prototypes(MODELS.build(model_cfg(kind)))
+    exact = step(copy.deepcopy(model))
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = step(model)
+    for name, value in losses.items():
+        assert value.dtype == torch.float32, name
+        assert torch.isfinite(value), name
+        if 'loss' in name:
+            # bf16 has 8 bits of mantissa, the logits are divided by 0.1
+            assert value.item() == pytest.approx(
+                exact[name].item(), rel=0.1, abs=0.05
+            )
+    assert model.queue.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (dict(num_clusters=[]), 'model.num_clusters'),
+        (dict(num_clusters=[100, 1]), 'model.num_clusters'),
+        (dict(num_clusters=[2.5]), 'model.num_clusters'),
+        (dict(queue_len=0), 'model.queue_len'),
+        (dict(momentum=1.0), 'model.momentum'),
+        (
+            dict(proto_head=dict(type='ProtoNCEHead', num_negatives=0)),
+            'proto_head.num_negatives',
+        ),
+        (
+            dict(
+                head=dict(
+                    type='ContrastiveHead',
+                    loss=dict(type='CrossEntropyLoss'),
+                    temperature=0.0,
+                )
+            ),
+            'model.head.temperature',
+        ),
+    ],
+)
+def test_bad_values_name_the_key(changes, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(model_cfg('PCL', **changes))
+
+
+def test_wrong_batches_are_explained():
+    model = with_prototypes(MODELS.build(model_cfg('PCL')))
+    with pytest.raises(ValueError, match='two views'):
+        step(model, images_batch(views=1))
+    batch = images_batch()
+    for sample in batch['data_samples']:
+        del sample.sample_idx
+    with pytest.raises(ValueError, match='sample_idx'):
+        step(model, batch)
+    with pytest.raises(RuntimeError, match='Invalid mode'):
+        model(torch.zeros(1, 3, 8, 8), mode='nonsense')

@@ -1,0 +1,190 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""A wheel and an editable install, each in an environment of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pauc_mm.version import __version__
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = 'pauc_tiny_digits.py'
+
+# Run with the folder of a config that inherits from the package.
+PROBE = f"""
+import json
+import sys
+from importlib.metadata import version
+import pauc_mm
+from mmengine.config import Config
+from mmengine.hub import get_config
+from pauc_mm.compat.config_paths import config_root
+
+cfg = Config.fromfile(sys.argv[1])
+hub = get_config('pauc_mm::{RECIPE}')
+print(json.dumps(dict(
+    file=pauc_mm.__file__,
+    version=version('pauc_mm'),
+    root=str(config_root()),
+    model=cfg.model.type,
+    scale=cfg.model.align_loss.loss_weight,
+    hub=hub.model.type,
+    epochs=hub.train_cfg.max_epochs,
+)))
+"""
+
+
+def run(*command, **kwargs):
+    """Output of a program; its error output is shown when it fails."""
+    drop = ('PYTHONPATH', 'PYTHONHOME', 'VIRTUAL_ENV')
+    env = {k: v for k, v in os.environ.items() if k not in drop}
+    command = [str(word) for word in command]
+    result = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=120, **kwargs
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope='module')
+def source(tmp_path_factory):
+    """A copy of the sources, so that building leaves nothing here."""
+    copy = tmp_path_factory.mktemp('source') / 'repo'
+    copy.mkdir()
+    clean = shutil.ignore_patterns('__pycache__', '.mim', '*.egg-info')
+    for name in ('pauc_mm', 'configs', 'tools', 'requirements'):
+        shutil.copytree(ROOT / name, copy / name, ignore=clean)
+    for path in ROOT.iterdir():
+        if path.is_file() and path.name != '.git':
+            shutil.copy(path, copy)
+    return copy
+
+
+@pytest.fixture(scope='module')
+def wheel(source, tmp_path_factory):
+    """A wheel, built from a source distribution."""
+    out = tmp_path_factory.mktemp('dist')
+    command = [sys.executable, '-m', 'build', '--no-isolation', '-o', out]
+    run(*command, source)
+    return next(out.glob('*.whl'))
+
+
+def make_env(path):
+    """An environment that also sees the packages of this one."""
+    run(sys.executable, '-m', 'venv', '--without-pip', path)
+    packages = next((path / 'lib').glob('python*/site-packages'))
+    outer = [p for p in sys.path if p.endswith(('-packages', '-packages/'))]
+    (packages / 'zz_outer.pth').write_text('\n'.join(outer))
+    return path / 'bin' / 'python'
+
+
+def install(python, *what):
+    run(
+        sys.executable,
+        '-m',
+        'pip',
+        '--python',
+        python,
+        'install',
+        '--no-deps',
+        '--no-index',
+        '--no-build-isolation',
+        '--ignore-installed',
+        *what,
+    )
+
+
+def probe(python, folder):
+    """What the package installed beside ``python`` answers elsewhere."""
+    child = folder / 'child.py'
+    child.write_text(
+        f"_base_ = 'pauc_mm::{RECIPE}'\n"
+        'model = dict(align_loss=dict(loss_weight=7.5))\n'
+    )
+    output = run(python, '-c', PROBE, child, cwd=folder)
+    return json.loads(output.splitlines()[-1])
+
+
+def check_answers(answers):
+    assert answers['version'] == __version__
+    assert answers['model'] == answers['hub'] == 'PAUC'
+    assert answers['scale'] == 7.5
+    assert answers['epochs'] == 200
+
+
+def shipped():
+    """Configs and tools that must lie in .mim."""
+    files = [ROOT / 'model-index.yml']
+    for folder, suffixes in (
+        ('configs', ('.py', '.yml')),
+        ('tools', ('.py', '.sh')),
+    ):
+        paths = (ROOT / folder).rglob('*')
+        files += [path for path in paths if path.suffix in suffixes]
+    return {path.relative_to(ROOT).as_posix() for path in files}
+
+
+def test_wheel_contents(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        info = next(n for n in names if n.endswith('.dist-info/METADATA'))
+        metadata = archive.read(info).decode()
+    mim = 'pauc_mm/.mim/'
+    packed = {n[len(mim) :] for n in names if n.startswith(mim)}
+    assert packed == shipped()
+    sources = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / 'pauc_mm').rglob('*.py')
+        if '.mim' not in path.parts
+    }
+    assert {n for n in names if n.endswith('.py')} - sources == {
+        mim + name for name in packed if name.endswith('.py')
+    }
+    assert sources <= names
+    assert f'Version: {__version__}' in metadata
+    assert 'Requires-Python: >=3.9' in metadata
+    assert 'Apache-2.0' in metadata
+    requires = [x for x in metadata.splitlines() if 'Requires-Dist' in x]
+    assert any('faiss-cpu' in line for line in requires)
+    assert not any('mmcv' in line for line in requires)
+    assert any('extra == "detection"' in line for line in requires)
+
+
+def test_wheel(wheel, tmp_path):
+    python = make_env(tmp_path / 'env')
+    install(python, wheel)
+    answers = probe(python, tmp_path)
+    check_answers(answers)
+    package = Path(answers['file']).parent
+    assert tmp_path / 'env' in package.parents
+    assert Path(answers['root']) == package / '.mim' / 'configs'
+
+
+def test_editable(source, tmp_path):
+    python = make_env(tmp_path / 'env')
+    install(python, '-e', source)
+    package = source / 'pauc_mm'
+    assert (package / '.mim' / 'configs').samefile(source / 'configs')
+    assert (package / '.mim' / 'tools').samefile(source / 'tools')
+    # An edit counts without another installation.
+    with open(source / 'configs' / RECIPE, 'a') as f:
+        f.write("\nmodel['align_loss']['power'] = 5.0\n")
+    answers = probe(python, tmp_path)
+    check_answers(answers)
+    assert Path(answers['file']).parent == package
+    assert Path(answers['root']) == package / '.mim' / 'configs'
+    from mmengine.config import Config
+
+    edited = Config.fromfile(package / '.mim' / 'configs' / RECIPE)
+    assert edited.model.align_loss.power == 5.0
+
+
+def test_editable_install_is_ignored_by_git():
+    ignored = (ROOT / '.gitignore').read_text().splitlines()
+    assert '/pauc_mm/.mim' in ignored
