@@ -1,3 +1,4 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # MoCo v2, mmpretrain's own, with the budget of pcl_tiny_digits.py.
 _base_ = [
     '_base_/datasets/digits.py',

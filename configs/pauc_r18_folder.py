@@ -1,14 +1,15 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # PAUC on a folder of your own unlabelled images, one GPU or a CPU:
 #
-#   DATA_ROOT=/path/to/images python tools/train.py configs/pauc_r18_folder.py
+#   DATA_ROOT=/my/images python tools/train.py configs/pauc_r18_folder.py
 #
-# DATA_ROOT holds for training, E-step and evaluation; so does IMAGE_SIZE (128).
-# Both must be set again for tools/test.py and for --resume. The numbers below
-# are for about 5,000 images. Change num_clusters with theirs; keep queue_len
-# below it, and at least at batch_size (128). Corrupt images stop the run before
-# it starts; to leave them out instead:
-#   --cfg-options train_dataloader.dataset.corrupt=skip \
-#       val_dataloader.dataset.corrupt=skip
+# DATA_ROOT holds for training, E-step and evaluation at once. So do IMAGE_SIZE
+# (128 pixels if not set) and CORRUPT: images that do not decode stop the run
+# before it starts, CORRUPT=skip leaves them out. Set all three alike for
+# --resume and for tools/test.py.
+#
+# The numbers below are for about 5,000 images: change num_clusters with
+# theirs, and keep queue_len below it and at least at batch_size (128).
 _base_ = [
     '_base_/models/pauc_r50.py',
     '_base_/datasets/folder.py',
@@ -16,9 +17,9 @@ _base_ = [
     '_base_/clustering_runtime.py',
 ]
 
-# Where the papers' values suit ImageNet only, those of MoCo with a ResNet-18 on
-# CIFAR-10 in lightly's benchmark: momentum encoder 0.99, lr 0.06 for a batch of
-# 128, weight decay 5e-4.
+# Where the papers' values suit ImageNet only, those of MoCo with a ResNet-18
+# on CIFAR-10 in lightly's benchmark: momentum encoder 0.99, lr 0.06 for a
+# batch of 128, weight decay 5e-4.
 model = dict(
     # About N/50, N/25 and N/13 of N images, the papers' proportions
     # (ImageNet-1k has 1.28 million, K = 25000, 50000 and 100000).

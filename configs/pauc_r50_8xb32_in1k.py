@@ -1,3 +1,4 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # PAUC on ImageNet-1k: 8 GPUs x 32 images, 200 epochs.
 _base_ = [
     '_base_/models/pauc_r50.py',

@@ -1,3 +1,4 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # PAUC on scikit-learn's digits: the recipe of tools/quickstart.sh.
 _base_ = 'pcl_tiny_digits.py'
 

@@ -1,3 +1,4 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # PCL v1 on ImageNet-1k: 8 GPUs x 32 images, 200 epochs.
 _base_ = [
     '_base_/models/pcl_r50.py',

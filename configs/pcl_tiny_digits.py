@@ -1,16 +1,16 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # PCL on scikit-learn's digits: runs on a laptop in a few minutes.
 _base_ = [
     '_base_/models/pcl_tiny.py',
     '_base_/datasets/digits.py',
     '_base_/schedules/sgd_cosine_tiny.py',
-    '_base_/default_runtime.py',
+    '_base_/clustering_runtime.py',
 ]
 
 default_hooks = dict(
     checkpoint=dict(interval=20),
     logger=dict(interval=11),
     clustering=dict(
-        type='ClusteringHook',
         warmup_epochs=32,
         interval=4,
         pipeline=_base_.test_pipeline,

@@ -111,6 +111,8 @@ RUNTIME = (
         '3.11.2',
         '"matplotlib>=3.6"',
     ),
+    Requirement('PIL', ('pillow',), '>=9.1', '13.0.0', '"pillow>=9.1"'),
+    Requirement('rich', ('rich',), '>=12', '15.0.0', '"rich>=12"'),
 )
 SETUPTOOLS = Requirement(
     'setuptools', ('setuptools',), '<82', '81.0.0', '"setuptools<82"'

@@ -2,6 +2,10 @@
 """A data set and a model so small that a real run takes a second."""
 
 import copy
+import datetime
+import multiprocessing
+import os
+import warnings
 
 import numpy as np
 import torch
@@ -168,3 +172,44 @@ def images_batch(num=6, views=2, seed=0):
         for i in range(num)
     ]
     return dict(inputs=pixels, data_samples=samples)
+
+
+_forkserver = multiprocessing.get_context('forkserver')
+_forkserver.set_forkserver_preload(['tests.helpers'])
+
+
+def _rank(function, rank, world_size, folder, args):
+    warnings.simplefilter('ignore')
+    torch.set_num_threads(1)
+    os.environ['LOCAL_RANK'] = str(rank)
+    torch.distributed.init_process_group(
+        'gloo',
+        init_method=f'file://{folder}/rendezvous',
+        rank=rank,
+        world_size=world_size,
+        timeout=datetime.timedelta(seconds=60),
+    )
+    result = function(*args)
+    torch.save(result, f'{folder}/result_{rank}.pt')
+    torch.distributed.destroy_process_group()
+
+
+def run_ranks(function, world_size, folder, *args):
+    """Run a function in processes joined by gloo; its results by rank."""
+    folder.mkdir(parents=True, exist_ok=True)
+    processes = [
+        _forkserver.Process(
+            target=_rank, args=(function, rank, world_size, folder, args)
+        )
+        for rank in range(world_size)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    if any(process.exitcode for process in processes):
+        raise RuntimeError(f'exit codes {[p.exitcode for p in processes]}')
+    return [
+        torch.load(folder / f'result_{rank}.pt', weights_only=False)
+        for rank in range(world_size)
+    ]

@@ -1,3 +1,4 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # default_runtime.py and the E-step of PCL and PAUC. A recipe adds the
 # transforms of its data set:
 #   default_hooks = dict(clustering=dict(pipeline=_base_.test_pipeline))

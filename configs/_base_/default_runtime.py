@@ -1,3 +1,4 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 _base_ = 'mmpretrain::_base_/default_runtime.py'
 
 # Importing the package registers its models, hooks, data sets and metrics.

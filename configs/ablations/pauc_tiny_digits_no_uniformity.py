@@ -1,3 +1,4 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # PAUC without the uniformity of prototypes (eq. 5). An ablation inherits from
 # a recipe and names what differs; everything else stays.
 _base_ = '../pauc_tiny_digits.py'

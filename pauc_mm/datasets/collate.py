@@ -19,7 +19,7 @@ from mmengine.registry import FUNCTIONS
 
 @FUNCTIONS.register_module(force=True)
 def default_collate(batch: Sequence, _scope_: str | None = None) -> Any:
-    """mmengine's ``default_collate``: stack the tensors of a batch.
+    """Stack the tensors of a batch, as mmengine's ``default_collate``.
 
     Args:
         batch (Sequence): Samples.
@@ -33,7 +33,7 @@ def default_collate(batch: Sequence, _scope_: str | None = None) -> Any:
 
 @FUNCTIONS.register_module(force=True)
 def pseudo_collate(batch: Sequence, _scope_: str | None = None) -> Any:
-    """mmengine's ``pseudo_collate``: lists of the samples' entries.
+    """List the samples' entries, as mmengine's ``pseudo_collate``.
 
     Args:
         batch (Sequence): Samples.

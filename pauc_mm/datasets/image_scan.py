@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -162,7 +163,7 @@ def _scan(paths: Sequence[str], root: str, decoder: str, threads: int):
             'once, to find corrupt ones.',
             logger='current',
         )
-        bar = ProgressBar(len(share))
+        bar = ProgressBar(len(share), file=sys.stdout)
     bad = []
     # Pillow's switch is global; someone may have made it lenient.
     lenient = ImageFile.LOAD_TRUNCATED_IMAGES

@@ -262,4 +262,5 @@ def test_two_processes_agree_with_one(tmp_path):
     assert 'bank_dataloader.sampler is InfiniteSampler' in first[2]
     # Both stop, rather than one waiting for the other.
     assert 'ValueError: NEMD: the `embedding` of 7 of 7' in first[3]
+    assert 'sample_idx 0, sample_idx 1, sample_idx 2' in first[3]
     assert 'RuntimeError: NEMD failed on rank 0' in second[3]

@@ -1,3 +1,4 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # scikit-learn's digits, 16x16, two augmented views for training.
 # The augmentation fits handwriting: no flips, no colour.
 dataset_type = 'SklearnDigits'

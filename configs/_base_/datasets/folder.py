@@ -1,8 +1,12 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # Any folder of images, with or without sub-folders, no labels. Environment
 # variables set it in one place for training, the E-step and evaluation:
 #   DATA_ROOT   the folder; data/my_images by default
 #   IMAGE_SIZE  side of the training crops in pixels; 128 by default
+#   CORRUPT     what to do with images that do not decode: error (by default),
+#               skip or unchecked
 data_root = '{{$DATA_ROOT:data/my_images}}'
+corrupt = '{{$CORRUPT:error}}'
 image_size = {{'$IMAGE_SIZE:128'}}
 
 data_preprocessor = dict(
@@ -65,7 +69,7 @@ train_dataloader = dict(
     dataset=dict(
         type='ImageFolder',
         data_root=data_root,
-        corrupt='error',  # or 'skip'
+        corrupt=corrupt,
         pipeline=train_pipeline,
     ),
 )
@@ -78,7 +82,7 @@ val_dataloader = dict(
     dataset=dict(
         type='ImageFolder',
         data_root=data_root,
-        corrupt='error',
+        corrupt=corrupt,
         pipeline=test_pipeline,
     ),
 )

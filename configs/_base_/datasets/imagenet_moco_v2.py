@@ -1,3 +1,4 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # ImageNet-1k with MoCo v2's augmentation. The folder is data/imagenet, or
 # what the environment variable IMAGENET_ROOT names; it holds train and val.
 _base_ = 'mmpretrain::_base_/datasets/imagenet_bs32_mocov2.py'

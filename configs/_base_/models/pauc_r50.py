@@ -1,3 +1,4 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # PAUC (BMVC 2022): PCL v1 with three terms on the prototypes of a batch. The
 # paper's main text does not give their weights: 1, 1 and 0.1 are a starting
 # point that did no harm on small images, larger ones did.
@@ -5,9 +6,7 @@ _base_ = './pcl_r50.py'
 
 model = dict(
     type='PAUC',
-    align_loss=dict(
-        type='PrototypeAlignmentLoss', loss_weight=1.0, power=2.0
-    ),
+    align_loss=dict(type='PrototypeAlignmentLoss', loss_weight=1.0, power=2.0),
     uniform_loss=dict(type='PrototypeUniformityLoss', loss_weight=1.0, t=2.0),
     corr_loss=dict(
         type='PrototypeCorrelationLoss', loss_weight=0.1, temperature=0.1

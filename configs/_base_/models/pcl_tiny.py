@@ -1,3 +1,4 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # PCL for images of 16 pixels: three convolutions, a small queue, few
 # prototypes, and a momentum encoder that follows faster.
 model = dict(

@@ -1,3 +1,4 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # PCL v2: the MLP projection and the temperature of MoCo v2.
 _base_ = './pcl_r50.py'
 

@@ -1,3 +1,4 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # 160 epochs of 11 batches on the digits: about 1,800 cheap steps.
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -193,6 +193,16 @@ def test_pair_numbers_cover_each_pair_once(num_groups):
     assert {tuple(pair) for pair in everything.tolist()} == expected
 
 
+@pytest.mark.parametrize('j', [3, 10_007, 89_999_999])
+def test_pair_numbers_at_the_ends_of_a_row(j):
+    class Fixed:
+        def choice(self, population, size, replace):
+            return np.array([j * (j - 1) // 2 - 1, j * (j - 1) // 2])
+
+    got = nemd_module._draw_pairs(j + 1, 2, Fixed())
+    assert got.tolist() == [[j - 2, j - 1], [0, j]]
+
+
 def test_pairs_among_many_groups():
     rng = np.random.default_rng(0)
     pairs = nemd_module._draw_pairs(3_000_000, 5000, rng)
@@ -205,6 +215,7 @@ def test_pairs_among_many_groups():
 
 @pytest.mark.parametrize('spread', [0.1, 1.0])
 def test_sinkhorn_agrees_with_exact_transport(spread):
+    pytest.importorskip('ot.batch')
     x, groups = clusters(5, 20, spread=spread)
     keep = (groups != 2) | (torch.arange(100) % 20 < 7)  # a smaller group
     x, groups = x[keep], groups[keep]
@@ -217,6 +228,7 @@ def test_sinkhorn_agrees_with_exact_transport(spread):
 
 
 def test_sinkhorn_that_does_not_converge_is_an_error():
+    pytest.importorskip('ot.batch')
     x, groups = clusters(3, 10, spread=3.0)
     with pytest.raises(RuntimeError, match='sinkhorn.*groups 0 and 1.*margin'):
         nemd(x, groups, solver='sinkhorn', reg=0.001, max_iter=2)

@@ -1,0 +1,180 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Several processes agree with one."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_reduce, get_rank, get_world_size
+from mmpretrain.registry import MODELS
+
+from pauc_mm.clustering import KMeansResult
+from pauc_mm.utils import gather_with_grad, raise_together
+from tests.helpers import images_batch, model_cfg, run_cfg, run_ranks
+
+GLOBAL_BATCH = 12
+
+
+def losses_and_gradients(kind):
+    """One training step on this rank's share of a fixed global batch.
+
+    Eval mode takes BatchNorm's batch statistics out of the comparison.
+    """
+    torch.manual_seed(0)
+    model = MODELS.build(model_cfg(kind, num_clusters=[5, 30])).eval()
+    generator = torch.Generator().manual_seed(1)
+    model.prototypes.update(
+        [torch.randn(k, 8, generator=generator) for k in (5, 30)],
+        [torch.rand(k, generator=generator) + 0.1 for k in (5, 30)],
+        torch.stack(
+            [
+                torch.randint(k, (GLOBAL_BATCH,), generator=generator)
+                for k in (5, 30)
+            ]
+        ),
+        torch.device('cpu'),
+    )
+    model.proto_head.seed(3, torch.device('cpu'))
+    batch = images_batch(GLOBAL_BATCH)
+    share = GLOBAL_BATCH // get_world_size()
+    part = slice(get_rank() * share, (get_rank() + 1) * share)
+    batch = dict(
+        inputs=[view[part] for view in batch['inputs']],
+        data_samples=batch['data_samples'][part],
+    )
+    data = model.data_preprocessor(batch, training=True)
+    losses = model(**data, mode='loss')
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    values = {name: value.detach().clone() for name, value in losses.items()}
+    gradients = {
+        name: parameter.grad.clone()
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
+    for tensor in [*values.values(), *gradients.values()]:
+        all_reduce(tensor, op='mean')  # as DistributedDataParallel does
+    return values, gradients, model.queue.clone()
+
+
+@pytest.mark.parametrize('kind', ['PCL', 'PAUC'])
+def test_same_loss_and_gradient_for_the_same_global_batch(tmp_path, kind):
+    values, gradients, queue = losses_and_gradients(kind)
+    assert ('loss_align' in values) is (kind == 'PAUC')
+    results = run_ranks(losses_and_gradients, 2, tmp_path, kind)
+    for other_values, other_gradients, other_queue in results:
+        assert values.keys() == other_values.keys()
+        for name, value in values.items():
+            assert other_values[name].item() == pytest.approx(
+                value.item(), abs=1e-5
+            ), name
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(
+                other_gradients[name], gradient, rtol=1e-4, atol=1e-5
+            )
+        torch.testing.assert_close(other_queue, queue)
+
+
+def e_step(folder):
+    from mmengine.runner import Runner
+
+    from pauc_mm.compat import prepare_launch
+
+    cfg = run_cfg(folder, max_epochs=2, warmup_epochs=0)
+    cfg.model.num_clusters = [4, 6, 9, 5]
+    cfg.launcher = 'pytorch' if get_world_size() > 1 else 'none'
+    cfg.train_dataloader.dataset.num_images = 47  # not a multiple of 2 or 3
+    cfg.train_dataloader.batch_size = 12
+    prepare_launch(cfg)
+    runner = Runner.from_cfg(cfg)
+    hook = next(
+        h for h in runner.hooks if type(h).__name__ == 'ClusteringHook'
+    )
+    hook.before_train(runner)
+    hook.e_step(runner)
+    state = getattr(runner.model, 'module', runner.model).prototypes
+    return state.state_dict()
+
+
+@pytest.mark.parametrize('world_size', [2, 3])
+def test_same_e_step(tmp_path, world_size):
+    alone = e_step(tmp_path / 'alone')
+    results = run_ranks(e_step, world_size, tmp_path / 'r', tmp_path / 'many')
+    for state in results:
+        assert torch.equal(state['assignments'], alone['assignments'])
+        for key in ('centroids', 'concentrations'):
+            for got, want in zip(state[key], alone[key]):
+                torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
+
+
+def training(folder):
+    from mmengine.runner import Runner
+
+    from pauc_mm.compat import prepare_launch
+
+    cfg = run_cfg(folder, max_epochs=2)
+    cfg.launcher = 'pytorch'
+    prepare_launch(cfg)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return {k: v.clone() for k, v in runner.model.module.state_dict().items()}
+
+
+def test_two_processes_train_and_stay_in_step(tmp_path):
+    first, second = run_ranks(training, 2, tmp_path / 'r', tmp_path / 'run')
+    for name, value in first.items():
+        if 'running_' not in name:  # BatchNorm statistics are each rank's own
+            assert torch.equal(value, second[name]), name
+    assert (tmp_path / 'run' / 'epoch_2.pth').exists()
+
+
+class FailsOnOneRank:
+    """A clusterer that runs out of memory on the last rank."""
+
+    def fit(self, features, k, seed):
+        if get_rank() == get_world_size() - 1:
+            raise MemoryError(f'no room for k={k}')
+        assignments = torch.zeros(len(features), dtype=torch.int64).numpy()
+        return KMeansResult(assignments, features[:1], 0.0, len(features))
+
+
+def failing_e_step():
+    from pauc_mm.hooks import ClusteringHook
+
+    hook = ClusteringHook(pipeline=[])
+    hook.kmeans = FailsOnOneRank()
+
+    class Runner:
+        seed, epoch = 0, 0
+
+    try:
+        hook._cluster(F.normalize(torch.randn(8, 3), dim=1), (2, 3), Runner)
+    except Exception as error:
+        return f'{type(error).__name__}: {error}'
+
+
+def test_an_error_on_one_rank_stops_all(tmp_path):
+    first, second = run_ranks(failing_e_step, 2, tmp_path)
+    assert second == 'MemoryError: no room for k=3'
+    assert first.startswith('RuntimeError: k-means failed on rank 1: Memory')
+
+
+def gathered():
+    local = torch.full((2, 1), float(get_rank() + 1), requires_grad=True)
+    everything = gather_with_grad(local)
+    everything.pow(2).sum().backward()
+    return everything.detach(), local.grad
+
+
+def test_gather_keeps_the_full_gradient(tmp_path):
+    for rank, (values, grad) in enumerate(run_ranks(gathered, 2, tmp_path)):
+        assert values.flatten().tolist() == [1, 1, 2, 2]
+        # d/dx x^2 = 2x, times the two ranks that DDP will average over
+        torch.testing.assert_close(grad, torch.full((2, 1), 4.0 * (rank + 1)))
+
+
+def test_without_other_ranks_nothing_is_copied():
+    local = torch.ones(2, 3)
+    assert gather_with_grad(local) is local
+    raise_together(None, 'nothing')
+    with pytest.raises(KeyError):
+        raise_together(KeyError('x'), 'something')

@@ -1,0 +1,43 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.fileio import load
+
+import pauc_mm  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[1]
+METAFILES = load(ROOT / 'model-index.yml')['Import']
+META = [load(ROOT / name) for name in METAFILES]
+MODELS = {model['Name']: model for meta in META for model in meta['Models']}
+COLLECTIONS = {c['Name']: c for meta in META for c in meta['Collections']}
+
+
+def test_every_recipe_is_listed():
+    assert set(MODELS) == {path.stem for path in ROOT.glob('configs/*.py')}
+    assert len(MODELS) == sum(len(meta['Models']) for meta in META)
+
+
+def test_collections():
+    assert {m['In Collection'] for m in MODELS.values()} == set(COLLECTIONS)
+    for collection in COLLECTIONS.values():
+        assert collection['Paper']['URL'].startswith('https://')
+        assert (ROOT / collection['README']).is_file()
+
+
+@pytest.mark.parametrize('name', sorted(MODELS))
+def test_model_agrees_with_its_config(name):
+    model = MODELS[name]
+    assert model['Config'] == f'configs/{name}.py'
+    assert 'Weights' not in model  # none are published
+    cfg = Config.fromfile(ROOT / model['Config'])
+    assert cfg.model.type.lower() == model['In Collection'].lower().rstrip(
+        'v2'
+    )
+    assert model['Metadata']['Epochs'] == cfg.train_cfg.max_epochs
+    gpus = 8 if '_8x' in name else 1
+    batch = gpus * cfg.train_dataloader.batch_size
+    assert model['Metadata']['Batch Size'] == batch
+    if 'auto_scale_lr' in cfg:
+        assert cfg.auto_scale_lr.base_batch_size == batch

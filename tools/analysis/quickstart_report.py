@@ -1,0 +1,144 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Table and picture of a model before and after pretraining."""
+
+import argparse
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.runner import Runner, find_latest_checkpoint
+
+import pauc_mm  # noqa: F401  (registers everything)
+from pauc_mm.models import extract_embeddings
+from pauc_mm.utils import cli
+from pauc_mm.visualization import plot_embedding_maps, tsne_map
+
+# measure of the evaluator, name, what it says
+ROWS = (
+    ('knn/k20', 'kNN accuracy, k=20', 'frozen features; higher is better'),
+    ('knn/k200', 'kNN accuracy, k=200', 'higher is better'),
+    ('nemd/value', 'NEMD between classes', 'not a score: read with the next'),
+    ('nemd/uniformity', 'uniformity', '0 is collapse; lower is more uniform'),
+    (
+        'nemd/intra_variance',
+        'variance within a class',
+        'near 0: coagulated into points',
+    ),
+    (
+        'nemd/effective_rank',
+        'effective rank',
+        'dimensions in use; low is dimensional collapse',
+    ),
+    (
+        'nemd/unique_share',
+        'unique class prototypes',
+        'share at cosine distance 0.025',
+    ),
+)
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Command line of this program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        '--config', required=True, help='config with a test loop'
+    )
+    parser.add_argument(
+        '--work-dir',
+        required=True,
+        metavar='DIR',
+        help='folder of the training run; the report is written there',
+    )
+    return parser
+
+
+def evaluate(config: str, work_dir: str, checkpoint=None) -> tuple:
+    """Metrics, embeddings and labels of the test set.
+
+    Args:
+        config (str): Config file.
+        work_dir (str): Folder for the log.
+        checkpoint (str, optional): None is the untrained model, with the
+            weights from which the run with this seed starts.
+
+    Returns:
+        tuple: Metrics (dict), embeddings (N, D), labels (N,), class names.
+    """
+    cfg = Config.fromfile(config)
+    cfg.work_dir = str(Path(work_dir) / 'report')
+    cfg.load_from = checkpoint
+    cfg.log_level = 'WARNING'
+    cfg.launcher = 'none'
+    cfg.experiment_name = 'trained' if checkpoint else 'untrained'
+    cli.set_dataloader_defaults(cfg)
+    runner: Runner = cli.build_runner(cfg)
+    if checkpoint is None:
+        runner.model.init_weights()
+    metrics = runner.test()
+    dataset = runner.test_dataloader.dataset
+    embeddings = extract_embeddings(
+        runner.model, dataset, batch_size=256, momentum=False
+    )
+    labels = np.array(
+        [dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))]
+    )
+    names = copy.copy(dataset.metainfo['classes'])
+    return metrics, embeddings.numpy(), labels, names
+
+
+def format_table(before: dict, after: dict) -> str:
+    """The table as text."""
+    lines = [
+        f'{"measure":<26}{"untrained":>10}{"trained":>10}   how to read it',
+        '-' * 92,
+    ]
+    for key, name, meaning in ROWS:
+        if key in before:
+            lines.append(
+                f'{name:<26}{before[key]:>10.4f}{after[key]:>10.4f}   '
+                f'{meaning}'
+            )
+    return '\n'.join(lines)
+
+
+def main() -> None:
+    """Evaluate, draw and print, or print again what is up to date."""
+    args = get_parser().parse_args()
+    checkpoint = find_latest_checkpoint(args.work_dir)
+    if not checkpoint or not Path(checkpoint).is_file():
+        raise FileNotFoundError(
+            f'There is no checkpoint in {args.work_dir}: train first with '
+            f'python tools/train.py {args.config} --work-dir {args.work_dir}'
+        )
+    stored = Path(args.work_dir) / 'quickstart_report.json'
+    picture = Path(args.work_dir) / 'embedding.png'
+    stamp = [str(checkpoint), Path(checkpoint).stat().st_mtime]
+    report = json.loads(stored.read_text()) if stored.is_file() else {}
+    if report.get('checkpoint') != stamp or not picture.is_file():
+        before, plain, labels, names = evaluate(args.config, args.work_dir)
+        after, trained, _, _ = evaluate(
+            args.config, args.work_dir, str(checkpoint)
+        )
+        print('Drawing the embeddings by t-SNE ...', flush=True)
+        plot_embedding_maps(
+            {
+                'untrained': tsne_map(plain),
+                'after pretraining without labels': tsne_map(trained),
+            },
+            labels,
+            names,
+            picture,
+            f'Embeddings of {len(labels)} held-out images (t-SNE), '
+            'coloured by class',
+        )
+        report = dict(checkpoint=stamp, untrained=before, trained=after)
+        stored.write_text(json.dumps(report, indent=2))
+    print(format_table(report['untrained'], report['trained']))
+    print(f'\nfigures: {stored.absolute()}')
+    print(f'picture: {picture.absolute()}')
+
+
+if __name__ == '__main__':
+    main()
