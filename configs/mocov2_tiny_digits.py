@@ -22,9 +22,7 @@ model = dict(
     ),
 )
 default_hooks = dict(checkpoint=dict(interval=20), logger=dict(interval=11))
-val_cfg = dict(
-    type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader
-)
+val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader)
 test_cfg = dict(
     type='EmbeddingTestLoop', bank_dataloader=_base_.bank_dataloader
 )

@@ -17,9 +17,7 @@ default_hooks = dict(
         num_workers=0,
     ),
 )
-val_cfg = dict(
-    type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader
-)
+val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader)
 test_cfg = dict(
     type='EmbeddingTestLoop', bank_dataloader=_base_.bank_dataloader
 )

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from typing import Optional, Tuple
+from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ def batch_prototypes(
     assignments: torch.Tensor,
     centroids: Optional[torch.Tensor] = None,
     centroid_weight: float = 0.0,
-) -> Tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Prototypes estimated from a batch, through which gradient flows.
 
     k-means centroids are constants, so a loss on them alone trains nothing.

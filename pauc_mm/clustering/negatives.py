@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from typing import Optional, Tuple
+from typing import Optional
 
 import torch
 
@@ -9,7 +9,7 @@ def sample_negative_prototypes(
     batch_ids: torch.Tensor,
     num_negatives: int,
     generator: Optional[torch.Generator] = None,
-) -> Tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw prototypes that no sample of the batch is assigned to.
 
     Without replacement and uniformly: a random permutation is cut to

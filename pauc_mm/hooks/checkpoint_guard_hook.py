@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import List, Optional
+from typing import Optional
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
@@ -83,7 +83,7 @@ def _last_complete(runner: Runner) -> Optional[str]:
     pointer = work_dir / 'last_checkpoint'
     if pointer.is_file() and pointer.read_text().strip():
         folders.add(Path(pointer.read_text().strip()).parent)
-    found: List[Path] = []
+    found: list[Path] = []
     for folder in folders:
         found += [*folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
     # By time, not by number: the folder may hold more epochs of an older run.

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmengine.dist import get_world_size
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..models.embedding import unwrap
 from ..models.pcl import PCL
@@ -22,7 +22,7 @@ def check_clustering_setup(hook: ClusteringHook, runner: Runner) -> None:
         runner (Runner): The runner, its loop built.
 
     Raises:
-        TypeError: If the model has no prototypes.
+        TypeError: If the model has no prototypes, or the loop no epochs.
         ValueError: If sizes do not fit each other; the message names key,
             value and fix.
         ImportError: If faiss is missing.
@@ -59,6 +59,11 @@ def _check_clusters(model: PCL, num_samples: int) -> None:
 
 
 def _check_epochs(hook: ClusteringHook, runner: Runner) -> None:
+    if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+        raise TypeError(
+            'The E-step is made before epochs, but train_cfg.type is '
+            f'{type(runner.train_loop).__name__}: use EpochBasedTrainLoop.'
+        )
     if hook.warmup_epochs >= runner.max_epochs:
         raise ValueError(
             f'default_hooks.clustering.warmup_epochs={hook.warmup_epochs} '
@@ -108,21 +113,21 @@ def _say_what_to_expect(
             'that it serves as negatives for. Lower it.'
         )
     wanted = model.proto_head.num_negatives
-    for k in model.num_clusters:
-        if wanted > k - batch_size:
-            logger.warning(
-                f'proto_head.num_negatives={wanted}, but of K={k} prototypes '
-                f'a batch of {batch_size} can leave fewer: then all that '
-                'are left serve as negatives.'
-            )
+    few = [k for k in model.num_clusters if wanted > k - batch_size]
+    if few:
+        logger.warning(
+            f'proto_head.num_negatives={wanted}, but a batch of {batch_size} '
+            f'can leave fewer prototypes of K={few}: then all that are left '
+            'serve as negatives.'
+        )
     least = getattr(hook.kmeans, 'min_points_per_centroid', 0)
-    for k in model.num_clusters:
-        if num_samples < least * k:
-            logger.warning(
-                f'K={k} gives {num_samples / k:.1f} images a cluster, fewer '
-                f'than kmeans.min_points_per_centroid={least}: many clusters '
-                'will be singletons.'
-            )
+    small = [k for k in model.num_clusters if num_samples < least * k]
+    if small:
+        logger.warning(
+            f'K={small} leaves fewer than kmeans.min_points_per_centroid='
+            f'{least} of the {num_samples} images to a cluster: many '
+            'clusters will be singletons.'
+        )
     size = num_samples * model.queue.shape[0] * 4 / 2**20
     logger.info(
         f'E-step before epoch {hook.warmup_epochs + 1} and then every '

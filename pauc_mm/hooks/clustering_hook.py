@@ -1,7 +1,9 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from typing import List, Optional, Sequence, Union
+import time
+from collections.abc import Sequence
+from typing import Optional, Union
 
 import torch
 from mmengine.dataset import Compose
@@ -98,6 +100,11 @@ class ClusteringHook(Hook):
         """
         model = unwrap(runner.model)
         model.start_momentum_encoder()
+        runner.logger.info(
+            f'E-step of epoch {runner.epoch + 1}: embedding '
+            f'{len(self.dataset)} images.'
+        )
+        start = time.perf_counter()
         embeddings = extract_embeddings(
             runner.model,
             self.dataset,
@@ -106,6 +113,7 @@ class ClusteringHook(Hook):
             description=f'E-step of epoch {runner.epoch + 1}',
         )
         check_finite(embeddings, runner.epoch + 1)
+        embedded = time.perf_counter()
         results = self._cluster(embeddings, model.num_clusters, runner)
         concentrations = []
         for m, result in enumerate(results):
@@ -128,16 +136,20 @@ class ClusteringHook(Hook):
             torch.stack([torch.from_numpy(r.assignments) for r in results]),
             next(model.parameters()).device,
         )
+        runner.logger.info(
+            f'E-step: {embedded - start:.1f} s to embed the images, '
+            f'{time.perf_counter() - embedded:.1f} s to cluster them.'
+        )
 
     def _cluster(
         self,
         embeddings: torch.Tensor,
         num_clusters: Sequence[int],
         runner: Runner,
-    ) -> List[KMeansResult]:
+    ) -> list[KMeansResult]:
         """Run clustering m on rank m modulo their number, and share it."""
         features = embeddings.numpy()
-        results: List[Optional[KMeansResult]] = [None] * len(num_clusters)
+        results: list[Optional[KMeansResult]] = [None] * len(num_clusters)
         error = None
         try:
             for m, k in enumerate(num_clusters):

@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from typing import List, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +13,7 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 def encoder_of(
     model: nn.Module, momentum: bool = False
-) -> Tuple[nn.Module, nn.Module]:
+) -> tuple[nn.Module, nn.Module]:
     """The backbone and the projection of a self-supervised model.
 
     Args:
@@ -48,7 +47,7 @@ def encoder_of(
 @torch.no_grad()
 def embed_images(
     model: nn.Module, images: torch.Tensor, momentum: bool = False
-) -> Tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Features and embeddings of preprocessed images.
 
     Args:
@@ -73,7 +72,7 @@ def embed_images(
 
 def embed_batch(
     model: nn.Module, data_batch: dict, momentum: bool = False
-) -> Tuple[torch.Tensor, torch.Tensor, List]:
+) -> tuple[torch.Tensor, torch.Tensor, list]:
     """Features and embeddings of a batch as the dataloader gives it.
 
     The caller puts the model into eval mode.

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 from mmengine.dist import all_reduce, get_world_size, is_main_process
@@ -11,8 +11,8 @@ from rich.progress import track
 from torch import nn
 from torch.utils.data import Dataset
 
-from .embedding import embed_batch
 from ..utils import raise_together
+from .embedding import embed_batch
 
 _ROWS_PER_MESSAGE = 65536
 
@@ -53,9 +53,7 @@ def extract_embeddings(
     loader = Runner.build_dataloader(
         dict(
             dataset=dataset,
-            sampler=dict(
-                type='DefaultSampler', shuffle=False, round_up=False
-            ),
+            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
             batch_size=batch_size,
             num_workers=num_workers,
             collate_fn=dict(type='default_collate'),

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import logging
-from typing import Dict, Optional, Set
+from typing import Optional
 
 import torch
 from mmengine.dist import all_gather
@@ -56,11 +56,11 @@ class PAUC(PCL):
         self.align_loss = _build(align_loss)
         self.uniform_loss = _build(uniform_loss)
         self.corr_loss = _build(corr_loss)
-        self._said: Set[int] = set()
+        self._said: set[int] = set()
 
     def prototype_losses(
         self, query: torch.Tensor, key: torch.Tensor, assigned: torch.Tensor
-    ) -> Dict[str, torch.Tensor]:
+    ) -> dict[str, torch.Tensor]:
         """ProtoNCE and the three terms of eq. 7.
 
         Args:

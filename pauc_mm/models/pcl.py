@@ -1,5 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +60,7 @@ class PCL(MoCo):
         momentum: float = 0.001,
         pretrained: Optional[str] = None,
         data_preprocessor: Optional[dict] = None,
-        init_cfg: Optional[Union[List[dict], dict]] = None,
+        init_cfg: Optional[Union[list[dict], dict]] = None,
     ) -> None:
         if not isinstance(queue_len, int) or queue_len < 1:
             raise ValueError(
@@ -91,13 +92,13 @@ class PCL(MoCo):
 
     @property
     def temperature(self) -> float:
-        """tau of InfoNCE, and the mean of the concentrations."""
+        """Temperature tau of InfoNCE, and mean of the concentrations."""
         return self.head.temperature
 
     def forward(
         self,
-        inputs: Union[torch.Tensor, List[torch.Tensor]],
-        data_samples: Optional[List[DataSample]] = None,
+        inputs: Union[torch.Tensor, list[torch.Tensor]],
+        data_samples: Optional[list[DataSample]] = None,
         mode: str = 'tensor',
     ):
         """Dispatch by mode.
@@ -121,8 +122,8 @@ class PCL(MoCo):
     def predict(
         self,
         inputs: torch.Tensor,
-        data_samples: Optional[List[DataSample]] = None,
-    ) -> List[DataSample]:
+        data_samples: Optional[list[DataSample]] = None,
+    ) -> list[DataSample]:
         """Data samples with ``feature`` and l2-normalised ``embedding``."""
         features, embeddings = embed_images(self, inputs)
         if data_samples is None:
@@ -136,16 +137,17 @@ class PCL(MoCo):
 
     def loss(
         self,
-        inputs: List[torch.Tensor],
-        data_samples: List[DataSample],
+        inputs: list[torch.Tensor],
+        data_samples: list[DataSample],
         **kwargs,
-    ) -> Dict[str, torch.Tensor]:
+    ) -> dict[str, torch.Tensor]:
         """InfoNCE, and from the first E-step on the prototype losses.
 
         Args:
             inputs (list[Tensor]): The query and the key view, each
                 (N, 3, H, W).
             data_samples (list[DataSample]): N samples with ``sample_idx``.
+            **kwargs: Not used; mmpretrain passes none.
 
         Returns:
             dict[str, Tensor]: ``loss_infonce``, ``acc_instance`` and those
@@ -167,7 +169,9 @@ class PCL(MoCo):
             query = F.normalize(query.float(), dim=1)
             losses = self.instance_losses(query, key)
             if self.prototypes.ready:
-                assigned = self.prototypes.lookup(_sample_indices(data_samples))
+                assigned = self.prototypes.lookup(
+                    _sample_indices(data_samples)
+                )
                 losses.update(self.prototype_losses(query, key, assigned))
             self._dequeue_and_enqueue(key)
         return losses
@@ -206,7 +210,7 @@ class PCL(MoCo):
 
     def instance_losses(
         self, query: torch.Tensor, key: torch.Tensor
-    ) -> Dict[str, torch.Tensor]:
+    ) -> dict[str, torch.Tensor]:
         """InfoNCE against the queue (PCL, eq. 1).
 
         Args:
@@ -228,7 +232,7 @@ class PCL(MoCo):
 
     def prototype_losses(
         self, query: torch.Tensor, key: torch.Tensor, assigned: torch.Tensor
-    ) -> Dict[str, torch.Tensor]:
+    ) -> dict[str, torch.Tensor]:
         """Losses against the prototypes.
 
         Args:
@@ -256,7 +260,7 @@ class PCL(MoCo):
         self.queue_ptr.add_(len(keys)).remainder_(self.queue_len)
 
 
-def _sample_indices(data_samples: List[DataSample]) -> torch.Tensor:
+def _sample_indices(data_samples: list[DataSample]) -> torch.Tensor:
     try:
         return torch.tensor([sample.sample_idx for sample in data_samples])
     except (AttributeError, TypeError) as error:
@@ -266,7 +270,7 @@ def _sample_indices(data_samples: List[DataSample]) -> torch.Tensor:
         ) from error
 
 
-def _checked_clusters(num_clusters: Sequence[int]) -> Tuple[int, ...]:
+def _checked_clusters(num_clusters: Sequence[int]) -> tuple[int, ...]:
     clusters = (
         tuple(num_clusters)
         if isinstance(num_clusters, (list, tuple))

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from typing import List
-
 import torch
 import torch.nn.functional as F
 
@@ -23,8 +21,8 @@ class PrototypeSets:
     """
 
     def __init__(self) -> None:
-        self.centroids: List[torch.Tensor] = []
-        self.concentrations: List[torch.Tensor] = []
+        self.centroids: list[torch.Tensor] = []
+        self.concentrations: list[torch.Tensor] = []
         self.assignments = torch.empty(0, 0, dtype=torch.int64)
 
     def __len__(self) -> int:
@@ -37,8 +35,8 @@ class PrototypeSets:
 
     def update(
         self,
-        centroids: List[torch.Tensor],
-        concentrations: List[torch.Tensor],
+        centroids: list[torch.Tensor],
+        concentrations: list[torch.Tensor],
         assignments: torch.Tensor,
         device: torch.device,
     ) -> None:

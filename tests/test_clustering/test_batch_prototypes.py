@@ -23,9 +23,9 @@ def test_gradient_flows_and_is_right():
     centroids = F.normalize(torch.randn(2, 3, dtype=torch.float64), dim=1)
     for weight in (0.0, 0.4):
         assert torch.autograd.gradcheck(
-            lambda x, w=weight: batch_prototypes(
-                x, assignments, centroids, w
-            )[0],
+            lambda x, w=weight: batch_prototypes(x, assignments, centroids, w)[
+                0
+            ],
             embeddings,
         )
 

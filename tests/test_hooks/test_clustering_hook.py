@@ -181,6 +181,14 @@ def test_misfits_are_refused_before_training(tmp_path, changes, message):
     assert runner.iter == 0
 
 
+def test_a_loop_without_epochs_is_refused(tmp_path):
+    cfg = run_cfg(tmp_path)
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=5)
+    cfg.param_scheduler = None
+    with pytest.raises(TypeError, match='train_cfg.type is IterBased'):
+        Runner.from_cfg(cfg).train()
+
+
 def test_colliding_sample_idx_is_refused(tmp_path):
     cfg = run_cfg(tmp_path)
     concat(cfg)
@@ -202,9 +210,11 @@ def test_repeated_data_set_is_clustered_once(tmp_path):
 def test_another_model_is_refused(tmp_path):
     cfg = run_cfg(tmp_path)
     cfg.model.type = 'MoCo'
-    for key in ('num_clusters', 'proto_head', *(
-        name + '_loss' for name in ('align', 'uniform', 'corr')
-    )):
+    for key in (
+        'num_clusters',
+        'proto_head',
+        *(name + '_loss' for name in ('align', 'uniform', 'corr')),
+    ):
         cfg.model.pop(key)
     with pytest.raises(TypeError, match='the model is a MoCo'):
         Runner.from_cfg(cfg).train()
@@ -234,4 +244,3 @@ def test_a_sample_seen_twice_is_an_error(tmp_path):
     dataset.pipeline = collide
     with pytest.raises(RuntimeError, match='7 were not embedded'):
         extract_embeddings(runner.model, dataset, batch_size=16)
-

@@ -14,8 +14,6 @@ from tests.helpers import _forkserver, run_cfg
 EPOCHS = 4
 
 
-
-
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -65,9 +65,7 @@ def test_all_terms_reach_the_encoder():
     for name in ('loss_align', 'loss_uniform', 'loss_corr'):
         model.zero_grad()
         losses[name].backward(retain_graph=True)
-        gradient = sum(
-            p.grad.abs().sum() for p in model.backbone.parameters()
-        )
+        gradient = sum(p.grad.abs().sum() for p in model.backbone.parameters())
         assert gradient > 0, name
 
 

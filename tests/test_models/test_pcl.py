@@ -23,9 +23,7 @@ def with_prototypes(model, num_samples=6, seed=0):
             for k in model.num_clusters
         ]
     )
-    model.prototypes.update(
-        centroids, phi, assignments, torch.device('cpu')
-    )
+    model.prototypes.update(centroids, phi, assignments, torch.device('cpu'))
     return model
 
 
@@ -62,7 +60,7 @@ def test_infonce_alone_before_the_first_e_step():
 def test_queue_is_a_ring_for_any_batch_size():
     model = MODELS.build(model_cfg('PCL', queue_len=16))
     written = []
-    for i in range(4):  # 6 + 6 + 6 + 6 keys in 16 places
+    for _i in range(4):  # 6 + 6 + 6 + 6 keys in 16 places
         keys = F.normalize(torch.randn(6, 8), dim=1)
         model._dequeue_and_enqueue(keys)
         written += list(keys)

@@ -10,10 +10,6 @@ from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmpretrain.registry import DATASETS, METRICS, MODELS
 
-# mmengine names a run after the second in which it starts.
-pytestmark = pytest.mark.filterwarnings(
-    'ignore:.*instance named of .* has been created:UserWarning'
-)
 ROOT = Path(__file__).resolve().parents[2]
 
 

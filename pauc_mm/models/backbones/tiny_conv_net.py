@@ -1,5 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from typing import Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Optional
 
 import torch
 from mmcv.cnn import ConvModule
@@ -45,7 +46,7 @@ class TinyConvNet(BaseModule):
             in_channels = width
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor]:
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
         """Feature map of the last convolution.
 
         Args:

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from typing import Dict, List, Optional
+from typing import Optional
 
 import torch
 from mmengine.dist import all_gather, get_rank
@@ -58,10 +58,10 @@ class ProtoNCEHead(BaseModule):
     def loss(
         self,
         query: torch.Tensor,
-        centroids: List[torch.Tensor],
-        concentrations: List[torch.Tensor],
+        centroids: list[torch.Tensor],
+        concentrations: list[torch.Tensor],
         assigned: torch.Tensor,
-    ) -> Dict[str, torch.Tensor]:
+    ) -> dict[str, torch.Tensor]:
         """The loss and the prototype accuracy of each clustering.
 
         Args:
@@ -78,7 +78,7 @@ class ProtoNCEHead(BaseModule):
         if generator is not None and generator.device != query.device:
             generator = None
         whole_batch = torch.cat(list(all_gather(assigned.contiguous())), dim=1)
-        losses: Dict[str, torch.Tensor] = {}
+        losses: dict[str, torch.Tensor] = {}
         total = query.new_zeros(())
         for m, (prototypes, phi) in enumerate(zip(centroids, concentrations)):
             negatives, mask = sample_negative_prototypes(

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """The equations of PCL and PAUC as pure functions on tensors."""
 
-from typing import Tuple
-
 import torch
 import torch.nn.functional as F
 
@@ -16,7 +14,7 @@ def proto_nce(
     negative_mask: torch.Tensor,
     first: int = 0,
     mask_same_cluster: bool = True,
-) -> Tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor]:
     r"""Prototype term of ProtoNCE for one clustering (PCL, eq. 11).
 
     .. math::

@@ -1,0 +1,65 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import pytest
+import torch
+import torch.nn.functional as F
+from mmpretrain.registry import MODELS
+
+from pauc_mm.models import TinyConvNet, embed_batch
+from tests.helpers import images_batch, model_cfg
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    model = MODELS.build(model_cfg('PCL')).eval()
+    with torch.no_grad():  # so that the two encoders can be told apart
+        model.neck.fc.weight.add_(1)
+    return model
+
+
+def single_view(num=5):
+    batch = images_batch(num, views=1)
+    return dict(batch, inputs=batch['inputs'][0])
+
+
+@pytest.mark.parametrize('momentum', [False, True])
+def test_embeddings_of_either_encoder(model, momentum):
+    batch = single_view()
+    features, embeddings, samples = embed_batch(model, batch, momentum)
+    images = (batch['inputs'].float() - 127.5) / 127.5
+    backbone, neck = (
+        model.encoder_k.module if momentum else (model.backbone, model.neck)
+    )
+    maps = backbone(images)[0]
+    torch.testing.assert_close(features, maps.mean(dim=(2, 3)))
+    expected = F.normalize(neck((maps,))[0], dim=1)
+    torch.testing.assert_close(embeddings, expected)
+    assert not embeddings.requires_grad
+    assert [s.sample_idx for s in samples] == list(range(5))
+
+
+def test_works_for_mmpretrains_algorithms():
+    cfg = model_cfg('PCL')
+    for key in ('num_clusters', 'proto_head'):
+        del cfg[key]
+    cfg['type'] = 'MoCo'
+    moco = MODELS.build(cfg).eval()
+    features, embeddings, _ = embed_batch(moco, single_view())
+    assert features.shape == (5, 16) and embeddings.shape == (5, 8)
+
+
+def test_explains_what_it_cannot_embed(model):
+    with pytest.raises(ValueError, match='2 views of each image'):
+        embed_batch(model, images_batch(views=2))
+    del model.encoder_k
+    with pytest.raises(TypeError, match='no momentum encoder'):
+        embed_batch(model, single_view(), momentum=True)
+    model.neck = None
+    with pytest.raises(TypeError, match='set model.neck'):
+        embed_batch(model, single_view())
+
+
+def test_tiny_conv_net_shapes():
+    net = TinyConvNet(channels=(4, 8, 12))
+    (maps,) = net(torch.zeros(2, 3, 16, 16))
+    assert maps.shape == (2, 12, 4, 4)
