@@ -11,7 +11,9 @@ model = dict(
     queue_len=1024,
     feat_dim=64,
     momentum=0.01,
-    backbone=dict(type='TinyConvNet', channels=(32, 64, 128)),
+    backbone=dict(
+        type='TinyConvNet', channels=(32, 64, 128), strides=(2, 2, 2)
+    ),
     neck=dict(
         type='MoCoV2Neck', in_channels=128, hid_channels=128, out_channels=64
     ),

@@ -11,7 +11,7 @@ default_hooks = dict(
     checkpoint=dict(interval=20),
     logger=dict(interval=11),
     clustering=dict(
-        warmup_epochs=32,
+        warmup_epochs=24,
         interval=4,
         pipeline=_base_.test_pipeline,
         num_workers=0,

@@ -5,6 +5,7 @@ import copy
 import datetime
 import multiprocessing
 import os
+import uuid
 import warnings
 
 import numpy as np
@@ -76,7 +77,7 @@ def model_cfg(kind='PAUC', **changes):
             mean=[127.5] * 3,
             std=[127.5] * 3,
         ),
-        backbone=dict(type='TinyConvNet', channels=(8, 16)),
+        backbone=dict(type='TinyConvNet', channels=(8, 16), strides=(1, 2)),
         neck=dict(
             type='LinearNeck',
             in_channels=16,
@@ -151,6 +152,8 @@ def run_cfg(work_dir, kind='PAUC', max_epochs=4, warmup_epochs=1, **changes):
             randomness=dict(seed=7),
             log_level='WARNING',
             launcher='none',
+            # mmengine's loggers and message hubs are found by this name
+            experiment_name=f'test_{uuid.uuid4().hex}',
         )
     )
     cfg.merge_from_dict(changes)

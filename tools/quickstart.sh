@@ -15,6 +15,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh"
 cd "$REPO"
 CONFIG=configs/pauc_tiny_digits.py
 WORK_DIR=work_dirs/quickstart
+# One core computes and one augments; more threads on such small images only
+# wait for each other.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 "$PYTHON" tools/train.py "$CONFIG" --work-dir "$WORK_DIR" --resume
 "$PYTHON" tools/analysis/quickstart_report.py \
     --config "$CONFIG" --work-dir "$WORK_DIR"

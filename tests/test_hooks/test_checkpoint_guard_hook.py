@@ -130,7 +130,10 @@ def test_a_named_checkpoint_must_exist_and_be_whole(work_dir):
             r'another model: parameters 5 of another shape .*neck.fc.bias',
         ),
         (
-            {'model.backbone.channels': (8, 16, 16)},
+            {
+                'model.backbone.channels': (8, 16, 16),
+                'model.backbone.strides': (1, 2, 1),
+            },
             RuntimeError,
             r'missing in the checkpoint .backbone.layers.2',
         ),

@@ -75,7 +75,6 @@ def train(work_dir, changes, resume, sabotage=None):
 
     cfg = run_cfg(work_dir, max_epochs=EPOCHS, **changes)
     cfg.resume = resume
-    cfg.experiment_name = f'run_{os.getpid()}'
     runner = Runner.from_cfg(cfg)
     if sabotage:
         sabotage(runner)

@@ -63,3 +63,5 @@ def test_tiny_conv_net_shapes():
     net = TinyConvNet(channels=(4, 8, 12))
     (maps,) = net(torch.zeros(2, 3, 16, 16))
     assert maps.shape == (2, 12, 4, 4)
+    with pytest.raises(ValueError, match='one entry for each'):
+        TinyConvNet(channels=(4, 8), strides=(1, 2, 2))

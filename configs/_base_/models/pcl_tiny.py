@@ -7,7 +7,9 @@ model = dict(
     feat_dim=64,
     momentum=0.01,
     num_clusters=[25, 50, 100],
-    backbone=dict(type='TinyConvNet', channels=(32, 64, 128)),
+    backbone=dict(
+        type='TinyConvNet', channels=(32, 64, 128), strides=(2, 2, 2)
+    ),
     neck=dict(
         type='MoCoV2Neck', in_channels=128, hid_channels=128, out_channels=64
     ),
