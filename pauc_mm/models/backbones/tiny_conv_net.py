@@ -13,8 +13,9 @@ from torch import nn
 class TinyConvNet(BaseModule):
     """A few convolutions, for images of 8 to 32 pixels on a CPU.
 
-    3x3 convolutions with BatchNorm and ReLU. The smallest residual net of mmpretrain costs several times
-    more a step, and small recipes need thousands of cheap steps.
+    3x3 convolutions with BatchNorm and ReLU. The smallest residual net of
+    mmpretrain costs several times more a step, and small recipes need
+    thousands of cheap steps.
 
     Args:
         in_channels (int): Channels of the image. Defaults to 3.
