@@ -182,11 +182,22 @@ class ClusteringHook(Hook):
         """Take the prototypes from the checkpoint when a run is resumed.
 
         Raises:
-            ValueError: If the checkpoint was written on another data set or
-                with other numbers of clusters.
+            ValueError: If the checkpoint was written by another algorithm,
+                on another data set or with other numbers of clusters.
         """
+        if not getattr(runner, '_resume', False):
+            return
         state = checkpoint.get('clustering')
-        if state is None or not getattr(runner, '_resume', False):
+        epoch = checkpoint['meta']['epoch']
+        if state is None and epoch > self.warmup_epochs:
+            raise ValueError(
+                f'The checkpoint, of epoch {epoch}, holds no prototypes, '
+                'though the warm-up ended with epoch '
+                f'{self.warmup_epochs}: it was not written by PCL or PAUC. '
+                'Resume with the config that wrote it, or use load_from to '
+                'start a new run from its weights.'
+            )
+        if state is None:
             return
         model = unwrap(runner.model)
         _check_same_setup(runner, state, model.num_clusters)

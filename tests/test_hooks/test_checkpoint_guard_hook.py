@@ -158,6 +158,17 @@ def test_resuming_with_another_setup_is_refused(
         runner.train()
 
 
+def test_a_checkpoint_of_moco_is_not_resumed_as_pcl(work_dir):
+    # its parameters have the same names and shapes
+    path = work_dir / 'epoch_3.pth'
+    checkpoint = torch.load(path, weights_only=True)
+    del checkpoint['clustering']
+    torch.save(checkpoint, path)
+    runner, _ = resuming(work_dir)
+    with pytest.raises(ValueError, match='of epoch 3, holds no prototypes'):
+        runner.train()
+
+
 def test_plain_types_round_trip():
     buffer = HistoryBuffer([1.0, 2.5], [1, 2], 10)
     state = dict(
