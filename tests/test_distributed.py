@@ -4,7 +4,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_reduce, get_rank, get_world_size
+from mmengine.dataset import default_collate
+from mmengine.dist import all_reduce, barrier, get_rank, get_world_size
 from mmpretrain.registry import MODELS
 
 from pauc_mm.clustering import KMeansResult
@@ -106,25 +107,82 @@ def test_same_e_step(tmp_path, world_size):
                 torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
 
 
-def training(folder):
+def ddp_runner(folder, **changes):
     from mmengine.runner import Runner
 
     from pauc_mm.compat import prepare_launch
 
-    cfg = run_cfg(folder, max_epochs=2)
+    cfg = run_cfg(folder, **changes)
     cfg.launcher = 'pytorch'
     prepare_launch(cfg)
-    runner = Runner.from_cfg(cfg)
+    return Runner.from_cfg(cfg)
+
+
+def training(folder, wrapper):
+    changes = {'optim_wrapper.type': wrapper}
+    runner = ddp_runner(folder, max_epochs=2, **changes)
     runner.train()
     return {k: v.clone() for k, v in runner.model.module.state_dict().items()}
 
 
-def test_two_processes_train_and_stay_in_step(tmp_path):
-    first, second = run_ranks(training, 2, tmp_path / 'r', tmp_path / 'run')
+@pytest.mark.parametrize('wrapper', ['OptimWrapper', 'CPUAmpOptimWrapper'])
+def test_two_processes_train_and_stay_in_step(tmp_path, wrapper):
+    first, second = run_ranks(
+        training, 2, tmp_path / 'r', tmp_path / 'run', wrapper
+    )
     for name, value in first.items():
         if 'running_' not in name:  # BatchNorm statistics are each rank's own
+            assert torch.isfinite(value.float()).all(), name
             assert torch.equal(value, second[name]), name
     assert (tmp_path / 'run' / 'epoch_2.pth').exists()
+
+
+def train_then_embed(folder):
+    """Embeddings by both ranks, and by this rank's network alone."""
+    from pauc_mm.models import extract_embeddings
+    from pauc_mm.models.embedding import embed_batch
+
+    runner = ddp_runner(folder, max_epochs=2)
+    runner.train()
+    hook = next(
+        h for h in runner.hooks if type(h).__name__ == 'ClusteringHook'
+    )
+    together = extract_embeddings(runner.model, hook.dataset, 16)
+    runner.model.eval()
+    batch = default_collate([hook.dataset[i] for i in range(48)])
+    alone = embed_batch(runner.model, batch, momentum=True)[1]
+    return together, alone
+
+
+def test_all_ranks_embed_with_one_network(tmp_path):
+    # BatchNorm statistics differ between ranks after training.
+    results = run_ranks(train_then_embed, 2, tmp_path / 'r', tmp_path / 'run')
+    for together, alone in results:
+        torch.testing.assert_close(together, results[0][1])
+        torch.testing.assert_close(alone, results[0][1])
+
+
+def train_and_resume(folder):
+    runner = ddp_runner(folder, max_epochs=4)
+    runner.train()
+    whole = {k: v.clone() for k, v in runner.model.module.state_dict().items()}
+    barrier()
+    if get_rank() == 0:
+        for epoch in (3, 4):
+            (folder / f'epoch_{epoch}.pth').unlink()
+    barrier()
+    runner = ddp_runner(folder, max_epochs=4, resume=True)
+    runner.train()
+    return whole, runner.model.module.state_dict()
+
+
+def test_two_processes_resume_exactly(tmp_path):
+    results = run_ranks(train_and_resume, 2, tmp_path / 'r', tmp_path / 'run')
+    for rank, (whole, resumed) in enumerate(results):
+        for name, value in whole.items():
+            # the statistics of the other ranks are in no checkpoint
+            if rank == 0 or 'running_' not in name:
+                assert torch.equal(value, resumed[name]), name
 
 
 class FailsOnOneRank:

@@ -24,3 +24,7 @@ default_hooks = dict(
         ),
     )
 )
+
+# While some processes cluster, the others wait, for k-means on a CPU longer
+# than the ten minutes after which NCCL gives up. In seconds.
+env_cfg = dict(dist_cfg=dict(backend='nccl', timeout=14400))

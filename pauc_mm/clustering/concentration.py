@@ -3,6 +3,9 @@ import math
 
 import torch
 
+# No second copy of a matrix of a million embeddings.
+_ROWS_AT_ONCE = 65536
+
 
 def concentration(
     embeddings: torch.Tensor,
@@ -43,10 +46,15 @@ def concentration(
             f'temperature must be a positive number, but is {temperature}.'
         )
     num_prototypes = len(centroids)
-    distances = (embeddings - centroids[assignments]).norm(dim=1).double()
     sizes = torch.bincount(assignments, minlength=num_prototypes)
-    total = distances.new_zeros(num_prototypes)
-    total.index_add_(0, assignments, distances)
+    total = torch.zeros(
+        num_prototypes, dtype=torch.float64, device=embeddings.device
+    )
+    for rows in torch.arange(len(embeddings)).split(_ROWS_AT_ONCE):
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
+        ids = assignments[part]
+        distances = (embeddings[part] - centroids[ids]).norm(dim=1)
+        total.index_add_(0, ids, distances.double())
     phi = total / (sizes.clamp(min=1) * torch.log(sizes + alpha))
     estimated = sizes >= 2
     if not bool((phi[estimated] > 0).any()):

@@ -1,4 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from datetime import timedelta
+
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_distributed
@@ -27,7 +29,11 @@ def prepare_launch(cfg: Config) -> None:
             'tools/dist_train.sh starts several CPU processes.'
         )
     if not is_distributed():
-        torch.distributed.init_process_group(backend='gloo')
+        seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
+        torch.distributed.init_process_group(
+            backend='gloo',
+            timeout=None if seconds is None else timedelta(seconds=seconds),
+        )
     cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = (
         'gloo'
     )

@@ -38,7 +38,10 @@ def to_plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, dict):
         kind = OrderedDict if isinstance(value, OrderedDict) else dict
-        return kind((k, to_plain(v)) for k, v in value.items())
+        plain = kind((k, to_plain(v)) for k, v in value.items())
+        if hasattr(value, '_metadata'):  # the versions in a state_dict
+            plain._metadata = value._metadata
+        return plain
     if isinstance(value, (list, tuple)):
         plain = [to_plain(item) for item in value]
         return plain if isinstance(value, list) else tuple(plain)

@@ -55,6 +55,7 @@ class _EmbeddingLoop:
         self.runner.call_hook(f'before_{self.stage}')
         self.runner.call_hook(f'before_{self.stage}_epoch')
         self.runner.model.eval()
+        self._share_buffers()
         self._run_bank()
         self._num_seen = 0
         for idx, data_batch in enumerate(self.dataloader):
@@ -100,6 +101,13 @@ class _EmbeddingLoop:
         ):
             outputs = self._embed(data_batch, 'bank', self.bank_dataloader)
             self.evaluator.process(data_samples=outputs, data_batch=data_batch)
+
+    def _share_buffers(self) -> None:
+        """Let all ranks embed with the network that a checkpoint holds."""
+        from ..models.embedding import encoder_of
+        from ..utils import share_buffers
+
+        share_buffers(*encoder_of(self.runner.model))
 
     def _embed(
         self,

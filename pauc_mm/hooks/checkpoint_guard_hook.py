@@ -68,28 +68,21 @@ class CheckpointGuardHook(Hook):
         """Bring back the log history, and compare the parameters.
 
         Raises:
-            RuntimeError: If a run is resumed from another architecture.
+            RuntimeError: If a run is resumed from another architecture, or
+                fewer than 90% of the backbone's tensors would be loaded.
         """
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = from_plain(checkpoint['message_hub'])
         if getattr(runner, '_resume', False):
             _check_same_model(unwrap(runner.model), checkpoint)
+        else:
+            _check_backbone(unwrap(runner.model), checkpoint)
 
 
 def _last_complete(runner: Runner) -> Optional[str]:
     """The newest complete checkpoint of the run, or None if there is none."""
-    work_dir = Path(runner.work_dir)
-    folders = {work_dir}
-    pointer = work_dir / 'last_checkpoint'
-    if pointer.is_file() and pointer.read_text().strip():
-        folders.add(Path(pointer.read_text().strip()).parent)
-    found: list[Path] = []
-    for folder in folders:
-        found += [*folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
-    # By time, not by number: the folder may hold more epochs of an older run.
-    found.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
     broken = []
-    for path in found:
+    for path in _newest_first(Path(runner.work_dir)):
         if problem := _problem(path):
             broken.append(f'{path} ({problem})')
             continue
@@ -107,6 +100,45 @@ def _last_complete(runner: Runner) -> Optional[str]:
             '--resume PATH.'
         )
     return None
+
+
+def _newest_first(work_dir: Path) -> list[Path]:
+    """Checkpoints of the run, the one to resume from first.
+
+    That is the one that mmengine noted in ``last_checkpoint``, or a later one
+    if the run was killed before it noted it. Numbers alone do not tell: the
+    folder may hold more epochs of an older run. Neither do times: copying a
+    folder loses them.
+    """
+    pointer = work_dir / 'last_checkpoint'
+    noted = Path(pointer.read_text().strip()) if pointer.is_file() else Path()
+    if (work_dir / noted.name).is_file():  # the folder may have been moved
+        noted = work_dir / noted.name
+    folders = {work_dir, noted.parent} if noted.is_file() else {work_dir}
+    found = [
+        path
+        for folder in folders
+        for path in [*folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
+    ]
+    if not noted.is_file():
+        return sorted(found, key=_written, reverse=True)
+    found.sort(key=_number, reverse=True)
+    later = [
+        path
+        for path in found
+        if _number(path) > _number(noted) and _written(path) > _written(noted)
+    ]
+    earlier = [path for path in found if _number(path) < _number(noted)]
+    return [*later, noted, *earlier]
+
+
+def _number(path: Path) -> int:
+    digits = path.stem.rpartition('_')[2]
+    return int(digits) if digits.isdigit() else -1
+
+
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns
 
 
 def _problem(path: Path) -> Optional[str]:
@@ -136,12 +168,34 @@ def _check_named(name: str) -> None:
         )
 
 
-def _check_same_model(model, checkpoint: dict) -> None:
-    own = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    saved = {
+def _shapes(state_dict: dict) -> dict:
+    return {
         k[len('module.') :] if k.startswith('module.') else k: tuple(v.shape)
-        for k, v in checkpoint['state_dict'].items()
+        for k, v in state_dict.items()
+        if hasattr(v, 'shape')
     }
+
+
+def _check_backbone(model, checkpoint: dict) -> None:
+    own = {
+        k: shape
+        for k, shape in _shapes(model.state_dict()).items()
+        if k.startswith('backbone.')
+    }
+    saved = _shapes(checkpoint.get('state_dict', checkpoint))
+    matching = sum(saved.get(k) == shape for k, shape in own.items())
+    if matching < 0.9 * len(own):
+        raise RuntimeError(
+            f'Only {matching} of the {len(own)} tensors of the backbone are '
+            f'in the checkpoint: it has {", ".join(list(saved)[:3])}, ..., '
+            f'the model {", ".join(list(own)[:3])}, ... Use the config that '
+            'wrote it, or convert its keys to the prefix backbone.'
+        )
+
+
+def _check_same_model(model, checkpoint: dict) -> None:
+    own = _shapes(model.state_dict())
+    saved = _shapes(checkpoint['state_dict'])
     missing = sorted(own.keys() - saved.keys())
     unexpected = sorted(saved.keys() - own.keys())
     changed = [

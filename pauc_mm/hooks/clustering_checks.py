@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from mmengine.dist import get_world_size
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
@@ -42,6 +43,13 @@ def check_clustering_setup(hook: ClusteringHook, runner: Runner) -> None:
         device = hook.kmeans.gpu_id()
         where = 'the CPU' if device is False else f'CUDA device {device}'
         runner.logger.info(f'k-means will run on {where}.')
+        if device is False and torch.cuda.is_available():
+            runner.logger.warning(
+                'Training runs on a GPU, but k-means will not: install the '
+                'faiss-gpu wheel (requirements/gpu.txt). On a CPU it takes '
+                'hours for a million images and 100,000 clusters; other '
+                'processes wait env_cfg.dist_cfg.timeout seconds at most.'
+            )
     _say_what_to_expect(hook, model, runner, num_samples)
 
 
@@ -89,10 +97,11 @@ def _check_batches(model: PCL, runner: Runner, num_samples: int) -> None:
             f'whole batch of {num_samples} images on {get_world_size()} '
             'process(es) with drop_last=True. Lower it.'
         )
-    if get_world_size() > 1 and not loader.drop_last:
+    if get_world_size() > 1 and not getattr(loader.sampler, 'round_up', True):
         raise ValueError(
-            'train_dataloader.drop_last must be True with several processes: '
-            'the ranks gather batches of equal size.'
+            'train_dataloader.sampler.round_up must be True with several '
+            'processes: they gather batches, and would wait for ever for one '
+            'that has fewer.'
         )
 
 

@@ -6,18 +6,23 @@ from collections.abc import Sequence
 from typing import Optional, Union
 
 import torch
-from mmengine.dataset import Compose
-from mmengine.dist import broadcast, get_rank, get_world_size
+from mmengine.dataset import Compose, default_collate
+from mmengine.dist import (
+    broadcast,
+    get_rank,
+    get_world_size,
+    is_main_process,
+)
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS, TASK_UTILS
 
 from ..clustering import KMeansResult, concentration
-from ..models.embedding import unwrap
+from ..models.embedding import embed_batch, unwrap
 from ..models.extraction import check_finite, extract_embeddings
 from ..utils import derive_seed, raise_together
 from .clustering_checks import check_clustering_setup
-from .training_set import fingerprint, with_pipeline
+from .training_set import base_dataset, fingerprint, with_pipeline
 
 
 @HOOKS.register_module()
@@ -81,6 +86,34 @@ class ClusteringHook(Hook):
         self.dataset = with_pipeline(
             runner.train_dataloader.dataset, Compose(list(self.pipeline))
         )
+        self._try_pipeline(runner)
+
+    def _try_pipeline(self, runner: Runner) -> None:
+        """Embed two images, so that a fault shows before the warm-up.
+
+        Raises:
+            ValueError: If the pipeline does not give one view of each image,
+                all of one size, with its ``sample_idx``.
+        """
+        error = None
+        was_training = runner.model.training
+        runner.model.eval()
+        try:
+            pair = [self.dataset[i] for i in (0, len(self.dataset) - 1)]
+            batch = default_collate(pair)
+            _, _, samples = embed_batch(runner.model, batch, momentum=True)
+            for sample in samples:
+                sample.sample_idx  # noqa: B018
+        except Exception as caught:
+            error = ValueError(
+                'default_hooks.clustering.pipeline must give one view of each '
+                'image, all of one size, packed with sample_idx; it failed: '
+                f'{type(caught).__name__}: {caught}'
+            )
+            error.__cause__ = caught
+        finally:
+            runner.model.train(was_training)
+        raise_together(error, 'Trying default_hooks.clustering.pipeline')
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Make the E-step if it is due, and seed the negatives."""
@@ -125,7 +158,7 @@ class ClusteringHook(Hook):
             )
             concentrations.append(phi)
             previous = None
-            if model.prototypes.ready:
+            if model.prototypes.ready and is_main_process():
                 previous = model.prototypes.assignments[m].cpu().numpy()
             runner.logger.info(
                 _summary(model.num_clusters[m], result, phi, previous)
@@ -168,14 +201,15 @@ class ClusteringHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Put the prototypes into the checkpoint."""
-        prototypes = unwrap(runner.model).prototypes
-        if not prototypes.ready:
-            return
+        model = unwrap(runner.model)
         dataset = runner.train_dataloader.dataset
         checkpoint['clustering'] = dict(
-            num_clusters=list(unwrap(runner.model).num_clusters),
+            num_clusters=list(model.num_clusters),
+            num_samples=len(base_dataset(dataset)),
             fingerprint=fingerprint(dataset),
-            **prototypes.state_dict(),
+            **(
+                model.prototypes.state_dict() if model.prototypes.ready else {}
+            ),
         )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -188,22 +222,18 @@ class ClusteringHook(Hook):
         if not getattr(runner, '_resume', False):
             return
         state = checkpoint.get('clustering')
-        epoch = checkpoint['meta']['epoch']
-        if state is None and epoch > self.warmup_epochs:
-            raise ValueError(
-                f'The checkpoint, of epoch {epoch}, holds no prototypes, '
-                'though the warm-up ended with epoch '
-                f'{self.warmup_epochs}: it was not written by PCL or PAUC. '
-                'Resume with the config that wrote it, or use load_from to '
-                'start a new run from its weights.'
-            )
         if state is None:
-            return
+            raise ValueError(
+                'The checkpoint has no entry "clustering": it was not '
+                'written by PCL or PAUC. Resume with the config that wrote '
+                'it, or use load_from to start a new run from its weights.'
+            )
         model = unwrap(runner.model)
         _check_same_setup(runner, state, model.num_clusters)
-        model.prototypes.load_state_dict(
-            state, next(model.parameters()).device
-        )
+        if 'centroids' in state:  # not within the warm-up
+            model.prototypes.load_state_dict(
+                state, next(model.parameters()).device
+            )
 
 
 def _share(
@@ -266,9 +296,10 @@ def _check_same_setup(runner, state: dict, num_clusters) -> None:
     if state['fingerprint'] != own:
         raise ValueError(
             'The checkpoint was written on another training set (samples: '
-            f'{state["assignments"].shape[1]}, now '
-            f'{len(runner.train_dataloader.dataset)}; first lines of the '
-            'list compared too), so its cluster assignments do not fit. '
+            f'{state["num_samples"]}, now '
+            f'{len(base_dataset(runner.train_dataloader.dataset))}; names or '
+            'pixels of some are compared too), so its cluster assignments do '
+            'not fit. '
             'Resume with the same train_dataloader.dataset, or use load_from '
             'to start a new run from its weights.'
         )

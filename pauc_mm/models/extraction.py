@@ -11,8 +11,8 @@ from rich.progress import track
 from torch import nn
 from torch.utils.data import Dataset
 
-from ..utils import raise_together
-from .embedding import embed_batch
+from ..utils import raise_together, share_buffers
+from .embedding import embed_batch, encoder_of
 
 _ROWS_PER_MESSAGE = 65536
 
@@ -61,6 +61,7 @@ def extract_embeddings(
         seed=0,
     )
     num_samples = len(dataset)
+    share_buffers(*encoder_of(model, momentum))
     matrix = None
     visits = torch.zeros(num_samples, dtype=torch.int32)
     was_training = model.training

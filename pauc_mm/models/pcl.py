@@ -1,10 +1,12 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import logging
 from collections.abc import Sequence
 from typing import Optional, Union
 
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather, get_world_size
+from mmengine.logging import print_log
 from mmpretrain.models import MoCo
 from mmpretrain.models.utils import batch_shuffle_ddp, batch_unshuffle_ddp
 from mmpretrain.registry import MODELS
@@ -89,6 +91,7 @@ class PCL(MoCo):
         self.num_clusters = _checked_clusters(num_clusters)
         self.proto_head = MODELS.build(proto_head)
         self.prototypes = PrototypeSets()
+        self._said_no_e_step = False
 
     @property
     def temperature(self) -> float:
@@ -173,6 +176,8 @@ class PCL(MoCo):
                     _sample_indices(data_samples)
                 )
                 losses.update(self.prototype_losses(query, key, assigned))
+            elif self.training and not self.proto_head.seeded:
+                self._say_no_e_step()
             self._dequeue_and_enqueue(key)
         return losses
 
@@ -202,11 +207,23 @@ class PCL(MoCo):
         several = get_world_size() > 1
         if several:  # so that BatchNorm does not leak which key is positive
             images, undo = batch_shuffle_ddp(images)
-        key = self.encoder_k(images)[0]
+        key = self.encoder_k(images)[0].float()
         if several:
             key = batch_unshuffle_ddp(key, undo)
         with torch.autocast(key.device.type, enabled=False):
             return F.normalize(key.float(), dim=1)
+
+    def _say_no_e_step(self) -> None:
+        if not self._said_no_e_step:
+            self._said_no_e_step = True
+            print_log(
+                f'{type(self).__name__} is trained without a ClusteringHook: '
+                'its loss is InfoNCE alone. Inherit '
+                'configs/_base_/clustering_runtime.py, or add '
+                "default_hooks.clustering=dict(type='ClusteringHook', ...).",
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def instance_losses(
         self, query: torch.Tensor, key: torch.Tensor

@@ -1,5 +1,10 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from .distributed import gather_with_grad, raise_together
+from .distributed import gather_with_grad, raise_together, share_buffers
 from .seed import derive_seed
 
-__all__ = ['derive_seed', 'gather_with_grad', 'raise_together']
+__all__ = [
+    'derive_seed',
+    'gather_with_grad',
+    'raise_together',
+    'share_buffers',
+]

@@ -5,9 +5,11 @@ import torch
 from mmengine.dist import (
     all_gather,
     all_gather_object,
+    broadcast,
     get_rank,
     get_world_size,
 )
+from torch import nn
 
 
 def gather_with_grad(local: torch.Tensor) -> torch.Tensor:
@@ -34,6 +36,23 @@ def gather_with_grad(local: torch.Tensor) -> torch.Tensor:
         own.register_hook(lambda grad: grad * world_size)
     gathered[get_rank()] = own
     return torch.cat(gathered)
+
+
+def share_buffers(*modules: nn.Module) -> None:
+    """Give every rank the buffers of rank 0; a collective call.
+
+    Each rank keeps BatchNorm statistics of the images that it saw. In eval
+    mode they must be alike, or the ranks embed with different networks; and
+    those of rank 0 are the ones that a checkpoint holds.
+
+    Args:
+        *modules (nn.Module): Modules of the same structure on all ranks.
+    """
+    if get_world_size() == 1:
+        return
+    for module in modules:
+        for buffer in module.buffers():
+            broadcast(buffer, src=0)
 
 
 def raise_together(error: Optional[BaseException], what: str) -> None:

@@ -47,6 +47,8 @@ def truncate(path):
 def test_checkpoints_load_with_weights_only(finished):
     checkpoint = torch.load(finished / 'epoch_3.pth', weights_only=True)
     assert checkpoint['meta']['epoch'] == 3
+    # the versions by which torch converts old states
+    assert checkpoint['state_dict']._metadata['']['version'] == 1
     assert checkpoint['clustering']['assignments'].dtype == torch.int32
     hub = checkpoint['message_hub']['log_scalars']
     assert 'train/loss_protonce' in hub
@@ -111,6 +113,46 @@ def test_checkpoints_of_an_older_run_are_not_taken(work_dir):
     assert runner._load_from.endswith('epoch_3.pth')
 
 
+def test_copying_a_folder_loses_the_times_but_not_the_order(work_dir):
+    for stamp, epoch in enumerate((3, 2, 1)):
+        os.utime(work_dir / f'epoch_{epoch}.pth', (stamp, stamp))
+    (work_dir / 'last_checkpoint').write_text('/was/elsewhere/epoch_3.pth')
+    runner, _ = resuming(work_dir)
+    runner.call_hook('before_run')
+    assert runner._load_from == str(work_dir / 'epoch_3.pth')
+
+
+def test_a_kill_between_saving_and_noting_loses_nothing(work_dir):
+    (work_dir / 'last_checkpoint').write_text(str(work_dir / 'epoch_2.pth'))
+    runner, _ = resuming(work_dir)
+    runner.call_hook('before_run')
+    assert runner._load_from.endswith('epoch_3.pth')
+
+
+@pytest.mark.parametrize(
+    'state_dict',
+    [
+        {'foo.weight': torch.zeros(2)},
+        {'backbone.layers.0.conv.weight': torch.zeros(8, 3, 3, 3)},
+    ],
+)
+def test_weights_of_another_model_are_not_loaded(tmp_path, state_dict):
+    # mmengine would warn and train on from random weights
+    torch.save(dict(state_dict=state_dict), tmp_path / 'other.pth')
+    cfg = run_cfg(tmp_path, load_from=str(tmp_path / 'other.pth'))
+    with pytest.raises(RuntimeError, match='of the 12 tensors of the backb'):
+        Runner.from_cfg(cfg).train()
+
+
+def test_weights_of_a_finished_run_start_a_new_one(work_dir, tmp_path):
+    cfg = run_cfg(tmp_path, load_from=str(work_dir / 'epoch_3.pth'))
+    cfg.model.num_clusters = [3, 5]  # prototypes are not taken over
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    assert runner.epoch == 4
+    assert [len(c) for c in runner.model.prototypes.centroids] == [3, 5]
+
+
 def test_a_named_checkpoint_must_exist_and_be_whole(work_dir):
     runner, _ = resuming(work_dir, load_from=str(work_dir / 'nothing.pth'))
     with pytest.raises(FileNotFoundError, match='nothing.pth'):
@@ -165,7 +207,7 @@ def test_a_checkpoint_of_moco_is_not_resumed_as_pcl(work_dir):
     del checkpoint['clustering']
     torch.save(checkpoint, path)
     runner, _ = resuming(work_dir)
-    with pytest.raises(ValueError, match='of epoch 3, holds no prototypes'):
+    with pytest.raises(ValueError, match='not written by PCL or PAUC'):
         runner.train()
 
 

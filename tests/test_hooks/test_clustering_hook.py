@@ -189,6 +189,38 @@ def test_a_loop_without_epochs_is_refused(tmp_path):
         Runner.from_cfg(cfg).train()
 
 
+@pytest.mark.parametrize(
+    'pipeline, message',
+    [
+        (TWO_VIEWS, '2 views of each image'),
+        ([dict(type='PackInputs', meta_keys=())], 'sample_idx'),
+        ([dict(type='Resize', scale=0), dict(type='PackInputs')], 'failed'),
+    ],
+)
+def test_a_broken_pipeline_shows_before_the_warm_up(
+    tmp_path, pipeline, message
+):
+    cfg = run_cfg(tmp_path)
+    cfg.default_hooks.clustering.pipeline = pipeline
+    runner = Runner.from_cfg(cfg)
+    with pytest.raises(ValueError, match=f'clustering.pipeline.*{message}'):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_a_missing_hook_is_said_once(tmp_path):
+    cfg = run_cfg(tmp_path, max_epochs=2)
+    del cfg.default_hooks['clustering']
+    runner = Runner.from_cfg(cfg)
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    runner.logger.addHandler(handler)
+    runner.train()
+    told = [line for line in lines if 'without a ClusteringHook' in line]
+    assert len(told) == 1
+
+
 def test_colliding_sample_idx_is_refused(tmp_path):
     cfg = run_cfg(tmp_path)
     concat(cfg)

@@ -160,8 +160,6 @@ def test_killed_and_resumed_equals_uninterrupted(
 
 
 def test_epochs_differ_from_each_other(uninterrupted, tmp_path):
-    # mmengine's worker function repeats the augmentations of an epoch in the
-    # next one; the comparison above would not notice
     import random
 
     from pauc_mm.hooks.epoch_seed_hook import EpochSeedHook
@@ -174,6 +172,33 @@ def test_epochs_differ_from_each_other(uninterrupted, tmp_path):
         EpochSeedHook().before_train_epoch(Runner)
         draws.append((random.random(), torch.rand(1).item()))
     assert len(set(draws)) == 3
+
+
+def first_batches(work_dir, epochs=3):
+    from mmengine.runner import Runner
+
+    cfg = run_cfg(work_dir, max_epochs=epochs, **WORKERS)
+    cfg.train_dataloader.sampler.shuffle = False  # the same images each time
+    runner = Runner.from_cfg(cfg)
+    batches, original = [], runner.model.train_step
+
+    def step(data, *args, **kwargs):
+        if runner.iter % 3 == 0:
+            batches.append(data['inputs'][0].clone())
+        return original(data, *args, **kwargs)
+
+    runner.model.train_step = step
+    runner.train()
+    return batches
+
+
+def test_workers_augment_anew_in_every_epoch(tmp_path):
+    # mmengine's own worker function gives them the same seed in each, which
+    # the comparison with an uninterrupted run would not notice.
+    batches = first_batches(tmp_path)
+    assert len(batches) == 3
+    assert not torch.equal(batches[0], batches[1])
+    assert not torch.equal(batches[1], batches[2])
 
 
 def test_a_run_without_a_seed_resumes_exactly(tmp_path):

@@ -254,6 +254,11 @@ def test_modules_weight_their_function_and_are_registered(loss, arguments):
     # half precision comes in under AMP; the terms stay in float32
     half = [x.bfloat16() for x in inputs]
     assert loss()(*half).dtype == torch.float32
+    single = [x.float() for x in inputs]
+    exact = loss()(*single)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert torch.equal(loss()(*single), exact)
+        assert loss()(*single).dtype == torch.float32
 
 
 @pytest.mark.parametrize(

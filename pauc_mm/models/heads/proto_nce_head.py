@@ -46,6 +46,11 @@ class ProtoNCEHead(BaseModule):
         self.mask_same_cluster = mask_same_cluster
         self._generator: Optional[torch.Generator] = None
 
+    @property
+    def seeded(self) -> bool:
+        """Whether a clustering hook serves this head."""
+        return self._generator is not None
+
     def seed(self, seed: int, device: torch.device) -> None:
         """Seed the drawing of negatives, alike on all ranks.
 
@@ -74,6 +79,7 @@ class ProtoNCEHead(BaseModule):
             dict[str, Tensor]: ``loss_protonce``, and ``acc_proto_{m}`` for
             each clustering, in [0, 1].
         """
+        query = query.float()
         generator = self._generator
         if generator is not None and generator.device != query.device:
             generator = None
@@ -84,16 +90,17 @@ class ProtoNCEHead(BaseModule):
             negatives, mask = sample_negative_prototypes(
                 len(prototypes), whole_batch[m], self.num_negatives, generator
             )
-            loss, accuracy = proto_nce(
-                query,
-                prototypes,
-                phi,
-                whole_batch[m],
-                negatives,
-                mask,
-                first=get_rank() * len(query),
-                mask_same_cluster=self.mask_same_cluster,
-            )
+            with torch.autocast(query.device.type, enabled=False):
+                loss, accuracy = proto_nce(
+                    query,
+                    prototypes,
+                    phi,
+                    whole_batch[m],
+                    negatives,
+                    mask,
+                    first=get_rank() * len(query),
+                    mask_same_cluster=self.mask_same_cluster,
+                )
             total = total + loss
             losses[f'acc_proto_{m}'] = accuracy
         losses['loss_protonce'] = total / len(centroids)

@@ -44,7 +44,8 @@ class PrototypeAlignmentLoss(nn.Module):
                 'Positive prototypes come in pairs, but the shapes are '
                 f'{tuple(prototypes.shape)} and {tuple(positives.shape)}.'
             )
-        loss = prototype_alignment(
-            prototypes.float(), positives.float(), self.power
-        )
+        with torch.autocast(prototypes.device.type, enabled=False):
+            loss = prototype_alignment(
+                prototypes.float(), positives.float(), self.power
+            )
         return self.loss_weight * loss

@@ -40,5 +40,6 @@ class PrototypeCorrelationLoss(nn.Module):
             ValueError: If there is no pair of prototypes.
         """
         check_pairs(prototypes)
-        loss = prototype_correlation(prototypes.float(), self.temperature)
+        with torch.autocast(prototypes.device.type, enabled=False):
+            loss = prototype_correlation(prototypes.float(), self.temperature)
         return self.loss_weight * loss

@@ -37,5 +37,6 @@ class PrototypeUniformityLoss(nn.Module):
             ValueError: If there is no pair of prototypes.
         """
         check_pairs(prototypes)
-        loss = prototype_uniformity(prototypes.float(), self.t)
+        with torch.autocast(prototypes.device.type, enabled=False):
+            loss = prototype_uniformity(prototypes.float(), self.t)
         return self.loss_weight * loss
