@@ -6,6 +6,11 @@
 # PYTEST_WORKERS is the number of processes (2).
 set -uo pipefail
 
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+    sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    exit 0
+fi
+
 source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh" dev || exit 1
 cd "$REPO" || exit 1
 status=0

@@ -134,6 +134,10 @@ pauc_install_runtime() {
 }
 
 pauc_setup() {
+    if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+        sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        return
+    fi
     REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
     local policy=keep group
     local active

@@ -14,7 +14,7 @@ from pauc_mm.utils import cli
 
 EXAMPLES = """examples:
   python tools/test.py configs/pauc_tiny_digits.py \\
-      work_dirs/pauc_tiny_digits/epoch_100.pth --out metrics.json
+      work_dirs/pauc_tiny_digits/epoch_120.pth --out metrics.json
   python tools/test.py configs/pauc_tiny_digits.py none
 """
 

@@ -11,8 +11,9 @@ from pauc_mm.utils import cli
 
 EXAMPLES = """examples:
   python tools/train.py configs/pauc_tiny_digits.py
-  python tools/train.py configs/pauc_r18_folder.py --resume \\
-      --cfg-options data_root=/my/images
+  python tools/train.py configs/pauc_tiny_digits.py --resume
+  DATA_ROOT=/my/images python tools/train.py configs/pauc_r18_folder.py \\
+      --cfg-options 'model.num_clusters=[50,100,200]'
   bash tools/dist_train.sh configs/pauc_r50_8xb32_in1k.py 8 --amp
 """
 
@@ -83,7 +84,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
             raise ValueError(
                 '--auto-scale-lr needs auto_scale_lr.base_batch_size in the '
                 'config, the batch size that its learning rate is meant for: '
-                'auto_scale_lr=dict(base_batch_size=256).'
+                'auto_scale_lr=dict(base_batch_size=256) for a recipe of 256 '
+                'images.'
             )
         cfg.auto_scale_lr.enable = True
     cli.set_dataloader_defaults(cfg, False if args.no_pin_memory else None)

@@ -15,6 +15,7 @@ default_hooks = dict(
     ),
     checkpoint_guard=dict(type='CheckpointGuardHook'),
     epoch_seed=dict(type='EpochSeedHook'),
+    setup_check=dict(type='SetupCheckHook'),
 )
 
 randomness = dict(seed=0)

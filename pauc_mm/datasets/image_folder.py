@@ -144,8 +144,9 @@ class ImageFolder(CustomDataset):
     def _check_folder(self) -> None:
         folder = os.path.abspath(self.img_prefix)
         fix = (
-            'Set data_root of the dataset to an existing folder of images; '
-            f'relative paths start at {os.getcwd()}.'
+            'Set data_root of the dataset (DATA_ROOT=... for '
+            'pauc_r18_folder.py) to an existing folder of images; relative '
+            f'paths start at {os.getcwd()}.'
         )
         if not os.path.exists(folder):
             raise FileNotFoundError(
@@ -215,7 +216,8 @@ class ImageFolder(CustomDataset):
         if self.corrupt == 'error':
             raise ValueError(
                 f'{text}\nReplace or delete them, or leave them out with '
-                "corrupt='skip' in the dataset's config."
+                "corrupt='skip' in the dataset's config (CORRUPT=skip for "
+                'pauc_r18_folder.py).'
             )
         if len(bad) == total:
             raise ValueError(f'{text}\nNo image is left.')

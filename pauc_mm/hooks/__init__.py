@@ -2,5 +2,11 @@
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .clustering_hook import ClusteringHook
 from .epoch_seed_hook import EpochSeedHook
+from .setup_check_hook import SetupCheckHook
 
-__all__ = ['CheckpointGuardHook', 'ClusteringHook', 'EpochSeedHook']
+__all__ = [
+    'CheckpointGuardHook',
+    'ClusteringHook',
+    'EpochSeedHook',
+    'SetupCheckHook',
+]

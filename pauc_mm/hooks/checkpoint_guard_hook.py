@@ -30,13 +30,18 @@ class CheckpointGuardHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Choose the checkpoint to resume from.
 
+        A checkpoint that is named, to resume or to load, is checked.
+
         Raises:
-            RuntimeError: If there are checkpoints, but none is complete.
+            RuntimeError: If there are checkpoints, but none is complete, or
+                the named one is not.
             FileNotFoundError: If the named checkpoint does not exist.
         """
-        if not getattr(runner, '_resume', False):
-            return
         named = getattr(runner, '_load_from', None)
+        if not getattr(runner, '_resume', False):
+            if named and '://' not in named:
+                _check_named(named)
+            return
         choice: list = [None, None]
         if is_main_process():
             try:
@@ -114,12 +119,11 @@ def _newest_first(work_dir: Path) -> list[Path]:
     noted = Path(pointer.read_text().strip()) if pointer.is_file() else Path()
     if (work_dir / noted.name).is_file():  # the folder may have been moved
         noted = work_dir / noted.name
-    folders = {work_dir, noted.parent} if noted.is_file() else {work_dir}
-    found = [
-        path
-        for folder in folders
-        for path in [*folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
-    ]
+    found = _checkpoints(work_dir)
+    if not found and noted.is_file():  # CheckpointHook's out_dir
+        found = _checkpoints(noted.parent)
+    elif noted.parent != work_dir:  # a copy of another run's folder
+        noted = Path()
     if not noted.is_file():
         return sorted(found, key=_written, reverse=True)
     found.sort(key=_number, reverse=True)
@@ -130,6 +134,10 @@ def _newest_first(work_dir: Path) -> list[Path]:
     ]
     earlier = [path for path in found if _number(path) < _number(noted)]
     return [*later, noted, *earlier]
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return [*folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
 
 
 def _number(path: Path) -> int:
@@ -144,6 +152,9 @@ def _written(path: Path) -> int:
 def _problem(path: Path) -> Optional[str]:
     """What is wrong with a checkpoint file, None if it is whole."""
     size = path.stat().st_size
+    with open(path, 'rb') as file:
+        if file.read(2) == b'\x80\x02':
+            return None  # torch before 1.6 wrote a bare pickle
     if not zipfile.is_zipfile(path):
         return f'truncated or not a checkpoint, {size} bytes'
     try:
@@ -158,13 +169,13 @@ def _check_named(name: str) -> None:
     path = Path(name).expanduser()
     if not path.is_file():
         raise FileNotFoundError(
-            f'The checkpoint to resume from does not exist: {path.absolute()}.'
+            f'The checkpoint does not exist: {path.absolute()}.'
         )
     if problem := _problem(path):
         raise RuntimeError(
-            f'The checkpoint to resume from cannot be read: {path} '
-            f'({problem}). --resume without a path takes the last complete '
-            'one of the work_dir.'
+            f'The checkpoint cannot be read: {path} ({problem}). Name a '
+            'whole one; --resume without a path finds the last whole one of '
+            'the work_dir.'
         )
 
 

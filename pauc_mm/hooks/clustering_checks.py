@@ -77,7 +77,8 @@ def _check_epochs(hook: ClusteringHook, runner: Runner) -> None:
             f'default_hooks.clustering.warmup_epochs={hook.warmup_epochs} '
             f'is not below train_cfg.max_epochs={runner.max_epochs}: the '
             'prototypes would never be used. The papers warm up for a tenth '
-            'of the run.'
+            'of the run, here '
+            f'{runner.max_epochs // 10}.'
         )
 
 
@@ -125,9 +126,9 @@ def _say_what_to_expect(
     few = [k for k in model.num_clusters if wanted > k - batch_size]
     if few:
         logger.warning(
-            f'proto_head.num_negatives={wanted}, but a batch of {batch_size} '
-            f'can leave fewer prototypes of K={few}: then all that are left '
-            'serve as negatives.'
+            f'model.proto_head.num_negatives={wanted}, but a batch of '
+            f'{batch_size} can leave fewer prototypes of K={few}: then all '
+            'that are left serve as negatives.'
         )
     least = getattr(hook.kmeans, 'min_points_per_centroid', 0)
     small = [k for k in model.num_clusters if num_samples < least * k]

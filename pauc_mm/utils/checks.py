@@ -18,7 +18,8 @@ def check_positive(key: str, value: float, zero: bool = False) -> float:
     is_number = isinstance(value, (int, float)) and math.isfinite(value)
     if not is_number or value < 0 or (value == 0 and not zero):
         wanted = 'a number >= 0' if zero else 'a positive number'
-        raise ValueError(f'{key} must be {wanted}, but is {value!r}.')
+        example = ', 0.1 or 0.2 in the papers,' if 'head.temp' in key else ''
+        raise ValueError(f'{key} must be {wanted}{example} but is {value!r}.')
     return value
 
 

@@ -106,6 +106,7 @@ def load_config(args: argparse.Namespace, path: str) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(path)
     if args.cfg_options is not None:
+        _refuse_plain_variables(cfg, args.cfg_options)
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
@@ -113,6 +114,46 @@ def load_config(args: argparse.Namespace, path: str) -> Config:
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(path).stem)
     return cfg
+
+
+def _refuse_plain_variables(cfg: Config, options: dict) -> None:
+    """Variables of a config file are read before options are applied.
+
+    Raises:
+        ValueError: An option would set one and change nothing.
+    """
+    for name in ('data_root', 'corrupt', 'image_size', 'dataset_type'):
+        if name in options and name in cfg:
+            raise ValueError(
+                f'--cfg-options {name}=... changes nothing: {name} is a '
+                'variable that the config has used already. Set the '
+                'environment variable that the config reads it from '
+                '(DATA_ROOT, CORRUPT and IMAGE_SIZE in pauc_r18_folder.py, '
+                'IMAGENET_ROOT in the ImageNet recipes), or the key itself, '
+                'such as train_dataloader.dataset.data_root.'
+            )
+
+
+def check_data_roots(cfg: Config) -> None:
+    """Look for the data folders before anything is built.
+
+    Args:
+        cfg (Config): Complete config.
+
+    Raises:
+        FileNotFoundError: One is missing; the message names its key.
+    """
+    for key in LOOPS:
+        dataset = (cfg.get(f'{key}_dataloader') or {}).get('dataset') or {}
+        root = dataset.get('data_root') if isinstance(dataset, dict) else None
+        if root and '://' not in root and not os.path.isdir(root):
+            raise FileNotFoundError(
+                f'{key}_dataloader.dataset.data_root={root!r} is not a folder '
+                f'(current folder: {os.getcwd()}). Set the environment '
+                'variable that the config reads it from (IMAGENET_ROOT in '
+                'the ImageNet recipes, DATA_ROOT in pauc_r18_folder.py), or '
+                'this key.'
+            )
 
 
 def set_dataloader_defaults(
@@ -181,6 +222,7 @@ def build_runner(cfg: Config) -> Runner:
     Returns:
         Runner: Of ``cfg.runner_type`` if that is set.
     """
+    check_data_roots(cfg)
     prepare_launch(cfg)
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)

@@ -122,6 +122,27 @@ def test_copying_a_folder_loses_the_times_but_not_the_order(work_dir):
     assert runner._load_from == str(work_dir / 'epoch_3.pth')
 
 
+def test_a_copied_folder_does_not_resume_the_original(work_dir, tmp_path):
+    # its last_checkpoint still names the original
+    copy = tmp_path / 'copy'
+    copy.mkdir()
+    for name in ('epoch_1.pth', 'epoch_2.pth'):
+        (copy / name).write_bytes((work_dir / name).read_bytes())
+    (copy / 'last_checkpoint').write_text(str(work_dir / 'epoch_3.pth'))
+    runner, _ = resuming(copy)
+    runner.call_hook('before_run')
+    assert runner._load_from == str(copy / 'epoch_2.pth')
+
+
+def test_checkpoints_in_another_out_dir_are_found(work_dir, tmp_path):
+    empty = tmp_path / 'empty'
+    empty.mkdir()
+    (empty / 'last_checkpoint').write_text(str(work_dir / 'epoch_3.pth'))
+    runner, _ = resuming(empty)
+    runner.call_hook('before_run')
+    assert runner._load_from == str(work_dir / 'epoch_3.pth')
+
+
 def test_a_kill_between_saving_and_noting_loses_nothing(work_dir):
     (work_dir / 'last_checkpoint').write_text(str(work_dir / 'epoch_2.pth'))
     runner, _ = resuming(work_dir)
@@ -141,6 +162,13 @@ def test_weights_of_another_model_are_not_loaded(tmp_path, state_dict):
     torch.save(dict(state_dict=state_dict), tmp_path / 'other.pth')
     cfg = run_cfg(tmp_path, load_from=str(tmp_path / 'other.pth'))
     with pytest.raises(RuntimeError, match='of the 12 tensors of the backb'):
+        Runner.from_cfg(cfg).train()
+
+
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
+    (tmp_path / 'notes.pth').write_text('hello')
+    cfg = run_cfg(tmp_path, load_from=str(tmp_path / 'notes.pth'))
+    with pytest.raises(RuntimeError, match='cannot be read: .*notes.pth'):
         Runner.from_cfg(cfg).train()
 
 

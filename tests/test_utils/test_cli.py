@@ -1,5 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import argparse
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -130,3 +131,27 @@ def test_amp_refuses_unknown_wrappers(wrapper, found):
     cfg = Config(dict(optim_wrapper=wrapper and ConfigDict(wrapper)))
     with pytest.raises(ValueError, match=f'optim_wrapper.*{found}'):
         cli.enable_amp(cfg)
+
+
+@pytest.mark.parametrize('name', ['data_root', 'corrupt', 'image_size'])
+def test_an_option_that_would_change_nothing_is_refused(name):
+    path = cli.find_config('pauc_mm::pauc_r18_folder.py', None)
+    args = SimpleNamespace(
+        cfg_options={name: 'x'}, local_rank=0, launcher='none', work_dir='w'
+    )
+    with pytest.raises(ValueError, match=f'{name}=... changes nothing'):
+        cli.load_config(args, path)
+
+
+def test_a_missing_data_folder_names_its_key(tmp_path):
+    cfg = Config(
+        dict(
+            train_dataloader=dict(dataset=dict(data_root=str(tmp_path))),
+            val_dataloader=dict(dataset=dict(data_root='/no/where')),
+        )
+    )
+    with pytest.raises(
+        FileNotFoundError,
+        match="val_dataloader.dataset.data_root='/no/where' is not a folder",
+    ):
+        cli.build_runner(cfg)

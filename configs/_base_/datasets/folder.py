@@ -7,7 +7,7 @@
 #               skip or unchecked
 data_root = '{{$DATA_ROOT:data/my_images}}'
 corrupt = '{{$CORRUPT:error}}'
-image_size = {{'$IMAGE_SIZE:128'}}
+image_size = int('{{$IMAGE_SIZE:128}}')
 
 data_preprocessor = dict(
     type='SelfSupDataPreprocessor',
@@ -86,7 +86,7 @@ val_dataloader = dict(
         pipeline=test_pipeline,
     ),
 )
-val_evaluator = [dict(type='NEMD', groups='clusters', num_clusters=100)]
+val_evaluator = [dict(type='NEMD', groups='clusters')]
 val_cfg = dict(type='EmbeddingValLoop')
 
 test_dataloader = val_dataloader

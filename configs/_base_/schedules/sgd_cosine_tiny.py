@@ -7,4 +7,5 @@ optim_wrapper = dict(
 param_scheduler = [
     dict(type='CosineAnnealingLR', T_max=120, by_epoch=True, begin=0, end=120)
 ]
+auto_scale_lr = dict(base_batch_size=128)
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=120, val_interval=40)

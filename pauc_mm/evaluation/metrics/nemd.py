@@ -56,7 +56,8 @@ class NEMD(EmbeddingMetric):
             k-means on the embeddings, no labels needed).
             Defaults to ``'labels'``.
         num_clusters (int, optional): Number of clusters, for
-            ``groups='clusters'`` only. Defaults to None.
+            ``groups='clusters'`` only. None takes one for every 20 samples,
+            100 at most. Defaults to None.
         field (str): ``'embedding'``, after the neck, or ``'feature'``, of the
             backbone. Defaults to ``'embedding'``.
         num_pairs (int, optional): Most pairs of groups; None takes all.
@@ -100,7 +101,8 @@ class NEMD(EmbeddingMetric):
             raise ValueError(
                 f'NEMD.groups must be one of {GROUPS}, got {groups!r}.'
             )
-        if groups == 'clusters' and (num_clusters is None or num_clusters < 2):
+        too_few = num_clusters is not None and num_clusters < 2
+        if groups == 'clusters' and too_few:
             raise ValueError(
                 "NEMD.num_clusters must be at least 2 with groups='clusters', "
                 f'got {num_clusters}.'
@@ -174,8 +176,9 @@ class NEMD(EmbeddingMetric):
         from ...clustering import FaissKMeans
 
         unit = as_unit_vectors(vectors, self.field, torch.float32).numpy()
+        num_clusters = self.num_clusters or min(100, max(2, len(unit) // 20))
         clustering = FaissKMeans(spherical=True).fit(
-            unit, self.num_clusters, self.options['seed']
+            unit, num_clusters, self.options['seed']
         )
         return torch.as_tensor(clustering.assignments)
 

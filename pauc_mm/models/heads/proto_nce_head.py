@@ -39,8 +39,8 @@ class ProtoNCEHead(BaseModule):
         super().__init__(init_cfg=init_cfg)
         if not isinstance(num_negatives, int) or num_negatives < 1:
             raise ValueError(
-                'proto_head.num_negatives (r) must be an integer >= 1, not '
-                f'{num_negatives!r}.'
+                'model.proto_head.num_negatives (r) must be an integer >= 1, '
+                f'16000 in the papers, not {num_negatives!r}.'
             )
         self.num_negatives = num_negatives
         self.mask_same_cluster = mask_same_cluster

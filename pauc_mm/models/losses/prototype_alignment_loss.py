@@ -23,9 +23,9 @@ class PrototypeAlignmentLoss(nn.Module):
     def __init__(self, loss_weight: float = 1.0, power: float = 2.0) -> None:
         super().__init__()
         self.loss_weight = check_positive(
-            'align_loss.loss_weight', loss_weight, zero=True
+            'model.align_loss.loss_weight', loss_weight, zero=True
         )
-        self.power = check_positive('align_loss.power', power)
+        self.power = check_positive('model.align_loss.power', power)
 
     def forward(
         self, prototypes: torch.Tensor, positives: torch.Tensor

@@ -26,9 +26,11 @@ class PrototypeCorrelationLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.loss_weight = check_positive(
-            'corr_loss.loss_weight', loss_weight, zero=True
+            'model.corr_loss.loss_weight', loss_weight, zero=True
         )
-        self.temperature = check_positive('corr_loss.temperature', temperature)
+        self.temperature = check_positive(
+            'model.corr_loss.temperature', temperature
+        )
 
     def forward(self, prototypes: torch.Tensor) -> torch.Tensor:
         """The weighted loss; see :func:`prototype_correlation`.

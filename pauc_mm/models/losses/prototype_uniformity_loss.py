@@ -23,9 +23,9 @@ class PrototypeUniformityLoss(nn.Module):
     def __init__(self, loss_weight: float = 1.0, t: float = 2.0) -> None:
         super().__init__()
         self.loss_weight = check_positive(
-            'uniform_loss.loss_weight', loss_weight, zero=True
+            'model.uniform_loss.loss_weight', loss_weight, zero=True
         )
-        self.t = check_positive('uniform_loss.t', t)
+        self.t = check_positive('model.uniform_loss.t', t)
 
     def forward(self, prototypes: torch.Tensor) -> torch.Tensor:
         """The weighted loss; see :func:`prototype_uniformity`.

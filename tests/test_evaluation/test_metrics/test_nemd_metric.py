@@ -133,7 +133,12 @@ def test_groups_that_cancel_out_and_samples_without_group():
 
 
 @pytest.mark.parametrize(
-    'options', [dict(), dict(groups='clusters', num_clusters=3)]
+    'options',
+    [
+        dict(),
+        dict(groups='clusters', num_clusters=3),
+        dict(groups='clusters'),
+    ],
 )
 def test_total_collapse_is_zero_and_says_so(options):
     points = torch.randn(6).expand(30, 6)
@@ -142,6 +147,13 @@ def test_total_collapse_is_zero_and_says_so(options):
     assert got['nemd/value'] == pytest.approx(0, abs=1e-12)
     assert got['nemd/uniformity'] == pytest.approx(0, abs=1e-12)
     assert got['nemd/effective_rank'] == 0
+
+
+@pytest.mark.parametrize('num, expected', [(30, 2), (90, 4), (2100, 100)])
+def test_the_number_of_clusters_follows_the_samples(num, expected):
+    points = torch.randn(num, 6, generator=torch.Generator().manual_seed(0))
+    got = evaluate(NEMD(groups='clusters', num_pairs=10), samples(points))
+    assert got['nemd/num_groups'] == expected
 
 
 def test_one_class_is_refused():
@@ -169,7 +181,7 @@ def test_more_clusters_than_samples():
     'options, found',
     [
         (dict(groups='prototypes'), "NEMD.groups.*'prototypes'"),
-        (dict(groups='clusters'), 'NEMD.num_clusters.*None'),
+        (dict(groups='clusters', num_clusters=-3), 'NEMD.num_clusters.*-3'),
         (dict(groups='clusters', num_clusters=1), 'NEMD.num_clusters.*1'),
         (dict(num_clusters=5), 'NEMD.num_clusters=5.*labels'),
         (dict(max_samples=1), 'NEMD.max_samples.*1'),

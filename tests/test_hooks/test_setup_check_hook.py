@@ -1,0 +1,51 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import pytest
+from mmengine.runner import Runner
+
+from tests.helpers import run_cfg
+
+
+def moco_cfg(tmp_path, **changes):
+    """mmpretrain's MoCo in batches of 16 of 48 images."""
+    cfg = run_cfg(tmp_path, kind='PCL', max_epochs=1)
+    cfg.model.type = 'MoCo'
+    del cfg.model['num_clusters'], cfg.model['proto_head']
+    del cfg.default_hooks['clustering']
+    cfg.default_hooks.setup_check = dict(type='SetupCheckHook')
+    cfg.merge_from_dict(changes)
+    return cfg
+
+
+def test_a_fitting_setup_trains(tmp_path):
+    runner = Runner.from_cfg(moco_cfg(tmp_path))
+    runner.train()
+    assert runner.iter == 3
+
+
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        ({'model.queue_len': 60}, r'queue_len=60 .* model.queue_len=64'),
+        ({'model.head.temperature': 0.0}, 'model.head.temperature must be'),
+        (
+            {
+                'train_dataloader.drop_last': False,
+                'train_dataloader.dataset.num_images': 50,
+            },
+            'drop_last must be True',
+        ),
+    ],
+)
+def test_what_mmpretrain_leaves_unchecked(tmp_path, changes, message):
+    runner = Runner.from_cfg(moco_cfg(tmp_path, **changes))
+    with pytest.raises(ValueError, match=message):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_pcl_takes_any_batch(tmp_path):
+    cfg = run_cfg(tmp_path, kind='PCL', max_epochs=2)
+    cfg.default_hooks.setup_check = dict(type='SetupCheckHook')
+    cfg.model.queue_len = 61
+    Runner.from_cfg(cfg).train()
+    assert cfg.model.queue_len % cfg.train_dataloader.batch_size
