@@ -45,7 +45,8 @@ class FaissKMeans:
             Defaults to 5.
         max_points_per_centroid (int): More are subsampled for the iterations;
             all are assigned at the end. Defaults to 1000.
-        min_points_per_centroid (int): faiss warns below it. Defaults to 10.
+        min_points_per_centroid (int): The clustering hook warns if a K leaves
+            fewer. Defaults to 10.
         spherical (bool): Normalise the centroids after each iteration and
             assign by the inner product, so that assignment and logits agree.
             False is plain L2, as in the official PCL. Defaults to True.
@@ -141,7 +142,7 @@ class FaissKMeans:
             seed=seed,
             spherical=self.spherical,
             max_points_per_centroid=self.max_points_per_centroid,
-            # Below it faiss prints to stderr from C++; the hook says it once.
+            # faiss would print its own warning to stderr in every run.
             min_points_per_centroid=1,
         )
         resources = None

@@ -29,7 +29,11 @@ class SetupCheckHook(Hook):
             getattr(model, 'head', None), 'temperature', None
         )
         if temperature is not None:
-            check_positive('model.head.temperature', temperature)
+            check_positive(
+                'model.head.temperature',
+                temperature,
+                fix='MoCo v2 uses 0.2.',
+            )
         if not isinstance(model, MoCo) or isinstance(model, PCL):
             return  # PCL's queue takes any batch
         loader = runner.train_dataloader

@@ -87,7 +87,11 @@ class PCL(MoCo):
         self.encoder_k = MomentumEncoder(
             nn.Sequential(self.backbone, self.neck), momentum
         )
-        check_positive('model.head.temperature', self.temperature)
+        check_positive(
+            'model.head.temperature',
+            self.temperature,
+            fix='The papers use 0.1 (v1) and 0.2 (v2).',
+        )
         self.num_clusters = _checked_clusters(num_clusters)
         self.proto_head = MODELS.build(proto_head)
         self.prototypes = PrototypeSets()

@@ -4,13 +4,16 @@ import math
 import torch
 
 
-def check_positive(key: str, value: float, zero: bool = False) -> float:
+def check_positive(
+    key: str, value: float, zero: bool = False, fix: str = ''
+) -> float:
     """Return a positive, finite number, or say which key is wrong.
 
     Args:
         key (str): Config key for the message.
         value (float): The value to check.
         zero (bool): Whether zero is allowed too.
+        fix (str): What to set instead, for the message.
 
     Raises:
         ValueError: Naming the key and the value.
@@ -18,8 +21,7 @@ def check_positive(key: str, value: float, zero: bool = False) -> float:
     is_number = isinstance(value, (int, float)) and math.isfinite(value)
     if not is_number or value < 0 or (value == 0 and not zero):
         wanted = 'a number >= 0' if zero else 'a positive number'
-        example = ', 0.1 or 0.2 in the papers,' if 'head.temp' in key else ''
-        raise ValueError(f'{key} must be {wanted}{example} but is {value!r}.')
+        raise ValueError(f'{key} must be {wanted}, but is {value!r}. {fix}')
     return value
 
 
