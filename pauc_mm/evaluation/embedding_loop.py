@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Optional, Union
 
 import torch
-from mmengine.dist import get_dist_info, is_main_process
+from mmengine.dist import get_dist_info
 from mmengine.evaluator import Evaluator
 from mmengine.runner import TestLoop, ValLoop
 from mmengine.runner.amp import autocast
@@ -90,15 +90,10 @@ class _EmbeddingLoop:
         """Embed the bank, without hooks: they count the query batches."""
         if self.bank_dataloader is None:
             return
-        from rich.progress import track
+        from ..utils import progress
 
         self._num_seen = 0
-        for data_batch in track(
-            self.bank_dataloader,
-            description='Embedding the bank',
-            transient=True,
-            disable=not is_main_process(),
-        ):
+        for data_batch in progress(self.bank_dataloader, 'Embedding the bank'):
             outputs = self._embed(data_batch, 'bank', self.bank_dataloader)
             self.evaluator.process(data_samples=outputs, data_batch=data_batch)
 

@@ -1,17 +1,15 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import torch
-from mmengine.dist import all_reduce, get_world_size, is_main_process
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.runner import Runner
-from rich.progress import track
 from torch import nn
 from torch.utils.data import Dataset
 
-from ..utils import raise_together, share_buffers
+from ..utils import progress, raise_together, share_buffers
 from .embedding import embed_batch, encoder_of
 
 _ROWS_PER_MESSAGE = 65536
@@ -68,12 +66,7 @@ def extract_embeddings(
     model.eval()
     error = None
     try:
-        for batch in track(
-            loader,
-            description=description,
-            transient=True,
-            disable=not (is_main_process() and sys.stdout.isatty()),
-        ):
+        for batch in progress(loader, description):
             _, embeddings, samples = embed_batch(model, batch, momentum)
             rows = torch.tensor([s.sample_idx for s in samples])
             if matrix is None:

@@ -1,0 +1,27 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import sys
+from collections.abc import Iterable
+
+from mmengine.dist import is_main_process
+
+
+def progress(batches: Iterable, description: str) -> Iterable:
+    """Pass batches on, with a bar in the terminal of the main process.
+
+    In a file a bar would leave blank lines; the log says there what goes on.
+
+    Args:
+        batches (Iterable): With a length, such as a dataloader.
+        description (str): Label of the bar.
+
+    Returns:
+        Iterable: The same batches.
+    """
+    from rich.progress import track
+
+    return track(
+        batches,
+        description=description,
+        transient=True,
+        disable=not (is_main_process() and sys.stdout.isatty()),
+    )
