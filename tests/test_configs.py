@@ -43,6 +43,7 @@ VARIABLES = ('DATA_ROOT', 'IMAGE_SIZE', 'CORRUPT', 'IMAGENET_ROOT')
 JITTER = ('brightness', 'contrast', 'saturation', 'hue')
 IN1K = [name for name in STEP + COSINE if 'in1k' in name]
 IN100 = [name for name in STEP + COSINE if 'in100' in name]
+SIDES = {'SklearnDigits': 16, 'MlxtendMNIST': 16, 'ImageFolder': 128}
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +82,9 @@ def test_the_promised_recipes_are_there():
         'pauc_tiny_digits.py',
         'pcl_tiny_digits.py',
         'mocov2_tiny_digits.py',
+        'pauc_tiny_mnist.py',
+        'pcl_tiny_mnist.py',
+        'mocov2_tiny_mnist.py',
         'ablations/pauc_tiny_digits_no_uniformity.py',
     }
 
@@ -138,7 +142,7 @@ def test_pipelines_run(name, tmp_path, recwarn):
 
 
 def source(cfg, tmp_path):
-    if cfg.train_dataloader.dataset.type == 'SklearnDigits':
+    if cfg.train_dataloader.dataset.type in ('SklearnDigits', 'MlxtendMNIST'):
         rng = np.random.RandomState(1)
         img = rng.randint(0, 256, (16, 16, 3), dtype=np.uint8)
         return dict(img=img, sample_idx=5)
@@ -147,9 +151,56 @@ def source(cfg, tmp_path):
 
 
 def side(cfg):
-    kind = cfg.train_dataloader.dataset.type
-    size = {'SklearnDigits': 16, 'ImageFolder': 128}.get(kind, 224)
+    size = SIDES.get(cfg.train_dataloader.dataset.type, 224)
     return size, size
+
+
+@pytest.mark.parametrize('data', ['digits', 'mnist'])
+def test_tiny_recipes_differ_in_the_method_only(data):
+    moco, pcl, pauc = (
+        load(f'{method}_tiny_{data}.py').to_dict()
+        for method in ('mocov2', 'pcl', 'pauc')
+    )
+    for cfg in (pauc, pcl, moco):
+        del cfg['model']['type']
+    for term in ('align_loss', 'uniform_loss', 'corr_loss'):
+        assert pauc['model'].pop(term)
+    assert pauc == pcl
+    for part in ('num_clusters', 'proto_head'):
+        assert pcl['model'].pop(part)
+    assert pcl['default_hooks'].pop('clustering')
+    for cfg in (pcl, moco):  # how long to wait for the E-step
+        del cfg['env_cfg']
+    assert pcl == moco
+
+
+def test_values_of_mnist():
+    cfg = load('pcl_tiny_mnist.py')
+    epochs = cfg.train_cfg.max_epochs
+    # 31 whole batches of the 4,000 images; 2,000 steps, a fifth to warm up.
+    assert cfg.train_dataloader.batch_size == 128
+    assert 2000 <= epochs * (4000 // 128) < 2031
+    hook = cfg.default_hooks.clustering
+    assert hook.warmup_epochs * 5 == epochs and hook.interval == 2
+    (scheduler,) = cfg.param_scheduler
+    assert scheduler.T_max == scheduler.end == epochs
+    for interval in (
+        cfg.train_cfg.val_interval,
+        cfg.default_hooks.checkpoint.interval,
+    ):
+        assert epochs % interval == 0
+    assert list(cfg.model.num_clusters) == [50, 100, 250]
+    assert cfg.model.proto_head.num_negatives == 128
+    assert cfg.model.queue_len == 2048
+    assert cfg.model.feat_dim == cfg.model.neck.out_channels == 64
+    for loader in (
+        cfg.train_dataloader,
+        cfg.val_dataloader,
+        cfg.test_dataloader,
+        cfg.val_cfg.bank_dataloader,
+        cfg.test_cfg.bank_dataloader,
+    ):
+        assert loader.dataset.type == 'MlxtendMNIST'
 
 
 @pytest.mark.parametrize('name', RECIPES)

