@@ -8,7 +8,7 @@ from mmengine.dataset import default_collate
 from mmengine.dist import all_reduce, barrier, get_rank, get_world_size
 from mmpretrain.registry import MODELS
 
-from pauc_mm.clustering import KMeansResult
+from pauc_mm.clustering import KMeansResult, cluster_on_ranks
 from pauc_mm.utils import gather_with_grad, raise_together
 from tests.helpers import images_batch, model_cfg, run_cfg, run_ranks
 
@@ -54,7 +54,7 @@ def losses_and_gradients(kind):
     }
     for tensor in [*values.values(), *gradients.values()]:
         all_reduce(tensor, op='mean')  # as DistributedDataParallel does
-    return values, gradients, model.queue.clone()
+    return values, gradients, model.state_dict()['queue']
 
 
 @pytest.mark.parametrize('kind', ['PCL', 'PAUC'])
@@ -75,13 +75,13 @@ def test_same_loss_and_gradient_for_the_same_global_batch(tmp_path, kind):
         torch.testing.assert_close(other_queue, queue)
 
 
-def e_step(folder):
+def e_step(folder, num_clusters):
     from mmengine.runner import Runner
 
     from pauc_mm.compat import prepare_launch
 
     cfg = run_cfg(folder, max_epochs=2, warmup_epochs=0)
-    cfg.model.num_clusters = [4, 6, 9, 5]
+    cfg.model.num_clusters = num_clusters
     cfg.launcher = 'pytorch' if get_world_size() > 1 else 'none'
     cfg.train_dataloader.dataset.num_images = 47  # not a multiple of 2 or 3
     cfg.train_dataloader.batch_size = 12
@@ -91,15 +91,20 @@ def e_step(folder):
         h for h in runner.hooks if type(h).__name__ == 'ClusteringHook'
     )
     hook.before_train(runner)
-    hook.e_step(runner)
+    hook.e_step(runner, 0)
     state = getattr(runner.model, 'module', runner.model).prototypes
     return state.state_dict()
 
 
-@pytest.mark.parametrize('world_size', [2, 3])
-def test_same_e_step(tmp_path, world_size):
-    alone = e_step(tmp_path / 'alone')
-    results = run_ranks(e_step, world_size, tmp_path / 'r', tmp_path / 'many')
+@pytest.mark.parametrize(
+    'world_size, num_clusters',
+    [(2, [4, 6, 9]), (3, [4, 6, 9]), (3, [4, 6, 9, 5])],
+)
+def test_same_e_step(tmp_path, world_size, num_clusters):
+    alone = e_step(tmp_path / 'alone', num_clusters)
+    results = run_ranks(
+        e_step, world_size, tmp_path / 'r', tmp_path / 'many', num_clusters
+    )
     for state in results:
         assert torch.equal(state['assignments'], alone['assignments'])
         for key in ('centroids', 'concentrations'):
@@ -196,23 +201,16 @@ class FailsOnOneRank:
 
 
 def failing_e_step():
-    from pauc_mm.hooks import ClusteringHook
-
-    hook = ClusteringHook(pipeline=[])
-    hook.kmeans = FailsOnOneRank()
-
-    class Runner:
-        seed, epoch = 0, 0
-
+    features = F.normalize(torch.randn(8, 3), dim=1).numpy()
     try:
-        hook._cluster(F.normalize(torch.randn(8, 3), dim=1), (2, 3), Runner)
+        cluster_on_ranks(FailsOnOneRank(), features, (2, 3), (0, 1))
     except Exception as error:
         return f'{type(error).__name__}: {error}'
 
 
 def test_an_error_on_one_rank_stops_all(tmp_path):
     first, second = run_ranks(failing_e_step, 2, tmp_path)
-    assert second == 'MemoryError: no room for k=3'
+    assert second == 'MemoryError: no room for k=2'
     assert first.startswith('RuntimeError: k-means failed on rank 1: Memory')
 
 

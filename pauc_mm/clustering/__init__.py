@@ -1,5 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from .batch_prototypes import batch_prototypes
+from .cluster_on_ranks import cluster_on_ranks
 from .concentration import concentration
 from .kmeans import FaissKMeans, KMeansResult
 from .negatives import sample_negative_prototypes
@@ -8,6 +9,7 @@ __all__ = [
     'FaissKMeans',
     'KMeansResult',
     'batch_prototypes',
+    'cluster_on_ranks',
     'concentration',
     'sample_negative_prototypes',
 ]

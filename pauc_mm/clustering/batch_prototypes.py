@@ -6,38 +6,43 @@ import torch.nn.functional as F
 
 
 def batch_prototypes(
-    embeddings: torch.Tensor,
     assignments: torch.Tensor,
-    centroids: Optional[torch.Tensor] = None,
+    *views: torch.Tensor,
+    stored: Optional[torch.Tensor] = None,
     centroid_weight: float = 0.0,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[list[torch.Tensor], torch.Tensor]:
     """Prototypes estimated from a batch, through which gradient flows.
 
     k-means centroids are constants, so a loss on them alone trains nothing.
     The prototype of each cluster that is present in the batch is taken as
     the normalised mean of its members' embeddings, optionally mixed with the
-    stored centroid.
+    stored centroid. Row i is the prototype of sample i's cluster, so it
+    appears once for each member; the mask counts each cluster once. The
+    shapes do not depend on the assignments.
 
     Args:
-        embeddings (Tensor): l2-normalised embeddings, shape (N, D), float.
-        assignments (Tensor): Cluster of each, shape (N,), int64.
-        centroids (Tensor, optional): Stored centroids, shape (K, D); needed
-            if ``centroid_weight > 0``.
+        assignments (Tensor): Cluster of each sample, shape (..., N), int64;
+            the leading dimension, if any, is that of the clusterings.
+        *views (Tensor): l2-normalised embeddings of the samples, each of
+            shape (N, D), float.
+        stored (Tensor, optional): Stored centroid of each sample's cluster,
+            shape (..., N, D); needed if ``centroid_weight > 0``.
         centroid_weight (float): Share of the stored centroid in the mix,
             in [0, 1). Defaults to 0.
 
     Returns:
-        tuple[Tensor, Tensor]: l2-normalised prototypes, shape (P, D), and
-        their cluster ids in ascending order, shape (P,), int64.
+        tuple[list[Tensor], Tensor]: l2-normalised prototypes of each view,
+        shape (..., N, D), and a mask that is True for the first member of
+        each cluster, shape (..., N), bool.
     """
-    ids, member_of, counts = torch.unique(
-        assignments, return_inverse=True, return_counts=True
-    )
-    sums = embeddings.new_zeros(len(ids), embeddings.shape[1])
-    sums = sums.index_add(0, member_of, embeddings)
-    means = F.normalize(sums / counts[:, None], dim=1)
-    if centroid_weight > 0:
-        stored = centroids[ids].to(means.dtype)
-        means = (1 - centroid_weight) * means + centroid_weight * stored
-        means = F.normalize(means, dim=1)
-    return means, ids
+    same = assignments[..., :, None] == assignments[..., None, :]
+    members = same.to(views[0].dtype)
+    prototypes = []
+    for embeddings in views:
+        # The sum has the direction of the mean.
+        means = F.normalize(members @ embeddings, dim=-1)
+        if centroid_weight > 0:
+            means = torch.lerp(means, stored.to(means.dtype), centroid_weight)
+            means = F.normalize(means, dim=-1)
+        prototypes.append(means)
+    return prototypes, ~same.tril(diagonal=-1).any(dim=-1)

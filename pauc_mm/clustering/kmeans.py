@@ -1,16 +1,22 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from typing import Union
+from typing import Optional, Union
 
 import numpy as np
+from mmengine.logging import print_log
 from mmpretrain.registry import TASK_UTILS
 
 INSTALL_FAISS = (
     'faiss is needed for clustering and is not installed: '
     'pip install faiss-cpu   (or the faiss-gpu wheel of your CUDA version)'
 )
+
+
+# faiss would take more on larger GPUs; searches are cut to fit.
+GPU_SCRATCH_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,12 @@ class FaissKMeans:
             assign by the inner product, so that assignment and logits agree.
             False is plain L2, as in the official PCL. Defaults to True.
         device (str): 'cpu', 'gpu' (the current CUDA device), or 'auto': a GPU
-            where both torch and faiss see one. Defaults to 'auto'.
+            where both torch and faiss see one, and the CPU, with a warning,
+            if the GPU's memory does not suffice. Defaults to 'auto'.
+        warm_start (bool): Whether the clustering hook lets a run begin with
+            the centroids of the E-step before; then it is one run of
+            ``warm_niter`` iterations. Defaults to False.
+        warm_niter (int): Iterations of such a run. Defaults to 5.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -65,12 +76,15 @@ class FaissKMeans:
         min_points_per_centroid: int = 10,
         spherical: bool = True,
         device: str = 'auto',
+        warm_start: bool = False,
+        warm_niter: int = 5,
     ) -> None:
         for name, value in (
             ('niter', niter),
             ('nredo', nredo),
             ('max_points_per_centroid', max_points_per_centroid),
             ('min_points_per_centroid', min_points_per_centroid),
+            ('warm_niter', warm_niter),
         ):
             if value < 1:
                 raise ValueError(f'kmeans.{name} must be >= 1, not {value}.')
@@ -85,6 +99,8 @@ class FaissKMeans:
         self.min_points_per_centroid = min_points_per_centroid
         self.spherical = spherical
         self.device = device
+        self.warm_start = warm_start
+        self.warm_niter = warm_niter
 
     def gpu_id(self) -> Union[bool, int]:
         """The CUDA device that faiss will use, or False for the CPU.
@@ -108,7 +124,24 @@ class FaissKMeans:
             )
         return False
 
-    def fit(self, features: np.ndarray, k: int, seed: int) -> KMeansResult:
+    def gpu_memory(self, k: int, dim: int) -> int:
+        """Bytes of GPU memory that a clustering needs.
+
+        The features stay on the CPU and pass through the scratch in pages.
+
+        Args:
+            k (int): Number of clusters.
+            dim (int): D, dimension of the features.
+        """
+        return GPU_SCRATCH_BYTES + 4 * k * (dim + 1)
+
+    def fit(
+        self,
+        features: np.ndarray,
+        k: int,
+        seed: int,
+        init: Optional[np.ndarray] = None,
+    ) -> KMeansResult:
         """Cluster the features into k clusters.
 
         Args:
@@ -116,12 +149,16 @@ class FaissKMeans:
                 spherical.
             k (int): Number of clusters, 1 <= k <= N.
             seed (int): Seed of the initial centroids, in [0, 2^31).
+            init (np.ndarray, optional): Centroids to start from, (K', D),
+                float32; if K' < k, faiss draws the others from the features.
 
         Returns:
             KMeansResult: Assignments, centroids and objective.
 
         Raises:
-            ValueError: If k does not fit the number of features.
+            ValueError: If k does not fit the number of features, or the
+                initial centroids do not fit either.
+            RuntimeError: If the memory does not suffice.
         """
         features = np.ascontiguousarray(features, dtype=np.float32)
         num_samples, dim = features.shape
@@ -130,15 +167,39 @@ class FaissKMeans:
                 f'k-means with k={k} needs at least as many embeddings, but '
                 f'there are {num_samples}.'
             )
-        faiss = _import_faiss()
+        if init is not None and (init.shape[1] != dim or len(init) > k):
+            raise ValueError(
+                f'Initial centroids of shape {init.shape} do not fit k={k} '
+                f'and embeddings of {dim} dimensions.'
+            )
         gpu = self.gpu_id()
+        try:
+            nearest, centroids = self._run(features, k, seed, init, gpu)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            self._out_of_memory(error, features.shape, k, gpu)
+            nearest, centroids = self._run(features, k, seed, init, False)
+        used, assignments = np.unique(nearest, return_inverse=True)
+        centroids = np.ascontiguousarray(centroids[used])
+        return KMeansResult(
+            assignments=assignments.astype(np.int64),
+            centroids=centroids,
+            objective=_mean_squared_distance(features, centroids, assignments),
+            num_trained=min(num_samples, k * self.max_points_per_centroid),
+        )
+
+    def _run(self, features, k, seed, init, gpu):
+        """Nearest centroid of each feature, and the centroids."""
+        faiss = _import_faiss()
         # faiss' wrapper reads gpu=0 as "no GPU" and gpu=1 as "one GPU", so
         # the device is chosen by building the index here.
         kmeans = faiss.Kmeans(
-            dim,
+            features.shape[1],
             k,
-            niter=self.niter,
-            nredo=self.nredo,
+            # Every redo would begin with the same centroids.
+            niter=self.niter if init is None else self.warm_niter,
+            nredo=self.nredo if init is None else 1,
             seed=seed,
             spherical=self.spherical,
             max_points_per_centroid=self.max_points_per_centroid,
@@ -148,18 +209,50 @@ class FaissKMeans:
         resources = None
         if gpu is not False:
             resources = faiss.StandardGpuResources()
+            resources.setTempMemory(GPU_SCRATCH_BYTES)
             kmeans.index = faiss.index_cpu_to_gpu(resources, gpu, kmeans.index)
-        kmeans.train(features)
+        kmeans.train(features, init_centroids=init)
         _, nearest = kmeans.assign(features)
-        del resources
-        used, assignments = np.unique(nearest, return_inverse=True)
-        centroids = np.ascontiguousarray(kmeans.centroids[used])
-        return KMeansResult(
-            assignments=assignments.astype(np.int64),
-            centroids=centroids,
-            objective=_mean_squared_distance(features, centroids, assignments),
-            num_trained=min(num_samples, k * self.max_points_per_centroid),
+        centroids = kmeans.centroids
+        del kmeans, resources
+        return nearest, centroids
+
+    def _out_of_memory(self, error, shape, k, gpu):
+        """Say what did not fit; raise unless the CPU can be tried."""
+        where = 'the CPU' if gpu is False else f'CUDA device {gpu}'
+        needed = self.gpu_memory(k, shape[1]) / 2**20
+        what = (
+            f'k-means of {shape[0]} x {shape[1]} embeddings '
+            f'({4 * shape[0] * shape[1] / 2**20:.0f} MiB) into k={k} clusters '
+            f'ran out of memory on {where}'
         )
+        if gpu is not False:
+            what += f', where it needs about {needed:.0f} MiB'
+        if gpu is False or self.device == 'gpu':
+            raise RuntimeError(
+                f'{what}. Lower kmeans.max_points_per_centroid (now '
+                f'{self.max_points_per_centroid}) or model.num_clusters'
+                + (
+                    '.'
+                    if gpu is False
+                    else ", or set kmeans.device='auto', which falls back to "
+                    'the CPU.'
+                )
+            ) from error
+        print_log(
+            f'{what}. It is done on the CPU instead, which is slower; '
+            "kmeans.device='cpu' skips the attempt. faiss said: "
+            f'{str(error).splitlines()[0]}',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        sign in text for sign in ('out of memory', 'alloc fail', 'bad_alloc')
+    )
 
 
 def _mean_squared_distance(

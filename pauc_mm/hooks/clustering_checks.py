@@ -9,7 +9,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..models.embedding import unwrap
 from ..models.pcl import PCL
-from .training_set import base_dataset
+from .training_set import base_dataset, fingerprint
 
 if TYPE_CHECKING:
     from .clustering_hook import ClusteringHook
@@ -42,6 +42,10 @@ def check_clustering_setup(hook: ClusteringHook, runner: Runner) -> None:
     if hasattr(hook.kmeans, 'gpu_id'):
         device = hook.kmeans.gpu_id()
         where = 'the CPU' if device is False else f'CUDA device {device}'
+        if device is not False and hasattr(hook.kmeans, 'gpu_memory'):
+            dim = model.queue.shape[0]
+            needed = hook.kmeans.gpu_memory(max(model.num_clusters), dim)
+            where += f' and take about {needed / 2**20:.0f} MiB there'
         runner.logger.info(f'k-means will run on {where}.')
         if device is False and torch.cuda.is_available():
             runner.logger.warning(
@@ -145,3 +149,34 @@ def _say_what_to_expect(
         f'{model.queue.shape[0]} dimensions ({size:.1f} MiB a process), '
         f'K={list(model.num_clusters)}.'
     )
+
+
+def check_same_setup(runner: Runner, state: dict, num_clusters) -> None:
+    """Whether the prototypes of a checkpoint fit this run.
+
+    Args:
+        runner (Runner): The runner.
+        state (dict): The entry ``clustering`` of the checkpoint.
+        num_clusters (Sequence[int]): K of each clustering of the model.
+
+    Raises:
+        ValueError: If they were made on other images or with another K.
+    """
+    if tuple(state['num_clusters']) != tuple(num_clusters):
+        raise ValueError(
+            'model.num_clusters is '
+            f'{list(num_clusters)}, but the checkpoint was written with '
+            f'{list(state["num_clusters"])}. Resume with the same value, or '
+            'use load_from to start a new run from its weights.'
+        )
+    own = fingerprint(runner.train_dataloader.dataset)
+    if state['fingerprint'] != own:
+        raise ValueError(
+            'The checkpoint was written on another training set (samples: '
+            f'{state["num_samples"]}, now '
+            f'{len(base_dataset(runner.train_dataloader.dataset))}; names or '
+            'pixels of some are compared too), so its cluster assignments do '
+            'not fit. '
+            'Resume with the same train_dataloader.dataset, or use load_from '
+            'to start a new run from its weights.'
+        )

@@ -7,21 +7,17 @@ from typing import Optional, Union
 
 import torch
 from mmengine.dataset import Compose, default_collate
-from mmengine.dist import (
-    broadcast,
-    get_rank,
-    get_world_size,
-    is_main_process,
-)
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS, TASK_UTILS
 
-from ..clustering import KMeansResult, concentration
+from ..clustering import KMeansResult, cluster_on_ranks, concentration
 from ..models.embedding import embed_batch, unwrap
 from ..models.extraction import check_finite, extract_embeddings
+from ..models.momentum_bank import MomentumBank
 from ..utils import derive_seed, raise_together
-from .clustering_checks import check_clustering_setup
+from .clustering_checks import check_clustering_setup, check_same_setup
 from .training_set import base_dataset, fingerprint, with_pipeline
 
 
@@ -44,8 +40,19 @@ class ClusteringHook(Hook):
         interval (int): Epochs between two E-steps. Defaults to 1.
         batch_size (int): Images a batch and process. Defaults to 256.
         num_workers (int): Worker processes for the images. Defaults to 4.
+        features (str): 'extract' passes over the training set once more, as
+            the papers do. 'momentum_bank' takes the momentum embeddings of
+            the augmented images of the epoch before, and embeds only images
+            that had none; the E-step is then made at the end of that epoch,
+            before its checkpoint is saved. Defaults to 'extract'.
+        amp_dtype (str, optional): 'float16' or 'bfloat16' to embed under
+            autocast. Defaults to None.
+        channels_last (bool): Whether the images are embedded in that memory
+            format. Defaults to False.
         kmeans (dict): Config of the clusterer, an object with
-            ``fit(features, k, seed) -> KMeansResult`` in TASK_UTILS.
+            ``fit(features, k, seed) -> KMeansResult`` in TASK_UTILS. If its
+            ``warm_start`` is true, ``fit`` is also given the centroids of the
+            E-step before, as ``init``.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -60,6 +67,9 @@ class ClusteringHook(Hook):
         interval: int = 1,
         batch_size: int = 256,
         num_workers: int = 4,
+        features: str = 'extract',
+        amp_dtype: Optional[str] = None,
+        channels_last: bool = False,
         kmeans: Optional[dict] = None,
     ) -> None:
         for name, value, least in (
@@ -73,11 +83,24 @@ class ClusteringHook(Hook):
                     f'default_hooks.clustering.{name} must be an integer >= '
                     f'{least}, not {value!r}.'
                 )
+        for name, value, known in (
+            ('features', features, ('extract', 'momentum_bank')),
+            ('amp_dtype', amp_dtype, (None, 'float16', 'bfloat16')),
+            ('channels_last', channels_last, (False, True)),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f'default_hooks.clustering.{name} must be one of '
+                    f'{", ".join(map(repr, known))}, not {value!r}.'
+                )
         self.pipeline = pipeline
         self.warmup_epochs = warmup_epochs
         self.interval = interval
         self.batch_size = batch_size
         self.num_workers = num_workers
+        self.features = features
+        self.amp_dtype = amp_dtype
+        self.channels_last = channels_last
         self.kmeans = TASK_UTILS.build(kmeans or dict(type='FaissKMeans'))
 
     def before_train(self, runner: Runner) -> None:
@@ -118,36 +141,61 @@ class ClusteringHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         """Make the E-step if it is due, and seed the negatives."""
         model = unwrap(runner.model)
-        since_warmup = runner.epoch - self.warmup_epochs
-        due = since_warmup >= 0 and since_warmup % self.interval == 0
-        if due or (since_warmup >= 0 and not model.prototypes.ready):
-            self.e_step(runner)
+        warmed_up = runner.epoch >= self.warmup_epochs
+        made = model.prototypes.epoch == runner.epoch
+        if warmed_up and not made:
+            if self._due(runner.epoch) or not model.prototypes.ready:
+                self.e_step(runner, runner.epoch)
         device = next(model.parameters()).device
         model.proto_head.seed(derive_seed(runner.seed, runner.epoch), device)
+        if self._from_bank_after(runner):
+            model.bank = MomentumBank(
+                len(runner.train_dataloader.sampler),
+                model.queue.shape[0],
+                device,
+            )
 
-    def e_step(self, runner: Runner) -> None:
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Make the E-step of the next epoch from the bank of this one.
+
+        Before the checkpoint is saved, which then holds the prototypes: the
+        bank, as large as the matrix of embeddings, need not be in it.
+        """
+        model = unwrap(runner.model)
+        model.end_epoch()
+        if self._from_bank_after(runner):
+            self.e_step(runner, runner.epoch + 1)
+
+    def _due(self, epoch: int) -> bool:
+        since_warmup = epoch - self.warmup_epochs
+        return since_warmup >= 0 and since_warmup % self.interval == 0
+
+    def _from_bank_after(self, runner: Runner) -> bool:
+        following = runner.epoch + 1
+        return (
+            self.features == 'momentum_bank'
+            and following < runner.max_epochs
+            and self._due(following)
+        )
+
+    def e_step(self, runner: Runner, epoch: int) -> None:
         """Embed, cluster, estimate the concentrations, hand over.
+
+        Args:
+            runner (Runner): The runner.
+            epoch (int): The epoch, from 0, that the prototypes are for.
 
         Raises:
             RuntimeError: If embeddings are not finite, or a rank failed.
         """
         model = unwrap(runner.model)
         model.start_momentum_encoder()
-        runner.logger.info(
-            f'E-step of epoch {runner.epoch + 1}: embedding '
-            f'{len(self.dataset)} images.'
-        )
         start = time.perf_counter()
-        embeddings = extract_embeddings(
-            runner.model,
-            self.dataset,
-            self.batch_size,
-            self.num_workers,
-            description=f'E-step of epoch {runner.epoch + 1}',
-        )
-        check_finite(embeddings, runner.epoch + 1)
+        embeddings = self._embed(runner, epoch)
+        check_finite(embeddings, epoch + 1)
         embedded = time.perf_counter()
-        results = self._cluster(embeddings, model.num_clusters, runner)
+        results = self._cluster(embeddings, runner, epoch)
+        clustered = time.perf_counter()
         concentrations = []
         for m, result in enumerate(results):
             phi = concentration(
@@ -168,36 +216,54 @@ class ClusteringHook(Hook):
             concentrations,
             torch.stack([torch.from_numpy(r.assignments) for r in results]),
             next(model.parameters()).device,
+            epoch,
         )
         runner.logger.info(
             f'E-step: {embedded - start:.1f} s to embed the images, '
-            f'{time.perf_counter() - embedded:.1f} s to cluster them.'
+            f'{clustered - embedded:.1f} s to cluster them, '
+            f'{time.perf_counter() - clustered:.1f} s for the rest.'
+        )
+
+    def _embed(self, runner: Runner, epoch: int) -> torch.Tensor:
+        model = unwrap(runner.model)
+        bank, model.bank = model.bank, None
+        what = f'embedding {len(self.dataset)} images'
+        if bank is not None:
+            what = (
+                "from the last epoch's momentum embeddings; images without "
+                'one are embedded'
+            )
+        elif self.features == 'momentum_bank':
+            what += ', since the momentum bank is empty (first epoch)'
+        runner.logger.info(f'E-step for epoch {epoch + 1}: {what}.')
+        return extract_embeddings(
+            runner.model,
+            self.dataset,
+            self.batch_size,
+            self.num_workers,
+            description=f'E-step for epoch {epoch + 1}',
+            amp_dtype=self.amp_dtype,
+            channels_last=self.channels_last,
+            bank=bank,
         )
 
     def _cluster(
-        self,
-        embeddings: torch.Tensor,
-        num_clusters: Sequence[int],
-        runner: Runner,
+        self, embeddings: torch.Tensor, runner: Runner, epoch: int
     ) -> list[KMeansResult]:
-        """Run clustering m on rank m modulo their number, and share it."""
-        features = embeddings.numpy()
-        results: list[Optional[KMeansResult]] = [None] * len(num_clusters)
-        error = None
-        try:
-            for m, k in enumerate(num_clusters):
-                if m % get_world_size() == get_rank():
-                    seed = derive_seed(runner.seed, runner.epoch, m)
-                    results[m] = self.kmeans.fit(features, k, seed)
-        except Exception as caught:
-            error = caught
-        raise_together(error, 'k-means')
-        if get_world_size() == 1:
-            return results
-        return [
-            _share(result, m % get_world_size(), len(features))
-            for m, result in enumerate(results)
-        ]
+        model = unwrap(runner.model)
+        starts = None
+        if getattr(self.kmeans, 'warm_start', False):
+            starts = [c.cpu().numpy() for c in model.prototypes.centroids]
+        return cluster_on_ranks(
+            self.kmeans,
+            embeddings.numpy(),
+            model.num_clusters,
+            [
+                derive_seed(runner.seed, epoch, m)
+                for m in range(len(model.num_clusters))
+            ],
+            starts,
+        )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Put the prototypes into the checkpoint."""
@@ -229,39 +295,11 @@ class ClusteringHook(Hook):
                 'it, or use load_from to start a new run from its weights.'
             )
         model = unwrap(runner.model)
-        _check_same_setup(runner, state, model.num_clusters)
+        check_same_setup(runner, state, model.num_clusters)
         if 'centroids' in state:  # not within the warm-up
             model.prototypes.load_state_dict(
                 state, next(model.parameters()).device
             )
-
-
-def _share(
-    result: Optional[KMeansResult], source: int, num_samples: int
-) -> KMeansResult:
-    """Broadcast a clustering from the rank that made it."""
-    facts = torch.zeros(4, dtype=torch.float64)
-    if result is not None:
-        facts = torch.tensor(
-            [*result.centroids.shape, result.objective, result.num_trained],
-            dtype=torch.float64,
-        )
-    broadcast(facts, src=source)
-    rows, dim = int(facts[0]), int(facts[1])
-    if result is None:
-        centroids = torch.empty(rows, dim)
-        assignments = torch.empty(num_samples, dtype=torch.int64)
-    else:
-        centroids = torch.from_numpy(result.centroids)
-        assignments = torch.from_numpy(result.assignments)
-    broadcast(centroids, src=source)
-    broadcast(assignments, src=source)
-    return KMeansResult(
-        assignments=assignments.numpy(),
-        centroids=centroids.numpy(),
-        objective=float(facts[2]),
-        num_trained=int(facts[3]),
-    )
 
 
 def _summary(k: int, result: KMeansResult, phi, previous) -> str:
@@ -282,24 +320,3 @@ def _summary(k: int, result: KMeansResult, phi, previous) -> str:
         f'{len(result.assignments)} samples, NMI with the previous '
         f'assignment: {nmi}'
     )
-
-
-def _check_same_setup(runner, state: dict, num_clusters) -> None:
-    if tuple(state['num_clusters']) != tuple(num_clusters):
-        raise ValueError(
-            'model.num_clusters is '
-            f'{list(num_clusters)}, but the checkpoint was written with '
-            f'{list(state["num_clusters"])}. Resume with the same value, or '
-            'use load_from to start a new run from its weights.'
-        )
-    own = fingerprint(runner.train_dataloader.dataset)
-    if state['fingerprint'] != own:
-        raise ValueError(
-            'The checkpoint was written on another training set (samples: '
-            f'{state["num_samples"]}, now '
-            f'{len(base_dataset(runner.train_dataloader.dataset))}; names or '
-            'pixels of some are compared too), so its cluster assignments do '
-            'not fit. '
-            'Resume with the same train_dataloader.dataset, or use load_from '
-            'to start a new run from its weights.'
-        )

@@ -8,6 +8,7 @@ from .losses import (
     PrototypeCorrelationLoss,
     PrototypeUniformityLoss,
 )
+from .momentum_bank import MomentumBank
 from .momentum_encoder import MomentumEncoder
 from .pauc import PAUC
 from .pcl import PCL
@@ -16,6 +17,7 @@ from .prototypes import PrototypeSets
 __all__ = [
     'PAUC',
     'PCL',
+    'MomentumBank',
     'MomentumEncoder',
     'ProtoNCEHead',
     'PrototypeAlignmentLoss',

@@ -2,17 +2,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Optional
 
 import torch
+import torch.nn.functional as F
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.runner import Runner
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from ..utils import progress, raise_together, share_buffers
 from .embedding import embed_batch, encoder_of
+from .momentum_bank import MomentumBank
 
-_ROWS_PER_MESSAGE = 65536
+_ROWS_AT_ONCE = 65536
 
 
 @torch.no_grad()
@@ -23,11 +26,15 @@ def extract_embeddings(
     num_workers: int = 0,
     momentum: bool = True,
     description: str = 'E-step',
+    amp_dtype: Optional[str] = None,
+    channels_last: bool = False,
+    bank: Optional[MomentumBank] = None,
 ) -> torch.Tensor:
     """Embed a data set: every sample exactly once, in the order of the data.
 
     Each rank embeds its share and writes it into its rows of a zero matrix;
-    the matrices are summed. A collective call.
+    the matrices are summed. With a bank only the images that no rank has
+    seen are embedded here. A collective call.
 
     Args:
         model (nn.Module): The algorithm, wrapped or not. Its mode is
@@ -39,6 +46,13 @@ def extract_embeddings(
         momentum (bool): Whether the momentum encoder is used.
             Defaults to True.
         description (str): Label of the progress bar.
+        amp_dtype (str, optional): 'float16' or 'bfloat16' for autocast.
+            Defaults to None: full precision.
+        channels_last (bool): Whether the images go through the network in
+            that memory format. Defaults to False.
+        bank (MomentumBank, optional): This rank's embeddings of the epoch
+            before. For an image that was seen several times, by one rank or
+            by several, their normalised mean is taken.
 
     Returns:
         Tensor: l2-normalised embeddings, shape (N, D), float32, on the CPU,
@@ -48,7 +62,54 @@ def extract_embeddings(
         RuntimeError: If a sample was not embedded exactly once, or another
             rank failed.
     """
-    loader = Runner.build_dataloader(
+    num_samples = len(dataset)
+    visits = torch.zeros(num_samples, dtype=torch.int32)
+    matrix, unseen = None, None
+    if bank is not None:
+        matrix = torch.zeros(num_samples, bank.embeddings.shape[1])
+        bank.sum_into(matrix, visits)
+        unseen = _unseen(visits)
+        dataset = Subset(dataset, unseen.tolist())
+    if len(dataset):
+        share_buffers(*encoder_of(model, momentum))
+        loader = _loader(dataset, batch_size, num_workers)
+        was_training = model.training
+        model.eval()
+        error = None
+        try:
+            for batch in progress(loader, description):
+                if channels_last:
+                    batch['inputs'] = _channels_last(batch['inputs'])
+                with torch.autocast(
+                    next(model.parameters()).device.type,
+                    dtype=getattr(torch, amp_dtype) if amp_dtype else None,
+                    enabled=amp_dtype is not None,
+                ):
+                    _, embeddings, samples = embed_batch(
+                        model, batch, momentum
+                    )
+                rows = torch.tensor([s.sample_idx for s in samples])
+                if matrix is None:
+                    matrix = torch.zeros(num_samples, embeddings.shape[1])
+                matrix[rows] = embeddings.cpu()
+                visits.index_add_(0, rows, torch.ones_like(rows).int())
+        except Exception as caught:
+            # A rank that left here alone would hang the others.
+            error = caught
+        finally:
+            model.train(was_training)
+        raise_together(error, 'Embedding the training set')
+    if get_world_size() > 1:
+        matrix = _sum_over_ranks(matrix, num_samples)
+        all_reduce(visits)
+    _check_visits(visits, unseen)
+    if bank is not None:
+        _normalize(matrix, torch.nonzero(visits > 1).flatten())
+    return matrix
+
+
+def _loader(dataset, batch_size: int, num_workers: int) -> DataLoader:
+    return Runner.build_dataloader(
         dict(
             dataset=dataset,
             sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
@@ -58,32 +119,24 @@ def extract_embeddings(
         ),
         seed=0,
     )
-    num_samples = len(dataset)
-    share_buffers(*encoder_of(model, momentum))
-    matrix = None
-    visits = torch.zeros(num_samples, dtype=torch.int32)
-    was_training = model.training
-    model.eval()
-    error = None
-    try:
-        for batch in progress(loader, description):
-            _, embeddings, samples = embed_batch(model, batch, momentum)
-            rows = torch.tensor([s.sample_idx for s in samples])
-            if matrix is None:
-                matrix = torch.zeros(num_samples, embeddings.shape[1])
-            matrix[rows] = embeddings.cpu()
-            visits.index_add_(0, rows, torch.ones_like(rows).int())
-    except Exception as caught:
-        # A rank that left here alone would hang the others.
-        error = caught
-    finally:
-        model.train(was_training)
-    raise_together(error, 'Embedding the training set')
-    if get_world_size() > 1:
-        matrix = _sum_over_ranks(matrix, num_samples)
-        all_reduce(visits)
-    _check_visits(visits)
-    return matrix
+
+
+def _channels_last(images):
+    if isinstance(images, (list, tuple)):
+        return [_channels_last(image) for image in images]
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def _unseen(visits: torch.Tensor) -> torch.Tensor:
+    """Places of the images that no rank has in its bank, ascending."""
+    visits = visits.clone()
+    all_reduce(visits)
+    return torch.nonzero(visits == 0).flatten()
+
+
+def _normalize(matrix: torch.Tensor, rows: torch.Tensor) -> None:
+    for part in rows.split(_ROWS_AT_ONCE):
+        matrix[part] = F.normalize(matrix[part], dim=1)
 
 
 def _sum_over_ranks(matrix, num_samples: int) -> torch.Tensor:
@@ -92,19 +145,22 @@ def _sum_over_ranks(matrix, num_samples: int) -> torch.Tensor:
     all_reduce(width, op='max')
     if matrix is None:  # fewer samples than ranks
         matrix = torch.zeros(num_samples, int(width))
-    for start in range(0, num_samples, _ROWS_PER_MESSAGE):
-        rows = matrix[start : start + _ROWS_PER_MESSAGE].contiguous()
+    for rows in matrix.split(_ROWS_AT_ONCE):  # views
         all_reduce(rows)
-        matrix[start : start + _ROWS_PER_MESSAGE] = rows
     return matrix
 
 
-def _check_visits(visits: torch.Tensor) -> None:
-    missing = torch.nonzero(visits == 0).flatten()
-    repeated = torch.nonzero(visits > 1).flatten()
+def _check_visits(
+    visits: torch.Tensor, unseen: Optional[torch.Tensor]
+) -> None:
+    """Each sample once; with a bank, those that it did not have."""
+    once = visits if unseen is None else visits[unseen]
+    places = torch.arange(len(visits)) if unseen is None else unseen
+    missing = places[once == 0]
+    repeated = places[once > 1]
     if len(missing) or len(repeated):
         raise RuntimeError(
-            f'The E-step must embed each of the {len(visits)} samples once, '
+            f'The E-step must embed each of the {len(places)} samples once, '
             f'but {len(missing)} were not embedded (first: '
             f'{missing[:5].tolist()}) and {len(repeated)} more than once '
             f'(first: {repeated[:5].tolist()}). Check that sample_idx is '

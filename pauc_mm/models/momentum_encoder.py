@@ -14,6 +14,8 @@ class MomentumEncoder(ExponentialMovingAverage):
     those. All parameters are averaged by one multi-tensor operation.
     """
 
+    _started = False
+
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
         """Average in the parameters of the query encoder.
@@ -24,7 +26,7 @@ class MomentumEncoder(ExponentialMovingAverage):
         source = dict(model.named_parameters())
         averaged = [p.data for p in self.avg_parameters.values()]
         current = [source[name].data for name in self.avg_parameters]
-        if self.steps == 0:
+        if not self.started:
             # Only now are the weights of the query encoder initialised.
             torch._foreach_copy_(averaged, current)
             for own, other in zip(self.module.buffers(), model.buffers()):
@@ -32,3 +34,19 @@ class MomentumEncoder(ExponentialMovingAverage):
         else:
             torch._foreach_lerp_(averaged, current, self.momentum)
         self.steps += 1
+        self._started = True
+
+    @property
+    def started(self) -> bool:
+        """Whether it has taken over the weights of the query encoder.
+
+        Asking the counter, a tensor, in each step would wait for the device,
+        so it is asked once.
+        """
+        if not self._started:
+            self._started = bool(self.steps > 0)
+        return self._started
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._started = False

@@ -56,7 +56,8 @@ class PAUC(PCL):
         self.align_loss = _build(align_loss)
         self.uniform_loss = _build(uniform_loss)
         self.corr_loss = _build(corr_loss)
-        self._said: set[int] = set()
+        self._without_pairs = torch.zeros(len(self.num_clusters)).long()
+        self._num_batches = torch.zeros(()).long()
 
     def prototype_losses(
         self, query: torch.Tensor, key: torch.Tensor, assigned: torch.Tensor
@@ -76,42 +77,50 @@ class PAUC(PCL):
         queries = gather_with_grad(query)
         keys = torch.cat(list(all_gather(key.contiguous())))
         whole_batch = torch.cat(list(all_gather(assigned.contiguous())), dim=1)
-        num_sets = len(self.prototypes)
-        for m in range(num_sets):
-            for name, term in self._terms(queries, keys, whole_batch[m], m):
-                losses[name] = losses.get(name, 0) + term / num_sets
-        return losses
-
-    def _terms(self, queries, keys, assigned, m):
-        """Name and value of each term for clustering m."""
-        mix = (self.prototypes.centroids[m], self.centroid_weight)
-        prototypes, _ = batch_prototypes(queries, assigned, *mix)
+        stored = None
+        if self.centroid_weight > 0:
+            rows = (whole_batch + self.prototypes.offsets).flatten()
+            stored = self.prototypes.all_centroids.index_select(0, rows)
+            stored = stored.view(*whole_batch.shape, -1)
+        (prototypes, positives), mask = batch_prototypes(
+            whole_batch,
+            queries,
+            keys,
+            stored=stored,
+            centroid_weight=self.centroid_weight,
+        )
         if self.align_loss is not None:
-            positives, _ = batch_prototypes(keys, assigned, *mix)
-            yield 'loss_align', self.align_loss(prototypes, positives)
+            losses['loss_align'] = self.align_loss(prototypes, positives, mask)
         for name, term in (
             ('loss_uniform', self.uniform_loss),
             ('loss_corr', self.corr_loss),
         ):
-            if term is None:
-                continue
-            if len(prototypes) < 2:
-                self._say_no_pairs(m)
-                yield name, queries.sum() * 0
-            else:
-                yield name, term(prototypes)
+            if term is not None:
+                losses[name] = term(prototypes, mask)
+        without = (mask.sum(dim=1) < 2).long()
+        self._without_pairs = self._without_pairs.to(without.device) + without
+        self._num_batches = self._num_batches + 1
+        return losses
 
-    def _say_no_pairs(self, m: int) -> None:
-        if m not in self._said:
-            self._said.add(m)
-            print_log(
-                'All samples of a batch are in one cluster of clustering '
-                f'{m} (model.num_clusters[{m}]): uniformity and correlation, '
-                'means over pairs of prototypes, are left out for such '
-                'batches. Said once.',
-                logger='current',
-                level=logging.WARNING,
-            )
+    def end_epoch(self) -> None:
+        """Say in how many batches a clustering had no pair of prototypes.
+
+        Counted on the device and read here, because reading it in each step
+        would wait for the device.
+        """
+        counts = self._without_pairs.tolist()
+        for m, count in enumerate(counts):
+            if count:
+                print_log(
+                    f'In {count} of {int(self._num_batches)} batches all '
+                    f'samples were in one cluster of clustering {m} '
+                    f'(model.num_clusters[{m}]): uniformity and correlation, '
+                    'means over pairs of prototypes, were left out there.',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+        self._without_pairs = torch.zeros_like(self._without_pairs)
+        self._num_batches = torch.zeros_like(self._num_batches)
 
 
 def _build(cfg: Optional[dict]):

@@ -15,6 +15,7 @@ from torch import nn
 
 from ..utils.checks import check_positive
 from .embedding import embed_images
+from .momentum_bank import MomentumBank
 from .momentum_encoder import MomentumEncoder
 from .prototypes import PrototypeSets
 
@@ -95,6 +96,8 @@ class PCL(MoCo):
         self.num_clusters = _checked_clusters(num_clusters)
         self.proto_head = MODELS.build(proto_head)
         self.prototypes = PrototypeSets()
+        self.bank: Optional[MomentumBank] = None
+        self._new_keys: Optional[torch.Tensor] = None
         self._said_no_e_step = False
 
     @property
@@ -168,6 +171,7 @@ class PCL(MoCo):
                 f'{type(self).__name__} trains on two views of each image: '
                 'use MultiView(num_views=2) in the training pipeline.'
             )
+        self._dequeue_and_enqueue()
         query = self.neck(self.backbone(inputs[0]))[0]
         key = self.encode_keys(inputs[1])
         # Under AMP the encoder has run in half precision; normalisation and
@@ -175,22 +179,35 @@ class PCL(MoCo):
         with torch.autocast(query.device.type, enabled=False):
             query = F.normalize(query.float(), dim=1)
             losses = self.instance_losses(query, key)
+            if self.prototypes.ready or self.bank is not None:
+                places = _sample_indices(data_samples)
+            if self.bank is not None:
+                self.bank.write(places, key)
             if self.prototypes.ready:
-                assigned = self.prototypes.lookup(
-                    _sample_indices(data_samples)
-                )
+                assigned = self.prototypes.lookup(places)
                 losses.update(self.prototype_losses(query, key, assigned))
             elif self.training and not self.proto_head.seeded:
                 self._say_no_e_step()
-            self._dequeue_and_enqueue(key)
+            self._new_keys = torch.cat(list(all_gather(key.contiguous())))
         return losses
+
+    def end_epoch(self) -> None:
+        """Called by the clustering hook after each epoch of training."""
+
+    def _save_to_state_dict(self, *args, **kwargs) -> None:
+        self._dequeue_and_enqueue()
+        super()._save_to_state_dict(*args, **kwargs)
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        self._new_keys = None
+        super()._load_from_state_dict(*args, **kwargs)
 
     def start_momentum_encoder(self) -> None:
         """Give it the weights of the query encoder, before the first step.
 
         An E-step without warm-up would otherwise see other random weights.
         """
-        if self.encoder_k.steps == 0:
+        if not self.encoder_k.started:
             self.encoder_k.update_parameters(
                 nn.Sequential(self.backbone, self.neck)
             )
@@ -243,8 +260,7 @@ class PCL(MoCo):
             share of samples that recognise their key, in [0, 1].
         """
         positive = (query * key).sum(dim=1, keepdim=True)
-        # The queue changes in place before the backward pass reads it.
-        negative = query @ self.queue.clone()
+        negative = query @ self.queue
         hit = positive.detach().squeeze(1) > negative.detach().amax(dim=1)
         return dict(
             loss_infonce=self.head.loss(positive, negative),
@@ -264,17 +280,18 @@ class PCL(MoCo):
         Returns:
             dict[str, Tensor]: See :meth:`ProtoNCEHead.loss`.
         """
-        return self.proto_head.loss(
-            query,
-            self.prototypes.centroids,
-            self.prototypes.concentrations,
-            assigned,
-        )
+        return self.proto_head.loss(query, self.prototypes, assigned)
 
     @torch.no_grad()
-    def _dequeue_and_enqueue(self, keys: torch.Tensor) -> None:
-        """Write the keys of all ranks into the oldest slots, in a ring."""
-        keys = torch.cat(list(all_gather(keys.contiguous())))
+    def _dequeue_and_enqueue(self) -> None:
+        """Write the last step's keys into the oldest slots, in a ring.
+
+        Only now: the backward pass of that step still had to read the queue,
+        of which MoCo makes a copy in each step for that reason.
+        """
+        keys, self._new_keys = self._new_keys, None
+        if keys is None:
+            return
         slots = torch.arange(len(keys), device=keys.device)
         slots = (self.queue_ptr + slots) % self.queue_len
         self.queue[:, slots] = keys.t().to(self.queue.dtype)

@@ -31,8 +31,8 @@ def check_pairs(prototypes: torch.Tensor) -> None:
     Raises:
         ValueError: Naming the shape.
     """
-    if prototypes.dim() != 2 or len(prototypes) < 2:
+    if prototypes.dim() < 2 or prototypes.shape[-2] < 2:
         raise ValueError(
             'This loss is a mean over pairs of distinct prototypes and needs '
-            f'a (P, D) tensor with P >= 2, not {tuple(prototypes.shape)}.'
+            f'a (..., P, D) tensor with P >= 2, not {tuple(prototypes.shape)}.'
         )

@@ -1,4 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import os
+import sys
+import threading
+import traceback
 from typing import Optional
 
 import torch
@@ -10,6 +14,8 @@ from mmengine.dist import (
     get_world_size,
 )
 from torch import nn
+
+_PATIENCE_S = 30.0
 
 
 def gather_with_grad(local: torch.Tensor) -> torch.Tensor:
@@ -59,7 +65,10 @@ def raise_together(error: Optional[BaseException], what: str) -> None:
     """Stop every rank if any rank failed; a collective call.
 
     Without it the ranks that did not fail would wait for the one that did
-    until the time-out of the process group.
+    until the time-out of the process group. A rank that failed prints its
+    traceback at once and waits 30 seconds for the others, so that they can
+    name it too. If they are busy for longer it ends its process, and the
+    launcher (torchrun, srun) theirs.
 
     Args:
         error (BaseException, optional): What this rank caught, or None.
@@ -70,7 +79,22 @@ def raise_together(error: Optional[BaseException], what: str) -> None:
         RuntimeError: On the others, naming the ranks and their errors.
     """
     message = None if error is None else f'{type(error).__name__}: {error}'
+    impatience = None
+    if error is not None and get_world_size() > 1:
+        lines = traceback.format_exception(
+            type(error), error, error.__traceback__
+        )
+        print(
+            f'{what} failed on rank {get_rank()}:\n{"".join(lines)}',
+            file=sys.stderr,
+            flush=True,
+        )
+        impatience = threading.Timer(_PATIENCE_S, os._exit, args=(1,))
+        impatience.daemon = True
+        impatience.start()
     messages = all_gather_object(message)
+    if impatience is not None:
+        impatience.cancel()
     if error is not None:
         raise error
     failed = [f'rank {r}: {m}' for r, m in enumerate(messages) if m]

@@ -5,15 +5,22 @@ import torch.nn.functional as F
 from pauc_mm.clustering import batch_prototypes
 
 
-def test_normalised_means_in_the_order_of_the_ids():
+def test_normalised_means_each_cluster_once():
     torch.manual_seed(0)
-    embeddings = F.normalize(torch.randn(6, 4, dtype=torch.float64), dim=1)
-    assignments = torch.tensor([5, 2, 5, 9, 2, 5])
-    prototypes, ids = batch_prototypes(embeddings, assignments)
-    assert ids.tolist() == [2, 5, 9]
-    for row, members in zip(prototypes, ([1, 4], [0, 2, 5], [3])):
-        mean = sum(embeddings[i] for i in members) / len(members)
-        torch.testing.assert_close(row, mean / mean.norm())
+    views = [
+        F.normalize(torch.randn(6, 4, dtype=torch.float64), dim=1)
+        for _ in range(2)
+    ]
+    assignments = torch.tensor([[5, 2, 5, 9, 2, 5], [0, 0, 0, 0, 0, 0]])
+    prototypes, mask = batch_prototypes(assignments, *views)
+    # the first member of each cluster stands for it
+    assert mask.tolist() == [[1, 1, 0, 1, 0, 0], [1, 0, 0, 0, 0, 0]]
+    for view, rows in zip(views, prototypes):
+        for ids, of_clustering in zip(assignments.tolist(), rows):
+            for i, row in enumerate(of_clustering):
+                members = [view[j] for j in range(6) if ids[j] == ids[i]]
+                mean = sum(members) / len(members)
+                torch.testing.assert_close(row, mean / mean.norm())
 
 
 def test_gradient_flows_and_is_right():
@@ -23,17 +30,20 @@ def test_gradient_flows_and_is_right():
     centroids = F.normalize(torch.randn(2, 3, dtype=torch.float64), dim=1)
     for weight in (0.0, 0.4):
         assert torch.autograd.gradcheck(
-            lambda x, w=weight: batch_prototypes(x, assignments, centroids, w)[
-                0
-            ],
+            lambda x, w=weight: batch_prototypes(
+                assignments,
+                x,
+                stored=centroids[assignments],
+                centroid_weight=w,
+            )[0][0],
             embeddings,
         )
 
 
 def test_mixing_in_the_stored_centroid():
     embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    centroids = torch.tensor([[9.0, 9.0], [0.0, 1.0]])
-    prototypes, _ = batch_prototypes(
-        embeddings, torch.tensor([1, 1]), centroids, 0.5
+    stored = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
+    (prototypes,), _ = batch_prototypes(
+        torch.tensor([1, 1]), embeddings, stored=stored, centroid_weight=0.5
     )
-    torch.testing.assert_close(prototypes, torch.tensor([[0.5**0.5] * 2]))
+    torch.testing.assert_close(prototypes, torch.full((2, 2), 0.5**0.5))

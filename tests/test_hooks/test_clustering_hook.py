@@ -40,7 +40,7 @@ def test_prototypes_are_consistent_after_the_e_step(tmp_path):
     runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=2))
     runner.train()
     hook = clustering_hook(runner)
-    hook.e_step(runner)
+    hook.e_step(runner, 2)
     model = runner.model
     prototypes = model.prototypes
     embeddings = extract_embeddings(model, hook.dataset, batch_size=48)
@@ -64,7 +64,7 @@ def test_warm_up_then_every_interval(tmp_path, monkeypatch):
     epochs = []
     original = hook.e_step
     monkeypatch.setattr(
-        hook, 'e_step', lambda r: (epochs.append(r.epoch), original(r))
+        hook, 'e_step', lambda r, e: (epochs.append(e), original(r, e))
     )
     runner.train()
     assert epochs == [2, 5]
@@ -89,8 +89,8 @@ def test_persistent_workers_train_on_new_assignments(tmp_path):
     hook = clustering_hook(runner)
     e_step = hook.e_step
 
-    def remember(r):
-        e_step(r)
+    def remember(r, epoch):
+        e_step(r, epoch)
         # another labelling in each epoch, to be told apart
         model.prototypes.assignments[:] = r.epoch
         truth[r.epoch] = r.epoch
@@ -151,7 +151,7 @@ def test_non_finite_embeddings_stop_with_the_facts(tmp_path):
     runner.train()
     nan_weights(runner)
     with pytest.raises(RuntimeError, match=r'48 of 48 .* epoch 3; first samp'):
-        clustering_hook(runner).e_step(runner)
+        clustering_hook(runner).e_step(runner, 2)
 
 
 def concat(runner_cfg):

@@ -60,9 +60,9 @@ def test_proto_nce_equals_the_loop(mask, first, count):
         whole[first : first + count],
         centroids,
         phi,
-        torch.tensor(batch),
-        candidates,
-        counted,
+        torch.tensor([batch]),
+        candidates[None],
+        counted[None],
         first=first,
         mask_same_cluster=mask,
     )
@@ -82,14 +82,14 @@ def test_proto_nce_equals_the_loop(mask, first, count):
 def test_masking_matters_exactly_where_clusters_repeat():
     centroids, query = unit(4, 3), unit(3, 3, seed=2)
     phi = torch.full((4,), 0.1, dtype=torch.float64)
-    none = torch.tensor([], dtype=torch.int64), torch.tensor([]).bool()
+    none = torch.zeros(1, 0, dtype=torch.int64), torch.zeros(1, 0).bool()
     for batch, same in (([0, 1, 2], True), ([0, 1, 0], False)):
         losses = [
             proto_nce(
                 query,
                 centroids,
                 phi,
-                torch.tensor(batch),
+                torch.tensor([batch]),
                 *none,
                 mask_same_cluster=mask,
             )[0]
@@ -105,9 +105,9 @@ def test_one_cluster_for_the_whole_batch_gives_zero_loss():
         query,
         centroids,
         torch.tensor([0.1], dtype=torch.float64),
-        torch.zeros(4, dtype=torch.int64),
-        torch.tensor([0]),
-        torch.tensor([False]),
+        torch.zeros(1, 4, dtype=torch.int64),
+        torch.tensor([[0]]),
+        torch.tensor([[False]]),
     )
     assert loss.item() == 0 and accuracy.item() == 1
 
@@ -125,9 +125,9 @@ def test_a_larger_phi_pulls_less():
             query,
             centroids,
             phi,
-            torch.tensor([0]),
-            torch.arange(1, 5),
-            torch.ones(4, dtype=torch.bool),
+            torch.tensor([[0]]),
+            torch.arange(1, 5)[None],
+            torch.ones(1, 4, dtype=torch.bool),
         )
         loss.backward()
         assert loss.item() == pytest.approx(math.log(5))
@@ -138,8 +138,8 @@ def test_a_larger_phi_pulls_less():
 def test_proto_nce_is_permutation_invariant_and_differentiable():
     centroids, query = unit(8, 4), unit(5, 4, seed=1).requires_grad_()
     phi = torch.rand(8, dtype=torch.float64) + 0.1
-    batch = torch.tensor([0, 4, 4, 2, 7])
-    negatives, counted = torch.tensor([1, 3, 5]), torch.ones(3).bool()
+    batch = torch.tensor([[0, 4, 4, 2, 7]])
+    negatives, counted = torch.tensor([[1, 3, 5]]), torch.ones(1, 3).bool()
     loss, _ = proto_nce(query, centroids, phi, batch, negatives, counted)
     order = torch.randperm(8)
     place = torch.argsort(order)
@@ -156,6 +156,31 @@ def test_proto_nce_is_permutation_invariant_and_differentiable():
         lambda q: proto_nce(q, centroids, phi, batch, negatives, counted)[0],
         query,
     )
+
+
+def test_proto_nce_of_several_clusterings_is_the_mean_over_them():
+    sizes, offsets = (12, 7), (0, 12)
+    sets = [unit(k, 5, seed=k) for k in sizes]
+    phi = [torch.rand(k, dtype=torch.float64) * 0.3 + 0.05 for k in sizes]
+    query = unit(4, 5, seed=1)
+    batch = [[3, 7, 3, 0], [6, 6, 6, 1]]
+    drawn = [[1, 2, 11], [0, 5]]  # the second set has fewer to draw
+    candidates = torch.tensor([[1, 2, 11], [12, 17, 12]])
+    counted = torch.tensor([[True, True, True], [True, True, False]])
+    loss, accuracy = proto_nce(
+        query,
+        torch.cat(sets),
+        torch.cat(phi),
+        torch.tensor(batch) + torch.tensor(offsets)[:, None],
+        candidates,
+        counted,
+    )
+    want = [
+        proto_nce_loop(query, sets[m], phi[m], batch[m], drawn[m], 0, True)
+        for m in range(2)
+    ]
+    assert loss.item() == pytest.approx(sum(w[0] for w in want) / 2, abs=1e-9)
+    assert accuracy.tolist() == pytest.approx([w[1] for w in want])
 
 
 @pytest.mark.parametrize('power', [1.0, 2.0, 3.0])
@@ -218,6 +243,36 @@ def test_correlation_is_zero_for_equal_prototypes_and_never_nan():
     p = unit(50, 128)
     assert (p < 0).any()
     assert torch.isfinite(prototype_correlation(p))
+
+
+@pytest.mark.parametrize(
+    'term',
+    [
+        lambda p, mask: prototype_alignment(p, p.flip(-2), 1.0, mask),
+        lambda p, mask: prototype_uniformity(p, 2.0, mask),
+        lambda p, mask: prototype_correlation(p, 0.1, mask),
+    ],
+)
+def test_a_masked_row_is_as_good_as_absent(term):
+    p = unit(3, 6, 4)  # three clusterings
+    keep = [0, 2, 3, 5]  # symmetric, for the flip
+    mask = torch.zeros(3, 6, dtype=torch.bool)
+    mask[:, keep] = True
+    assert term(p, mask).shape == (3,)
+    torch.testing.assert_close(term(p, mask), term(p[:, keep], None))
+    for m in range(3):
+        torch.testing.assert_close(term(p, mask)[m], term(p[m], mask[m]))
+
+
+def test_a_single_prototype_has_no_pairs_and_no_gradient():
+    p = unit(5, 3).requires_grad_()
+    mask = torch.tensor([True, False, False, False, False])
+    total = prototype_uniformity(p, 2.0, mask) + prototype_correlation(
+        p, 0.1, mask
+    )
+    total.backward()
+    assert total.item() == pytest.approx(0, abs=1e-12)
+    torch.testing.assert_close(p.grad, torch.zeros_like(p))
 
 
 def test_descending_uniformity_and_correlation_drives_prototypes_apart():

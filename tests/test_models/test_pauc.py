@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-import logging
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -79,13 +77,44 @@ def test_terms_can_be_left_out():
     assert not {'loss_align', 'loss_corr'} & set(losses)
 
 
-def test_a_batch_in_one_cluster_has_no_pairs_and_says_so_once(caplog):
+def test_the_stored_centroids_of_all_sets_are_mixed_in():
     torch.manual_seed(0)
+    model = with_prototypes(
+        MODELS.build(model_cfg('PAUC', centroid_weight=0.3))
+    )
+    query = F.normalize(torch.randn(6, 8), dim=1)
+    assigned = model.prototypes.lookup(torch.arange(6))
+    losses = model.prototype_losses(query, query, assigned)
+    total = 0.0
+    for centroids, ids in zip(model.prototypes.centroids, assigned):
+        p = []
+        for c in sorted(set(ids.tolist())):
+            own = F.normalize(query[ids == c].mean(0), dim=0)
+            p.append(F.normalize(0.7 * own + 0.3 * centroids[c], dim=0))
+        total += torch.pdist(torch.stack(p)).pow(2).mul(-2).exp().mean()
+    assert losses['loss_uniform'].item() == pytest.approx(
+        total.item() / 2, rel=1e-5
+    )
+    assert losses['loss_align'].item() == pytest.approx(0, abs=1e-9)
+
+
+def test_batches_in_one_cluster_have_no_pairs_and_are_counted(monkeypatch):
+    torch.manual_seed(0)
+    said = []
+    monkeypatch.setattr(
+        'pauc_mm.models.pauc.print_log', lambda text, **_: said.append(text)
+    )
     model = with_prototypes(MODELS.build(model_cfg('PAUC')))
-    model.prototypes.assignments[:] = 1
-    caplog.set_level(logging.WARNING)
+    step(model)
+    model.prototypes.assignments[1] = 1
     for _ in range(2):
         losses = step(model)
+    model.end_epoch()
+    model.end_epoch()  # counts anew
+    assert len(said) == 1
+    assert 'In 2 of 3 batches' in said[0] and 'num_clusters[1]' in said[0]
+    model.prototypes.assignments[:] = 1
+    losses = step(model)
     assert losses['loss_uniform'].item() == losses['loss_corr'].item() == 0
     assert losses['loss_align'].item() > 0
     total, _ = model.parse_losses(losses)
@@ -93,7 +122,6 @@ def test_a_batch_in_one_cluster_has_no_pairs_and_says_so_once(caplog):
     assert all(
         torch.isfinite(p.grad).all() for p in model.backbone.parameters()
     )
-    assert model._said == {0, 1}
 
 
 @pytest.mark.parametrize('weight', [-0.1, 1.0])

@@ -62,12 +62,36 @@ def test_queue_is_a_ring_for_any_batch_size():
     written = []
     for _i in range(4):  # 6 + 6 + 6 + 6 keys in 16 places
         keys = F.normalize(torch.randn(6, 8), dim=1)
-        model._dequeue_and_enqueue(keys)
+        model._new_keys = keys
+        model._dequeue_and_enqueue()
         written += list(keys)
     assert model.queue_ptr.item() == 24 % 16
     for place in range(16):
         newest = place + 16 if place + 16 < 24 else place
         torch.testing.assert_close(model.queue[:, place], written[newest])
+
+
+def test_keys_reach_the_next_step_and_every_state_dict():
+    from mmengine.runner.checkpoint import get_state_dict
+
+    torch.manual_seed(0)
+    model = MODELS.build(model_cfg('PCL', queue_len=16))
+    start = model.queue.clone()
+    step(model)
+    keys = model._new_keys.clone()
+    assert torch.equal(model.queue, start)  # the backward pass reads it
+    twin = copy.deepcopy(model)
+    step(model)
+    torch.testing.assert_close(model.queue[:, :6], keys.t())
+    assert torch.equal(model.queue[:, 6:], start[:, 6:])
+    for get in (get_state_dict, lambda m: m.state_dict()):
+        state = get(copy.deepcopy(twin))
+        torch.testing.assert_close(state['queue'][:, :6], keys.t())
+        assert state['queue_ptr'].item() == 6
+    # what is loaded is not overwritten by keys of before
+    state = MODELS.build(model_cfg('PCL', queue_len=16)).state_dict()
+    twin.load_state_dict(state)
+    assert torch.equal(twin.state_dict()['queue'], state['queue'])
 
 
 def test_losses_after_an_e_step_and_gradients():

@@ -2,12 +2,14 @@
 from typing import Optional
 
 import torch
+import torch.nn.functional as F
 from mmengine.dist import all_gather, get_rank
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 
 from ...clustering import sample_negative_prototypes
 from ..losses.functional import proto_nce
+from ..prototypes import PrototypeSets
 
 
 @MODELS.register_module()
@@ -63,16 +65,14 @@ class ProtoNCEHead(BaseModule):
     def loss(
         self,
         query: torch.Tensor,
-        centroids: list[torch.Tensor],
-        concentrations: list[torch.Tensor],
+        prototypes: PrototypeSets,
         assigned: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
         """The loss and the prototype accuracy of each clustering.
 
         Args:
             query (Tensor): l2-normalised embeddings, shape (N, D).
-            centroids (list[Tensor]): M tensors (K_m, D), l2-normalised.
-            concentrations (list[Tensor]): M tensors (K_m,).
+            prototypes (PrototypeSets): The M sets.
             assigned (Tensor): Prototypes of the samples, shape (M, N), int64.
 
         Returns:
@@ -84,24 +84,36 @@ class ProtoNCEHead(BaseModule):
         if generator is not None and generator.device != query.device:
             generator = None
         whole_batch = torch.cat(list(all_gather(assigned.contiguous())), dim=1)
-        losses: dict[str, torch.Tensor] = {}
-        total = query.new_zeros(())
-        for m, (prototypes, phi) in enumerate(zip(centroids, concentrations)):
-            negatives, mask = sample_negative_prototypes(
-                len(prototypes), whole_batch[m], self.num_negatives, generator
+        negatives, mask = self._draw(prototypes.sizes, whole_batch, generator)
+        with torch.autocast(query.device.type, enabled=False):
+            loss, accuracy = proto_nce(
+                query,
+                prototypes.all_centroids,
+                prototypes.all_concentrations,
+                whole_batch + prototypes.offsets,
+                negatives + prototypes.offsets,
+                mask,
+                first=get_rank() * len(query),
+                mask_same_cluster=self.mask_same_cluster,
             )
-            with torch.autocast(query.device.type, enabled=False):
-                loss, accuracy = proto_nce(
-                    query,
-                    prototypes,
-                    phi,
-                    whole_batch[m],
-                    negatives,
-                    mask,
-                    first=get_rank() * len(query),
-                    mask_same_cluster=self.mask_same_cluster,
-                )
-            total = total + loss
-            losses[f'acc_proto_{m}'] = accuracy
-        losses['loss_protonce'] = total / len(centroids)
+        losses = {f'acc_proto_{m}': a for m, a in enumerate(accuracy)}
+        losses['loss_protonce'] = loss
         return losses
+
+    def _draw(self, sizes, batch_ids, generator):
+        """Candidate negatives of each set and which count, both (M, R)."""
+        drawn = [
+            sample_negative_prototypes(k, ids, self.num_negatives, generator)
+            for k, ids in zip(sizes, batch_ids)
+        ]
+        # Sets with fewer prototypes are filled up with what does not count.
+        width = max(len(ids) for ids, _ in drawn)
+        candidates, masks = zip(
+            *(
+                [F.pad(x, (0, width - len(x))) for x in pair]
+                if len(pair[0]) < width
+                else pair
+                for pair in drawn
+            )
+        )
+        return torch.stack(candidates), torch.stack(masks)

@@ -1,4 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from typing import Optional
+
 import torch
 from mmpretrain.registry import MODELS
 from torch import nn
@@ -28,24 +30,32 @@ class PrototypeAlignmentLoss(nn.Module):
         self.power = check_positive('model.align_loss.power', power)
 
     def forward(
-        self, prototypes: torch.Tensor, positives: torch.Tensor
+        self,
+        prototypes: torch.Tensor,
+        positives: torch.Tensor,
+        mask: Optional[torch.Tensor] = None,
     ) -> torch.Tensor:
         """The weighted loss; see :func:`prototype_alignment`.
 
         Args:
-            prototypes (Tensor): Shape (P, D).
-            positives (Tensor): Shape (P, D), row by row the same clusters.
+            prototypes (Tensor): Shape (..., P, D).
+            positives (Tensor): Shape (..., P, D), row by row the same
+                clusters.
+            mask (Tensor, optional): Which rows count, shape (..., P), bool.
+
+        Returns:
+            Tensor: Scalar, the mean over the leading dimensions.
 
         Raises:
             ValueError: If the shapes differ or there is no prototype.
         """
-        if prototypes.shape != positives.shape or not len(prototypes):
+        if prototypes.shape != positives.shape or not prototypes.numel():
             raise ValueError(
                 'Positive prototypes come in pairs, but the shapes are '
                 f'{tuple(prototypes.shape)} and {tuple(positives.shape)}.'
             )
         with torch.autocast(prototypes.device.type, enabled=False):
             loss = prototype_alignment(
-                prototypes.float(), positives.float(), self.power
+                prototypes.float(), positives.float(), self.power, mask
             )
-        return self.loss_weight * loss
+        return self.loss_weight * loss.mean()

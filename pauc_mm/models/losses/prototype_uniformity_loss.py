@@ -1,4 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from typing import Optional
+
 import torch
 from mmpretrain.registry import MODELS
 from torch import nn
@@ -27,16 +29,24 @@ class PrototypeUniformityLoss(nn.Module):
         )
         self.t = check_positive('model.uniform_loss.t', t)
 
-    def forward(self, prototypes: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        prototypes: torch.Tensor,
+        mask: Optional[torch.Tensor] = None,
+    ) -> torch.Tensor:
         """The weighted loss; see :func:`prototype_uniformity`.
 
         Args:
-            prototypes (Tensor): Shape (P, D), P >= 2.
+            prototypes (Tensor): Shape (..., P, D), P >= 2.
+            mask (Tensor, optional): Which rows count, shape (..., P), bool.
+
+        Returns:
+            Tensor: Scalar, the mean over the leading dimensions.
 
         Raises:
             ValueError: If there is no pair of prototypes.
         """
         check_pairs(prototypes)
         with torch.autocast(prototypes.device.type, enabled=False):
-            loss = prototype_uniformity(prototypes.float(), self.t)
-        return self.loss_weight * loss
+            loss = prototype_uniformity(prototypes.float(), self.t, mask)
+        return self.loss_weight * loss.mean()

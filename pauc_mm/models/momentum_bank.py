@@ -1,0 +1,63 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import torch
+
+
+class MomentumBank:
+    """The momentum embeddings that a rank computes anyway during an epoch.
+
+    The keys of MoCo are momentum embeddings of training images. Kept for an
+    epoch, they serve the E-step without a second pass over the data set; in
+    exchange they are of augmented views, of BatchNorm in training mode, and
+    of an encoder that is up to an epoch younger. They are written one below
+    the other, so that a rank holds its own share of the data set only, on
+    the device on which it trains.
+
+    Args:
+        capacity (int): Images that this rank trains on in an epoch.
+        dim (int): D, dimension of the embeddings.
+        device (torch.device): Where the model trains.
+    """
+
+    def __init__(self, capacity: int, dim: int, device: torch.device) -> None:
+        self.embeddings = torch.empty(capacity, dim, device=device)
+        self.sample_idx = torch.empty(capacity, dtype=torch.int64)
+        self.used = 0
+
+    @torch.compiler.disable
+    @torch.no_grad()
+    def write(self, sample_idx: torch.Tensor, keys: torch.Tensor) -> None:
+        """Keep the embeddings of a batch.
+
+        Args:
+            sample_idx (Tensor): Places in the training set, (B,), int64, on
+                the CPU.
+            keys (Tensor): l2-normalised v', shape (B, D), float32.
+
+        Raises:
+            RuntimeError: If the epoch is longer than was said.
+        """
+        end = self.used + len(keys)
+        if end > len(self.sample_idx):
+            raise RuntimeError(
+                f'The momentum bank was made for {len(self.sample_idx)} '
+                'images, the length of the sampler of train_dataloader, but '
+                f'the epoch has brought {end}. Use a sampler whose length is '
+                'what it yields, or default_hooks.clustering.features='
+                "'extract'."
+            )
+        self.embeddings[self.used : end] = keys
+        self.sample_idx[self.used : end] = sample_idx
+        self.used = end
+
+    def sum_into(self, matrix: torch.Tensor, visits: torch.Tensor) -> None:
+        """Add the embeddings to the rows of their images, and count them.
+
+        Args:
+            matrix (Tensor): Shape (N, D), float32, on the CPU; changed.
+            visits (Tensor): Shape (N,), int32, on the CPU; changed.
+        """
+        for start in range(0, self.used, 65536):
+            part = slice(start, min(start + 65536, self.used))
+            rows = self.sample_idx[part]
+            matrix.index_add_(0, rows, self.embeddings[part].cpu())
+            visits.index_add_(0, rows, torch.ones_like(rows).int())
