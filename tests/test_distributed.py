@@ -112,6 +112,54 @@ def test_same_e_step(tmp_path, world_size, num_clusters):
                 torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
 
 
+def test_the_largest_clustering_is_placed_first():
+    from pauc_mm.clustering.cluster_on_ranks import _owners
+
+    assert _owners([25, 50, 100], 1) == [0, 0, 0]
+    assert _owners([25, 50, 100], 2) == [1, 1, 0]
+    assert _owners([25, 50, 100], 8) == [2, 1, 0]
+    assert sorted(_owners([10, 10, 10, 10], 3)) == [0, 0, 1, 2]
+
+
+def bank_embeddings(folder):
+    """Of 11 images: 0 to 5 seen by rank 0, 3 to 8 by rank 1, two by none."""
+    from mmengine.runner import Runner
+
+    from pauc_mm.compat import prepare_launch
+    from pauc_mm.models import MomentumBank, extract_embeddings
+
+    cfg = run_cfg(folder, max_epochs=2)
+    cfg.launcher = 'pytorch'
+    cfg.train_dataloader.dataset.num_images = 11
+    cfg.train_dataloader.batch_size = 5
+    prepare_launch(cfg)
+    runner = Runner.from_cfg(cfg)
+    hook = next(
+        h for h in runner.hooks if type(h).__name__ == 'ClusteringHook'
+    )
+    hook.before_train(runner)
+    keys = F.normalize(
+        torch.randn(12, 8, generator=torch.Generator().manual_seed(0)), dim=1
+    )
+    rank = get_rank()
+    bank = MomentumBank(6, 8, torch.device('cpu'))
+    bank.write(torch.arange(6) + 3 * rank, keys[6 * rank : 6 * rank + 6])
+    whole = extract_embeddings(runner.model, hook.dataset, 4)
+    mixed = extract_embeddings(runner.model, hook.dataset, 4, bank=bank)
+    return keys, whole, mixed
+
+
+def test_banks_of_two_processes_are_joined(tmp_path):
+    results = run_ranks(bank_embeddings, 2, tmp_path / 'r', tmp_path / 'run')
+    keys, whole, mixed = results[0]
+    assert torch.equal(mixed, results[1][2])
+    torch.testing.assert_close(mixed[:3], keys[:3])
+    torch.testing.assert_close(mixed[6:9], keys[9:])
+    both = F.normalize(keys[3:6] + keys[6:9], dim=1)
+    torch.testing.assert_close(mixed[3:6], both)
+    torch.testing.assert_close(mixed[9:], whole[9:])
+
+
 def ddp_runner(folder, **changes):
     from mmengine.runner import Runner
 
@@ -167,8 +215,8 @@ def test_all_ranks_embed_with_one_network(tmp_path):
         torch.testing.assert_close(alone, results[0][1])
 
 
-def train_and_resume(folder):
-    runner = ddp_runner(folder, max_epochs=4)
+def train_and_resume(folder, changes):
+    runner = ddp_runner(folder, max_epochs=4, **changes)
     runner.train()
     whole = {k: v.clone() for k, v in runner.model.module.state_dict().items()}
     barrier()
@@ -176,13 +224,17 @@ def train_and_resume(folder):
         for epoch in (3, 4):
             (folder / f'epoch_{epoch}.pth').unlink()
     barrier()
-    runner = ddp_runner(folder, max_epochs=4, resume=True)
+    runner = ddp_runner(folder, max_epochs=4, resume=True, **changes)
     runner.train()
     return whole, runner.model.module.state_dict()
 
 
-def test_two_processes_resume_exactly(tmp_path):
-    results = run_ranks(train_and_resume, 2, tmp_path / 'r', tmp_path / 'run')
+@pytest.mark.parametrize('features', ['extract', 'momentum_bank'])
+def test_two_processes_resume_exactly(tmp_path, features):
+    changes = {'default_hooks.clustering.features': features}
+    results = run_ranks(
+        train_and_resume, 2, tmp_path / 'r', tmp_path / 'run', changes
+    )
     for rank, (whole, resumed) in enumerate(results):
         for name, value in whole.items():
             # the statistics of the other ranks are in no checkpoint
@@ -197,7 +249,10 @@ class FailsOnOneRank:
         if get_rank() == get_world_size() - 1:
             raise MemoryError(f'no room for k={k}')
         assignments = torch.zeros(len(features), dtype=torch.int64).numpy()
-        return KMeansResult(assignments, features[:1], 0.0, len(features))
+        distances = features[:, 0]
+        return KMeansResult(
+            assignments, features[:1], distances, len(features)
+        )
 
 
 def failing_e_step():

@@ -3,6 +3,7 @@ from .batch_prototypes import batch_prototypes
 from .cluster_on_ranks import cluster_on_ranks
 from .concentration import concentration
 from .kmeans import FaissKMeans, KMeansResult
+from .mutual_information import normalized_mutual_information
 from .negatives import sample_negative_prototypes
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     'batch_prototypes',
     'cluster_on_ranks',
     'concentration',
+    'normalized_mutual_information',
     'sample_negative_prototypes',
 ]

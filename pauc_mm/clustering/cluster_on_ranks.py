@@ -73,25 +73,24 @@ def _share(
     result: Optional[KMeansResult], source: int, num_samples: int
 ) -> KMeansResult:
     """Broadcast a clustering from the rank that made it."""
-    facts = torch.zeros(4, dtype=torch.float64)
+    facts = torch.zeros(3, dtype=torch.int64)
     if result is not None:
-        facts = torch.tensor(
-            [*result.centroids.shape, result.objective, result.num_trained],
-            dtype=torch.float64,
-        )
+        facts = torch.tensor([*result.centroids.shape, result.num_trained])
     broadcast(facts, src=source)
-    rows, dim = int(facts[0]), int(facts[1])
+    rows, dim, num_trained = facts.tolist()
     if result is None:
         centroids = torch.empty(rows, dim)
         assignments = torch.empty(num_samples, dtype=torch.int64)
+        distances = torch.empty(num_samples)
     else:
         centroids = torch.from_numpy(result.centroids)
         assignments = torch.from_numpy(result.assignments)
-    broadcast(centroids, src=source)
-    broadcast(assignments, src=source)
+        distances = torch.from_numpy(result.distances)
+    for tensor in (centroids, assignments, distances):
+        broadcast(tensor, src=source)
     return KMeansResult(
         assignments=assignments.numpy(),
         centroids=centroids.numpy(),
-        objective=float(facts[2]),
-        num_trained=int(facts[3]),
+        distances=distances.numpy(),
+        num_trained=num_trained,
     )

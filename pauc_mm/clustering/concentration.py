@@ -3,14 +3,11 @@ import math
 
 import torch
 
-# No second copy of a matrix of a million embeddings.
-_ROWS_AT_ONCE = 65536
-
 
 def concentration(
-    embeddings: torch.Tensor,
-    centroids: torch.Tensor,
+    distances: torch.Tensor,
     assignments: torch.Tensor,
+    num_prototypes: int,
     temperature: float,
     alpha: float = 10.0,
 ) -> torch.Tensor:
@@ -29,9 +26,10 @@ def concentration(
     phi of zero is raised to the smallest positive one.
 
     Args:
-        embeddings (Tensor): Momentum embeddings v', shape (N, D).
-        centroids (Tensor): Centroids c, shape (K, D).
+        distances (Tensor): ||v' - c||_2 of each momentum embedding v' to its
+            centroid c, shape (N,), float.
         assignments (Tensor): Cluster of each embedding, shape (N,), int64.
+        num_prototypes (int): K.
         temperature (float): The mean tau that the set is scaled to, > 0.
         alpha (float): Smoothing of small clusters. Defaults to 10.
 
@@ -45,16 +43,8 @@ def concentration(
         raise ValueError(
             f'temperature must be a positive number, but is {temperature}.'
         )
-    num_prototypes = len(centroids)
     sizes = torch.bincount(assignments, minlength=num_prototypes)
-    total = torch.zeros(
-        num_prototypes, dtype=torch.float64, device=embeddings.device
-    )
-    for rows in torch.arange(len(embeddings)).split(_ROWS_AT_ONCE):
-        part = slice(int(rows[0]), int(rows[-1]) + 1)
-        ids = assignments[part]
-        distances = (embeddings[part] - centroids[ids]).norm(dim=1)
-        total.index_add_(0, ids, distances.double())
+    total = torch.bincount(assignments, distances.double(), num_prototypes)
     phi = total / (sizes.clamp(min=1) * torch.log(sizes + alpha))
     estimated = sizes >= 2
     if not bool((phi[estimated] > 0).any()):

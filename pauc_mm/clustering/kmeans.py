@@ -27,15 +27,20 @@ class KMeansResult:
         assignments (np.ndarray): Cluster of each embedding, (N,), int64.
         centroids (np.ndarray): (K', D), float32; K' <= k since clusters that
             end up empty are dropped and the others renumbered.
-        objective (float): Mean squared distance to the assigned centroid,
-            over all N embeddings.
+        distances (np.ndarray): Euclidean distance of each embedding to its
+            centroid, (N,), float32.
         num_trained (int): Embeddings that k-means itself was run on.
     """
 
     assignments: np.ndarray
     centroids: np.ndarray
-    objective: float
+    distances: np.ndarray
     num_trained: int
+
+    @property
+    def objective(self) -> float:
+        """Mean squared distance over all N embeddings."""
+        return float(np.square(self.distances, dtype=np.float64).mean())
 
 
 @TASK_UTILS.register_module()
@@ -174,23 +179,26 @@ class FaissKMeans:
             )
         gpu = self.gpu_id()
         try:
-            nearest, centroids = self._run(features, k, seed, init, gpu)
+            found = self._run(features, k, seed, init, gpu)
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
             self._out_of_memory(error, features.shape, k, gpu)
-            nearest, centroids = self._run(features, k, seed, init, False)
-        used, assignments = np.unique(nearest, return_inverse=True)
-        centroids = np.ascontiguousarray(centroids[used])
+            found = self._run(features, k, seed, init, False)
+        scores, nearest, centroids = found
+        if self.spherical:  # inner products; else squared distances
+            scores = _squared_distances(features, centroids, nearest, scores)
+        # Number the clusters anew without those that ended up empty.
+        used = np.bincount(nearest, minlength=k) > 0
         return KMeansResult(
-            assignments=assignments.astype(np.int64),
-            centroids=centroids,
-            objective=_mean_squared_distance(features, centroids, assignments),
+            assignments=(np.cumsum(used) - 1)[nearest],
+            centroids=np.ascontiguousarray(centroids[used]),
+            distances=np.sqrt(scores),
             num_trained=min(num_samples, k * self.max_points_per_centroid),
         )
 
     def _run(self, features, k, seed, init, gpu):
-        """Nearest centroid of each feature, and the centroids."""
+        """Score and number of the nearest centroids, and the centroids."""
         faiss = _import_faiss()
         # faiss' wrapper reads gpu=0 as "no GPU" and gpu=1 as "one GPU", so
         # the device is chosen by building the index here.
@@ -212,10 +220,10 @@ class FaissKMeans:
             resources.setTempMemory(GPU_SCRATCH_BYTES)
             kmeans.index = faiss.index_cpu_to_gpu(resources, gpu, kmeans.index)
         kmeans.train(features, init_centroids=init)
-        _, nearest = kmeans.assign(features)
+        scores, nearest = kmeans.assign(features)
         centroids = kmeans.centroids
         del kmeans, resources
-        return nearest, centroids
+        return scores, nearest, centroids
 
     def _out_of_memory(self, error, shape, k, gpu):
         """Say what did not fit; raise unless the CPU can be tried."""
@@ -255,16 +263,12 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def _mean_squared_distance(
-    features: np.ndarray, centroids: np.ndarray, assignments: np.ndarray
-) -> float:
-    """Mean squared distance of features to their centroids, in chunks."""
-    total = 0.0
-    for start in range(0, len(features), 65536):
-        part = slice(start, start + 65536)
-        difference = features[part] - centroids[assignments[part]]
-        total += float(np.square(difference, dtype=np.float64).sum())
-    return total / len(features)
+def _squared_distances(features, centroids, nearest, products):
+    """From inner products; what rounding leaves below zero is zero."""
+    squares = np.einsum('nd,nd->n', features, features)
+    squares += np.einsum('kd,kd->k', centroids, centroids)[nearest]
+    squares -= 2 * products
+    return np.maximum(squares, 0, out=squares)
 
 
 def _import_faiss():

@@ -1,6 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from typing import Optional
 
+import numpy as np
 import torch
 
 
@@ -32,9 +33,20 @@ def sample_negative_prototypes(
     """
     device = batch_ids.device
     taken = torch.zeros(num_prototypes, dtype=torch.bool, device=device)
-    taken[batch_ids] = True
-    order = torch.randperm(num_prototypes, generator=generator, device=device)
-    candidates = order[: num_negatives + len(batch_ids)]
-    free = ~taken[candidates]
+    taken.index_fill_(0, batch_ids, True)
+    size = min(num_prototypes, num_negatives + len(batch_ids))
+    candidates = _draw(num_prototypes, size, generator, device)
+    free = ~taken.index_select(0, candidates)
     drawn = free & (free.cumsum(0) <= num_negatives)
     return candidates, drawn
+
+
+@torch.compiler.disable
+def _draw(num, size, generator, device):
+    """The first ``size`` entries of a random permutation of ``num``."""
+    if device.type != 'cpu':
+        return torch.randperm(num, generator=generator, device=device)[:size]
+    # torch shuffles all of them, one by one; numpy stops at ``size``.
+    seed = torch.randint(2**62, (1,), generator=generator).numpy()
+    drawn = np.random.default_rng(seed).choice(num, size, replace=False)
+    return torch.from_numpy(drawn)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Optional, Union
+from typing import Optional
 
 import torch
 from mmengine.dataset import Compose, default_collate
@@ -12,7 +12,12 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS, TASK_UTILS
 
-from ..clustering import KMeansResult, cluster_on_ranks, concentration
+from ..clustering import (
+    KMeansResult,
+    cluster_on_ranks,
+    concentration,
+    normalized_mutual_information,
+)
 from ..models.embedding import embed_batch, unwrap
 from ..models.extraction import check_finite, extract_embeddings
 from ..models.momentum_bank import MomentumBank
@@ -199,15 +204,15 @@ class ClusteringHook(Hook):
         concentrations = []
         for m, result in enumerate(results):
             phi = concentration(
-                embeddings,
-                torch.from_numpy(result.centroids),
+                torch.from_numpy(result.distances),
                 torch.from_numpy(result.assignments),
+                len(result.centroids),
                 model.temperature,
             )
             concentrations.append(phi)
             previous = None
             if model.prototypes.ready and is_main_process():
-                previous = model.prototypes.assignments[m].cpu().numpy()
+                previous = model.prototypes.assignments[m].cpu()
             runner.logger.info(
                 _summary(model.num_clusters[m], result, phi, previous)
             )
@@ -229,10 +234,7 @@ class ClusteringHook(Hook):
         bank, model.bank = model.bank, None
         what = f'embedding {len(self.dataset)} images'
         if bank is not None:
-            what = (
-                "from the last epoch's momentum embeddings; images without "
-                'one are embedded'
-            )
+            what = "from the last epoch's momentum embeddings"
         elif self.features == 'momentum_bank':
             what += ', since the momentum bank is empty (first epoch)'
         runner.logger.info(f'E-step for epoch {epoch + 1}: {what}.')
@@ -304,12 +306,11 @@ class ClusteringHook(Hook):
 
 def _summary(k: int, result: KMeansResult, phi, previous) -> str:
     """One log line about a clustering."""
-    sizes = torch.bincount(torch.from_numpy(result.assignments))
-    nmi: Union[str, float] = 'none before'
+    assignments = torch.from_numpy(result.assignments)
+    sizes = torch.bincount(assignments)
+    nmi = 'none before'
     if previous is not None:
-        from sklearn.metrics import normalized_mutual_info_score
-
-        score = normalized_mutual_info_score(previous, result.assignments)
+        score = normalized_mutual_information(previous, assignments)
         nmi = f'{score:.3f}'
     return (
         f'Clustering K={k}: {len(sizes)} clusters used, sizes min '

@@ -7,6 +7,7 @@ from typing import Optional
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce, get_world_size
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -70,6 +71,11 @@ def extract_embeddings(
         bank.sum_into(matrix, visits)
         unseen = _unseen(visits)
         dataset = Subset(dataset, unseen.tolist())
+        print_log(
+            f'{len(unseen)} of {num_samples} images have no momentum '
+            'embedding of this epoch and are embedded now.',
+            logger='current',
+        )
     if len(dataset):
         share_buffers(*encoder_of(model, momentum))
         loader = _loader(dataset, batch_size, num_workers)
@@ -181,7 +187,14 @@ def check_finite(
     Raises:
         RuntimeError: How many samples, which first, and what to try.
     """
-    bad = torch.nonzero(~torch.isfinite(embeddings).all(dim=1)).flatten()
+    # In slices: isfinite makes more than a copy of what it looks at.
+    finite = torch.cat(
+        [
+            torch.isfinite(rows).all(dim=1)
+            for rows in embeddings.split(_ROWS_AT_ONCE // 4)
+        ]
+    )
+    bad = torch.nonzero(~finite).flatten()
     if not len(bad):
         return
     first = [

@@ -8,6 +8,11 @@ import torch
 from pauc_mm.clustering import concentration
 
 
+def phi_of(embeddings, centroids, assignments, temperature):
+    distances = (embeddings - centroids[assignments]).norm(dim=1)
+    return concentration(distances, assignments, len(centroids), temperature)
+
+
 def reference(embeddings, centroids, assignments, temperature, alpha=10):
     """Eq. 12 of PCL as a loop, with the official post-processing."""
     phi = np.zeros(len(centroids))
@@ -37,7 +42,7 @@ def test_equals_a_loop(num_clusters, temperature):
     embeddings = rng.normal(size=(60, 5))
     centroids = rng.normal(size=(num_clusters, 5))
     assignments = rng.integers(num_clusters, size=60)
-    got = concentration(
+    got = phi_of(
         torch.from_numpy(embeddings),
         torch.from_numpy(centroids),
         torch.from_numpy(assignments),
@@ -51,7 +56,7 @@ def test_singletons_and_empty_clusters_take_the_largest():
     embeddings = torch.tensor([[0.0], [2.0], [10.0], [14.0], [50.0]])
     centroids = torch.tensor([[1.0], [12.0], [50.0], [99.0]])
     assignments = torch.tensor([0, 0, 1, 1, 2])
-    phi = concentration(embeddings, centroids, assignments, 0.1)
+    phi = phi_of(embeddings, centroids, assignments, 0.1)
     # distances 1 and 2, so phi is 1 : 2 before clipping; both clusters that
     # cannot be estimated take 2
     want = reference(
@@ -64,14 +69,14 @@ def test_singletons_and_empty_clusters_take_the_largest():
 def test_all_singletons_are_finite():
     # The official code divides 0 by 0 here and trains on NaN.
     embeddings = torch.eye(4)
-    phi = concentration(embeddings, embeddings, torch.arange(4), 0.2)
+    phi = phi_of(embeddings, embeddings, torch.arange(4), 0.2)
     torch.testing.assert_close(phi, torch.full((4,), 0.2))
 
 
 def test_identical_points_are_finite():
     embeddings = torch.ones(6, 3)
     assignments = torch.tensor([0, 0, 0, 1, 1, 1])
-    phi = concentration(embeddings, torch.ones(2, 3), assignments, 0.1)
+    phi = phi_of(embeddings, torch.ones(2, 3), assignments, 0.1)
     torch.testing.assert_close(phi, torch.full((2,), 0.1))
 
 
@@ -82,7 +87,7 @@ def test_a_single_tight_cluster_keeps_a_positive_phi():
     sign = torch.tensor([1.0, -1.0]).repeat(10)
     assignments = torch.arange(10).repeat_interleave(2)
     embeddings = centroids[assignments] + (sign * offset)[:, None]
-    phi = concentration(embeddings, centroids, assignments, 0.1)
+    phi = phi_of(embeddings, centroids, assignments, 0.1)
     assert (phi > 0).all()
     assert phi.mean().item() == pytest.approx(0.1, rel=1e-6)
 
@@ -90,4 +95,4 @@ def test_a_single_tight_cluster_keeps_a_positive_phi():
 @pytest.mark.parametrize('temperature', [0, -0.1, float('nan')])
 def test_refuses_a_temperature_that_is_not_positive(temperature):
     with pytest.raises(ValueError, match='temperature must be a positive'):
-        concentration(torch.eye(2), torch.eye(2), torch.arange(2), temperature)
+        phi_of(torch.eye(2), torch.eye(2), torch.arange(2), temperature)

@@ -23,13 +23,14 @@ def test_finds_separate_blobs(spherical):
     points, labels = unit_blobs()
     result = FaissKMeans(spherical=spherical).fit(points, 4, seed=1)
     assert adjusted_rand_score(labels, result.assignments) == 1.0
-    expected = np.mean(
-        [
-            ((p - result.centroids[a]) ** 2).sum()
-            for p, a in zip(points, result.assignments)
-        ]
+    expected = [
+        ((p - result.centroids[a]) ** 2).sum() ** 0.5
+        for p, a in zip(points, result.assignments)
+    ]
+    np.testing.assert_allclose(result.distances, expected, rtol=1e-4)
+    assert result.objective == pytest.approx(
+        np.mean(np.square(expected)), rel=1e-4
     )
-    assert result.objective == pytest.approx(expected, rel=1e-5)
     norms = np.linalg.norm(result.centroids, axis=1)
     assert np.allclose(norms, 1, atol=1e-5) is spherical
     assert result.num_trained == len(points)
@@ -72,6 +73,103 @@ def test_subsampling_is_reported():
     result = FaissKMeans(max_points_per_centroid=10).fit(points, 4, seed=0)
     assert result.num_trained == 40
     assert len(result.assignments) == 120
+
+
+def lloyd(points, centroids, niter):
+    """Spherical k-means from given centroids, the textbook way."""
+    for _ in range(niter):
+        nearest = (points @ centroids.T).argmax(axis=1)
+        centroids = np.stack(
+            [points[nearest == c].sum(axis=0) for c in range(len(centroids))]
+        )
+        centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
+    return centroids
+
+
+def test_a_warm_start_continues_from_the_given_centroids():
+    rng = np.random.default_rng(0)
+    points, _ = unit_blobs(num_clusters=6, size=50, noise=0.3)
+    start = points[rng.permutation(len(points))[:6]]
+    kmeans = FaissKMeans(niter=20, nredo=5, warm_start=True, warm_niter=3)
+    result = kmeans.fit(points, 6, seed=0, init=start)
+    want = lloyd(points, start, niter=3)
+    np.testing.assert_allclose(result.centroids, want, atol=1e-5)
+    assert np.array_equal(result.assignments, (points @ want.T).argmax(axis=1))
+
+
+def test_missing_initial_centroids_are_drawn():
+    points, _ = unit_blobs(noise=0.5)
+    result = FaissKMeans().fit(points, 7, seed=0, init=points[:4])
+    again = FaissKMeans().fit(points, 7, seed=0, init=points[:4])
+    assert len(result.centroids) == 7
+    assert np.array_equal(result.assignments, again.assignments)
+
+
+@pytest.mark.parametrize('shape', [(5, 8), (4, 7)])
+def test_refuses_initial_centroids_that_do_not_fit(shape):
+    points, _ = unit_blobs()
+    with pytest.raises(ValueError, match='do not fit k=4'):
+        FaissKMeans().fit(points, 4, 0, init=np.ones(shape, np.float32))
+
+
+OUT_OF_MEMORY = [
+    MemoryError('std::bad_alloc'),
+    RuntimeError(
+        'Error in allocMemory at StandardGpuResources.cpp:575: Error: '
+        "'err == cudaSuccess' failed: StandardGpuResources: alloc fail type "
+        'TemporaryMemoryOverflow (cudaMalloc error out of memory [2])'
+    ),
+]
+
+
+def exhausted(monkeypatch, error, gpu):
+    """A clusterer whose GPU, or whose every device, has no room."""
+    kmeans = FaissKMeans()
+    run = kmeans._run
+
+    def no_room(features, k, seed, init, device):
+        if device is not False or not gpu:
+            raise error
+        return run(features, k, seed, init, device)
+
+    monkeypatch.setattr(kmeans, '_run', no_room)
+    monkeypatch.setattr(kmeans, 'gpu_id', lambda: 1 if gpu else False)
+    return kmeans
+
+
+@pytest.mark.parametrize('error', OUT_OF_MEMORY)
+def test_a_full_gpu_falls_back_to_the_cpu_and_says_so(monkeypatch, error):
+    said = []
+    monkeypatch.setattr(
+        'pauc_mm.clustering.kmeans.print_log',
+        lambda text, **_: said.append(text),
+    )
+    points, _ = unit_blobs()
+    result = exhausted(monkeypatch, error, gpu=True).fit(points, 4, seed=1)
+    want = FaissKMeans(device='cpu').fit(points, 4, seed=1)
+    assert np.array_equal(result.assignments, want.assignments)
+    (text,) = said
+    for part in ('120 x 8', 'k=4', 'CUDA device 1', 'about 512 MiB', 'CPU'):
+        assert part in text
+
+
+@pytest.mark.parametrize('error', OUT_OF_MEMORY)
+@pytest.mark.parametrize('gpu', [True, False])
+def test_no_room_at_all_stops_with_sizes_and_keys(monkeypatch, error, gpu):
+    points, _ = unit_blobs()
+    kmeans = exhausted(monkeypatch, error, gpu)
+    if gpu:
+        kmeans.device = 'gpu'  # asked for by name: no silent fall-back
+    message = '120 x 8 .* k=4 .*max_points_per_centroid.*num_clusters'
+    with pytest.raises(RuntimeError, match=message):
+        kmeans.fit(points, 4, seed=1)
+
+
+def test_other_errors_of_faiss_are_not_taken_for_a_lack_of_memory(monkeypatch):
+    points, _ = unit_blobs()
+    kmeans = exhausted(monkeypatch, RuntimeError('wrong device'), gpu=True)
+    with pytest.raises(RuntimeError, match='wrong device'):
+        kmeans.fit(points, 4, seed=1)
 
 
 @pytest.mark.parametrize('k', [0, 121])

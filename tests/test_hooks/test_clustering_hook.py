@@ -51,7 +51,15 @@ def test_prototypes_are_consistent_after_the_e_step(tmp_path):
         nearest = (embeddings @ centroids.t()).argmax(dim=1)
         assert torch.equal(nearest, prototypes.assignments[m])
         torch.testing.assert_close(
-            phi, concentration(embeddings, centroids, nearest, 0.1)
+            phi,
+            concentration(
+                (embeddings - centroids[nearest]).norm(dim=1),
+                nearest,
+                len(centroids),
+                0.1,
+            ),
+            rtol=1e-4,
+            atol=1e-6,
         )
         assert phi.mean().item() == pytest.approx(0.1, rel=1e-5)
 
@@ -138,6 +146,62 @@ def test_no_warm_up_clusters_the_query_weights(tmp_path):
     hook._cluster = look
     runner.train()
     assert weights
+
+
+def test_warm_start_begins_with_the_last_centroids(tmp_path):
+    cfg = run_cfg(tmp_path, max_epochs=3)
+    cfg.default_hooks.clustering.kmeans.warm_start = True
+    runner = Runner.from_cfg(cfg)
+    hook = clustering_hook(runner)
+    fit, calls = hook.kmeans.fit, []
+
+    def remember(features, k, seed, init=None):
+        calls.append((runner.epoch, k, init))
+        if init is not None:
+            m = runner.model.num_clusters.index(k)
+            last = runner.model.prototypes.centroids[m].numpy()
+            assert (init == last).all()
+        return fit(features, k, seed, init)
+
+    hook.kmeans.fit = remember
+    runner.train()
+    assert [(e, k, i is None) for e, k, i in calls] == [
+        (1, 4, True),
+        (1, 6, True),
+        (2, 4, False),
+        (2, 6, False),
+    ]
+
+
+def test_a_clusterer_without_warm_start_is_not_asked_for_it(tmp_path):
+    cfg = run_cfg(tmp_path, max_epochs=3)
+    runner = Runner.from_cfg(cfg)
+    hook = clustering_hook(runner)
+    fit = hook.kmeans.fit
+
+    class Plain:
+        def fit(self, features, k, seed):
+            return fit(features, k, seed)
+
+    hook.kmeans = Plain()
+    runner.train()
+    assert runner.model.prototypes.ready
+
+
+@pytest.mark.parametrize(
+    'key, value',
+    [
+        ('features', 'bank'),
+        ('amp_dtype', 'half'),
+        ('channels_last', 'yes'),
+        ('interval', 0),
+    ],
+)
+def test_bad_options_name_the_key(tmp_path, key, value):
+    cfg = run_cfg(tmp_path)
+    cfg.default_hooks.clustering[key] = value
+    with pytest.raises(ValueError, match=f'clustering.{key} must be'):
+        Runner.from_cfg(cfg)
 
 
 def nan_weights(runner):

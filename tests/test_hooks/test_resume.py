@@ -42,6 +42,20 @@ def die_in_the_e_step(runner):
             hook.kmeans.fit = fit
 
 
+def terminate_in_the_e_step(runner):
+    """As a scheduler does that takes the machine back."""
+    (hook,) = (h for h in runner.hooks if type(h).__name__ == 'ClusteringHook')
+    original, calls = hook.kmeans.fit, []
+
+    def fit(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 4:  # the second clustering of the second E-step
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*args, **kwargs)
+
+    hook.kmeans.fit = fit
+
+
 def die_while_writing_epoch_3(runner):
     from pauc_mm.compat import atomic_backend
 
@@ -114,6 +128,11 @@ def assert_same(left, right, where=''):
 PARTS = ('state_dict', 'optimizer', 'param_schedulers', 'clustering')
 WORKERS = {'train_dataloader.num_workers': 2}
 EVERY_OTHER = {'default_hooks.clustering.interval': 2}
+BANK = {
+    'default_hooks.clustering.features': 'momentum_bank',
+    'default_hooks.clustering.kmeans.warm_start': True,
+    'train_dataloader.batch_size': 15,
+}
 
 
 @pytest.fixture(scope='module')
@@ -136,7 +155,11 @@ def uninterrupted(tmp_path_factory):
         (die_in_the_middle_of_an_epoch, {}),
         (die_in_the_middle_of_an_epoch, WORKERS),
         (die_in_the_middle_of_an_epoch, EVERY_OTHER),
+        (die_in_the_middle_of_an_epoch, BANK),
+        (die_in_the_middle_of_an_epoch, {**BANK, **EVERY_OTHER}),
         (die_in_the_e_step, {}),
+        (terminate_in_the_e_step, {}),
+        (terminate_in_the_e_step, BANK),
         (die_while_writing_epoch_3, {}),
         (
             die_while_writing_epoch_3_in_place,
@@ -150,7 +173,8 @@ def test_killed_and_resumed_equals_uninterrupted(
     whole = uninterrupted(
         {k: v for k, v in changes.items() if 'checkpoint' not in k}
     )
-    assert run(tmp_path, changes, sabotage=sabotage) == -signal.SIGKILL
+    killed = run(tmp_path, changes, sabotage=sabotage)
+    assert killed in (-signal.SIGKILL, -signal.SIGTERM)
     assert not (tmp_path / f'epoch_{EPOCHS}.pth').exists()
     assert run(tmp_path, changes, resume=True) == 0
     resumed = final(tmp_path)

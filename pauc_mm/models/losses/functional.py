@@ -58,7 +58,8 @@ def proto_nce(
     places = first + torch.arange(len(query), device=query.device)
     own = _logits(query, centroids, phi, batch_ids)
     if mask_same_cluster:
-        repeated = batch_ids[:, places, None] == batch_ids[:, None, :]
+        own_ids = batch_ids.index_select(1, places)
+        repeated = own_ids[:, :, None] == batch_ids[:, None, :]
         others = places[:, None] != torch.arange(
             batch_ids.shape[1], device=query.device
         )

@@ -1,0 +1,204 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""What the benchmarks share: options, and timings in turn."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable, Optional
+
+import torch
+from _report import Report
+
+__all__ = [
+    'Report',
+    'Timing',
+    'get_parser',
+    'interleave',
+    'natural',
+    'parse',
+    'positive',
+    'say',
+    'set_threads',
+    'synchronize',
+]
+
+
+def get_parser(description: str, repeats: int) -> argparse.ArgumentParser:
+    """Command line with the options that all benchmarks have.
+
+    Args:
+        description (str): What is measured.
+        repeats (int): Default of ``--repeats``.
+    """
+    parser = argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add('--small', action='store_true', help='toy sizes, a few seconds')
+    add(
+        '--device',
+        choices=['auto', 'cpu', 'cuda'],
+        default='auto',
+        help='where to measure; auto takes a GPU if torch sees one',
+    )
+    add(
+        '--threads',
+        type=positive,
+        default=torch.get_num_threads(),
+        metavar='N',
+        help='threads of torch and faiss in a process',
+    )
+    add(
+        '--repeats',
+        type=positive,
+        default=repeats,
+        metavar='N',
+        help='timed rounds; in each, every alternative runs once',
+    )
+    add(
+        '--warmup',
+        type=natural,
+        default=1,
+        metavar='N',
+        help='rounds before those, not counted',
+    )
+    add('--seed', type=natural, default=0, metavar='N', help='of the data')
+    add(
+        '--skip-memory',
+        action='store_true',
+        help='leave out the runs in fresh processes that measure the peak '
+        'memory',
+    )
+    add('--out', metavar='FILE.json', help='where to write the raw figures')
+    return parser
+
+
+def parse(
+    parser: argparse.ArgumentParser, argv: Optional[Sequence[str]] = None
+) -> argparse.Namespace:
+    """Read and check the options, and set the number of threads.
+
+    Args:
+        parser (ArgumentParser): From :func:`get_parser`; ends the program
+            with a message if an option is wrong.
+        argv (Sequence[str], optional): Defaults to the command line.
+
+    Returns:
+        Namespace: With ``device`` 'cpu' or 'cuda'.
+    """
+    args = parser.parse_args(argv)
+    has_gpu = torch.cuda.is_available()
+    if args.device == 'cuda' and not has_gpu:
+        parser.error(
+            '--device cuda: torch sees no GPU '
+            '(torch.cuda.is_available() is False).'
+        )
+    if args.device == 'auto':
+        args.device = 'cuda' if has_gpu else 'cpu'
+    if args.out and not Path(args.out).absolute().parent.is_dir():
+        parser.error(f'--out {args.out}: there is no such folder.')
+    set_threads(args.threads)
+    return args
+
+
+def positive(text: str) -> int:
+    """An integer of at least 1, for argparse."""
+    return _at_least(1, text)
+
+
+def natural(text: str) -> int:
+    """An integer of at least 0, for argparse."""
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(
+            f'must be an integer >= {least}, not {text!r}'
+        )
+    return value
+
+
+def set_threads(threads: int) -> None:
+    """Set the threads of torch and of faiss."""
+    torch.set_num_threads(threads)
+    try:
+        import faiss
+    except ImportError:
+        return
+    faiss.omp_set_num_threads(threads)
+
+
+def synchronize(device: str) -> None:
+    """Wait for the GPU, if it is one."""
+    if device == 'cuda':
+        torch.cuda.synchronize()
+
+
+@dataclass
+class Timing:
+    """Seconds of each timed run of one alternative."""
+
+    samples: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """Median in seconds."""
+        return statistics.median(self.samples)
+
+
+def interleave(
+    alternatives: dict[str, Callable],
+    repeats: int,
+    warmup: int = 1,
+    device: str = 'cpu',
+    before: Optional[Callable] = None,
+    progress: Optional[str] = None,
+) -> dict[str, Timing]:
+    """Time alternatives in turn, A B C A B C, and not one after the other.
+
+    What disturbs the machine for a while then disturbs all of them.
+
+    Args:
+        alternatives (dict[str, Callable]): Functions without arguments.
+        repeats (int): Timed rounds.
+        warmup (int): Rounds before those. Defaults to 1.
+        device (str): 'cuda' waits for the GPU before the clock is read.
+        before (Callable, optional): Called before each run, not timed.
+        progress (str, optional): Label of a line per round on stderr.
+
+    Returns:
+        dict[str, Timing]: By name.
+    """
+    timings = {name: Timing() for name in alternatives}
+    for turn in range(-warmup, repeats):
+        for name, run in alternatives.items():
+            if before is not None:
+                before()
+            synchronize(device)
+            start = time.perf_counter()
+            result = run()
+            synchronize(device)
+            seconds = time.perf_counter() - start
+            del result
+            if turn >= 0:
+                timings[name].samples.append(seconds)
+        if progress:
+            say(f'{progress}: round {turn + 1 + warmup}/{warmup + repeats}')
+    return timings
+
+
+def say(line: str) -> None:
+    """Progress goes to stderr, so that stdout is a Markdown file."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,186 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Peak memory of the E-step by phase, in fresh processes."""
+
+from __future__ import annotations
+
+from _harness import Report, get_parser, natural, parse, positive, say
+from _processes import Group
+
+# Of the matrix of embeddings, beside the index of k-means.
+ALLOWED_MATRICES = 2.5
+CLUSTERS = (25000, 50000, 100000)
+SMALL_CLUSTERS = (50, 100, 200)
+
+
+def fill_bank(num_images, dim, device, seed):
+    """A bank that has seen all of this rank's images but 1%."""
+    import torch
+    import torch.nn.functional as F
+    from mmengine.dist import get_rank, get_world_size
+
+    from pauc_mm.models import MomentumBank
+
+    mine = torch.arange(get_rank(), num_images, get_world_size())
+    bank = MomentumBank(len(mine), dim, torch.device(device))
+    generator = torch.Generator().manual_seed(seed + get_rank())
+    order = torch.randperm(len(mine), generator=generator)
+    for part in order[: len(mine) - len(mine) // 100].split(4096):
+        keys = torch.randn(len(part), dim, generator=generator)
+        bank.write(mine[part], F.normalize(keys, dim=1).to(device))
+    return bank
+
+
+def work(source, options, clusters):
+    """An E-step in this process: peak growth in bytes by phase.
+
+    What a phase leaves behind for the next ones stays alive, as in
+    ``ClusteringHook.e_step``.
+    """
+    # Imported here: the main process does not need it. The libraries that
+    # load late are loaded first, since they are no memory of the E-step.
+    import faiss  # noqa: F401
+    import torch
+    from _e_step import (
+        InMemoryImages,
+        StubAlgorithm,
+        StubKMeans,
+        post_process,
+    )
+    from _memory import PeakMeter, release
+    from mmengine.dist import get_world_size
+
+    from pauc_mm.clustering import (
+        FaissKMeans,
+        cluster_on_ranks,
+        normalized_mutual_information,
+    )
+    from pauc_mm.models import check_finite, extract_embeddings
+
+    num_images, dim = options['images'], options['dim']
+    device, batch = options['device'], options['batch']
+    images = InMemoryImages(num_images, 1)
+    model = StubAlgorithm(dim, device)
+    # Once with a few images: the libraries load code when it is first used.
+    few = extract_embeddings(model, InMemoryImages(batch, 1), batch)
+    FaissKMeans(niter=1, nredo=1).fit(few.numpy(), 2, 0)
+    del few
+    meter = PeakMeter()
+    peaks = {}
+
+    def phase(name, run):
+        release()
+        meter.start()
+        result = run()
+        peaks[name] = (meter.host(), meter.device())
+        say(f'{source}, {get_world_size()} process(es): {name}')
+        return result
+
+    bank = None
+    if source == 'momentum_bank':
+        bank = phase(
+            'the bank, filled in the epoch',
+            lambda: fill_bank(num_images, dim, device, options['seed']),
+        )
+    embeddings = phase(
+        'embed and assemble',
+        lambda: extract_embeddings(
+            model, images, batch, options['num_workers'], bank=bank
+        ),
+    )
+    bank = None  # the hook lets go of it, too
+    phase('check for NaN', lambda: check_finite(embeddings, 1))
+    matrix = embeddings.numpy()
+    if source == 'extract' and get_world_size() == 1:
+        kmeans = FaissKMeans(niter=1, nredo=1)
+        for k in options['kmeans']:
+            phase(
+                f'k-means, K = {k}, 1 iteration',
+                lambda k=k: kmeans.fit(matrix, k, options['seed']),
+            )
+    results = phase(
+        'share random clusterings',
+        lambda: cluster_on_ranks(
+            StubKMeans(), matrix, clusters, range(len(clusters))
+        ),
+    )
+    sets = phase(
+        'concentrations, hand over',
+        lambda: post_process(results, device),
+    )
+    phase(
+        'NMI for the log',
+        lambda: normalized_mutual_information(
+            sets.assignments[-1].cpu(),
+            torch.from_numpy(results[-1].assignments),
+        ),
+    )
+    return peaks
+
+
+def print_peaks(report, title, ranks, size_of, limit, small):
+    """A table of the process that needs most in each phase."""
+    rows = []
+    for phase in ranks[0]:
+        host, device = (max(rank[phase][i] for rank in ranks) for i in (0, 1))
+        row = [phase, host / 2**20, host / size_of, limit / size_of]
+        # Toy sizes are less than what the allocators keep in hand.
+        row.append('-' if small else 'yes' if host <= limit else 'NO')
+        rows.append(row + [device / 2**20 if device else '-'])
+    header = ['phase', 'peak MiB', 'matrices', 'allowed', 'within', 'GPU MiB']
+    report.table(title, header, rows)
+
+
+def main(argv=None):
+    """Measure and print."""
+    parser = get_parser(__doc__, repeats=1)
+    add = parser.add_argument
+    add('--images', type=positive, default=1281167, help='N')
+    add('--dim', type=positive, default=128, help='D')
+    add(
+        '--kmeans',
+        type=positive,
+        nargs='+',
+        # At 1000 points a centroid, faiss copies a part of the data for the
+        # first, and works on the matrix itself for the second.
+        default=[1000, 2000],
+        metavar='K',
+        help='run the real k-means for its working memory',
+    )
+    add('--batch', type=positive, default=1024, help='images')
+    add('--num-workers', type=natural, default=0, help='not counted')
+    add('--processes', type=positive, nargs='+', default=[1, 2])
+    args = parse(parser, argv)
+    clusters = CLUSTERS
+    if args.small:
+        args.images, args.kmeans, args.batch = 4000, [8], 256
+        clusters = SMALL_CLUSTERS
+    if args.images < max(*clusters, *args.kmeans):
+        parser.error(
+            f'--images must be >= {max(*clusters, *args.kmeans)}, the '
+            'largest K.'
+        )
+    size_of = 4 * args.images * args.dim
+    index = 4 * max(clusters) * args.dim
+    limit = ALLOWED_MATRICES * size_of + index
+    report = Report('Peak memory of the E-step', args)
+    report.note(
+        f'N = {args.images}, D = {args.dim}, K = {list(clusters)}; the '
+        f'matrix has {size_of / 2**20:.0f} MiB, the index of the largest '
+        f'clustering {index / 2**20:.0f} MiB. Growth of the resident memory '
+        'of a process above what it had after its imports, the most of any '
+        f'process; allowed are {ALLOWED_MATRICES} matrices and the index. '
+        'The network is a stub; loading, assembly and what follows are real.'
+    )
+    for source in ('extract', 'momentum_bank'):
+        for size in args.processes:
+            with Group(
+                work, size, args.threads, args.device, args.small
+            ) as group:
+                ranks = group.run(source, vars(args), clusters)
+            title = f"features='{source}', {size} process(es)"
+            print_peaks(report, title, ranks, size_of, limit, args.small)
+    report.save()
+
+
+if __name__ == '__main__':
+    main()

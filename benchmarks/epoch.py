@@ -1,0 +1,133 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""A whole epoch of training, the E-step included, against MoCo v2's.
+
+Every alternative is a real run of mmengine's Runner on MNIST images, without
+validation and checkpoints; the first epoch of a run is not counted. The runs
+take turns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+from _harness import Report, Timing, get_parser, parse, positive, say
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+import pauc_mm  # noqa: F401
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+BANK = dict(features='momentum_bank')
+WARM = dict(kmeans=dict(warm_start=True))
+ALTERNATIVES = {
+    'MoCo v2 (mmpretrain)': ('mocov2', {}),
+    'PCL, extract': ('pcl', {}),
+    'PCL, momentum_bank': ('pcl', BANK),
+    'PCL, momentum_bank, warm start': ('pcl', {**BANK, **WARM}),
+    'PAUC, extract': ('pauc', {}),
+    'PAUC, extract, warm start': ('pauc', WARM),
+    'PAUC, momentum_bank': ('pauc', BANK),
+    'PAUC, momentum_bank, warm start': ('pauc', {**BANK, **WARM}),
+}
+# Backbone, channels, pixels, batch, images, K
+SETUPS = {
+    'tiny': (None, 128, 16, 128, 4000, [50, 100, 250]),
+    'resnet18': (18, 512, 64, 32, 1024, [64, 128, 256]),
+    'resnet50': (50, 2048, 224, 16, 64, [8, 16, 32]),
+}
+
+
+class _Clock(Hook):
+    """Seconds from before the E-step to after the one at the end."""
+
+    def __init__(self) -> None:
+        self.seconds = []
+
+    def before_train_epoch(self, runner) -> None:
+        self.start = time.perf_counter()
+
+
+class _Stop(Hook):
+    def __init__(self, clock: _Clock) -> None:
+        self.clock = clock
+
+    def after_train_epoch(self, runner) -> None:
+        self.clock.seconds.append(time.perf_counter() - self.clock.start)
+
+
+def config(method: str, changes: dict, args, work_dir: str) -> Config:
+    """The recipe of the small set, with the backbone and size of a setup."""
+    depth, channels, side, batch, images, clusters = SETUPS[args.setup]
+    if args.small:
+        batch, images, clusters = 32, 128, [4, 8]
+    cfg = Config.fromfile(str(CONFIGS / f'{method}_tiny_mnist.py'))
+    if depth:
+        cfg.model.backbone = dict(type='ResNet', depth=depth)
+        cfg.model.neck.in_channels = channels
+    cfg.train_dataloader.batch_size = batch
+    cfg.train_dataloader.dataset.update(size=side, indices=images)
+    # One more: the first epoch is not counted, and nothing follows the last.
+    cfg.train_cfg.update(max_epochs=args.epochs + 2, val_interval=1000)
+    for key in ('val_cfg', 'val_dataloader', 'val_evaluator'):
+        cfg.pop(key)
+    for hook in ('checkpoint', 'checkpoint_guard'):
+        cfg.default_hooks.pop(hook)
+    cfg.default_hooks.logger.interval = 1000
+    if method != 'mocov2':
+        cfg.model.num_clusters = clusters
+        cfg.model.proto_head.num_negatives = max(clusters) // 2
+        cfg.default_hooks.clustering.update(warmup_epochs=0, interval=1)
+        cfg.merge_from_dict(dict(default_hooks=dict(clustering=changes)))
+    cfg.log_level = 'ERROR'
+    cfg.work_dir = work_dir
+    cfg.experiment_name = f'epoch_{uuid.uuid4().hex}'
+    return cfg
+
+
+def run(method: str, changes: dict, args) -> list[float]:
+    """Seconds of each epoch of a run, but the first and the last."""
+    with tempfile.TemporaryDirectory() as folder:
+        runner = Runner.from_cfg(config(method, changes, args, folder))
+        clock = _Clock()
+        runner.register_hook(clock, priority='HIGHEST')
+        runner.register_hook(_Stop(clock), priority='LOWEST')
+        with contextlib.redirect_stdout(io.StringIO()):
+            runner.train()
+    return clock.seconds[1:-1]
+
+
+def main(argv=None) -> None:
+    """Measure and print."""
+    parser = get_parser(__doc__, repeats=3)
+    parser.set_defaults(warmup=0)
+    add = parser.add_argument
+    add('--setup', choices=list(SETUPS), default='tiny', help='the network')
+    add('--epochs', type=positive, default=2, help='counted in each run')
+    args = parse(parser, argv)
+    os.environ['OMP_NUM_THREADS'] = str(args.threads)  # for the workers
+    cfg = config('pauc', {}, args, 'unused')
+    report = Report(
+        f'An epoch, {args.setup}: {cfg.train_dataloader.dataset.indices} '
+        f'images of {cfg.train_dataloader.dataset.size} pixels, batch '
+        f'{cfg.train_dataloader.batch_size}, K = '
+        f'{list(cfg.model.num_clusters)}',
+        args,
+    )
+    timings = {name: Timing() for name in ALTERNATIVES}
+    for turn in range(args.repeats):
+        for name, (method, changes) in ALTERNATIVES.items():
+            timings[name].samples += run(method, changes, args)
+        say(f'round {turn + 1}/{args.repeats}')
+    report.timings('E-step included', timings, baseline='MoCo v2 (mmpretrain)')
+    report.save()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,163 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Concentrations after k-means, against a Python loop over the samples."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from _harness import Report, get_parser, interleave, parse, positive
+from _loops import TAU, loop, loop_lists, make_data
+from _memory import peak_memory_in_subprocess
+
+from pauc_mm.clustering import (
+    FaissKMeans,
+    concentration,
+    normalized_mutual_information,
+)
+from pauc_mm.models import PrototypeSets
+
+LOOP = 'loop over samples'
+LOOP_LISTS = 'the same over plain lists'
+OURS = 'concentration()'
+HOOK = 'all that follows the search in the E-step'
+NMI = 'NMI with the clustering before, for the log, on rank 0'
+
+
+def ours(data):
+    """Our function, given what the loop is given."""
+    return concentration(
+        data['distances'], data['assignments'], data['num_clusters'], TAU
+    )
+
+
+class _Searched(FaissKMeans):
+    """k-means of which only the search is left out."""
+
+    def __init__(self, data):
+        super().__init__(device='cpu')
+        self.data = data
+
+    def _run(self, features, k, seed, init, gpu):
+        data = self.data
+        found = data['found'][:, 0], data['host'][1].numpy()
+        return (data['products'], *found)
+
+
+def e_step(data):
+    """Distances, numbering, concentration, sizes, hand-over."""
+    k = data['num_clusters']
+    result = _Searched(data).fit(data['host'][0].numpy(), k, 0)
+    assignments = torch.from_numpy(result.assignments)
+    phi = concentration(
+        torch.from_numpy(result.distances), assignments, k, TAU
+    )
+    sizes = torch.bincount(assignments)
+    int(sizes.min()), int(sizes.median()), int(sizes.max())
+    sets = PrototypeSets()
+    centroids = torch.from_numpy(result.centroids)
+    device = data['embeddings'].device
+    sets.update([centroids], [phi], assignments[None], device, 0)
+    return sets.concentrations[0]
+
+
+def nmi(data):
+    """Agreement of two clusterings, as the E-step logs it."""
+    found = torch.from_numpy(data['found'][:, 0])
+    return normalized_mutual_information(found.roll(len(found) // 100), found)
+
+
+ALTERNATIVES = {
+    LOOP: loop,
+    LOOP_LISTS: loop_lists,
+    OURS: ours,
+    HOOK: e_step,
+}
+
+
+def check(data):
+    """The largest relative difference to the loop.
+
+    Raises:
+        RuntimeError: If an alternative computes something else.
+    """
+    expected = torch.from_numpy(loop(data)).float()
+    worst = 0.0
+    for name, run in ALTERNATIVES.items():
+        phi = torch.as_tensor(run(data)).float().cpu()
+        if phi.shape != expected.shape:
+            raise RuntimeError(f'{name}: {phi.shape}, not {expected.shape}.')
+        worst = max(worst, float(((phi - expected) / expected).abs().max()))
+        if not worst < 1e-3:
+            raise RuntimeError(f'{name} differs from the loop by {worst}.')
+    return worst
+
+
+def main(argv=None):
+    """Measure and print."""
+    parser = get_parser(__doc__, repeats=3)
+    parser.add_argument(
+        '--all', action='store_true', help='K = 25,000 and 50,000, too'
+    )
+    parser.add_argument(
+        '--samples', type=positive, default=1281167, help='N, without --small'
+    )
+    args = parse(parser, argv)
+    num_samples = 2000 if args.small else args.samples
+    sizes = [200] if args.small else [100000]
+    if args.all:
+        sizes = [50, 100, 200] if args.small else [25000, 50000, 100000]
+    if num_samples < max(sizes):
+        parser.error(f'--samples must be >= {max(sizes)}, the largest K.')
+    report = Report('Post-processing of a clustering', args)
+    report.note(
+        'The loop and concentration() are given the distances and clusters '
+        "that faiss' search returns. The last row is more than the loop does: "
+        'it gets the distances from inner products, drops empty clusters, '
+        'counts sizes and hands the prototypes over.'
+    )
+    for k in sizes:
+        shape = (num_samples, k, 128, args.seed, args.device)
+        data = make_data(*shape)
+        report.note(
+            f'N = {num_samples}, K = {k}, D = 128; largest relative '
+            f'difference of phi to the loop: {check(data):.1e}.'
+        )
+        timings = interleave(
+            {
+                name: functools.partial(run, data)
+                for name, run in ALTERNATIVES.items()
+            },
+            args.repeats,
+            args.warmup,
+            args.device,
+            progress=f'K={k}',
+        )
+        alone = interleave(
+            {NMI: functools.partial(nmi, data)}, args.repeats, args.warmup
+        )
+        del data
+        peak = {}
+        if not args.skip_memory:
+            peak = {
+                name: peak_memory_in_subprocess(
+                    make_data,
+                    ALTERNATIVES[name],
+                    *shape,
+                    warm_args=(500, 50, 128, args.seed, args.device),
+                    threads=args.threads,
+                    small=args.small,
+                )
+                for name in (LOOP, OURS, HOOK)
+            }
+        report.timings(f'K = {k}', timings, LOOP, faster=True, peak=peak)
+        report.table(
+            f'K = {k}: not in the table above',
+            ['', 'median ms'],
+            [[NMI, alone[NMI].median * 1e3]],
+        )
+    report.save()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,214 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The benchmarks run and print what they say; never how fast anything is."""
+
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARKS = ROOT / 'benchmarks'
+QUICK = ('--small', '--device', 'cpu', '--threads', '1')
+
+
+def run(name, *options):
+    """The program's tables, and what --out holds."""
+    out = options[options.index('--out') + 1]
+    result = subprocess.run(
+        [sys.executable, str(BENCHMARKS / f'{name}.py'), *QUICK, *options],
+        env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    record = json.loads(Path(out).read_text())
+    lines = result.stdout.splitlines()
+    assert lines[0] == f'## {record["title"]}'
+    for fact in ('CPU', 'torch', 'faiss', 'threads 1', 'device cpu'):
+        assert fact in lines[2]
+    # Nothing but Markdown: headings, paragraphs, tables.
+    tables = [line for line in lines if line.startswith('|')]
+    assert len(tables) == sum(len(t['rows']) + 2 for t in record['tables'])
+    for table in record['tables']:
+        for row in table['rows']:
+            assert len(row) == len(table['header'])
+            for cell in row:
+                if isinstance(cell, float):
+                    assert math.isfinite(cell) and cell >= 0
+    text = result.stdout + Path(out).read_text()
+    assert str(ROOT) not in text and str(Path.home()) + '/' not in text
+    return record['tables']
+
+
+def names(table):
+    return [row[0] for row in table['rows']]
+
+
+def column(table, name):
+    return [row[table['header'].index(name)] for row in table['rows']]
+
+
+def check_seconds(table, rounds):
+    assert list(table['seconds']) == names(table)
+    for samples in table['seconds'].values():
+        assert len(samples) == rounds and min(samples) > 0
+
+
+def test_post_processing(tmp_path):
+    # It raises if the concentrations of the alternatives differ.
+    options = ('--repeats', '2', '--out', str(tmp_path / 'a.json'))
+    table, aside = run('post_processing', *options)
+    check_seconds(table, rounds=2)
+    assert column(table, 'times as fast')[0] == 1
+    assert min(column(table, 'times as fast')) > 0
+    assert names(table)[0] == 'loop over samples'
+    assert column(table, 'peak MiB')[0] > 0  # in a process of its own
+    assert names(aside)[0].startswith('NMI') and len(names(aside)) == 1
+
+
+def test_negatives(tmp_path):
+    options = ('--repeats', '2', '--skip-memory', '--out')
+    tables = run('negatives', *options, str(tmp_path / 'b.json'))
+    assert len(tables) == 2
+    for table in tables:
+        check_seconds(table, rounds=2)
+        assert 'sample_negative_prototypes' in names(table)
+        assert 'peak MiB' not in table['header']
+
+
+def test_train_step(tmp_path):
+    # It raises if the InfoNCE of the methods differs in the first step.
+    options = ('--sets', 'in100', '--repeats', '1', '--skip-memory', '--out')
+    steps, parts = run('train_step', *options, str(tmp_path / 'd.json'))
+    assert names(steps) == ['MoCo', 'PCL', 'PAUC']
+    assert column(steps, 'ratio to MoCo')[0] == '1.000'
+    check_seconds(steps, rounds=1)
+    assert len(names(parts)) == 6
+    assert all(ms > 0 for ms in column(parts, 'median ms'))
+
+
+def test_e_step_scaling(tmp_path):
+    options = ('--repeats', '1', '--out', str(tmp_path / 'f.json'))
+    strong, weak, memory = run('e_step_scaling', *options)
+    for table, embed, cluster in ((strong, 1, 1), (weak, 2, 4)):
+        assert names(table) == ['embed', 'cluster', 'rest', 'total']
+        assert column(table, 'work')[:2] == [embed, cluster]
+        assert column(table, 'best')[:3] == [2, 2, 1]
+        assert all(seconds > 0 for seconds in column(table, '2 processes s'))
+    assert names(memory) == ['one', 'strong', 'weak']
+    assert all(used > 0 for used in column(memory, 'clusters used'))
+
+
+def test_e_step_memory(tmp_path):
+    options = ('--processes', '1', '2', '--out', str(tmp_path / 'm.json'))
+    tables = run('e_step_memory', *options)
+    assert len(tables) == 4
+    for table in tables:
+        assert 'embed and assemble' in names(table)
+        assert max(column(table, 'peak MiB')) > 0
+    assert any('k-means' in name for name in names(tables[0]))
+    assert 'bank' in names(tables[2])[0]
+
+
+def test_kmeans(tmp_path):
+    tables = run('kmeans', '--out', str(tmp_path / 'c.json'))
+    assert len(tables) == 2
+    for table in tables:
+        assert names(table)[0].startswith('official')
+        assert column(table, 'difference')[0] == '+0.00%'
+        assert len(names(table)) == 4
+        # they minimise the same thing, from real embeddings
+        objectives = [float(x) for x in column(table, 'objective')]
+        assert 0 < min(objectives) and max(objectives) < 2 * min(objectives)
+
+
+def test_epoch(tmp_path):
+    options = ('--epochs', '1', '--repeats', '1')
+    (table,) = run('epoch', *options, '--out', str(tmp_path / 'e.json'))
+    assert names(table)[0] == 'MoCo v2 (mmpretrain)'
+    assert len(names(table)) == 8
+    check_seconds(table, rounds=1)
+
+
+def load(name):
+    """A module of the benchmarks, which are no package."""
+    path = BENCHMARKS / f'{name}.py'
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    # The modules import each other by name, and processes find them by it.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def harness(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    before = set(sys.modules)
+    yield load('_harness')
+    for name in set(sys.modules) - before:
+        if str(BENCHMARKS) in str(getattr(sys.modules[name], '__file__', '')):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    'name, options, message',
+    [
+        ('post_processing', ['--repeats', '0'], 'integer >= 1'),
+        ('post_processing', ['--samples', '99999'], 'largest K'),
+        ('negatives', ['--threads', 'two'], "not 'two'"),
+        ('negatives', ['--out', 'no/such/x.json'], 'no such folder'),
+        ('train_step', ['--sets', 'cifar'], 'invalid choice'),
+        ('train_step', ['--amp', 'float16'], 'needs a GPU'),
+        ('e_step_scaling', ['--processes', '1'], 'must be >= 2'),
+        ('e_step_scaling', ['--images', '9'], 'largest of --clusters'),
+        ('e_step_memory', ['--images', '1000'], 'largest K'),
+        ('e_step_memory', ['--device', 'tpu'], 'invalid choice'),
+        ('kmeans', ['--epochs', '1'], 'at least 2'),
+        ('epoch', ['--setup', 'vgg'], 'invalid choice'),
+    ],
+)
+def test_wrong_options(harness, capsys, monkeypatch, name, options, message):
+    monkeypatch.setattr(harness, 'set_threads', lambda threads: None)
+    with pytest.raises(SystemExit) as stop:
+        load(name).main(['--device', 'cpu', *options])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_no_gpu_is_said(harness, capsys, monkeypatch):
+    monkeypatch.setattr(harness.torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(SystemExit):
+        harness.parse(harness.get_parser('x', 1), ['--device', 'cuda'])
+    assert 'torch sees no GPU' in capsys.readouterr().err
+
+
+def test_alternatives_take_turns(harness):
+    calls = []
+    timings = harness.interleave(
+        {name: lambda name=name: calls.append(name) for name in 'abc'},
+        repeats=2,
+        warmup=1,
+        before=lambda: calls.append('-'),
+    )
+    assert ''.join(calls) == '-a-b-c' * 3
+    assert [len(timings[name].samples) for name in 'abc'] == [2, 2, 2]
+
+
+def hold_numbers(count):
+    return b'1' * count
+
+
+def test_peak_memory_sees_what_is_freed_again(harness):
+    memory = load('_memory')
+    meter = memory.PeakMeter()
+    hold_numbers(2**25)
+    assert 2**24 < meter.host() < 2**26
+    meter.start()
+    assert meter.host() < 2**24
