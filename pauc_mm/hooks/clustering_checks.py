@@ -142,13 +142,19 @@ def _say_what_to_expect(
             f'{least} of the {num_samples} images to a cluster: many '
             'clusters will be singletons.'
         )
-    size = num_samples * model.queue.shape[0] * 4 / 2**20
+    dim = model.queue.shape[0]
     logger.info(
         f'E-step before epoch {hook.warmup_epochs + 1} and then every '
         f'{hook.interval} epoch(s): {num_samples} embeddings of '
-        f'{model.queue.shape[0]} dimensions ({size:.1f} MiB a process), '
-        f'K={list(model.num_clusters)}.'
+        f'{dim} dimensions ({num_samples * dim * 4 / 2**20:.1f} MiB a '
+        f'process), K={list(model.num_clusters)}.'
     )
+    if hook.features == 'momentum_bank':
+        rows = len(runner.train_dataloader.sampler)
+        logger.info(
+            f'The momentum bank takes {rows * dim * 4 / 2**20:.1f} MiB on the '
+            'device of each process in the epoch before an E-step.'
+        )
 
 
 def check_same_setup(runner: Runner, state: dict, num_clusters) -> None:

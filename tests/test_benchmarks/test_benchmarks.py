@@ -136,6 +136,15 @@ def test_epoch(tmp_path):
     check_seconds(table, rounds=1)
 
 
+def test_feature_sources(tmp_path):
+    out = str(tmp_path / 's.json')
+    (table,) = run('feature_sources', '--out', out)
+    assert len(names(table)) == 6
+    assert column(table, 'cosine to the first')[0] == '1.000'
+    for name in table['header'][2:]:
+        assert all(0 <= float(x) <= 1 for x in column(table, name))
+
+
 def load(name):
     """A module of the benchmarks, which are no package."""
     path = BENCHMARKS / f'{name}.py'
@@ -172,6 +181,7 @@ def harness(monkeypatch):
         ('e_step_memory', ['--device', 'tpu'], 'invalid choice'),
         ('kmeans', ['--epochs', '1'], 'at least 2'),
         ('epoch', ['--setup', 'vgg'], 'invalid choice'),
+        ('feature_sources', ['no/such.pth'], 'no checkpoint no/such.pth'),
     ],
 )
 def test_wrong_options(harness, capsys, monkeypatch, name, options, message):
