@@ -180,10 +180,12 @@ class FaissKMeans:
         gpu = self.gpu_id()
         try:
             found = self._run(features, k, seed, init, gpu)
-        except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+        except (MemoryError, RuntimeError) as caught:
+            if not _is_out_of_memory(caught):
                 raise
-            self._out_of_memory(error, features.shape, k, gpu)
+            self._out_of_memory(caught, features.shape, k, gpu)
+            found = None
+        if found is None:  # not in the except, which holds on to GPU memory
             found = self._run(features, k, seed, init, False)
         scores, nearest, centroids = found
         if self.spherical:  # inner products; else squared distances
@@ -216,6 +218,7 @@ class FaissKMeans:
         )
         resources = None
         if gpu is not False:
+            _free_cached_memory()
             resources = faiss.StandardGpuResources()
             resources.setTempMemory(GPU_SCRATCH_BYTES)
             kmeans.index = faiss.index_cpu_to_gpu(resources, gpu, kmeans.index)
@@ -254,6 +257,13 @@ class FaissKMeans:
             logger='current',
             level=logging.WARNING,
         )
+
+
+def _free_cached_memory() -> None:
+    """What torch has freed but keeps is not there for faiss."""
+    import torch
+
+    torch.cuda.empty_cache()
 
 
 def _is_out_of_memory(error: Exception) -> bool:

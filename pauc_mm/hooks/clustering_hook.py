@@ -49,7 +49,8 @@ class ClusteringHook(Hook):
             the papers do. 'momentum_bank' takes the momentum embeddings of
             the augmented images of the epoch before, and embeds only images
             that had none; the E-step is then made at the end of that epoch,
-            before its checkpoint is saved. Defaults to 'extract'.
+            before its checkpoint is saved, so that a run killed in it
+            resumes one epoch earlier. Defaults to 'extract'.
         amp_dtype (str, optional): 'float16' or 'bfloat16' to embed under
             autocast. Defaults to None.
         channels_last (bool): Whether the images are embedded in that memory
@@ -129,7 +130,9 @@ class ClusteringHook(Hook):
         try:
             pair = [self.dataset[i] for i in (0, len(self.dataset) - 1)]
             batch = default_collate(pair)
-            _, _, samples = embed_batch(runner.model, batch, momentum=True)
+            _, _, samples = embed_batch(
+                runner.model, batch, True, self.amp_dtype, self.channels_last
+            )
             for sample in samples:
                 sample.sample_idx  # noqa: B018
         except Exception as caught:
@@ -236,7 +239,7 @@ class ClusteringHook(Hook):
         if bank is not None:
             what = "from the last epoch's momentum embeddings"
         elif self.features == 'momentum_bank':
-            what += ', since the momentum bank is empty (first epoch)'
+            what += ', since no epoch has filled the momentum bank'
         runner.logger.info(f'E-step for epoch {epoch + 1}: {what}.')
         return extract_embeddings(
             runner.model,

@@ -1,5 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 
+from typing import Optional
+
 import torch
 import torch.nn.functional as F
 from mmengine.model import is_model_wrapper
@@ -71,7 +73,11 @@ def embed_images(
 
 
 def embed_batch(
-    model: nn.Module, data_batch: dict, momentum: bool = False
+    model: nn.Module,
+    data_batch: dict,
+    momentum: bool = False,
+    amp_dtype: Optional[str] = None,
+    channels_last: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor, list]:
     """Features and embeddings of a batch as the dataloader gives it.
 
@@ -81,6 +87,10 @@ def embed_batch(
         model (nn.Module): See :func:`encoder_of`.
         data_batch (dict): A collated batch with one view per image.
         momentum (bool): Whether the momentum encoder is used.
+        amp_dtype (str, optional): 'float16' or 'bfloat16' for autocast.
+            Defaults to None: full precision.
+        channels_last (bool): Whether the images go through the network in
+            that memory format. Defaults to False.
 
     Returns:
         tuple[Tensor, Tensor, list[DataSample]]: Features (N, C), embeddings
@@ -99,5 +109,12 @@ def embed_batch(
                 'without MultiView.'
             )
         images = images[0]
-    features, embeddings = embed_images(model, images, momentum)
+    if channels_last:  # only now: the preprocessor may undo it
+        images = images.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(
+        images.device.type,
+        dtype=getattr(torch, amp_dtype) if amp_dtype else None,
+        enabled=amp_dtype is not None,
+    ):
+        features, embeddings = embed_images(model, images, momentum)
     return features, embeddings, data['data_samples']

@@ -73,7 +73,7 @@ def extract_embeddings(
         dataset = Subset(dataset, unseen.tolist())
         print_log(
             f'{len(unseen)} of {num_samples} images have no momentum '
-            'embedding of this epoch and are embedded now.',
+            'embedding and are embedded now.',
             logger='current',
         )
     if len(dataset):
@@ -84,16 +84,9 @@ def extract_embeddings(
         error = None
         try:
             for batch in progress(loader, description):
-                if channels_last:
-                    batch['inputs'] = _channels_last(batch['inputs'])
-                with torch.autocast(
-                    next(model.parameters()).device.type,
-                    dtype=getattr(torch, amp_dtype) if amp_dtype else None,
-                    enabled=amp_dtype is not None,
-                ):
-                    _, embeddings, samples = embed_batch(
-                        model, batch, momentum
-                    )
+                _, embeddings, samples = embed_batch(
+                    model, batch, momentum, amp_dtype, channels_last
+                )
                 rows = torch.tensor([s.sample_idx for s in samples])
                 if matrix is None:
                     matrix = torch.zeros(num_samples, embeddings.shape[1])
@@ -125,12 +118,6 @@ def _loader(dataset, batch_size: int, num_workers: int) -> DataLoader:
         ),
         seed=0,
     )
-
-
-def _channels_last(images):
-    if isinstance(images, (list, tuple)):
-        return [_channels_last(image) for image in images]
-    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _unseen(visits: torch.Tensor) -> torch.Tensor:
@@ -204,5 +191,7 @@ def check_finite(
         f'{len(bad)} of {len(embeddings)} embeddings are not finite in epoch '
         f'{epoch}; first sample_idx: {", ".join(first)}. Lower the learning '
         'rate (optim_wrapper.optimizer.lr) or clip gradients '
-        '(optim_wrapper.clip_grad); with fp16 AMP try dtype="bfloat16".'
+        '(optim_wrapper.clip_grad); with fp16 AMP try "bfloat16", in training '
+        '(optim_wrapper.dtype) or in the E-step '
+        '(default_hooks.clustering.amp_dtype).'
     )

@@ -8,8 +8,8 @@ class MomentumBank:
     The keys of MoCo are momentum embeddings of training images. Kept for an
     epoch, they serve the E-step without a second pass over the data set; in
     exchange they are of augmented views, of BatchNorm in training mode, and
-    of an encoder that is up to an epoch younger. They are written one below
-    the other, so that a rank holds its own share of the data set only, on
+    of an encoder that is up to an epoch younger. They are written one
+    below the other, so that a rank holds only what it trains on itself, on
     the device on which it trains.
 
     Args:

@@ -185,7 +185,9 @@ class PCL(MoCo):
                 self.bank.write(places, key)
             if self.prototypes.ready:
                 assigned = self.prototypes.lookup(places)
-                losses.update(self.prototype_losses(query, key, assigned))
+                # In two steps: torch.compile would compile anew each time.
+                more = self.prototype_losses(query, key, assigned)
+                losses = {**losses, **more}
             elif self.training and not self.proto_head.seeded:
                 self._say_no_e_step()
             self._new_keys = torch.cat(list(all_gather(key.contiguous())))
@@ -262,8 +264,12 @@ class PCL(MoCo):
         positive = (query * key).sum(dim=1, keepdim=True)
         negative = query @ self.queue
         hit = positive.detach().squeeze(1) > negative.detach().amax(dim=1)
+        # As self.head.loss(positive, negative), whose labels are copied to
+        # the device in each step, which waits for it.
+        logits = torch.cat([positive, negative], dim=1) / self.temperature
+        labels = torch.zeros(len(logits), dtype=torch.int64, device=key.device)
         return dict(
-            loss_infonce=self.head.loss(positive, negative),
+            loss_infonce=self.head.loss_module(logits, labels),
             acc_instance=hit.float().mean(),
         )
 
@@ -282,6 +288,7 @@ class PCL(MoCo):
         """
         return self.proto_head.loss(query, self.prototypes, assigned)
 
+    @torch.compiler.disable
     @torch.no_grad()
     def _dequeue_and_enqueue(self) -> None:
         """Write the last step's keys into the oldest slots, in a ring.
@@ -298,6 +305,7 @@ class PCL(MoCo):
         self.queue_ptr.add_(len(keys)).remainder_(self.queue_len)
 
 
+@torch.compiler.disable
 def _sample_indices(data_samples: list[DataSample]) -> torch.Tensor:
     try:
         return torch.tensor([sample.sample_idx for sample in data_samples])

@@ -84,6 +84,29 @@ def test_an_empty_bank_embeds_everything(hook_and_model):
     )
 
 
+@pytest.mark.parametrize('to_rgb', [False, True])
+def test_the_network_sees_the_memory_format(hook_and_model, to_rgb):
+    # the preprocessor's change of channels gives plain contiguous images
+    from mmpretrain.registry import MODELS
+
+    hook, model = hook_and_model
+    model.data_preprocessor = MODELS.build(
+        dict(type='SelfSupDataPreprocessor', to_rgb=to_rgb)
+    )
+    seen = []
+    encoder = model.encoder_k.module[0]
+    handle = encoder.register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0])
+    )
+    for wanted in (False, True):
+        extract_embeddings(model, hook.dataset, 48, channels_last=wanted)
+    handle.remove()
+    formats = [
+        x.is_contiguous(memory_format=torch.channels_last) for x in seen
+    ]
+    assert formats == [False, True]
+
+
 @pytest.mark.parametrize('channels_last', [False, True])
 @pytest.mark.parametrize('dtype', [None, 'bfloat16'])
 def test_cheaper_extraction_is_near_the_exact_one(
