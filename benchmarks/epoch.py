@@ -39,7 +39,7 @@ ALTERNATIVES = {
 # Backbone, channels, pixels, batch, images, K
 SETUPS = {
     'tiny': (None, 128, 16, 128, 4000, [50, 100, 250]),
-    'resnet18': (18, 512, 64, 32, 1024, [64, 128, 256]),
+    'resnet18': (18, 512, 64, 32, 512, [32, 64, 128]),
     'resnet50': (50, 2048, 224, 16, 64, [8, 16, 32]),
 }
 

@@ -117,7 +117,7 @@ def test_e_step_memory(tmp_path):
 
 
 def test_kmeans(tmp_path):
-    tables = run('kmeans', '--out', str(tmp_path / 'c.json'))
+    tables = run('kmeans', '--also-once', '--out', str(tmp_path / 'c.json'))
     assert len(tables) == 2
     for table in tables:
         assert names(table)[0].startswith('official')
