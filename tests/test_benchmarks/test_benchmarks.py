@@ -136,6 +136,13 @@ def test_epoch(tmp_path):
     check_seconds(table, rounds=1)
 
 
+def test_extraction(tmp_path):
+    options = ('--repeats', '1', '--out', str(tmp_path / 'x.json'))
+    times, cosines = run('extraction', *options)
+    check_seconds(times, rounds=1)
+    assert min(float(x) for x in column(cosines, 'cosine')) > 0.99
+
+
 def test_feature_sources(tmp_path):
     out = str(tmp_path / 's.json')
     (table,) = run('feature_sources', '--out', out)
