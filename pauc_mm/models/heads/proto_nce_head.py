@@ -109,11 +109,6 @@ class ProtoNCEHead(BaseModule):
         # Sets with fewer prototypes are filled up with what does not count.
         width = max(len(ids) for ids, _ in drawn)
         candidates, masks = zip(
-            *(
-                [F.pad(x, (0, width - len(x))) for x in pair]
-                if len(pair[0]) < width
-                else pair
-                for pair in drawn
-            )
+            *([F.pad(x, (0, width - len(x))) for x in pair] for pair in drawn)
         )
         return torch.stack(candidates), torch.stack(masks)
