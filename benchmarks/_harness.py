@@ -23,6 +23,7 @@ __all__ = [
     'natural',
     'parse',
     'positive',
+    'rotated',
     'say',
     'set_threads',
     'synchronize',
@@ -166,9 +167,10 @@ def interleave(
     before: Optional[Callable] = None,
     progress: Optional[str] = None,
 ) -> dict[str, Timing]:
-    """Time alternatives in turn, A B C A B C, and not one after the other.
+    """Time alternatives in turn, A B C B C A, and not one after the other.
 
-    What disturbs the machine for a while then disturbs all of them.
+    What disturbs the machine for a while then disturbs all of them, and none
+    always follows the same other one.
 
     Args:
         alternatives (dict[str, Callable]): Functions without arguments.
@@ -183,7 +185,7 @@ def interleave(
     """
     timings = {name: Timing() for name in alternatives}
     for turn in range(-warmup, repeats):
-        for name, run in alternatives.items():
+        for name, run in rotated(list(alternatives.items()), turn):
             if before is not None:
                 before()
             synchronize(device)
@@ -197,6 +199,12 @@ def interleave(
         if progress:
             say(f'{progress}: round {turn + 1 + warmup}/{warmup + repeats}')
     return timings
+
+
+def rotated(items: list, turn: int) -> list:
+    """The items in the order of round ``turn``."""
+    first = turn % len(items)
+    return items[first:] + items[:first]
 
 
 def say(line: str) -> None:

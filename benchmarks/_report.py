@@ -11,10 +11,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
+import numpy as np
 import torch
 
 if TYPE_CHECKING:  # it imports this module
     from _harness import Timing
+
+
+MIN_ROUNDS = 5  # for an interval of a ratio
 
 
 def environment(args: argparse.Namespace) -> dict[str, str]:
@@ -109,18 +113,24 @@ class Report:
         """
         ratio = 'times as fast' if faster else f'ratio to {baseline}'
         header = ['', 'median ms', 'min to max', ratio]
+        rounds = len(timings[baseline].samples)
+        if rounds >= MIN_ROUNDS:
+            header.append('95% of resampled rounds')
         rows = []
         for name, timing in timings.items():
             quotient = timing.median / timings[baseline].median
             low, high = min(timing.samples), max(timing.samples)
-            rows.append(
-                [
-                    name,
-                    timing.median * 1e3,
-                    f'{_text(low * 1e3)} to {_text(high * 1e3)}',
-                    1 / quotient if faster else f'{quotient:.3f}',
-                ]
-            )
+            row = [
+                name,
+                timing.median * 1e3,
+                f'{_text(low * 1e3)} to {_text(high * 1e3)}',
+                _ratio(1 / quotient if faster else quotient, faster),
+            ]
+            if rounds >= MIN_ROUNDS:
+                pair = timing, timings[baseline]
+                bounds = resampled_ratio(*(pair[::-1] if faster else pair))
+                row.append(' to '.join(_ratio(b, faster) for b in bounds))
+            rows.append(row)
         if peak:
             header.append('peak MiB')
             for row in rows:
@@ -135,6 +145,27 @@ class Report:
         if self.out:
             Path(self.out).write_text(json.dumps(self.record, indent=1))
             print(f'wrote {self.out}', file=sys.stderr)
+
+
+def resampled_ratio(timing: Timing, baseline: Timing) -> tuple[float, float]:
+    """Bootstrap of the ratio of two medians, over rounds.
+
+    A round's two timings stay together, for they share its disturbances.
+
+    Returns:
+        tuple[float, float]: 2.5% and 97.5% quantiles of 10,000 draws.
+    """
+    pair = np.array([timing.samples, baseline.samples])
+    draws = np.random.default_rng(0).integers(
+        pair.shape[1], size=(10_000, pair.shape[1])
+    )
+    ratios = np.divide(*np.median(pair[:, draws], axis=-1))
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _ratio(value: float, faster: bool) -> str:
+    return _text(value) if faster else f'{value:.3f}'
 
 
 def _text(cell) -> str:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,8 +215,19 @@ def test_alternatives_take_turns(harness):
         warmup=1,
         before=lambda: calls.append('-'),
     )
-    assert ''.join(calls) == '-a-b-c' * 3
+    assert ''.join(calls) == '-c-a-b' + '-a-b-c' + '-b-c-a'
     assert [len(timings[name].samples) for name in 'abc'] == [2, 2, 2]
+
+
+def test_interval_of_a_ratio(harness):
+    report = load('_report')
+    noise = np.random.default_rng(0).uniform(1, 2, size=60)
+    exact = harness.Timing(list(1.5 * noise)), harness.Timing(list(noise))
+    low, high = report.resampled_ratio(*exact)
+    assert low < 1.5 < high
+    # All rounds agree on the ratio where the noise is a constant.
+    steady = harness.Timing([3.0] * 9), harness.Timing([2.0] * 9)
+    assert report.resampled_ratio(*steady) == (1.5, 1.5)
 
 
 def hold_numbers(count):
