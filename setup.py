@@ -124,7 +124,7 @@ if __name__ == '__main__':
         ],
         python_requires='>=3.9',
         packages=find_packages(include=['pauc_mm', 'pauc_mm.*']),
-        package_data={'': ['*.txt']},
+        package_data={'': ['*.txt', '*.html', '*.css']},
         include_package_data=False,
         install_requires=read_requirements('runtime'),
         extras_require={

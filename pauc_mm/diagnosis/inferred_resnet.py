@@ -1,0 +1,98 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""A ResNet of mmpretrain from the names and shapes of its weights."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from mmpretrain.models.backbones import ResNet, ResNet_CIFAR
+from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck
+
+# Common to torchvision, mmpretrain and all that is derived from torchvision.
+PARAMETER = re.compile(
+    r'(?:conv1|bn1|layer\d\.\d+\.(?:conv[123]|bn[123]|downsample\.[01]))'
+    r'\.(?:weight|bias|running_mean|running_var|num_batches_tracked)'
+)
+SIGN = 'layer1.0.conv1.weight'
+
+
+def infer_resnet(weights: dict[str, torch.Tensor]) -> tuple[ResNet, str]:
+    """The ResNet that weights belong to, with fresh weights.
+
+    The stride is in the 3x3 convolution, as in torchvision; a first
+    convolution of 3x3 is taken for the CIFAR form (stride 1, no pooling).
+
+    Args:
+        weights (dict[str, Tensor]): State under torchvision's names,
+            without the classifier.
+
+    Returns:
+        tuple[ResNet, str]: The network and its name, such as 'ResNet-50' or
+        'ResNet-50 (width 128)'.
+
+    Raises:
+        ValueError: If they are not those of a ResNet of this family; the
+            message names what else was found.
+    """
+    foreign = sorted(k for k in weights if not PARAMETER.fullmatch(k))
+    if foreign:
+        raise ValueError(
+            'is not a plain ResNet: it also has '
+            f'{_some(foreign)} (a deep stem, ResNet-D or attention?)'
+        )
+    stem = _get(weights, 'conv1.weight')
+    first = _get(weights, SIGN)
+    counts = []
+    while f'layer{len(counts) + 1}.0.conv1.weight' in weights:
+        stage = f'layer{len(counts) + 1}.'
+        blocks = {k.split('.')[1] for k in weights if k.startswith(stage)}
+        counts.append(len(blocks))
+    deep = 'layer1.0.conv3.weight' in weights
+    last = _get(weights, f'layer1.0.conv{3 if deep else 2}.weight')
+    size = stem.shape[-1]
+    if stem.shape[1] != 3 or size not in (3, 7):
+        raise ValueError(
+            f'begins with a convolution of shape {tuple(stem.shape)}: only '
+            '3x3 and 7x7 ones on three channels are known'
+        )
+    if deep and _get(weights, 'layer1.0.conv2.weight').shape[1] != len(first):
+        raise ValueError('has grouped convolutions (ResNeXt), not known here')
+    if len(last) % len(first):
+        raise ValueError(
+            f'has a block of {len(first)} inner and {len(last)} outer channels'
+        )
+    network = ResNet if size == 7 else ResNet_CIFAR
+    block = Bottleneck if deep else BasicBlock
+    # Any number of blocks: mmpretrain looks the depth up in this table.
+    kind = type(
+        network.__name__,
+        (network,),
+        dict(arch_settings={0: (block, tuple(counts))}),
+    )
+    stages = len(counts)
+    model = kind(
+        depth=0,
+        stem_channels=len(stem),
+        base_channels=len(first),
+        expansion=len(last) // len(first),
+        num_stages=stages,
+        strides=(1, 2, 2, 2)[:stages],
+        dilations=(1,) * stages,
+        out_indices=(stages - 1,),
+        init_cfg=None,
+    )
+    name = f'ResNet-{sum(counts) * (3 if deep else 2) + 2}'
+    if len(first) != 64:
+        name += f' (width {len(first)})'
+    return model, name
+
+
+def _get(weights: dict[str, torch.Tensor], key: str) -> torch.Tensor:
+    if key not in weights or weights[key].dim() != 4:
+        raise ValueError(f"has no convolution '{key}'")
+    return weights[key]
+
+
+def _some(keys: list[str]) -> str:
+    return ', '.join(keys[:3]) + (', ...' if len(keys) > 3 else '')

@@ -1,0 +1,87 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import nn
+
+
+class ProjectionHead(nn.Module):
+    """A projection head, rebuilt from the names and shapes of its weights.
+
+    For heads that are one linear layer, or a ``Sequential`` of linear layers,
+    BatchNorm and activations. Layers without weights are not in a checkpoint:
+    a gap in the numbering is taken for the activation.
+
+    Args:
+        weights (dict[str, Tensor]): State of the head: 'weight' and 'bias',
+            or '0.weight', '0.bias', '2.weight' and so on.
+        activation (str): Class in torch.nn. Defaults to 'ReLU'.
+
+    Raises:
+        ValueError: If the weights are not such a head.
+    """
+
+    def __init__(
+        self, weights: dict[str, torch.Tensor], activation: str = 'ReLU'
+    ) -> None:
+        super().__init__()
+        layers: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in weights.items():
+            match = re.fullmatch(r'(?:(\d+)\.)?(\w+)', key)
+            if match is None:
+                raise ValueError(f"'{key}' is not a layer of a Sequential")
+            layers.setdefault(int(match[1] or 0), {})[match[2]] = value
+        modules: list[nn.Module] = []
+        for index in range(max(layers, default=-1) + 1):
+            if index in layers:
+                modules.append(_layer(index, layers[index]))
+            elif not modules:
+                raise ValueError('the layer 0 has no weights')
+            else:  # of two such layers in a row one is dropout or the like
+                known = isinstance(modules[-1], getattr(nn, activation))
+                modules.append(
+                    nn.Identity() if known else getattr(nn, activation)()
+                )
+        self.layers = nn.Sequential(*modules)
+        single = 'weight' in weights
+        self.layers.load_state_dict(
+            {f'0.{k}' if single else k: v for k, v in weights.items()}
+        )
+
+    @property
+    def in_features(self) -> int:
+        """Features that it takes."""
+        first = self.layers[0]
+        return getattr(first, 'in_features', None) or first.num_features
+
+    def forward(self, maps) -> tuple[torch.Tensor]:
+        """Project the backbone's last map.
+
+        Args:
+            maps (Tensor or tuple[Tensor]): Maps (N, C, H, W) or features
+                (N, C); of several the last is used.
+
+        Returns:
+            tuple[Tensor]: One tensor (N, D), as the necks of mmpretrain.
+        """
+        last = maps[-1] if isinstance(maps, (tuple, list)) else maps
+        features = last.flatten(2).mean(-1) if last.dim() > 2 else last
+        return (self.layers(features),)
+
+
+def _layer(index: int, weights: dict[str, torch.Tensor]) -> nn.Module:
+    if 'running_mean' in weights:
+        return nn.BatchNorm1d(
+            len(weights['running_mean']), affine='weight' in weights
+        )
+    weight = weights.get('weight')
+    if weight is None or weight.dim() != 2:
+        names = ', '.join(
+            f'{name} {tuple(value.shape)}' for name, value in weights.items()
+        )
+        raise ValueError(
+            f'the layer {index} ({names}) is neither linear nor BatchNorm'
+        )
+    return nn.Linear(weight.shape[1], weight.shape[0], bias='bias' in weights)

@@ -1,0 +1,184 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import json
+import re
+
+import pytest
+import torch
+
+from pauc_mm.diagnosis import compare, diagnose
+from pauc_mm.diagnosis.comparison import run_epochs, short_names
+from pauc_mm.diagnosis.embedding import embed_all
+from pauc_mm.diagnosis.images import find_images
+from pauc_mm.diagnosis.load_encoder import load_encoder
+
+PICTURES = {
+    'circle.png',
+    'cluster_sizes.png',
+    'montage.png',
+    'spectrum.png',
+    'tsne.png',
+    'unique_prototypes.png',
+}
+
+
+def load(folder, name='report'):
+    return json.loads((folder / f'{name}.json').read_text(encoding='utf-8'))
+
+
+def test_torchvision_on_a_folder(resnet, photos, tmp_path):
+    diagnose(
+        str(resnet),
+        tmp_path,
+        data=str(photos),
+        with_labels=True,
+        image_size=32,
+    )
+    report = load(tmp_path)
+    assert 'torchvision' in report['layout']
+    assert report['images'] == f'{photos}: 60 images'
+    assert {p['file'] for p in report['pictures']} == PICTURES
+    for file in PICTURES:
+        assert (tmp_path / file).read_bytes()[:8] == b'\x89PNG\r\n\x1a\n'
+    assert list(report['measures']['spaces']) == ['feature']
+    # Noise around four colours: the easiest of classes even untrained.
+    assert report['measures']['labels']['knn']['feature']['k20'] > 0.9
+    page = (tmp_path / 'report.html').read_text(encoding='utf-8')
+    assert page.count('data:image/png;base64,') == len(PICTURES)
+    assert report['verdict']['title'] in page
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+
+
+def test_a_run_of_this_project_with_its_own_prototypes(run, tmp_path):
+    report = diagnose(
+        str(run / 'epoch_4.pth'), tmp_path, with_labels=True, tsne=False
+    )
+    assert report['epoch'] == 4 and 'PAUC' in report['layout']
+    sets = report['measures']['clusterings']
+    assert [(c['own'], c['num_prototypes']) for c in sets] == [
+        (True, 4),
+        (True, 6),
+    ]
+    assert all(sum(c['sizes']) == 48 for c in sets)
+    # Two views as in training, so an alignment.
+    assert 0 < report['headline']['alignment'] < 2
+    assert 'tsne.png' not in {p['file'] for p in report['pictures']}
+
+
+def test_a_second_call_does_nothing_again(run, tmp_path, monkeypatch):
+    options = dict(tsne=False, with_labels=True)
+    checkpoint = str(run / 'epoch_4.pth')
+    first = diagnose(checkpoint, tmp_path, **options)
+    times = {f: f.stat().st_mtime_ns for f in tmp_path.iterdir()}
+    assert diagnose(checkpoint, tmp_path, **options) == first
+    assert times == {f: f.stat().st_mtime_ns for f in tmp_path.iterdir()}
+    # Other measures of the same embeddings.
+    monkeypatch.setattr('pauc_mm.diagnosis.embedding._run', None)
+    again = diagnose(checkpoint, tmp_path, **options, num_clusters=[4])
+    assert len(again['measures']['clusterings']) == 3
+    assert again['headline']['uniformity'] == first['headline']['uniformity']
+    # Other embeddings.
+    with pytest.raises(TypeError):
+        diagnose(checkpoint, tmp_path, **options, seed=1)
+
+
+def test_epochs_of_one_run_are_compared_as_curves(run, tmp_path):
+    checkpoints = [str(run / f'epoch_{n}.pth') for n in (4, 2, 3)]
+    page = compare(checkpoints, tmp_path, tsne=False)
+    result = load(tmp_path, 'compare')
+    assert [c['epoch'] for c in result['checkpoints']] == [4, 2, 3]
+    assert result['pictures'][0]['title'].endswith('over the epochs')
+    text = page.read_text(encoding='utf-8')
+    assert text.count('data:image/png;base64,') == 3
+    for name in ('epoch_2', 'epoch_3', 'epoch_4'):
+        assert f'href="{name}/report.html"' in text
+        single = load(tmp_path / name)
+        row = next(c for c in result['checkpoints'] if c['checkpoint'] == name)
+        assert row['headline'] == single['headline']
+
+
+def test_different_networks_are_compared(run, resnet, photos, tmp_path):
+    compare(
+        [str(run / 'epoch_4.pth'), str(resnet)],
+        tmp_path,
+        data=str(photos),
+        image_size=16,
+        tsne=False,
+    )
+    result = load(tmp_path, 'compare')
+    assert result['pictures'][0]['title'] == 'The measures'
+    names = [c['checkpoint'] for c in result['checkpoints']]
+    assert names == ['epoch_4', 'resnet18']
+
+
+def test_names_and_runs(tmp_path):
+    files = [
+        tmp_path / 'a' / 'x.pth',
+        tmp_path / 'b' / 'x.pth',
+        tmp_path / 'b' / 'y.pth',
+    ]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    paths = [str(file) for file in files]
+    assert short_names(paths[1:]) == ['x', 'y']
+    assert short_names(paths) == ['a/x', 'b/x', 'b/y']
+    with pytest.raises(ValueError, match='needs two checkpoints'):
+        short_names(paths[:1])
+    with pytest.raises(ValueError, match='twice'):
+        short_names(paths[:1] * 2)
+    with pytest.raises(FileNotFoundError, match='no checkpoint'):
+        short_names([paths[0], 'none.pth'])
+    reports = [dict(epoch=n, layout='l') for n in (2, 1)]
+    assert run_epochs(paths[1:], reports) == [2, 1]
+    assert run_epochs(paths[:2], reports) is None
+    assert run_epochs(paths[1:], [reports[0]] * 2) is None
+
+
+def test_embeddings_are_the_networks_own(resnet, photos):
+    encoder = load_encoder(str(resnet))
+    source = find_images(encoder, str(photos), image_size=32)
+    images = embed_all(encoder, source, batch_size=7)
+    one = source.dataset[41]['inputs'][None]
+    # Loaded as BGR, the network wants RGB.
+    mean = torch.tensor([123.675, 116.28, 103.53]).view(1, 3, 1, 1)
+    std = torch.tensor([58.395, 57.12, 57.375]).view(1, 3, 1, 1)
+    normal = (one.flip(1).float() - mean) / std
+    with torch.no_grad():
+        feature = encoder.backbone(normal)[-1].mean((2, 3))[0]
+    torch.testing.assert_close(images.features[41], feature)
+    assert images.views.shape == (2, 60, 512)
+    again = embed_all(encoder, source, batch_size=60, seed=0)
+    torch.testing.assert_close(images.views, again.views, atol=1e-4, rtol=0)
+
+
+def test_networks_that_diverged(resnet, photos, tmp_path):
+    encoder = load_encoder(str(resnet))
+    with torch.no_grad():
+        encoder.backbone.layer4[1].bn2.bias[0] = float('nan')
+    source = find_images(encoder, str(photos), image_size=32)
+    with pytest.raises(RuntimeError, match='60 of 60 images are not finite'):
+        embed_all(encoder, source)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(epsilon=0), '--epsilon is a cosine distance'),
+        (dict(max_images=0), '--max-images must be at least 1'),
+        (dict(image_size=-1), '--image-size must be at least 1'),
+        (dict(num_clusters=[40]), '--clusters 40 with 60 images'),
+        (dict(device='cuda'), 'torch sees no GPU'),
+    ],
+)
+def test_wrong_options(
+    resnet, photos, tmp_path, monkeypatch, options, message
+):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(ValueError, match=message):
+        diagnose(str(resnet), tmp_path, data=str(photos), **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_out_is_a_file(resnet, photos):
+    with pytest.raises(ValueError, match='is a file: name a folder'):
+        diagnose(str(resnet), resnet, data=str(photos))

@@ -1,0 +1,101 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import pytest
+import torch
+
+from pauc_mm.diagnosis.images import find_images
+from tests.test_diagnosis.stubs import encoder
+
+PACK = dict(type='PackInputs')
+
+
+def test_a_folder_with_its_labels_in_order(photos):
+    source = find_images(encoder(), str(photos), True, image_size=32)
+    assert source.classes == ['blue', 'grey', 'red', 'yellow']
+    assert source.labels.tolist() == [c for c in range(4) for _ in range(15)]
+    assert [path[-6:-4] for path in source.paths[:3]] == ['00', '01', '02']
+    image = source.dataset[0]['inputs']
+    assert image.shape == (3, 32, 32) and image.dtype == torch.uint8
+    # BGR, as mmcv loads: the first folder is blue.
+    assert image[0].float().mean() > 200 > 60 > image[2].float().mean()
+    views = source.views[0]['inputs']
+    assert [view.shape for view in views] == [(3, 32, 32)] * 2
+    assert not torch.equal(*views)
+
+
+def test_224_pixels_unless_something_else_is_known(photos):
+    size = find_images(encoder(), str(photos)).dataset[0]['inputs'].shape
+    assert size == (3, 224, 224)
+    arrays = encoder(pipeline=[PACK], dataset=dict(type='X', size=16))
+    size = find_images(arrays, str(photos)).dataset[0]['inputs'].shape
+    assert size == (3, 16, 16)
+
+
+def test_the_configs_pipeline_is_used(photos):
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=20),
+        PACK,
+    ]
+    source = find_images(encoder(pipeline=pipeline), str(photos))
+    assert source.dataset[0]['inputs'].shape == (3, 20, 20)
+
+
+def test_a_draw_is_the_same_for_the_same_seed(photos):
+    options = dict(data=str(photos), with_labels=True, max_images=45)
+    one = find_images(encoder(), **options)
+    two = find_images(encoder(), **options)
+    other = find_images(encoder(), **options, seed=1)
+    assert one.paths == two.paths != other.paths
+    assert len(one) == 45 == len(set(one.paths)) == len(one.views)
+    folders = [path.split('/')[-2] for path in one.paths]
+    assert folders == [one.classes[label] for label in one.labels]
+
+
+def test_the_data_set_of_the_config():
+    own = encoder(
+        dataset=dict(type='TinyImages', num_images=50), pipeline=[PACK]
+    )
+    source = find_images(own, with_labels=True)
+    assert len(source) == 50 and source.classes == list('abcd')
+    assert source.labels[:6].tolist() == [0, 1, 2, 3, 0, 1]
+    assert source.views is None  # nothing is said about views
+
+
+def test_wrong_folders(photos, tmp_path):
+    with pytest.raises(ValueError, match='names no data set.*--data DIR'):
+        find_images(encoder())
+    with pytest.raises(FileNotFoundError, match='does not exist'):
+        find_images(encoder(), str(tmp_path / 'none'))
+    with pytest.raises(ValueError, match='No image in'):
+        find_images(encoder(), str(tmp_path))
+    with pytest.raises(ValueError, match='15 images; a diagnosis needs'):
+        find_images(encoder(), str(photos / 'red'))
+    with pytest.raises(ValueError, match='lie outside of any'):
+        find_images(encoder(), str(photos / 'red'), True)
+
+
+def test_labels_that_are_not_there(tmp_path):
+    own = encoder(dataset=dict(type='TinyImages'), pipeline=[PACK])
+    with pytest.raises(ValueError, match='--image-size goes with --data'):
+        find_images(own, image_size=32)
+    unlabelled = encoder(
+        dataset=dict(type='Unlabelled', num_images=50), pipeline=[PACK]
+    )
+    with pytest.raises(ValueError, match='50 of 50 images .* have no label'):
+        find_images(unlabelled, with_labels=True)
+
+
+def _register():
+    from mmpretrain.registry import DATASETS
+
+    from tests.helpers import TinyImages
+
+    @DATASETS.register_module()
+    class Unlabelled(TinyImages):
+        def load_data_list(self):
+            return [
+                dict(img=sample['img']) for sample in super().load_data_list()
+            ]
+
+
+_register()
