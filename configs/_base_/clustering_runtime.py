@@ -22,7 +22,10 @@ default_hooks = dict(
             spherical=True,
             device='auto',
         ),
-    )
+    ),
+    # Logs what shows a collapse while it happens; to end the run then:
+    # stop=dict(effective_rank='< 2').
+    collapse_monitor=dict(type='CollapseMonitorHook', interval=10),
 )
 
 # While some processes cluster, the others wait, for k-means on a CPU longer

@@ -195,8 +195,10 @@ def find_prototypes(
                 for m, centroids in enumerate(clustering['centroids'])
             )
         )
+        epoch = clustering.get('epoch')
+        made = '' if epoch is None else f', made for epoch {epoch + 1}'
         notes.append(
             "The prototypes are centroids of the momentum encoder's "
-            f'embeddings, made for epoch {clustering["epoch"] + 1}.'
+            f'embeddings{made}.'
         )
     return prototypes

@@ -83,15 +83,16 @@ def short_names(checkpoints: Sequence[str]) -> list[str]:
         ValueError: If there are fewer than two, or one is named twice.
         FileNotFoundError: If one does not exist.
     """
-    paths = [Path(checkpoint).resolve() for checkpoint in checkpoints]
+    paths = [Path(checkpoint).absolute() for checkpoint in checkpoints]
+    files = [path.resolve() for path in paths]  # links followed
     if len(paths) < 2:
         raise ValueError(
             f'--compare needs two checkpoints or more, got {len(paths)}.'
         )
-    for given, path in zip(checkpoints, paths):
-        if not path.is_file():
+    for given, file in zip(checkpoints, files):
+        if not file.is_file():
             raise FileNotFoundError(f'There is no checkpoint {given}.')
-        if paths.count(path) > 1:
+        if files.count(file) > 1:
             raise ValueError(f'--compare got {given} twice.')
     parts = [path.with_suffix('').parts for path in paths]
     for depth in range(1, max(map(len, parts)) + 1):

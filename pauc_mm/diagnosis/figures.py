@@ -68,10 +68,13 @@ def draw_all(
     folder.mkdir(parents=True, exist_ok=True)
     groups, names, by = _groups(source, clusterings)
     jobs = {
-        'circle.png': lambda path: _circle(path, name, images, groups, names),
         'unique_prototypes.png': lambda path: _unique(path, measures),
         'spectrum.png': lambda path: _spectrum(path, measures),
     }
+    if measures['circle']['share_kept'] is not None:
+        jobs['circle.png'] = lambda path: _circle(
+            path, name, images, groups, names
+        )
     with_images = [c for c in clusterings if c.assignments is not None]
     if with_images:
         jobs['cluster_sizes.png'] = lambda path: _sizes(path, with_images)
@@ -181,21 +184,22 @@ def _montage(path, encoder, source, images, clusterings) -> Picture:
         members = torch.nonzero(fine.assignments == prototype).flatten()
         order = similarity[members].argsort(descending=True)
         nearest = members[order[:MONTAGE_IMAGES]].tolist()
-        caption, more = f'{prototype}: {len(members)} images', []
+        more, parent = [], ''
         if coarse is not None:
-            parent = int(coarse.assignments[members].mode().values)
+            chosen = int(coarse.assignments[members].mode().values)
+            parent = f'coarse prototype {chosen} ({coarse.name})'
             others = torch.nonzero(
-                (coarse.assignments == parent)
+                (coarse.assignments == chosen)
                 & (fine.assignments != prototype)
             ).flatten()
             step = max(1, len(others) // MONTAGE_IMAGES)
             more = others[::step][:MONTAGE_IMAGES].tolist()
-            caption = f'{prototype} in {parent}: {len(members)} images'
         rows.append(
             ClusterRow(
-                caption,
+                f'{prototype}: {len(members)} images',
                 [_pixels(source.dataset, i, encoder) for i in nearest],
                 [_pixels(source.dataset, i, encoder) for i in more],
+                parent,
             )
         )
     plot_cluster_montage(rows, path)

@@ -158,7 +158,12 @@ def _nemd(vectors: Tensor, groups: Tensor, seed: int) -> Optional[dict]:
 
 
 def _circle(vectors: Tensor) -> dict:
-    points, kept = circle_projection(vectors.numpy())
+    try:
+        points, kept = circle_projection(vectors.numpy())
+    except ValueError as error:  # some lie at right angles to the plane
+        return dict(
+            void_fraction=None, arcs=0, share_kept=None, why=str(error)
+        )
     bins = int(min(100, len(points) // _PER_ARC))
     void = void_fraction(points, bins=bins) if bins >= 10 else None
     return dict(void_fraction=void, arcs=bins, share_kept=float(kept))

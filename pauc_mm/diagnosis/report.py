@@ -146,6 +146,6 @@ def format_figure(value) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, int) or value == 0:
-        return f'{value:,}'
+        return f'{int(value):,}'
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     return f'{value:.{min(digits, 4)}f}'

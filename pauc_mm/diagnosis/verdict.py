@@ -331,7 +331,7 @@ def _title(levels: dict, worst: str) -> str:
     said = list(dict.fromkeys(text for key, text in kinds if key in names))
     if 'complete collapse' in said:  # the rest follows from it
         said = said[:1]
-    what = ', '.join(said) or 'embeddings that have learned little'
-    if worst == 'bad':
-        return f'Collapsed: {what}.'
-    return f'Signs of {what}.' if said else f'No collapse found, but {what}.'
+    if not said:  # other measures than those of a collapse
+        return 'No collapse found, but something to look at.'
+    what = ', '.join(said)
+    return f'Collapsed: {what}.' if worst == 'bad' else f'Signs of {what}.'

@@ -1,12 +1,16 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from .backbone_check_hook import BackboneCheckHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .clustering_hook import ClusteringHook
+from .collapse_monitor_hook import CollapseMonitorHook
 from .epoch_seed_hook import EpochSeedHook
 from .setup_check_hook import SetupCheckHook
 
 __all__ = [
+    'BackboneCheckHook',
     'CheckpointGuardHook',
     'ClusteringHook',
+    'CollapseMonitorHook',
     'EpochSeedHook',
     'SetupCheckHook',
 ]

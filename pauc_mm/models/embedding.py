@@ -5,6 +5,7 @@ from typing import Optional
 import torch
 import torch.nn.functional as F
 from mmengine.model import is_model_wrapper
+from mmpretrain.models.necks import SwAVNeck
 from torch import nn
 
 
@@ -37,12 +38,14 @@ def encoder_of(
         )
     if not momentum:
         return model.backbone, model.neck
-    if not hasattr(model, 'encoder_k'):
+    # MoCo and PCL call it encoder_k, BYOL and its descendants target_net.
+    averaged = getattr(model, 'encoder_k', getattr(model, 'target_net', None))
+    if averaged is None:
         raise TypeError(
-            f'{type(model).__name__} has no momentum encoder (encoder_k); '
-            'use momentum=False.'
+            f'{type(model).__name__} has no momentum encoder (encoder_k or '
+            'target_net); use momentum=False.'
         )
-    backbone, neck = model.encoder_k.module
+    backbone, neck = averaged.module
     return backbone, neck
 
 
@@ -66,7 +69,8 @@ def embed_images(
     maps = backbone(images)
     last = maps[-1] if isinstance(maps, (tuple, list)) else maps
     features = last.flatten(2).mean(-1) if last.dim() > 2 else last
-    embeddings = neck(maps)
+    # SwAV's neck takes a list with the maps of each size of crop.
+    embeddings = neck([maps] if isinstance(neck, SwAVNeck) else maps)
     if isinstance(embeddings, (tuple, list)):
         embeddings = embeddings[0]
     return features.float(), F.normalize(embeddings.float(), dim=1)

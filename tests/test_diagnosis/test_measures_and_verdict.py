@@ -165,3 +165,10 @@ def test_levels():
         assert by_key['unique_share'].level(value) == level
     # NEMD alone says nothing, whatever it is.
     assert {by_key['nemd'].level(v) for v in (0, 1, 2)} == {None}
+
+
+def test_embeddings_at_right_angles_to_the_plane():
+    vectors = torch.eye(DIM).repeat(20, 1)
+    measures, _ = diagnosed(vectors, {'own': torch.eye(DIM)})
+    assert 'no part in the plane' in measures['circle']['why']
+    assert 'void_fraction' not in headline(measures)

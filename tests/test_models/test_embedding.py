@@ -48,6 +48,71 @@ def test_works_for_mmpretrains_algorithms():
     assert features.shape == (5, 16) and embeddings.shape == (5, 8)
 
 
+def test_necks_and_averages_of_other_names():
+    heads = dict(
+        SwAV=dict(
+            head=dict(
+                type='SwAVHead',
+                loss=dict(
+                    type='SwAVLoss',
+                    feat_dim=8,
+                    num_prototypes=5,
+                    num_crops=[2],
+                ),
+            ),
+            neck=dict(
+                type='SwAVNeck',
+                in_channels=16,
+                hid_channels=16,
+                out_channels=8,
+            ),
+        ),
+        BYOL=dict(
+            base_momentum=0.01,
+            neck=dict(
+                type='NonLinearNeck',
+                in_channels=16,
+                hid_channels=16,
+                out_channels=8,
+                num_layers=2,
+                with_avg_pool=True,
+            ),
+            head=dict(
+                type='LatentPredictHead',
+                loss=dict(type='CosineSimilarityLoss'),
+                predictor=dict(
+                    type='NonLinearNeck',
+                    in_channels=8,
+                    hid_channels=8,
+                    out_channels=8,
+                    num_layers=2,
+                    with_avg_pool=False,
+                ),
+            ),
+        ),
+    )
+    small = model_cfg()
+    for kind, parts in heads.items():
+        cfg = dict(
+            type=kind,
+            backbone=small['backbone'],
+            data_preprocessor=small['data_preprocessor'],
+            **parts,
+        )
+        net = MODELS.build(cfg).eval()
+        features, embeddings, _ = embed_batch(net, single_view())
+        assert embeddings.shape == (5, 8)
+        if kind == 'SwAV':  # its neck is a projection of pooled features
+            torch.testing.assert_close(
+                embeddings, F.normalize(net.neck.projection_neck(features))
+            )
+            continue
+        with torch.no_grad():
+            net.target_net.module[1].fc0.weight.zero_()
+        _, averaged, _ = embed_batch(net, single_view(), momentum=True)
+        assert not torch.allclose(averaged, embeddings)
+
+
 def test_explains_what_it_cannot_embed(model):
     with pytest.raises(ValueError, match='2 views of each image'):
         embed_batch(model, images_batch(views=2))

@@ -149,7 +149,7 @@ def main(argv=None) -> None:
             page = compare(args.compare, out, **options)
         else:
             out = args.out or Path('work_dirs/diagnosis') / '_'.join(
-                Path(args.checkpoint).resolve().with_suffix('').parts[-2:]
+                Path(args.checkpoint).absolute().with_suffix('').parts[-2:]
             )
             report = diagnose(args.checkpoint, out, **options)
             print_report(report)

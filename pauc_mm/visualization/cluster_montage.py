@@ -1,0 +1,188 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Images nearest to fine prototypes, beside those of their coarse cluster."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ._style import new_figure, save
+
+# In pixels and inches, at 130 dots an inch.
+_TILE = 88
+_TILE_IN = 0.66
+_GAP_IN = 0.06
+_CAPTION_IN = 1.9
+_BETWEEN_IN = 0.3
+_GROUP_IN = 0.34
+_HEAD_IN = 0.68
+
+
+@dataclass(frozen=True)
+class ClusterRow:
+    """One fine prototype.
+
+    Attributes:
+        caption (str): Name of the prototype and what is to be said of it.
+        images (sequence of ndarray): Its nearest images, nearest first, each
+            (H, W, 3), uint8, RGB, of any size.
+        coarse_images (sequence of ndarray): Further images of the coarse
+            cluster that it lies in.
+        coarse (str): Name of that coarse cluster; rows of one are grouped.
+            Defaults to '': no group.
+    """
+
+    caption: str
+    images: Sequence[np.ndarray]
+    coarse_images: Sequence[np.ndarray] = ()
+    coarse: str = ''
+
+
+def plot_cluster_montage(
+    rows: Sequence[ClusterRow],
+    path: str | Path,
+    title: str = 'Images nearest to the prototypes',
+) -> Path:
+    """Draw one row a fine prototype, grouped under the coarse clusters.
+
+    As figure 6 of `PCL <https://arxiv.org/abs/2005.04966>`_: on the left the
+    images nearest to the prototype, on the right further ones of the coarse
+    cluster that it lies in. The groups are in the order in which they first
+    appear, and the figure grows with the number of rows.
+
+    Args:
+        rows (sequence of ClusterRow): At least one.
+        path (str or Path): Picture to write; its folder is made.
+        title (str): Title of the figure.
+
+    Returns:
+        Path: The file.
+
+    Raises:
+        TypeError: If a row is no :class:`ClusterRow`, or an image not uint8.
+        ValueError: If there is no row, or an image is not (H, W, 3).
+    """
+    _check_rows(rows)
+    groups: dict[str, list[ClusterRow]] = {}
+    for row in rows:
+        groups.setdefault(row.coarse, []).append(row)
+    left = max(len(row.images) for row in rows)
+    right = max(len(row.coarse_images) for row in rows)
+    cell = _TILE_IN + _GAP_IN
+    width = _CAPTION_IN + left * cell + 0.15
+    if right:
+        width += _BETWEEN_IN + right * cell
+    named = sum(bool(name) for name in groups)
+    height = _HEAD_IN + len(rows) * cell + named * _GROUP_IN + 0.1
+    figure = new_figure(max(width, 5.0), height)
+    figure.set_layout_engine('none')
+    page = _Page(figure)
+    page.text(0.15, 0.08, title, size=12, va='top')
+    start = _CAPTION_IN + left * cell + _BETWEEN_IN
+    page.text(_CAPTION_IN, _HEAD_IN - 0.1, 'nearest to the prototype')
+    if right:
+        page.text(start, _HEAD_IN - 0.1, 'others of its coarse cluster')
+    top = _HEAD_IN
+    for name, members in groups.items():
+        if name:
+            page.band(top + 0.04, _GROUP_IN - 0.08)
+            page.text(
+                0.15, top + _GROUP_IN / 2, name, weight='bold', va='center'
+            )
+            top += _GROUP_IN
+        for row in members:
+            caption = '\n'.join(textwrap.wrap(row.caption, 26)[:4])
+            page.text(0.15, top + _TILE_IN / 2, caption, va='center', size=8)
+            page.images(_CAPTION_IN, top, row.images)
+            page.images(start, top, row.coarse_images)
+            top += cell
+    return save(figure, path)
+
+
+class _Page:
+    """A figure addressed in inches from its upper left corner."""
+
+    def __init__(self, figure) -> None:
+        self.figure = figure
+        self.width, self.height = figure.get_size_inches()
+
+    def text(self, x: float, y: float, text: str, size=9, **options) -> None:
+        options = {'va': 'bottom', **options}
+        self.figure.text(
+            x / self.width, 1 - y / self.height, text, size=size, **options
+        )
+
+    def _axes(self, x: float, y: float, width: float, height: float):
+        axis = self.figure.add_axes(
+            (
+                x / self.width,
+                1 - (y + height) / self.height,
+                width / self.width,
+                height / self.height,
+            )
+        )
+        axis.set_axis_off()
+        return axis
+
+    def band(self, y: float, height: float) -> None:
+        axis = self._axes(0.1, y, self.width - 0.2, height)
+        axis.imshow(np.full((1, 1), 0.9), cmap='gray', vmin=0, vmax=1)
+        axis.set_aspect('auto')
+
+    def images(self, x: float, y: float, images: Sequence) -> None:
+        for i, image in enumerate(images):
+            left = x + i * (_TILE_IN + _GAP_IN)
+            axis = self._axes(left, y, _TILE_IN, _TILE_IN)
+            axis.imshow(letterbox(image), interpolation='antialiased')
+
+
+def letterbox(image: np.ndarray, side: int = _TILE) -> np.ndarray:
+    """Fit an image into a square of light grey without distorting it.
+
+    Args:
+        image (np.ndarray): Shape (H, W, 3), uint8.
+        side (int): Side of the square in pixels. Defaults to 88.
+
+    Returns:
+        np.ndarray: Shape (side, side, 3), uint8.
+    """
+    from PIL import Image, ImageOps
+
+    # Small images are magnified to blocks, which shows what the network gets.
+    small = max(image.shape[:2]) <= side // 2
+    way = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
+    squared = ImageOps.pad(
+        Image.fromarray(np.ascontiguousarray(image)),
+        (side, side),
+        method=way,
+        color=(225, 225, 225),
+    )
+    return np.asarray(squared)
+
+
+def _check_rows(rows: Sequence[ClusterRow]) -> None:
+    if not len(rows):
+        raise ValueError('rows is empty: there is no prototype to draw.')
+    for i, row in enumerate(rows):
+        if not isinstance(row, ClusterRow):
+            raise TypeError(
+                f'rows[{i}] must be a ClusterRow, not {type(row).__name__}.'
+            )
+        for name in ('images', 'coarse_images'):
+            for j, image in enumerate(getattr(row, name)):
+                where = f'rows[{i}].{name}[{j}]'
+                dtype = getattr(image, 'dtype', type(image).__name__)
+                if dtype != np.uint8:
+                    raise TypeError(
+                        f'{where} must be an array of uint8 in 0 to 255, not '
+                        f'{dtype}.'
+                    )
+                shape = np.shape(image)
+                if len(shape) != 3 or shape[2] != 3 or 0 in shape:
+                    raise ValueError(
+                        f'{where} must have shape (H, W, 3), not {shape}.'
+                    )
