@@ -153,6 +153,37 @@ def test_feature_sources(tmp_path):
         assert all(0 <= float(x) <= 1 for x in column(table, name))
 
 
+def test_nemd(tmp_path):
+    # It raises if our exact costs differ from those of POT.
+    options = ('--repeats', '2', '--out', str(tmp_path / 'n.json'))
+    tables = run('nemd', *options)
+    assert len(tables) == 4
+    for times, costs in zip(tables[::2], tables[1::2]):
+        check_seconds(times, rounds=2)
+        assert float(column(times, 'times as fast')[0]) == 1
+        assert "nemd(solver='emd')" in names(times)
+        assert names(costs)[0] == "nemd(solver='emd')"
+        assert float(column(costs, 'largest difference')[0]) < 1e-6
+        bias = [
+            float(x.rstrip('%')) for x in column(costs, 'bias of the mean')
+        ]
+        assert bias[0] == 0 and min(bias[1:]) > 0  # the entropy costs
+
+
+def test_unique_prototypes(tmp_path):
+    # It raises if the epsilons are not independent.
+    tables = run('unique_prototypes', '--out', str(tmp_path / 'u.json'))
+    assert len(tables) == 3
+    for table in tables:
+        check_seconds(table, rounds=1)
+        assert '0.025: ' in table['title']
+    # The memory of the worst case only, in a process of its own.
+    assert tables[0]['title'].startswith('unique (0.025: 100.00%')
+    peaks = column(tables[0], 'peak MiB')
+    assert peaks[0] == peaks[2] == '-' and peaks[1] > 0
+    assert 'peak MiB' not in tables[1]['header'] + tables[2]['header']
+
+
 def load(name):
     """A module of the benchmarks, which are no package."""
     path = BENCHMARKS / f'{name}.py'
@@ -189,6 +220,9 @@ def harness(monkeypatch):
         ('e_step_memory', ['--device', 'tpu'], 'invalid choice'),
         ('kmeans', ['--epochs', '1'], 'at least 2'),
         ('epoch', ['--setup', 'vgg'], 'invalid choice'),
+        ('nemd', ['--groups', '1'], 'NEMD compares groups'),
+        ('nemd', ['--reg', '-1'], '--reg must be > 0'),
+        ('unique_prototypes', ['--dim', '0'], 'integer >= 1'),
         ('feature_sources', ['no/such.pth'], 'no checkpoint no/such.pth'),
     ],
 )

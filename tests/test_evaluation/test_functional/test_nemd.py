@@ -25,6 +25,13 @@ def clusters(num_groups, size, dim=8, spread=1.0, seed=0):
     return (centers + spread * noise).flatten(0, 1), groups
 
 
+def uneven(num_groups, size):
+    """Clusters of size, size - 1, size - 2 ..., for the network simplex."""
+    x, groups = clusters(num_groups, size)
+    keep = torch.arange(size).repeat(num_groups) >= groups
+    return x[keep], groups[keep]
+
+
 def unit(x):
     x = np.asarray(x, dtype=np.float64)
     return x / np.sqrt((x**2).sum(axis=-1, keepdims=True))
@@ -64,6 +71,22 @@ def test_equals_assignment_solver_at_64_members():
         cost = np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1))
         costs.append(cost[linear_sum_assignment(cost)].mean())
     assert nemd(x, groups).value == pytest.approx(np.mean(costs), abs=1e-12)
+
+
+@pytest.mark.parametrize('build', ['clusters', 'uneven'])
+@pytest.mark.parametrize('spread', [1e-9, 1e-4, 1e-2, 1.0])
+def test_equals_pot_at_any_distance(build, spread):
+    # Also where the distance is too small for dot products to give it.
+    make = dict(clusters=clusters, uneven=uneven)[build]
+    x, groups = make(4, 12)
+    x = torch.ones(x.shape[1]).double() + spread * x.double()
+    parts = [unit(x[groups == g]) for g in range(4)]
+    costs = [
+        ot.emd2([], [], np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1)))
+        for a, b in itertools.combinations(parts, 2)
+    ]
+    expected = np.mean(costs)
+    assert nemd(x, groups).value == pytest.approx(expected, rel=1e-9, abs=0)
 
 
 @pytest.mark.parametrize('first, second', [((3, 1), (2, 5)), ((4, 0), (0, 1))])
@@ -236,11 +259,11 @@ def test_sinkhorn_that_does_not_converge_is_an_error():
 
 def test_exact_solver_that_does_not_converge_is_an_error(monkeypatch):
     solve = ot.emd2
-    x, groups = clusters(3, 30)
+    x, groups = uneven(3, 30)
     monkeypatch.setattr(
         ot, 'emd2', lambda *a, **k: solve(*a, **{**k, 'numItermax': 1})
     )
-    with pytest.raises(RuntimeError, match='emd solver.*groups 10 and 11'):
+    with pytest.raises(RuntimeError, match='emd solver.*groups 1. and 1. .2'):
         nemd(x, groups + 10)
 
 
@@ -248,7 +271,7 @@ def test_lost_mass_is_an_error_not_a_zero(monkeypatch):
     def lossy(a, b, cost, **kwargs):
         return 0.0, dict(warning=None, G=np.zeros_like(cost))
 
-    x, groups = clusters(2, 5)
+    x, groups = uneven(2, 5)
     monkeypatch.setattr(ot, 'emd2', lossy)
     with pytest.raises(RuntimeError, match='groups 0 and 1.*misses marginals'):
         nemd(x, groups)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from pauc_mm.evaluation import unique_prototypes
+from pauc_mm.evaluation import unique_curve, unique_prototypes
 
 
 def greedy(points, epsilon):
@@ -29,6 +29,59 @@ def test_equals_greedy_loop(chunk):
     got = unique_prototypes(points, epsilons, chunk=chunk)
     assert got == {e: greedy(points, e) for e in epsilons}
     assert 0 < got[1.5] < got[0.5] < got[0.01] < 1
+
+
+@pytest.mark.parametrize('chunk', [3, 64])
+def test_each_epsilon_is_a_run_of_its_own(chunk):
+    # What a small epsilon drops a larger one can keep, so that the sets that
+    # are kept are not nested.
+    generator = torch.Generator().manual_seed(0)
+    centers = torch.randn(12, 1, 4, generator=generator)
+    points = centers + 0.3 * torch.randn(12, 20, 4, generator=generator)
+    points = points.transpose(0, 1).flatten(0, 1)
+    epsilons = (0.75, 0.002, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+    got = unique_prototypes(points, epsilons, chunk=chunk)
+    assert got == {e: greedy(points, e) for e in epsilons}
+    assert list(got) == list(epsilons)
+    for epsilon in epsilons:
+        alone = unique_prototypes(points, (epsilon,), chunk=chunk)
+        assert alone == {epsilon: got[epsilon]}
+
+
+def test_larger_epsilons_do_not_keep_a_subset():
+    # On the circle at 0, 0.3, 0.6 and 0.8: 0.1 keeps 0 and 0.6, 0.03 all but
+    # 0.8 (1 - cos 0.2 is 0.02), 0.2 only 0 and 0.8 (1 - cos 0.8 is 0.3).
+    angles = torch.tensor([0.0, 0.3, 0.6, 0.8], dtype=torch.float64)
+    points = torch.stack([angles.cos(), angles.sin()], dim=1)
+    for chunk in (1, 2, 4):
+        got = unique_prototypes(points, (0.03, 0.1, 0.2), chunk)
+        assert got == {0.03: 0.75, 0.1: 0.5, 0.2: 0.5}
+
+
+def test_curve():
+    points = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+    curve = unique_curve(points)
+    assert (curve.num_prototypes, curve.total_prototypes) == (200, 200)
+    assert {0.025, 0.1, 0.25, 0.5} <= set(curve.epsilons)
+    assert curve.epsilons == sorted(curve.epsilons)
+    assert (curve.epsilons[0], curve.epsilons[-1]) == (0.001, 1.0)
+    assert curve.shares == [greedy(points, e) for e in curve.epsilons]
+    assert curve.shares == sorted(curve.shares, reverse=True)
+    some = unique_curve(points.numpy(), (0.5, 0.1, 0.1))
+    assert some.epsilons == [0.1, 0.5]
+    by_epsilon = unique_prototypes(points, (0.1, 0.5))
+    assert some.shares == list(by_epsilon.values())
+
+
+def test_curve_of_a_subsample_says_so():
+    points = torch.randn(300, 3)
+    some = unique_curve(points, max_prototypes=50, seed=2)
+    assert (some.num_prototypes, some.total_prototypes) == (50, 300)
+    assert some == unique_curve(points, max_prototypes=50, seed=2)
+    whole = unique_curve(points, max_prototypes=300)
+    assert whole == unique_curve(points)
+    at = some.epsilons.index(0.1)
+    assert some.shares[at] > whole.shares[at]
 
 
 def test_order_decides_but_the_first_is_always_kept():
@@ -58,6 +111,15 @@ def test_random_directions_in_many_dimensions_are_unique():
 def test_bad_epsilons(epsilons):
     with pytest.raises(ValueError, match='epsilons'):
         unique_prototypes(torch.eye(3), epsilons)
+
+
+def test_bad_arguments_of_the_curve():
+    with pytest.raises(ValueError, match='epsilons'):
+        unique_curve(torch.eye(3), [])
+    with pytest.raises(ValueError, match='max_prototypes.*0'):
+        unique_curve(torch.eye(3), max_prototypes=0)
+    with pytest.raises(ValueError, match=r'prototypes.*matrix.*\(3,\)'):
+        unique_curve(torch.ones(3))
 
 
 def test_zero_prototypes_are_refused():

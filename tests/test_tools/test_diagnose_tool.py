@@ -1,0 +1,93 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope='module')
+def tool():
+    path = ROOT / 'tools' / 'analysis' / 'diagnose.py'
+    spec = importlib.util.spec_from_file_location('diagnose_tool', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+    """Two random networks, and 40 images of noise in two folders."""
+    root = tmp_path_factory.mktemp('files')
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        folder = root / 'images' / str(i % 2)
+        folder.mkdir(parents=True, exist_ok=True)
+        noise = rng.integers(0, 100, (20, 20, 3)) + 150 * (i % 2)
+        Image.fromarray(noise.astype(np.uint8)).save(folder / f'{i}.png')
+    for seed in range(2):
+        torch.manual_seed(seed)
+        weights = torchvision.models.resnet18().state_dict()
+        torch.save(weights, root / f'net{seed}.pth')
+    return root
+
+
+def call(tool, files, *arguments):
+    common = ('--data', files / 'images', '--image-size', 16, '--no-tsne')
+    tool.main([str(word) for word in (*arguments, *common)])
+
+
+def test_one_checkpoint(tool, files, tmp_path, capsys):
+    out = tmp_path / 'out'
+    call(tool, files, files / 'net0.pth', '--labels', '--out', out)
+    printed = capsys.readouterr().out
+    report = json.loads((out / 'report.json').read_text())
+    assert report['verdict']['title'] in printed
+    assert f'{out / "report.html"}' in printed
+    assert 'kNN accuracy, k=20' in printed
+    for sentence in report['verdict']['sentences']:
+        assert sentence in printed
+
+
+def test_two_checkpoints(tool, files, tmp_path, capsys):
+    pair = [files / 'net0.pth', files / 'net1.pth']
+    call(tool, files, '--out', tmp_path, '--compare', *pair)
+    assert f'{tmp_path / "compare.html"}' in capsys.readouterr().out
+    assert (tmp_path / 'net1' / 'report.html').is_file()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ((), 'give one CHECKPOINT'),
+        (('a.pth', '--compare', 'b.pth'), 'give one CHECKPOINT'),
+        (('a.pth', '--batch-size', '0'), '--batch-size must be >= 1'),
+        (('a.pth', '--workers', '-1'), '--workers must be >= 0'),
+        (('a.pth', '--clusters', 'many'), "invalid int value: 'many'"),
+    ],
+)
+def test_wrong_command_lines(tool, capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        tool.main(list(arguments))
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_wrong_files_end_with_a_line_and_no_traceback(tool, files, tmp_path):
+    (tmp_path / 'text.pth').write_text('no checkpoint')
+    for name, message in (
+        ('none.pth', 'none.pth'),
+        ('text.pth', 'text.pth'),
+        ('', 'folder'),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            call(tool, files, tmp_path / name, '--out', tmp_path / 'out')
+        assert str(stop.value.code).startswith('diagnose: ')
+        assert message in str(stop.value.code)
+    assert not (tmp_path / 'out').exists()
