@@ -124,12 +124,12 @@ class Report:
                 name,
                 timing.median * 1e3,
                 f'{_text(low * 1e3)} to {_text(high * 1e3)}',
-                _ratio(1 / quotient if faster else quotient, faster),
+                1 / quotient if faster else f'{quotient:.3f}',
             ]
             if rounds >= MIN_ROUNDS:
                 pair = timing, timings[baseline]
                 bounds = resampled_ratio(*(pair[::-1] if faster else pair))
-                row.append(' to '.join(_ratio(b, faster) for b in bounds))
+                row.append(' to '.join(f'{b:.3g}' for b in bounds))
             rows.append(row)
         if peak:
             header.append('peak MiB')
@@ -162,10 +162,6 @@ def resampled_ratio(timing: Timing, baseline: Timing) -> tuple[float, float]:
     ratios = np.divide(*np.median(pair[:, draws], axis=-1))
     low, high = np.quantile(ratios, [0.025, 0.975])
     return float(low), float(high)
-
-
-def _ratio(value: float, faster: bool) -> str:
-    return _text(value) if faster else f'{value:.3f}'
 
 
 def _text(cell) -> str:

@@ -112,6 +112,7 @@ RUNTIME = (
         '"matplotlib>=3.6"',
     ),
     Requirement('PIL', ('pillow',), '>=9.1', '13.0.0', '"pillow>=9.1"'),
+    Requirement('scipy', ('scipy',), '>=1.7', '1.17.1', '"scipy>=1.7"'),
     Requirement('jinja2', ('jinja2',), '>=3', '3.1.6', '"jinja2>=3"'),
     Requirement('rich', ('rich',), '>=12', '15.0.0', '"rich>=12"'),
 )

@@ -1,21 +1,37 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Measures of embeddings and prototypes: arrays in, numbers out."""
 
+from .alignment import alignment
 from .cluster_entropy import cluster_entropy
 from .effective_rank import effective_rank
 from .intra_group_variance import intra_group_variance
 from .knn import knn_predict
+from .mutual_information import (
+    adjusted_mutual_information,
+    feature_label_information,
+    group_label_information,
+)
 from .nemd import NEMDResult, nemd
+from .singular_values import singular_values
 from .uniformity import uniformity
-from .unique_prototypes import unique_prototypes
+from .unique_prototypes import UniqueCurve, unique_curve, unique_prototypes
+from .void_fraction import void_fraction
 
 __all__ = [
     'NEMDResult',
+    'UniqueCurve',
+    'adjusted_mutual_information',
+    'alignment',
     'cluster_entropy',
     'effective_rank',
+    'feature_label_information',
+    'group_label_information',
     'intra_group_variance',
     'knn_predict',
     'nemd',
+    'singular_values',
     'uniformity',
+    'unique_curve',
     'unique_prototypes',
+    'void_fraction',
 ]

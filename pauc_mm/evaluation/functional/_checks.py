@@ -102,13 +102,16 @@ def as_unit_vectors(
     return values / norms
 
 
-def as_groups(groups: Union[ArrayLike, Sequence[int]], size: int) -> Tensor:
+def as_groups(
+    groups: Union[ArrayLike, Sequence[int]], size: int, name: str = 'groups'
+) -> Tensor:
     """Return group numbers as int64 on the CPU.
 
     Args:
         groups (Tensor, ndarray or sequence): Shape (N,), integers; a negative
             number means that the sample belongs to no group.
         size (int): The N that is expected.
+        name (str): What to call it in a message. Defaults to 'groups'.
 
     Returns:
         Tensor: Shape (N,), int64, CPU.
@@ -120,11 +123,11 @@ def as_groups(groups: Union[ArrayLike, Sequence[int]], size: int) -> Tensor:
     groups = torch.as_tensor(groups).detach().cpu()
     if groups.shape != (size,):
         raise ValueError(
-            f'groups must have shape ({size},), one number per sample, '
+            f'{name} must have shape ({size},), one number per sample, '
             f'got shape {tuple(groups.shape)}.'
         )
     if groups.is_floating_point() or groups.is_complex():
-        raise TypeError(f'groups must be integers, got {groups.dtype}.')
+        raise TypeError(f'{name} must be integers, got {groups.dtype}.')
     return groups.long()
 
 
@@ -132,12 +135,12 @@ def subsample(values: Tensor, max_samples: Optional[int], seed: int) -> Tensor:
     """Return at most ``max_samples`` rows, drawn without replacement.
 
     Args:
-        values (Tensor): Shape (N, D).
+        values (Tensor): Shape (N, ...).
         max_samples (int, optional): None keeps all.
         seed (int): Seed of the draw; the global generators are not touched.
 
     Returns:
-        Tensor: Shape (min(N, max_samples), D), in the original order.
+        Tensor: Shape (min(N, max_samples), ...), in the original order.
     """
     if max_samples is None or len(values) <= max_samples:
         return values

@@ -6,8 +6,10 @@ from __future__ import annotations
 from typing import Optional
 
 import torch
+from torch import Tensor
 
-from ._checks import ArrayLike, as_matrix, subsample
+from ._checks import ArrayLike
+from .singular_values import singular_values
 
 
 def effective_rank(
@@ -38,14 +40,21 @@ def effective_rank(
     Raises:
         ValueError: If the embeddings are not a finite matrix.
     """
-    points = subsample(as_matrix(embeddings), max_samples, seed).double()
-    scale = torch.linalg.matrix_norm(points)
-    if center:
-        points = points - points.mean(dim=0)
-    values = torch.linalg.svdvals(points)
-    # What rounding leaves of rows that are equal is no dimension.
-    floor = scale * max(points.shape) * torch.finfo(points.dtype).eps
-    values = values[values > floor]
+    return rank_of_spectrum(
+        singular_values(embeddings, center, max_samples, seed)
+    )
+
+
+def rank_of_spectrum(values: Tensor) -> float:
+    """Return the effective rank of what :func:`singular_values` gave.
+
+    Args:
+        values (Tensor): Shape (R,), >= 0, on any scale.
+
+    Returns:
+        float: See :func:`effective_rank`.
+    """
+    values = values[values > 0]
     if not len(values):
         return 0.0
     share = values / values.sum()

@@ -3,13 +3,41 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ._checks import ArrayLike, as_unit_vectors
+from ._checks import ArrayLike, as_matrix, as_unit_vectors, subsample
+
+# Published values are at 0.025, 0.1, 0.25 and 0.5.
+# fmt: off
+CURVE_EPSILONS = (
+    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.035, 0.05,
+    0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0,
+)
+# fmt: on
+
+
+@dataclass(frozen=True)
+class UniqueCurve:
+    """What :func:`unique_curve` measured, and on how many prototypes.
+
+    Attributes:
+        epsilons (list[float]): Cosine distances, ascending.
+        shares (list[float]): At each the share of unique prototypes, (0, 1].
+        num_prototypes (int): Prototypes compared.
+        total_prototypes (int): Prototypes given.
+    """
+
+    epsilons: list
+    shares: list
+    num_prototypes: int
+    total_prototypes: int
 
 
 def unique_prototypes(
@@ -22,7 +50,9 @@ def unique_prototypes(
     Greedily in the given order, a prototype is redundant when its cosine
     distance 1 - cos to one already kept is below epsilon, and kept otherwise;
     the result is the share that is kept (the collapse measure of
-    `Why Prototypes Collapse <https://arxiv.org/abs/2510.20108>`_).
+    `Why Prototypes Collapse <https://arxiv.org/abs/2510.20108>`_). Each
+    epsilon is a run of its own, but one comparison serves all, so that many
+    cost little more than one: O(K^2 D) time at most and O(chunk K) memory.
 
     Args:
         prototypes (Tensor or ndarray): Shape (K, D), any real dtype, any norm
@@ -39,28 +69,107 @@ def unique_prototypes(
         ValueError: If a prototype is not finite or zero, or an epsilon is not
             positive.
     """
-    if not epsilons or min(epsilons) <= 0:
+    if not len(epsilons) or not all(e > 0 for e in epsilons):
         raise ValueError(
             f'epsilons must be greater than 0, got {list(epsilons)}.'
         )
     given = torch.as_tensor(prototypes).dtype
     dtype = torch.float64 if given == torch.float64 else torch.float32
     points = as_unit_vectors(prototypes, 'prototypes', dtype)
+    kept = _num_kept(points, points.new_tensor(epsilons), chunk)
     return {
-        epsilon: _num_kept(points, epsilon, chunk) / len(points)
-        for epsilon in epsilons
+        epsilon: number / len(points)
+        for epsilon, number in zip(epsilons, kept)
     }
 
 
-def _num_kept(points: Tensor, epsilon: float, chunk: int) -> int:
-    kept = points[:0]
+def unique_curve(
+    prototypes: ArrayLike,
+    epsilons: Optional[Sequence[float]] = None,
+    max_prototypes: Optional[int] = None,
+    seed: int = 0,
+    chunk: int = 512,
+) -> UniqueCurve:
+    """Measure the share of unique prototypes over a range of distances.
+
+    See :func:`unique_prototypes` (figure 3 of `Why Prototypes Collapse
+    <https://arxiv.org/abs/2510.20108>`_). Fewer prototypes have fewer
+    neighbours, so that a subsample raises the shares: the result says how
+    many were compared.
+
+    Args:
+        prototypes (Tensor or ndarray): Shape (K, D), any real dtype.
+        epsilons (sequence of float, optional): Cosine distances; None takes
+            22 from 0.001 to 1. Defaults to None.
+        max_prototypes (int, optional): Compare at most so many, drawn without
+            replacement and in the given order; None takes all.
+            Defaults to None.
+        seed (int): Seed of that draw. Defaults to 0.
+        chunk (int): See :func:`unique_prototypes`. Defaults to 512.
+
+    Returns:
+        UniqueCurve: The curve, and the number of prototypes.
+
+    Raises:
+        ValueError: See :func:`unique_prototypes`.
+    """
+    if max_prototypes is not None and max_prototypes < 1:
+        raise ValueError(
+            f'max_prototypes must be at least 1, got {max_prototypes}.'
+        )
+    epsilons = sorted(set(CURVE_EPSILONS if epsilons is None else epsilons))
+    prototypes = as_matrix(prototypes, 'prototypes')
+    some = subsample(prototypes, max_prototypes, seed)
+    shares = unique_prototypes(some, epsilons, chunk)
+    return UniqueCurve(
+        epsilons=epsilons,
+        shares=[shares[epsilon] for epsilon in epsilons],
+        num_prototypes=len(some),
+        total_prototypes=len(prototypes),
+    )
+
+
+def _num_kept(points: Tensor, epsilons: Tensor, chunk: int) -> list[int]:
+    """Return how many of points (K, D) each of the epsilons (E,) keeps."""
+    # Prototypes that are kept by the same epsilons lie together: the largest
+    # cosine to them is all that these epsilons need to know.
+    kept: dict[tuple, Tensor] = {}
+    totals = np.zeros(len(epsilons), dtype=np.int64)
     for rows in points.split(chunk):
-        if len(kept):
-            rows = rows[((1 - rows @ kept.T) >= epsilon).all(dim=1)]
-        near = ((1 - rows @ rows.T) < epsilon).cpu().numpy()
-        alive = np.ones(len(rows), dtype=bool)
-        for i in range(len(rows)):
-            if alive[i]:
-                alive[i + 1 :] &= ~near[i, i + 1 :]
-        kept = torch.cat([kept, rows[torch.from_numpy(alive).to(rows.device)]])
-    return len(kept)
+        nearest = rows.new_full((len(epsilons), len(rows)), math.inf)
+        for pattern, members in kept.items():
+            distance = 1 - (rows @ members.T).amax(dim=1)
+            for i in pattern:
+                torch.minimum(nearest[i], distance, out=nearest[i])
+        alive = (nearest >= epsilons[:, None]).cpu().numpy()
+        _drop_near(
+            alive,
+            (1 - rows @ rows.T).cpu().numpy(),
+            epsilons.cpu().numpy()[:, None],
+        )
+        totals += alive.sum(axis=1)
+        patterns, index = np.unique(alive.T, axis=0, return_inverse=True)
+        for i, pattern in enumerate(patterns):
+            key = tuple(np.flatnonzero(pattern).tolist())
+            if key:
+                new = torch.from_numpy(np.flatnonzero(index.ravel() == i))
+                old = kept.get(key, rows[:0])
+                kept[key] = torch.cat([old, rows[new.to(rows.device)]])
+    return totals.tolist()
+
+
+def _drop_near(
+    alive: np.ndarray, distances: np.ndarray, epsilons: np.ndarray
+) -> None:
+    """Drop, from alive (E, n), what is near one alive before it.
+
+    Args:
+        alive (ndarray): Shape (E, n), bool, changed.
+        distances (ndarray): Shape (n, n).
+        epsilons (ndarray): Shape (E, 1).
+    """
+    for i in range(len(distances) - 1):
+        keeping = np.flatnonzero(alive[:, i])
+        if len(keeping):
+            far = distances[i, i + 1 :] >= epsilons[keeping]
+            alive[keeping, i + 1 :] &= far

@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 from typing import Optional
 
-import torch
 from mmengine.logging import print_log
 from mmpretrain.registry import METRICS
 from torch import Tensor
@@ -22,6 +21,7 @@ from ..functional import (
 )
 from ..functional._checks import as_unit_vectors, require
 from ..functional.nemd import check_options
+from ._clusters import check_num_clusters, cluster
 from .embedding_metric import EmbeddingMetric
 
 GROUPS = ('labels', 'clusters')
@@ -134,11 +134,7 @@ class NEMD(EmbeddingMetric):
         """See :meth:`EmbeddingMetric.check_sizes`."""
         if query < 2:
             raise ValueError(f'NEMD needs 2 samples or more, got {query}.')
-        if query < (self.num_clusters or 0):
-            raise ValueError(
-                f'NEMD.num_clusters={self.num_clusters} is more than the '
-                f'{query} samples that are evaluated: lower it.'
-            )
+        check_num_clusters('NEMD', self.num_clusters, query)
 
     def compute_metrics(self, results: list[dict]) -> dict:
         """Measure the embeddings.
@@ -156,7 +152,12 @@ class NEMD(EmbeddingMetric):
         points = as_unit_vectors(query['vectors'], self.field)
         groups = query['labels']
         if self.groups == 'clusters':
-            groups = self._cluster(query['vectors'])
+            groups = cluster(
+                query['vectors'],
+                self.num_clusters,
+                self.options['seed'],
+                self.field,
+            )
         result = self._nemd(points, groups)
         sizes, means = _sizes_and_means(points, groups)
         return dict(
@@ -171,16 +172,6 @@ class NEMD(EmbeddingMetric):
             num_pairs=result.num_pairs,
             mean_members=result.mean_members,
         )
-
-    def _cluster(self, vectors: Tensor) -> Tensor:
-        from ...clustering import FaissKMeans
-
-        unit = as_unit_vectors(vectors, self.field, torch.float32).numpy()
-        num_clusters = self.num_clusters or min(100, max(2, len(unit) // 20))
-        clustering = FaissKMeans(spherical=True).fit(
-            unit, num_clusters, self.options['seed']
-        )
-        return torch.as_tensor(clustering.assignments)
 
     def _nemd(self, points: Tensor, groups: Tensor) -> NEMDResult:
         """Measure, or explain why clusters leave nothing to measure."""

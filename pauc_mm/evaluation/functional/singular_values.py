@@ -1,0 +1,76 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Spectrum of a set of embeddings."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from ._checks import ArrayLike, as_matrix, subsample
+
+_MIN_CHUNK = 4096
+
+
+def singular_values(
+    embeddings: ArrayLike,
+    center: bool = True,
+    max_samples: Optional[int] = None,
+    seed: int = 0,
+) -> Tensor:
+    r"""Measure how far embeddings spread along each principal axis.
+
+    The singular values of the (centred) matrix divided by sqrt(N), which are
+    the standard deviations along the principal axes and do not depend on the
+    number of samples. A spectrum that drops towards zero is a *dimensional*
+    collapse (`Jing et al., 2022 <https://arxiv.org/abs/2110.09348>`_). The
+    rows are taken as they are: normalise them beforehand if only their
+    directions matter.
+
+    Computed in float64 from the matrix itself, block by block, and not from
+    its covariance, whose eigenvalues lose everything below 1e-8 of the
+    largest singular value. What is no more than the rounding of that is 0.
+    Embeddings in float32 have rounding of their own, of about 1e-7 of their
+    norm, which is not removed.
+
+    Args:
+        embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
+        center (bool): Whether to subtract the mean row first. Defaults to
+            True.
+        max_samples (int, optional): Measure on at most so many samples, drawn
+            without replacement; None takes all. Defaults to None.
+        seed (int): Seed of that draw. Defaults to 0.
+
+    Returns:
+        Tensor: Shape (min(N, D),), float64, descending, on the same device.
+
+    Raises:
+        ValueError: If the embeddings are not a finite matrix.
+    """
+    points = subsample(as_matrix(embeddings), max_samples, seed)
+    number, dim = points.shape
+    scale = torch.linalg.vector_norm(points, dtype=torch.float64)
+    mean = points.new_zeros(dim, dtype=torch.float64)
+    if center:
+        mean = points.mean(dim=0, dtype=torch.float64)
+    values = torch.linalg.svdvals(_reduced(points, mean))
+    # What rounding leaves of rows that are equal is no dimension.
+    floor = scale * max(number, dim) * torch.finfo(values.dtype).eps
+    return values.masked_fill(values <= floor, 0) / number**0.5
+
+
+def _reduced(points: Tensor, mean: Tensor) -> Tensor:
+    """Return a matrix with the same singular values as points - mean.
+
+    The triangle of a QR decomposition that goes through the rows in blocks,
+    so that never more than a block is held in float64.
+    """
+    chunk = max(_MIN_CHUNK, 8 * points.shape[1])
+    if len(points) <= chunk:
+        return points.double() - mean
+    triangle = mean[None, :].expand(0, -1)
+    for rows in points.split(chunk):
+        stacked = torch.cat([triangle, rows.double() - mean])
+        triangle = torch.linalg.qr(stacked, mode='r').R
+    return triangle

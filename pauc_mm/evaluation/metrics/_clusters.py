@@ -1,0 +1,56 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""k-means on the embeddings of a metric."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from ..functional._checks import as_unit_vectors
+
+
+def choose_num_clusters(num_clusters: Optional[int], num_samples: int) -> int:
+    """Return what was asked for, or one for every 20 samples, 100 at most."""
+    return num_clusters or min(100, max(2, num_samples // 20))
+
+
+def check_num_clusters(
+    name: str, num_clusters: Optional[int], num_samples: int
+) -> None:
+    """Raise ValueError if there are more clusters than samples.
+
+    Args:
+        name (str): The metric, for the message.
+        num_clusters (int, optional): None always fits.
+        num_samples (int): Samples that are clustered.
+    """
+    if num_samples < (num_clusters or 0):
+        raise ValueError(
+            f'{name}.num_clusters={num_clusters} is more than the '
+            f'{num_samples} samples that are evaluated: lower it.'
+        )
+
+
+def cluster(
+    vectors: Tensor, num_clusters: Optional[int], seed: int, field: str
+) -> Tensor:
+    """Cluster embeddings by spherical k-means.
+
+    Args:
+        vectors (Tensor): Shape (N, D).
+        num_clusters (int, optional): See :func:`choose_num_clusters`.
+        seed (int): Seed of k-means.
+        field (str): What to call the vectors in a message.
+
+    Returns:
+        Tensor: The cluster of each, shape (N,), int64, numbered from 0
+        without the clusters that stayed empty.
+    """
+    from ...clustering import FaissKMeans
+
+    unit = as_unit_vectors(vectors, field, torch.float32).cpu().numpy()
+    number = choose_num_clusters(num_clusters, len(unit))
+    clustering = FaissKMeans(spherical=True).fit(unit, number, seed)
+    return torch.as_tensor(clustering.assignments)

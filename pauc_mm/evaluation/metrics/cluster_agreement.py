@@ -1,0 +1,128 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""How well clusters of embeddings, and embeddings, agree with labels."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+from mmpretrain.registry import METRICS
+
+from ..functional import (
+    adjusted_mutual_information,
+    cluster_entropy,
+    feature_label_information,
+    group_label_information,
+)
+from ..functional._checks import require
+from ._clusters import check_num_clusters, choose_num_clusters, cluster
+from .embedding_metric import EmbeddingMetric
+
+
+@METRICS.register_module()
+class ClusterAgreement(EmbeddingMetric):
+    """Agreement of k-means clusters of the embeddings with the labels.
+
+    After table 7 and figure 3b of `PCL <https://arxiv.org/abs/2005.04966>`_,
+    under the prefix ``clusters``:
+
+    - ``ami``: adjusted mutual information of clusters and labels, about 0
+      for chance and 1 for the same partition;
+    - ``information``: their mutual information in nats, which grows with the
+      number of clusters;
+    - ``feature_information``: that of the embeddings themselves and the
+      labels, estimated, in nats;
+    - ``label_entropy``: entropy of the labels in nats, the ceiling of both;
+    - ``entropy``: evenness of the clusters' sizes, in [0, 1]; clusters that
+      stayed empty count, so that a total collapse is 0;
+    - ``num_clusters``: clusters with members.
+
+    Only query samples count; those with a negative label are clustered, but
+    not compared.
+
+    Args:
+        num_clusters (int, optional): Number of clusters. None takes one for
+            every 20 samples, 100 at most. Defaults to None.
+        field (str): ``'embedding'``, after the neck, or ``'feature'``, of the
+            backbone. Defaults to ``'embedding'``.
+        k (int): Neighbours in the class, for ``feature_information``.
+            Defaults to 3.
+        max_samples (int): Most samples for ``feature_information``.
+            Defaults to 10000.
+        seed (int): Seed of k-means and of their draw. Defaults to 0.
+        **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
+            :class:`EmbeddingMetric`.
+
+    Raises:
+        ValueError: If an argument is out of range. When evaluated: if a label
+            is missing, all are one class, or there are fewer samples than
+            clusters.
+        ImportError: If faiss or scikit-learn is missing.
+    """
+
+    default_prefix: Optional[str] = 'clusters'
+
+    def __init__(
+        self,
+        num_clusters: Optional[int] = None,
+        field: str = 'embedding',
+        k: int = 3,
+        max_samples: int = 10000,
+        seed: int = 0,
+        **kwargs,
+    ) -> None:
+        super().__init__(
+            field=field, labelled=True, splits=('query',), **kwargs
+        )
+        for name, value, least in (
+            ('num_clusters', num_clusters, 2),
+            ('k', k, 1),
+            ('max_samples', max_samples, 4),
+        ):
+            if value is not None and value < least:
+                raise ValueError(
+                    f'ClusterAgreement.{name} must be at least {least}, got '
+                    f'{value}.'
+                )
+        self.num_clusters = num_clusters
+        self.estimate = dict(k=k, max_samples=max_samples, seed=seed)
+        require('faiss', 'faiss-cpu', 'ClusterAgreement')
+        require('sklearn.metrics', 'scikit-learn', 'ClusterAgreement')
+
+    def check_sizes(self, bank: int, query: int) -> None:
+        """See :meth:`EmbeddingMetric.check_sizes`."""
+        if query < 2:
+            raise ValueError(
+                f'ClusterAgreement needs 2 samples or more, got {query}.'
+            )
+        check_num_clusters('ClusterAgreement', self.num_clusters, query)
+
+    def compute_metrics(self, results: list[dict]) -> dict:
+        """Cluster the embeddings and compare.
+
+        Args:
+            results (list[dict]): What :meth:`process` kept.
+
+        Returns:
+            dict[str, float]: See the class.
+        """
+        query = self.select(results, 'query')
+        if query is None:
+            raise ValueError('ClusterAgreement got no query samples.')
+        vectors, labels = query['vectors'], query['labels']
+        self.check_sizes(0, len(vectors))
+        clusters = cluster(
+            vectors, self.num_clusters, self.estimate['seed'], self.field
+        )
+        asked = choose_num_clusters(self.num_clusters, len(vectors))
+        sizes = torch.bincount(clusters, minlength=asked)
+        return dict(
+            ami=adjusted_mutual_information(clusters, labels),
+            information=group_label_information(clusters, labels),
+            feature_information=feature_label_information(
+                vectors, labels, **self.estimate
+            ),
+            label_entropy=group_label_information(labels, labels),
+            entropy=cluster_entropy(sizes),
+            num_clusters=int((sizes > 0).sum()),
+        )

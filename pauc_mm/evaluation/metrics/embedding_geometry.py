@@ -1,0 +1,103 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Where embeddings lie on the sphere, without labels or groups."""
+
+from __future__ import annotations
+
+import logging
+
+from mmengine.logging import print_log
+from mmpretrain.registry import METRICS
+
+from ..functional import singular_values, uniformity
+from ..functional._checks import as_unit_vectors, subsample
+from ..functional.effective_rank import rank_of_spectrum
+from .embedding_metric import EmbeddingMetric
+
+
+@METRICS.register_module()
+class EmbeddingGeometry(EmbeddingMetric):
+    """Cheap signs of a collapse that need no labels.
+
+    Of the l2-normalised query vectors, under the prefix
+    ``geometry_embedding`` or ``geometry_feature``, so that one of each can
+    be used side by side:
+
+    - ``uniformity``: log E exp(-2 ||x - y||^2); 0 is a total collapse;
+    - ``effective_rank``: of the centred vectors; 0 is a total collapse and
+      1 a line;
+    - ``top_share``: share of the variance that lies along the first
+      principal axis; near 1 is a collapse onto a line, and 1 is also said of
+      a point, with a warning.
+
+    Args:
+        field (str): ``'embedding'``, after the neck, or ``'feature'``, of the
+            backbone. Defaults to ``'embedding'``.
+        max_samples (int): Most samples to measure on. Defaults to 10000.
+        seed (int): Seed of their draw. Defaults to 0.
+        **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
+            :class:`EmbeddingMetric`.
+
+    Raises:
+        ValueError: If an argument is out of range. When evaluated: if there
+            are fewer than two samples, or one is not finite or zero.
+    """
+
+    def __init__(
+        self,
+        field: str = 'embedding',
+        max_samples: int = 10000,
+        seed: int = 0,
+        **kwargs,
+    ) -> None:
+        super().__init__(
+            field=field, labelled=False, splits=('query',), **kwargs
+        )
+        if max_samples < 2:
+            raise ValueError(
+                'EmbeddingGeometry.max_samples must be at least 2, got '
+                f'{max_samples}.'
+            )
+        self.prefix = self.prefix or f'geometry_{field}'
+        self.max_samples = max_samples
+        self.seed = seed
+
+    def check_sizes(self, bank: int, query: int) -> None:
+        """See :meth:`EmbeddingMetric.check_sizes`."""
+        if query < 2:
+            raise ValueError(
+                f'EmbeddingGeometry needs 2 samples or more, got {query}.'
+            )
+
+    def compute_metrics(self, results: list[dict]) -> dict:
+        """Measure the embeddings.
+
+        Args:
+            results (list[dict]): What :meth:`process` kept.
+
+        Returns:
+            dict[str, float]: See the class.
+        """
+        query = self.select(results, 'query')
+        if query is None:
+            raise ValueError('EmbeddingGeometry got no query samples.')
+        self.check_sizes(0, len(query['vectors']))
+        points = as_unit_vectors(query['vectors'], self.field)
+        points = subsample(points, self.max_samples, self.seed)
+        values = singular_values(points)
+        return dict(
+            uniformity=uniformity(points),
+            effective_rank=rank_of_spectrum(values),
+            top_share=self._top_share(values.square()),
+        )
+
+    def _top_share(self, variances) -> float:
+        if variances[0] > 0:
+            return (variances[0] / variances.sum()).item()
+        print_log(
+            f'EmbeddingGeometry: all vectors `{self.field}` are the same '
+            'point (total collapse): there is no variance to share, and '
+            'top_share is 1.',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return 1.0
