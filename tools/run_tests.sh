@@ -13,7 +13,7 @@ if [[ ${1:-} == -h || ${1:-} == --help ]]; then
     exit 0
 fi
 
-source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh" dev || exit 1
+source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh" dev detection || exit 1
 cd "$REPO" || exit 1
 status=0
 has_browser() {

@@ -29,6 +29,7 @@ PREFIX = f'{PACKAGE}::'
 # Our classes live in mmpretrain's registries, so variables that a config takes
 # from `_base_` must be built in that scope.
 SCOPE = 'mmpretrain'
+DETECTION = 'benchmarks/detection/'  # these inherit from mmdet's
 
 
 def config_root() -> Path:
@@ -145,7 +146,9 @@ def install_config_paths() -> None:
 
     def get_cfg_path(cfg_path, filename):
         if cfg_path.startswith(PREFIX):
-            return resolve_config(cfg_path), SCOPE
+            name = cfg_path[len(PREFIX) :].lstrip('/')
+            detection = name.startswith(DETECTION)
+            return resolve_config(cfg_path), 'mmdet' if detection else SCOPE
         return original_cfg_path(cfg_path, filename)
 
     def split(cfg_path):

@@ -14,7 +14,6 @@ from ..evaluation.functional import (
     adjusted_mutual_information,
     alignment,
     cluster_entropy,
-    effective_rank,
     feature_label_information,
     group_label_information,
     intra_group_variance,
@@ -26,6 +25,7 @@ from ..evaluation.functional import (
     unique_prototypes,
     void_fraction,
 )
+from ..evaluation.functional.effective_rank import rank_of_spectrum
 from ..utils import progress
 from ..visualization import circle_projection
 from .clusterings import IMAGES_A_PROTOTYPE, Clustering
@@ -93,7 +93,7 @@ def _space(vectors: Tensor, seed: int) -> dict:
     values = singular_values(unit, **sampling)
     variance = values.square()
     total = variance.sum().item()
-    rank = effective_rank(unit, **sampling)
+    rank = rank_of_spectrum(values)
     return dict(
         dimension=unit.shape[1],
         uniformity=uniformity(unit, **sampling),

@@ -151,8 +151,9 @@ def check_data_roots(cfg: Config) -> None:
                 f'{key}_dataloader.dataset.data_root={root!r} is not a folder '
                 f'(current folder: {os.getcwd()}). Set the environment '
                 'variable that the config reads it from (IMAGENET_ROOT in '
-                'the ImageNet recipes, DATA_ROOT in pauc_r18_folder.py), or '
-                'this key.'
+                'the ImageNet recipes, DATA_ROOT in pauc_r18_folder.py, '
+                'VOC_ROOT and COCO_ROOT in benchmarks/detection), or this '
+                'key.'
             )
 
 
@@ -197,7 +198,7 @@ def enable_amp(cfg: Config) -> None:
     wrapper = cfg.get('optim_wrapper')
     known = ('OptimWrapper', 'AmpOptimWrapper', 'CPUAmpOptimWrapper')
     kind = (wrapper or {}).get('type', 'OptimWrapper')
-    if wrapper is None or kind not in known:
+    if wrapper is None or kind.split('.')[-1] not in known:
         raise ValueError(
             f'--amp replaces an optim_wrapper of type {known[0]}, but the '
             f'config has {kind if wrapper else None}: set optim_wrapper.type '
@@ -207,7 +208,8 @@ def enable_amp(cfg: Config) -> None:
         wrapper['type'] = 'AmpOptimWrapper'
         wrapper.setdefault('loss_scale', 'dynamic')
         return
-    wrapper['type'] = 'CPUAmpOptimWrapper'
+    # With its scope, for mmdet's configs.
+    wrapper['type'] = 'mmpretrain.CPUAmpOptimWrapper'
     wrapper['dtype'] = 'bfloat16'
     wrapper.pop('loss_scale', None)
     wrapper.pop('use_fsdp', None)

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from pauc_mm.detection import (
     check_batch_size,
     set_backbone_checkpoint,
+    use_plain_norm_on_cpu,
     use_pseudo_collate,
 )
 
@@ -113,3 +114,21 @@ def test_batch_size():
     assert check_batch_size(cfg) is None
     cfg.auto_scale_lr = None
     assert check_batch_size(cfg) is None
+
+
+@pytest.mark.parametrize(
+    'launcher, gpu, kind',
+    [
+        ('pytorch', False, 'BN'),
+        ('pytorch', True, 'SyncBN'),
+        ('none', False, 'SyncBN'),
+    ],
+)
+def test_batch_norm_of_several_cpu_processes(monkeypatch, launcher, gpu, kind):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
+    norm = dict(type='SyncBN', requires_grad=True)
+    parts = dict(backbone=dict(norm_cfg=norm), heads=[dict(norm_cfg=norm)])
+    cfg = Config(dict(launcher=launcher, model=parts))
+    assert use_plain_norm_on_cpu(cfg) is (kind == 'BN')
+    assert cfg.model.backbone.norm_cfg.type == kind
+    assert cfg.model.heads[0].norm_cfg == dict(type=kind, requires_grad=True)

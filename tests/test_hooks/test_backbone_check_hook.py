@@ -57,7 +57,7 @@ def test_weights_that_fit_are_told_and_loaded(tmp_path):
     saved = torch.load(path)['state_dict']
     assert torch.equal(seen['conv'], saved['backbone.layers.0.conv.weight'])
     # Two convolutions without bias, two BatchNorms with four tensors.
-    told = f'10 of the 10 tensors of backbone are in {path}.'
+    told = f'10 of the 10 tensors of model.backbone are in {path}.'
     assert told in lines
 
 
@@ -80,7 +80,10 @@ def test_below_ninety_percent_is_an_error_with_both_sides(tmp_path):
     message = str(error.value)
     # The second convolution and its BatchNorm have other shapes.
     assert 'model.backbone.init_cfg: Only 5 of the 10 tensors' in message
-    assert '5 have another shape there: layers.1.conv.weight' in message
+    assert (
+        '5 are of another shape there: backbone.layers.1.conv.weight'
+        in message
+    )
     assert '(24, 8, 3, 3), not (16, 8, 3, 3)' in message
     runner, _ = runner_from(
         tmp_path / 'again',
@@ -95,10 +98,24 @@ def test_exactly_ninety_percent_is_enough(tmp_path):
     module = torch.nn.ParameterDict(
         {str(i): torch.zeros(i + 1) for i in range(10)}
     )
-    assert len(matching_names(module, weights, 'x', 'y')) == 9
+    names = matching_names({'x': module}, weights, 'y')
+    assert names == {'x': list(weights)}
     del weights['8']
     with pytest.raises(RuntimeError, match='Only 8 of the 10'):
-        matching_names(module, weights, 'x', 'y')
+        matching_names({'x': module}, weights, 'y')
+
+
+def test_parts_of_one_checkpoint_count_together():
+    stem = torch.nn.ParameterDict({f's{i}': torch.zeros(2) for i in range(8)})
+    head = torch.nn.ParameterDict({f'h{i}': torch.zeros(2) for i in range(2)})
+    weights = {**stem.state_dict(), 'h0': torch.zeros(2)}
+    parts = dict(stem=stem, head=head)
+    assert matching_names(parts, weights, 'y')['head'] == ['h0']
+    with pytest.raises(RuntimeError, match='Only 1 of the 2 tensors of head'):
+        matching_names(dict(head=head), weights, 'y')
+    with pytest.raises(RuntimeError, match='of stem and head') as error:
+        matching_names(parts, stem.state_dict(), 'y')
+    assert '2 are missing there: head.h0, head.h1.' in str(error.value)
 
 
 def test_values_that_were_overwritten(tmp_path):
@@ -107,7 +124,7 @@ def test_values_that_were_overwritten(tmp_path):
     with pytest.raises(RuntimeError) as error:
         runner.train()
     message = str(error.value)
-    assert '1 of the 10 tensors of backbone are not those' in message
+    assert '1 of the 10 tensors of model.backbone are not those' in message
     assert 'layers.0.conv.weight' in message
 
 
@@ -129,7 +146,9 @@ def test_wrong_input(tmp_path):
     with pytest.raises(ValueError, match='min_matched'):
         BackboneCheckHook(min_matched=90)
     runner, _ = runner_from(tmp_path / 'a', '')
-    with pytest.raises(ValueError, match='init_cfg.checkpoint is not set'):
+    with pytest.raises(
+        ValueError, match='model.backbone.init_cfg: checkpoint'
+    ):
         runner.train()
     runner, _ = runner_from(tmp_path / 'b', tmp_path / 'no.pth')
     with pytest.raises(FileNotFoundError, match='no.pth'):

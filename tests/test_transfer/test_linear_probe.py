@@ -12,7 +12,11 @@ from pauc_mm.transfer.linear_probe import (
     default_epochs,
     split_by_class,
 )
-from pauc_mm.transfer.probe_training import Standardiser, train_classifiers
+from pauc_mm.transfer.probe_training import (
+    Standardiser,
+    loss_gradient,
+    train_classifiers,
+)
 from tests.test_transfer.helpers import clusters, digits
 
 RATES = tuple(np.geomspace(1e-3, 1, 20))
@@ -69,6 +73,21 @@ def test_it_is_torchs_sgd_with_a_cosine(momentum):
     for i, (lr, decay) in enumerate(zip(rates, decays)):
         own = by_autograd(features, labels, lr, decay, 4, momentum)
         torch.testing.assert_close(weights[:, i], own, atol=2e-6, rtol=1e-5)
+
+
+def test_gradients_too_small_for_float32_are_zero():
+    # what is left of its digits makes a product many times as slow
+    logits = torch.tensor([[[0.0, -20.0, -95.0], [3.0, 0.0, -40.0]]] * 2)
+    labels = torch.tensor([1, 0])
+    found = loss_gradient(logits, labels)
+    exact = logits.double().requires_grad_()
+    losses = F.cross_entropy(
+        exact.flatten(0, 1), labels.repeat_interleave(2), reduction='sum'
+    )
+    (expected,) = torch.autograd.grad(losses / 2, exact)
+    torch.testing.assert_close(found.double(), expected, atol=1e-7, rtol=0)
+    assert 0 < expected[0, 0, 2] < torch.finfo(torch.float32).tiny
+    assert (found[:, 0, 2] == 0).all() and (found[:, 1, 2] > 0).all()
 
 
 def test_one_rate_alone_gets_the_same_weights():

@@ -120,7 +120,7 @@ def test_amp_on_a_cpu(monkeypatch):
     cfg = Config(dict(optim_wrapper=wrapper))
     cli.enable_amp(cfg)
     assert cfg.optim_wrapper == dict(
-        type='CPUAmpOptimWrapper', dtype='bfloat16'
+        type='mmpretrain.CPUAmpOptimWrapper', dtype='bfloat16'
     )
 
 

@@ -65,10 +65,12 @@ def main(argv=None) -> None:
         )
     detection.use_pseudo_collate(cfg)
     cfg = pretraining['merge_args'](cfg, args)
-    wrapper = cfg.optim_wrapper
-    if wrapper.get('type') == 'CPUAmpOptimWrapper':  # unknown to mmdet's scope
-        wrapper.type = 'mmpretrain.CPUAmpOptimWrapper'
+    plain = detection.use_plain_norm_on_cpu(cfg)
     runner = cli.build_runner(cfg)
+    if plain:
+        runner.logger.warning(
+            'Without GPUs BatchNorm is not synchronised between processes.'
+        )
     message = detection.check_batch_size(cfg)
     if message:
         runner.logger.warning(message)
