@@ -13,6 +13,7 @@ from mmpretrain.models.necks import SwAVNeck
 from mmpretrain.registry import DATASETS, MODELS, TRANSFORMS
 from torch import nn
 
+from ..compat.config_paths import PREFIX, resolve_config
 from .checkpoint_file import TRUST
 from .plain_config import (
     loads_foreign_files,
@@ -183,6 +184,12 @@ def find_config(
 
 def _from_file(name: str) -> Config:
     try:
+        if name.startswith(PREFIX):
+            name = resolve_config(name)
+        elif '::' in name:
+            from mmengine.hub import get_config
+
+            return get_config(name)
         return Config.fromfile(name)
     except FileNotFoundError as error:
         raise FileNotFoundError(

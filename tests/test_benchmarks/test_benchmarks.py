@@ -184,6 +184,20 @@ def test_unique_prototypes(tmp_path):
     assert 'peak MiB' not in tables[1]['header'] + tables[2]['header']
 
 
+def test_linear_probe(tmp_path):
+    tables = run('linear_probe', '--out', str(tmp_path / 'l.json'))
+    check_seconds(tables[0], rounds=1)
+    assert names(tables[0])[0] == '20 rates at once, one chosen, trained again'
+    assert column(tables[0], 'peak MiB')[0] > 0
+
+
+def test_diagnosis(tmp_path):
+    (table,) = run('diagnosis', '--out', str(tmp_path / 'd.json'))
+    assert names(table) == ['k-means', 'measures', 'pictures', 'all']
+    seconds = column(table, 'median s')
+    assert math.isclose(sum(seconds[:3]), seconds[3])
+
+
 def load(name):
     """A module of the benchmarks, which are no package."""
     path = BENCHMARKS / f'{name}.py'

@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
+from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
+from pauc_mm.compat.config_paths import resolve_config
 from pauc_mm.diagnosis import load_encoder
 from pauc_mm.models import embed_images
 from tests.helpers import PLAIN, model_cfg
@@ -372,3 +374,21 @@ def test_prototypes_that_are_not_finite(tmp_path):
     content['state_dict'][key][3, 2] = float('nan')
     with pytest.raises(ValueError, match=r'NaN.*prototypes \(K=10\)'):
         load_encoder(saved(tmp_path, content))
+
+
+def test_shipped_configs_are_known_by_name(tmp_path):
+    path = tmp_path / 'weights.pth'
+    cfg = Config.fromfile(resolve_config('pauc_tiny_digits.py'))
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(
+            {**cfg.model, 'data_preprocessor': cfg.data_preprocessor}
+        )
+    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+    encoder = load_encoder(path, 'pauc_mm::pauc_tiny_digits.py')
+    assert encoder.layout == 'pauc_mm PAUC'
+    assert encoder.dataset['type'] == 'SklearnDigits'
+    with pytest.raises(ValueError, match='tensors of the backbone'):
+        name = 'mocov2_resnet50_8xb32-coslr-200e_in1k.py'
+        load_encoder(path, f'mmpretrain::mocov2/{name}')
+    with pytest.raises(FileNotFoundError, match='pauc_tiny_digits'):
+        load_encoder(path, 'pauc_mm::pauc_tiny_digit.py')

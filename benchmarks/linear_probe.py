@@ -1,0 +1,155 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""A linear probe on cached features: many learning rates at once."""
+
+from __future__ import annotations
+
+import torch
+from _harness import Report, get_parser, interleave, parse, positive
+from _memory import peak_memory_in_subprocess
+
+from pauc_mm.transfer import fit_linear_probe
+from pauc_mm.transfer.linear_probe import LEARNING_RATES
+from pauc_mm.transfer.probe_training import Standardiser, train_classifiers
+
+TEST = 2000
+
+
+def make_data(images, dim, classes, noise, seed):
+    """Features with a direction for each class, as of a ReLU, and labels."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(classes, (images,), generator=generator)
+    centres = torch.randn(classes, dim, generator=generator)
+    features = torch.empty(images, dim)
+    for start in range(0, images, TEST):
+        rows = slice(start, start + TEST)
+        part = features[rows]
+        torch.randn(part.shape, generator=generator, out=part)
+        part.mul_(noise).add_(centres[labels[rows]]).relu_()
+    return features, labels
+
+
+def probe(data, rates, epochs, device):
+    """The whole: choose among the rates, and train again on all images."""
+    return fit_linear_probe(
+        *data, learning_rates=rates, epochs=epochs, device=device
+    )
+
+
+def from_nothing(sizes, rates, epochs, device):
+    """The same with its features, so that their memory counts."""
+    return probe(make_data(*sizes), rates, epochs, device)
+
+
+def given(*args):
+    """The arguments as they are: nothing is made beforehand."""
+    return args
+
+
+def run_given(args):
+    """:func:`from_nothing` of them."""
+    return from_nothing(*args)
+
+
+def train(data, rates, epochs, device):
+    """One training of some rates, without the choice."""
+    features, labels = data
+    rows = torch.arange(len(labels))
+    return train_classifiers(
+        features,
+        labels,
+        rows,
+        Standardiser(features, rows).to(device),
+        int(labels.max()) + 1,
+        rates,
+        [0.0] * len(rates),
+        epochs,
+        device=torch.device(device),
+    )
+
+
+def main(argv=None) -> None:
+    """Measure and print."""
+    parser = get_parser(__doc__, repeats=1)
+    parser.set_defaults(warmup=0)
+    add = parser.add_argument
+    add('--images', type=positive, default=50_000, metavar='N')
+    add('--dim', type=positive, default=2048, metavar='C')
+    add('--classes', type=positive, default=100, metavar='K')
+    add('--noise', type=float, default=12.0, help='of the features')
+    add('--epochs', type=positive, metavar='N', help="the probe's own")
+    args = parse(parser, argv)
+    if args.small:
+        args.images, args.dim, args.classes = 3000, 32, 10
+        args.epochs = args.epochs or 2
+    if args.classes < 2 or args.images < 2 * args.classes:
+        parser.error('--classes must be >= 2, and --images twice as many.')
+    sizes = (args.images, args.dim, args.classes, args.noise, args.seed)
+    test_sizes = (args.images + TEST, *sizes[1:])
+    features, labels = make_data(*test_sizes)
+    data = features[: args.images].clone(), labels[: args.images].clone()
+    test = features[args.images :].clone(), labels[args.images :].clone()
+    del features
+    report = Report('A linear probe on cached features', args)
+    name = f'{len(LEARNING_RATES)} rates at once, one chosen, trained again'
+    found = {}
+
+    def whole():
+        found['probe'] = probe(data, LEARNING_RATES, args.epochs, args.device)
+
+    epochs = args.epochs
+    timings = interleave(
+        {name: whole}, args.repeats, args.warmup, args.device, progress='whole'
+    )
+    best = found['probe']
+    epochs = best.epochs
+    timings['one rate alone, one epoch'] = interleave(
+        {'one': lambda: train(data, [0.01], 1, args.device)},
+        args.repeats,
+        args.warmup,
+        args.device,
+        progress='one rate',
+    )['one']
+    timings[f'{len(LEARNING_RATES)} rates at once, one epoch'] = interleave(
+        {'all': lambda: train(data, LEARNING_RATES, 1, args.device)},
+        args.repeats,
+        args.warmup,
+        args.device,
+        progress='all rates',
+    )['all']
+    peak = None
+    if not args.skip_memory:
+        peak = {
+            name: peak_memory_in_subprocess(
+                given,
+                run_given,
+                sizes,
+                LEARNING_RATES,
+                1,
+                args.device,
+                warm_args=((200, 8, 2, 1.0, 0), (0.1, 0.2), 1, args.device),
+                threads=args.threads,
+                small=args.small,
+            )
+        }
+    report.timings(
+        f'N = {args.images}, C = {args.dim}, K = {args.classes}, {epochs} '
+        'epochs; memory with the features, one epoch',
+        timings,
+        'one rate alone, one epoch',
+        peak=peak,
+    )
+    top = best.accuracies(*test)[1]
+    report.table(
+        'what it found',
+        ['learning rate', 'accuracy, held out', 'accuracy, test'],
+        [[best.learning_rate, max(best.held_out_accuracies), top]],
+    )
+    report.note(
+        'Rates one after the other take as many times the row of one rate as '
+        'there are rates.'
+    )
+    report.save()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,146 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""What the tools on frozen features share: options, messages, output."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from .features import SPACES, FeatureOptions
+
+
+def add_arguments(parser: argparse.ArgumentParser, voc: bool = False) -> None:
+    """Add the options that the tools on frozen features share.
+
+    Args:
+        parser (ArgumentParser): Changed in place.
+        voc (bool): Whether several classes an image are allowed.
+    """
+    add = parser.add_argument
+    add('checkpoint', help='file of pauc_mm, mmpretrain, torchvision, ...')
+    add(
+        '--train',
+        metavar='DIR',
+        help='training images, one sub-folder for each class; without it '
+        "those that the checkpoint's config evaluates with",
+    )
+    add('--test', metavar='DIR', help='test images, in the same classes')
+    if voc:
+        add(
+            '--voc',
+            metavar='DIR',
+            help='Pascal VOC 2007 in the place of both: VOCdevkit, or the '
+            'folder above or below it',
+        )
+        add(
+            '--difficult',
+            choices=['ignore', 'negative'],
+            default='ignore',
+            help='an image that shows a class in difficult examples only is '
+            "left out of this class, or has it not, as in PCL's code "
+            '(%(default)s)',
+        )
+    add(
+        '--config',
+        metavar='CFG',
+        help="the model's config, where the checkpoint has none",
+    )
+    add(
+        '--momentum',
+        action='store_true',
+        help='take the momentum encoder',
+    )
+    add(
+        '--space',
+        choices=SPACES,
+        default='feature',
+        help='features of the backbone, or the embedding after the '
+        'projection (%(default)s)',
+    )
+    add(
+        '--image-size',
+        type=int,
+        metavar='PIXELS',
+        help="side of the centre crop; the config's, or 224",
+    )
+    add(
+        '--corrupt',
+        choices=['error', 'skip', 'unchecked'],
+        default='error',
+        help='what to do with images that do not decode (%(default)s)',
+    )
+    add('--batch-size', type=int, default=64, metavar='N', help='%(default)s')
+    add(
+        '--workers',
+        type=int,
+        default=0,
+        metavar='N',
+        help='processes that load images (%(default)s)',
+    )
+    add('--device', choices=['auto', 'cpu', 'cuda'], default='auto')
+    add(
+        '--cache',
+        default='work_dirs/features',
+        metavar='DIR',
+        help='where features are kept for the next time; "" keeps none '
+        '(%(default)s)',
+    )
+    add('--seed', type=int, default=0, help='of all draws (%(default)s)')
+    add('--out', metavar='FILE.json', help='where to write the figures')
+    add(
+        '--trust-checkpoint',
+        action='store_true',
+        help='load files that need more than plain tensors. Such a file can '
+        'run any code: only if you know where it comes from',
+    )
+
+
+def run_tool(
+    parser: argparse.ArgumentParser,
+    evaluate: Callable[[FeatureOptions, argparse.Namespace], dict],
+    show: Callable[[dict], str],
+    argv=None,
+) -> dict:
+    """Parse, evaluate, print and write.
+
+    Args:
+        parser (ArgumentParser): With :func:`add_arguments`.
+        evaluate (callable): From options to a result of plain values.
+        show (callable): From a result to the text that is printed.
+        argv (sequence of str, optional): Defaults to the command line.
+
+    Returns:
+        dict: The result, as written to ``--out``. Wrong input ends the
+        program with a message.
+    """
+    args = parser.parse_args(argv)
+    given = vars(args)
+    if args.out and not args.out.endswith('.json'):
+        parser.error(f"--out '{args.out}' must end in .json")
+    if args.seed < 0:
+        parser.error(f'--seed must be >= 0, not {args.seed}')
+    known = FeatureOptions.__dataclass_fields__
+    try:
+        options = FeatureOptions(
+            **{name: given[name] for name in known if name in given}
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        result = evaluate(options, args)
+    except (ValueError, FileNotFoundError, IsADirectoryError) as error:
+        sys.exit(f'{parser.prog}: {error}')
+    result = dict(
+        checkpoint=options.checkpoint, **result, options=asdict(options)
+    )
+    print(show(result))
+    if args.out:
+        out = Path(args.out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(result, indent=2) + '\n', encoding='utf-8')
+        print(f'\nfigures: {out}')
+    return result

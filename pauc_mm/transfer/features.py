@@ -1,0 +1,226 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Features of labelled images by a checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from torch import Tensor
+
+from ..diagnosis import Encoder, load_encoder
+from ..diagnosis.embedding import embed_all
+from .config_images import from_config
+from .labelled_images import LabelledImages, from_folders, from_voc
+
+SPACES = ('feature', 'embedding')
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """Which network, and which images.
+
+    Attributes:
+        checkpoint (str): Any file that :func:`pauc_mm.diagnosis.load_encoder`
+            reads.
+        train (str, optional): Folder of training images; without it those
+            that the checkpoint's config names.
+        test (str, optional): Folder of test images.
+        voc (str, optional): Folder of Pascal VOC, in the place of both.
+        difficult (str): See :func:`~.labelled_images.from_voc`.
+        config (str, optional): Config, where the checkpoint has none.
+        trust_checkpoint (bool): Whether the file may run code.
+        momentum (bool): Whether to take the momentum encoder.
+        space (str): 'feature', of the backbone, or 'embedding', after the
+            projection.
+        image_size (int, optional): Side of the crop, in pixels.
+        corrupt (str): See :class:`pauc_mm.datasets.ImageFolder`.
+        batch_size (int): Images a batch.
+        workers (int): Processes that load images.
+        device (str): 'auto', 'cpu' or 'cuda'.
+        cache (str): Folder that keeps features; '' keeps none.
+    """
+
+    checkpoint: str
+    train: Optional[str] = None
+    test: Optional[str] = None
+    voc: Optional[str] = None
+    difficult: str = 'ignore'
+    config: Optional[str] = None
+    trust_checkpoint: bool = False
+    momentum: bool = False
+    space: str = 'feature'
+    image_size: Optional[int] = None
+    corrupt: str = 'error'
+    batch_size: int = 64
+    workers: int = 0
+    device: str = 'auto'
+    cache: str = 'work_dirs/features'
+
+    def __post_init__(self) -> None:
+        if bool(self.train) != bool(self.test):
+            raise ValueError('--train and --test go together: give both.')
+        if self.voc and self.train:
+            raise ValueError('Give --voc, or --train and --test, not both.')
+        if self.space not in SPACES:
+            raise ValueError(
+                f'space={self.space!r} is unknown: use {" or ".join(SPACES)}.'
+            )
+        for name, least in (('batch_size', 1), ('workers', 0)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f'--{name.replace("_", "-")} must be >= {least}, not '
+                    f'{getattr(self, name)}.'
+                )
+        if self.image_size is not None and self.image_size < 1:
+            raise ValueError(
+                f'--image-size must be >= 1, not {self.image_size}.'
+            )
+        if self.image_size is not None and not (self.train or self.voc):
+            raise ValueError(
+                '--image-size goes with folders of images; the data of the '
+                'config has its own size.'
+            )
+
+
+@dataclass
+class LabelledFeatures:
+    """Features of labelled images.
+
+    Attributes:
+        features (Tensor): Shape (N, C), float32, on the CPU, finite.
+        labels (Tensor): See :class:`~.labelled_images.LabelledImages`.
+        classes (list[str]): Names of the K classes.
+        description (str): Where the images are from.
+    """
+
+    features: Tensor
+    labels: Tensor
+    classes: list[str]
+    description: str
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def find_images(
+    options: FeatureOptions,
+) -> tuple[Encoder, LabelledImages, LabelledImages]:
+    """Load the encoder and find training and test images.
+
+    Args:
+        options (FeatureOptions): What to load.
+
+    Returns:
+        tuple[Encoder, LabelledImages, LabelledImages]: The network, and the
+        images; see :mod:`~.labelled_images` for what is refused.
+    """
+    encoder = load_encoder(
+        options.checkpoint,
+        options.config,
+        trust=options.trust_checkpoint,
+        momentum=options.momentum,
+    )
+    if options.voc:
+        sets = from_voc(
+            encoder, options.voc, options.image_size, options.difficult
+        )
+    elif options.train:
+        sets = from_folders(
+            encoder,
+            options.train,
+            options.test,
+            options.image_size,
+            options.corrupt,
+        )
+    else:
+        trusted = options.trust_checkpoint or options.config is not None
+        sets = from_config(encoder, trusted)
+    return (encoder, *sets)
+
+
+def embed(
+    options: FeatureOptions, encoder: Encoder, images: LabelledImages
+) -> LabelledFeatures:
+    """Features of the images, or those that an earlier call kept.
+
+    They are kept in ``options.cache`` for as long as the checkpoint, the
+    image files and the pipeline stay the same.
+
+    Args:
+        options (FeatureOptions): The network and how to run it.
+        encoder (Encoder): That network.
+        images (LabelledImages): The images.
+
+    Returns:
+        LabelledFeatures: In the order of the images.
+
+    Raises:
+        RuntimeError: If a feature is not finite.
+        ValueError: If the encoder has no projection and its output is asked
+            for, or 'cuda' is and torch sees no GPU.
+    """
+    from ..diagnosis.diagnose import pick_device
+
+    if options.space == 'embedding' and encoder.neck is None:
+        raise ValueError(
+            f'This checkpoint ({encoder.layout}) has no projection that can '
+            'be loaded: leave out --space embedding.'
+        )
+    path = Path(options.checkpoint)
+    stat = path.stat()
+    whose = [str(path.resolve()), options.momentum, options.config]
+    which = [images.description, images.paths]
+    name = hashlib.sha256(json.dumps([whose, which]).encode()).hexdigest()[:12]
+    store = None
+    if options.cache:
+        store = Path(options.cache) / f'{path.stem}_{name}.pt'
+    result = embed_all(
+        encoder,
+        images,
+        options.batch_size,
+        options.workers,
+        pick_device(options.device),
+        store=store,
+        key=dict(
+            whose=whose,
+            checkpoint=[stat.st_size, stat.st_mtime_ns],
+            which=images.description,
+            files=_file_stamp(images.paths),
+        ),
+    )
+    embedded = options.space == 'embedding'
+    return LabelledFeatures(
+        result.embeddings if embedded else result.features,
+        images.labels,
+        images.classes,
+        images.description,
+    )
+
+
+def extract(
+    options: FeatureOptions,
+) -> tuple[LabelledFeatures, LabelledFeatures]:
+    """Features of the training and of the test images.
+
+    Args:
+        options (FeatureOptions): Which network and images.
+
+    Returns:
+        tuple[LabelledFeatures, LabelledFeatures]: Training and test.
+    """
+    encoder, train, test = find_images(options)
+    return embed(options, encoder, train), embed(options, encoder, test)
+
+
+def _file_stamp(paths: list[str]) -> str:
+    """Changes if an image file is written anew."""
+    digest = hashlib.sha256()
+    for path in filter(None, paths):
+        stat = os.stat(path)
+        digest.update(f'{stat.st_size} {stat.st_mtime_ns}\n'.encode())
+    return digest.hexdigest()

@@ -1,0 +1,198 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Linear SVMs of one class against the rest, and their costs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..evaluation.functional._checks import require
+
+COSTS = tuple(
+    sorted(
+        [10.0**power for power in range(-7, 3)]
+        + [0.5**power for power in range(4, 20)]
+    )
+)
+"""The grid of Goyal et al.'s code: 10^-7 to 10^2 and 2^-19 to 2^-4."""
+
+FOLDS = 3
+MAX_ITER = 2000
+
+
+class SVMs(NamedTuple):
+    """One linear SVM for each class.
+
+    Attributes:
+        weights (ndarray): Shape (K, D), float64.
+        biases (ndarray): Shape (K,), float64.
+        unconverged (int): How many reached the largest number of iterations.
+    """
+
+    weights: np.ndarray
+    biases: np.ndarray
+    unconverged: int
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """Distances from the planes, shape (N, K), of features (N, D)."""
+        return features @ self.weights.T + self.biases
+
+
+def fit_svms(
+    features: np.ndarray,
+    targets: np.ndarray,
+    costs: Sequence[float],
+    seed: int = 0,
+    jobs: int = 1,
+) -> SVMs:
+    """Fit the SVM of each class, by liblinear.
+
+    The settings of Goyal et al. and of PCL: squared hinge, l2 penalty on
+    weights and bias, the dual problem, positives weighing twice as much, a
+    tolerance of 1e-4 and at most 2,000 iterations.
+
+    Args:
+        features (ndarray): l2-normalised, shape (N, D), float64.
+        targets (ndarray): Shape (N, K): 1 has the class, -1 has it not, 0 is
+            left out of this class.
+        costs (sequence of float): The C of each class.
+        seed (int): Of liblinear's order. Defaults to 0.
+        jobs (int): Processes. Defaults to 1.
+
+    Returns:
+        SVMs: One for each class.
+
+    Raises:
+        ValueError: If a class has no positives or no negatives.
+        ImportError: If scikit-learn is missing.
+    """
+    tasks = [
+        (features, targets[:, c], [cost], None, seed)
+        for c, cost in enumerate(costs)
+    ]
+    planes, unconverged = zip(*_run(tasks, jobs))
+    planes = np.stack([plane[0, 0] for plane in planes])
+    return SVMs(planes[:, :-1], planes[:, -1], sum(unconverged))
+
+
+def cross_validate(
+    features: np.ndarray,
+    targets: np.ndarray,
+    costs: Sequence[float],
+    folds: int = FOLDS,
+    seed: int = 0,
+    jobs: int = 1,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Scores of each image by SVMs that were not trained on it.
+
+    The folds have equal shares of the positives of a class. Where each image
+    has one class they are the same for all classes, else each class has its
+    own.
+
+    Args:
+        features (ndarray): Shape (N, D), float64.
+        targets (ndarray): Shape (N, K), 1, -1 or 0.
+        costs (sequence of float): Values of C to try.
+        folds (int): Defaults to 3.
+        seed (int): Of the folds. Defaults to 0.
+        jobs (int): Processes. Defaults to 1.
+
+    Returns:
+        tuple[ndarray, ndarray, int]: The scores, shape (costs, N, K), NaN
+        where the target is 0; the fold of each image for each class, shape
+        (N, K), -1 where the target is 0; how many SVMs did not converge.
+    """
+    fold = fold_numbers(targets, folds, seed)
+    tasks = [
+        (features, targets[:, c], costs, fold[:, c], seed)
+        for c in range(targets.shape[1])
+    ]
+    scores = np.full((len(costs), *targets.shape), np.nan)
+    unconverged = 0
+    for c, (planes, failed) in enumerate(_run(tasks, jobs)):
+        unconverged += failed
+        for number in range(folds):
+            rows = np.flatnonzero(fold[:, c] == number)
+            plane = planes[number]
+            scores[:, rows, c] = (
+                features[rows] @ plane[:, :-1].T + plane[:, -1]
+            ).T
+    return scores, fold, unconverged
+
+
+def fold_numbers(targets: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Fold of each image for each class, (N, K), -1 where it is left out."""
+    from sklearn.model_selection import StratifiedKFold
+
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    result = np.full(targets.shape, -1)
+    if is_single_label(targets):
+        classes = targets.argmax(1)
+        parts = splitter.split(classes, classes)
+        for number, (_, rows) in enumerate(parts):
+            result[rows] = number
+        return result
+    for c, column in enumerate(targets.T):
+        known = np.flatnonzero(column)
+        parts = splitter.split(known, column[known])
+        for number, (_, rows) in enumerate(parts):
+            result[known[rows], c] = number
+    return result
+
+
+def is_single_label(targets: np.ndarray) -> bool:
+    """Whether each image has one class, and is known to have no other."""
+    return bool(((targets == 1).sum(1) == 1).all() and (targets != 0).all())
+
+
+def _run(tasks: list[tuple], jobs: int) -> list[tuple]:
+    require('sklearn', 'scikit-learn', 'A linear SVM')
+    if jobs == 1:
+        return [_fit_class(*task) for task in tasks]
+    from joblib import Parallel, delayed
+
+    # Processes: the threads of a process share liblinear's random numbers.
+    return Parallel(n_jobs=jobs)(delayed(_fit_class)(*task) for task in tasks)
+
+
+def _fit_class(features, column, costs, fold, seed) -> tuple:
+    """Weights and bias for each fold and cost, (F, costs, D + 1)."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.svm import LinearSVC
+
+    if fold is None:
+        parts = [np.flatnonzero(column)]
+    else:
+        known = column != 0
+        parts = [
+            np.flatnonzero(known & (fold != number))
+            for number in range(fold.max() + 1)
+        ]
+    planes = np.empty((len(parts), len(costs), features.shape[1] + 1))
+    unconverged = 0
+    for i, rows in enumerate(parts):
+        x, y = features[rows], column[rows]
+        if not ((y == 1).any() and (y == -1).any()):
+            raise ValueError(
+                f'An SVM needs positives and negatives, got {sum(y == 1)} '
+                f'and {sum(y == -1)}: give more images of each class.'
+            )
+        for j, cost in enumerate(costs):
+            svm = LinearSVC(
+                C=cost,
+                class_weight={1: 2, -1: 1},
+                dual=True,
+                max_iter=MAX_ITER,
+                random_state=seed,
+            )
+            with warnings.catch_warnings():
+                # Counted here and said once, not once for each SVM.
+                warnings.simplefilter('ignore', ConvergenceWarning)
+                svm.fit(x, y)
+            unconverged += int(svm.n_iter_ >= MAX_ITER)
+            planes[i, j, :-1] = svm.coef_[0]
+            planes[i, j, -1] = svm.intercept_[0]
+    return planes, unconverged

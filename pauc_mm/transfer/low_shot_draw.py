@@ -1,0 +1,142 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Which images a low-shot classifier is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Union
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..utils import derive_seed
+
+
+def as_targets(labels: Tensor, num_classes: int) -> np.ndarray:
+    """1, -1 or 0 for each image and class, shape (N, K), int8.
+
+    Raises:
+        ValueError: If the labels are of another form.
+    """
+    labels = torch.as_tensor(labels).cpu().numpy()
+    if labels.ndim == 1:
+        if labels.min() < 0 or labels.max() >= num_classes:
+            raise ValueError(
+                f'labels must lie in [0, {num_classes}), the number of class '
+                f'names, got {labels.min()} to {labels.max()}.'
+            )
+        return np.where(
+            labels[:, None] == np.arange(num_classes), 1, -1
+        ).astype(np.int8)
+    if (
+        labels.shape[1:] != (num_classes,)
+        or not np.isin(labels, (-1, 0, 1)).all()
+    ):
+        raise ValueError(
+            'labels must have shape (N,) or, with 1, -1 or 0 for each class, '
+            f'(N, {num_classes}), got shape {labels.shape}.'
+        )
+    return labels.astype(np.int8)
+
+
+def draw_images(
+    targets: np.ndarray, k: Union[int, str], seed: int
+) -> np.ndarray:
+    """Draw k images of each class, with all their labels, as PCL's code.
+
+    An image that is drawn for two classes is taken once (PCL's code takes it
+    twice), and more than k images may show a class that often occurs beside
+    others. The images of a smaller k are among those of a larger one.
+
+    Args:
+        targets (ndarray): Shape (N, K), 1, -1 or 0.
+        k (int or 'full'): 'full' takes all images.
+        seed (int): Of the draw.
+
+    Returns:
+        ndarray: Rows, ascending.
+    """
+    if k == 'full':
+        return np.arange(len(targets))
+    drawn = [
+        np.random.default_rng([seed, c]).permutation(np.flatnonzero(column))[
+            :k
+        ]
+        for c, column in enumerate((targets == 1).T)
+    ]
+    return np.unique(np.concatenate(drawn))
+
+
+def needed_rows(
+    targets: np.ndarray,
+    shots: Sequence[Union[int, str]],
+    draws: int = 5,
+    seed: int = 0,
+) -> np.ndarray:
+    """The images that any of the draws of :func:`low_shot_svm` takes.
+
+    Of a large training set, such as Places205, only these need features.
+
+    Args:
+        targets (ndarray): See :func:`as_targets`.
+        shots (sequence of int or 'full'): Values of k.
+        draws (int): Draws for each k. Defaults to 5.
+        seed (int): Of :func:`low_shot_svm`. Defaults to 0.
+
+    Returns:
+        ndarray: Rows, ascending.
+    """
+    if 'full' in shots:
+        return np.arange(len(targets))
+    seeds = [derive_seed(seed, draw) for draw in range(draws)]
+    return np.unique(
+        np.concatenate([draw_images(targets, max(shots), s) for s in seeds])
+    )
+
+
+def check_shots(
+    targets: np.ndarray,
+    classes: Sequence[str],
+    shots: Sequence[Union[int, str]],
+) -> None:
+    """Refuse a k for which a class has too few images.
+
+    Raises:
+        ValueError: Naming the classes.
+    """
+    check_present(targets, classes, 'The training set')
+    most = max([k for k in shots if k != 'full'], default=1)
+    counts = (targets == 1).sum(0)
+    few = [f'{classes[c]} ({n})' for c, n in enumerate(counts) if n < most]
+    if few:
+        raise ValueError(
+            f'k = {most} images of each class were asked for, and '
+            f'{len(few)} of the {len(classes)} classes have fewer: '
+            f'{", ".join(few[:10])}{", ..." if len(few) > 10 else ""}. Give '
+            'more images, or a smaller k.'
+        )
+
+
+def check_present(
+    targets: np.ndarray, classes: Sequence[str], where: str
+) -> None:
+    """Refuse a class without positives or negatives.
+
+    Args:
+        targets (ndarray): Shape (N, K), 1, -1 or 0.
+        classes (sequence of str): Names of the K classes.
+        where (str): What to call the images in the message.
+
+    Raises:
+        ValueError: Naming the classes.
+    """
+    for value, word in ((1, 'positive'), (-1, 'negative')):
+        counts = (targets == value).sum(0)
+        missing = [classes[c] for c, n in enumerate(counts) if not n]
+        if missing:
+            raise ValueError(
+                f'{where} has no {word} image of '
+                f'{", ".join(missing[:10])}: every class needs both. Give '
+                'more images, or a larger k.'
+            )

@@ -1,0 +1,154 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Pascal VOC as a task of classification: which classes are in an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from mmpretrain.datasets import BaseDataset
+
+LAYOUT = (
+    'VOC2007/ImageSets/Main/CLASS_trainval.txt and CLASS_test.txt for each '
+    'class, and VOC2007/JPEGImages/ID.jpg'
+)
+
+
+class VOCClassification(BaseDataset):
+    """One split of a folder in the layout of Pascal VOC.
+
+    The labels are those of the challenge, from ``ImageSets/Main``: an image
+    has a class (1), has it not (-1), or shows it in difficult examples only
+    (0), in which case Goyal et al. and the challenge leave it out of this
+    class. The classes are those that have a list, in alphabetical order; any
+    folder of this layout will do.
+
+    Args:
+        root (str): The folder ``VOC2007``, or one or two above it.
+        split (str): 'train', 'val', 'trainval' or 'test'.
+        pipeline (sequence of dict): Transforms of an image.
+
+    Attributes:
+        targets (ndarray): Shape (N, K), 1, -1 or 0, int8.
+        image_paths (list[str]): Of the N images.
+
+    Raises:
+        FileNotFoundError: If the folder, a list or an image is missing.
+        ValueError: If a list is malformed or lists differ in their images.
+    """
+
+    def __init__(self, root: str, split: str, pipeline=()) -> None:
+        self.folder = find_voc(root)
+        self.split = split
+        ids, names, self.targets = read_lists(self.folder, split)
+        self.image_paths = _image_paths(self.folder, ids)
+        super().__init__(
+            ann_file='', metainfo=dict(classes=names), pipeline=list(pipeline)
+        )
+
+    def load_data_list(self) -> list[dict]:
+        """A sample has ``img_path`` alone."""
+        return [dict(img_path=path) for path in self.image_paths]
+
+
+def find_voc(root: str) -> Path:
+    """The folder that holds ``ImageSets/Main``.
+
+    Args:
+        root (str): It, or one or two above it.
+
+    Returns:
+        Path: Such as ``VOCdevkit/VOC2007``.
+
+    Raises:
+        FileNotFoundError: If there is none; the message shows the layout.
+    """
+    base = Path(root).expanduser()
+    for below in ('', 'VOC2007', 'VOCdevkit/VOC2007'):
+        if (base / below / 'ImageSets' / 'Main').is_dir():
+            return base / below
+    if not base.is_dir():
+        raise FileNotFoundError(f"There is no folder '{root}'.")
+    found = sorted(p.name for p in base.iterdir())[:6]
+    raise FileNotFoundError(
+        f"'{root}' is not laid out as Pascal VOC. It must hold {LAYOUT}; "
+        f'it holds {", ".join(found) or "nothing"}.'
+    )
+
+
+def read_lists(
+    folder: Path, split: str
+) -> tuple[list[str], list[str], np.ndarray]:
+    """Read the list of each class.
+
+    Args:
+        folder (Path): See :func:`find_voc`.
+        split (str): Such as 'trainval'.
+
+    Returns:
+        tuple[list[str], list[str], ndarray]: Names of the N images, sorted;
+        names of the K classes, sorted; the labels, (N, K), int8.
+
+    Raises:
+        FileNotFoundError: If there is no list.
+        ValueError: If a line is malformed, or lists differ in their images.
+    """
+    lists = folder / 'ImageSets' / 'Main'
+    end = f'_{split}'
+    files = sorted(f for f in lists.glob(f'*{end}.txt') if f.stem != end)
+    if not files:
+        hint = ''
+        if split == 'test':
+            hint = (
+                ' The test images and lists of VOC2007 are a download of '
+                'their own, VOCtest_06-Nov-2007.tar.'
+            )
+        raise FileNotFoundError(
+            f"There is no list CLASS{end}.txt in '{lists}'.{hint}"
+        )
+    names = [file.stem[: -len(end)] for file in files]
+    columns = [_read_list(file) for file in files]
+    ids = sorted(columns[0])
+    for file, column in zip(files, columns):
+        differ = sorted(set(ids) ^ set(column))
+        if differ:
+            raise ValueError(
+                f"'{files[0]}' and '{file.name}' list different images "
+                f'({len(differ)}, first {differ[0]}): every class has a '
+                'label for every image of the split.'
+            )
+    targets = [[column[i] for column in columns] for i in ids]
+    return ids, names, np.array(targets, np.int8)
+
+
+def _read_list(file: Path) -> dict[str, int]:
+    labels: dict[str, int] = {}
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        words = line.split()
+        if not words:
+            continue
+        if len(words) != 2 or words[1] not in ('1', '-1', '0'):
+            raise ValueError(
+                f"'{file}', line {number}: expected the name of an image "
+                f"and 1, -1 or 0, such as '000005 -1', not '{line.strip()}'."
+            )
+        if words[0] in labels:
+            raise ValueError(
+                f"'{file}', line {number}: image {words[0]} is listed twice."
+            )
+        labels[words[0]] = int(words[1])
+    if not labels:
+        raise ValueError(f"'{file}' lists no image.")
+    return labels
+
+
+def _image_paths(folder: Path, ids: list[str]) -> list[str]:
+    images = folder / 'JPEGImages'
+    there = {p.name for p in images.iterdir()} if images.is_dir() else set()
+    missing = [i for i in ids if f'{i}.jpg' not in there]
+    if missing:
+        raise FileNotFoundError(
+            f'{len(missing)} of {len(ids)} listed images are missing in '
+            f"'{images}', first {missing[0]}.jpg."
+        )
+    return [str(images / f'{i}.jpg') for i in ids]
