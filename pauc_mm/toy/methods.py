@@ -1,0 +1,140 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The methods that the toy experiment compares.
+
+A further one takes an entry of :data:`METHODS`: a name for the command line,
+a label for table and figure, and a function that gives the config of a model
+for 3-D points. :func:`model_cfg` gives the parts that all of them share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable
+
+from .literal_sign import LiteralSignPAUC
+from .point_mlp import PointMLP
+from .point_preprocessor import PointPreprocessor
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Method:
+    """One line of the comparison.
+
+    Attributes:
+        label (str): Its name in table and figure.
+        config (Callable): Function of (number of classes, settings) that
+            returns the config of a registered model.
+        clustered (bool): Whether the model has prototypes that the clustering
+            hook makes. Defaults to True.
+        by_default (bool): Whether it is run when no methods are named.
+            Defaults to True.
+    """
+
+    label: str
+    config: Callable[[int, Settings], dict]
+    clustered: bool = True
+    by_default: bool = True
+
+
+def model_cfg(kind: str, settings: Settings, **more) -> dict:
+    """Config of a model on MoCo: 3-D points onto the unit circle.
+
+    Args:
+        kind (str): Type of the model.
+        settings (Settings): Sizes.
+        **more: Further arguments of the model.
+    """
+    return dict(
+        type=kind,
+        data_preprocessor=dict(type=PointPreprocessor.__name__),
+        backbone=dict(
+            type=PointMLP.__name__, in_channels=3, channels=_layers(settings)
+        ),
+        neck=dict(
+            type='LinearNeck',
+            in_channels=settings.width,
+            out_channels=2,
+            norm_cfg=None,
+        ),
+        head=dict(
+            type='ContrastiveHead',
+            loss=dict(type='CrossEntropyLoss'),
+            temperature=settings.temperature,
+        ),
+        queue_len=settings.queue_len,
+        feat_dim=2,
+        momentum=settings.momentum,
+        **more,
+    )
+
+
+def _layers(settings: Settings) -> list[int]:
+    return [settings.width, settings.width]
+
+
+def _moco(classes: int, settings: Settings) -> dict:
+    """The MoCo of mmpretrain itself."""
+    return model_cfg('MoCo', settings)
+
+
+def _pcl(classes: int, settings: Settings, kind: str = 'PCL', **more) -> dict:
+    """PCL with K = C, 2C, 4C; the negatives are all that are left."""
+    return model_cfg(
+        kind,
+        settings,
+        num_clusters=[classes, 2 * classes, 4 * classes],
+        proto_head=dict(type='ProtoNCEHead', num_negatives=4 * classes),
+        **more,
+    )
+
+
+def _pauc(
+    alpha: float, beta: float, gamma: float, kind: str = 'PAUC'
+) -> Callable[[int, Settings], dict]:
+    """PAUC with these weights of alignment, uniformity and correlation."""
+    weights = dict(align=alpha, uniform=beta, corr=gamma)
+    types = dict(
+        align='PrototypeAlignmentLoss',
+        uniform='PrototypeUniformityLoss',
+        corr='PrototypeCorrelationLoss',
+    )
+    # A term of weight 0 would only cost time.
+    terms = {
+        f'{name}_loss': dict(type=types[name], loss_weight=weight)
+        for name, weight in weights.items()
+        if weight
+    }
+
+    def config(classes: int, settings: Settings) -> dict:
+        return _pcl(classes, settings, kind, **terms)
+
+    return config
+
+
+METHODS: dict[str, Method] = {
+    'moco': Method('MoCo (InfoNCE)', _moco, clustered=False),
+    'pcl': Method('PCL', _pcl),
+    'pauc-20-20-5': Method('PAUC (20, 20, 5)', _pauc(20, 20, 5)),
+    'pauc-50-5-1': Method('PAUC (50, 5, 1)', _pauc(50, 5, 1)),
+    'pauc-0-100-0': Method('PAUC (0, 100, 0)', _pauc(0, 100, 0)),
+    'pauc-literal': Method(
+        'PAUC (20, 20, 5), literal sign',
+        _pauc(20, 20, 5, LiteralSignPAUC.__name__),
+        by_default=False,
+    ),
+}
+
+
+def check_methods(names: list[str]) -> None:
+    """Refuse a method that is not in :data:`METHODS`.
+
+    Raises:
+        ValueError: Naming it and those that there are.
+    """
+    for name in names:
+        if name not in METHODS:
+            raise ValueError(
+                f'method {name!r} is unknown: choose from '
+                f'{", ".join(METHODS)}.'
+            )
