@@ -34,8 +34,8 @@ from .settings import Settings
 NEIGHBOURS = 20
 # Uniformity is quadratic in the samples; on so many its error is below 0.01.
 _UNIFORMITY_SAMPLES = 3000
-# All pairs of up to 32 classes; of more, the standard error is below 0.02.
-_NEMD_PAIRS = 500
+# All pairs of up to 25 classes.
+_NEMD_PAIRS = 300
 
 
 @dataclass(frozen=True)

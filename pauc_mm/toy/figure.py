@@ -17,10 +17,10 @@ from .methods import METHODS
 from .results import Results
 from .settings import Settings
 
-_PANEL = 2.7  # inches
+_PANEL = 2.9  # inches
 _POINTS_IN_SPACE = 3000
 # Density, in multiples of the uniform one, at the edge of a panel.
-_PEAK = 5.0
+_PEAK = 3.5
 
 
 def plot_toy(
@@ -68,7 +68,7 @@ def plot_toy(
         'Coloured: embeddings on the unit circle, each class on a track of '
         'its own; classes are numbered along the circle of the first method. '
         'Grey ring: density of the embeddings; dashed: uniform density; cut '
-        f'at {_PEAK:.0f} times that. NEMD is that of the classes. '
+        f'at {_PEAK:g} times that. NEMD is that of the classes. '
         f'Seed {seed}.'
     )
     figure.supxlabel(textwrap.fill(caption, 34 * columns), size=10)
@@ -107,7 +107,7 @@ def _draw_space(axis, points: np.ndarray, labels: np.ndarray) -> None:
 
 def _draw_embeddings(axis, angles: np.ndarray, labels: np.ndarray) -> None:
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    draw_circle(axis, points, labels, peak=_PEAK, size=3)
+    draw_circle(axis, points, labels, peak=_PEAK, size=4)
 
 
 def _write_measures(axis, measures: dict) -> None:
@@ -117,7 +117,7 @@ def _write_measures(axis, measures: dict) -> None:
         f'NEMD {measures["nemd_classes"]:.3f}',
         ha='center',
         va='center',
-        size=12,
+        size=11,
         weight='bold',
     )
     axis.text(
