@@ -114,7 +114,6 @@ def run_once(images, source, encoder, seed: int) -> dict[str, float]:
         draw_all(
             Path(folder),
             'benchmark',
-            encoder,
             source,
             images,
             clusterings,

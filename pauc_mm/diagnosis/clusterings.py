@@ -74,7 +74,13 @@ def find_clusterings(
     check_num_clusters(num_clusters, len(vectors))
     found = []
     for name, prototypes in encoder.prototypes.items():
-        prototypes = F.normalize(prototypes.float(), dim=1)
+        prototypes = prototypes.float()
+        used = prototypes.norm(dim=1) > 0
+        if not used.all():
+            name = f'{name}, {int((~used).sum())} that are zero left out'
+        if not used.any():
+            continue
+        prototypes = F.normalize(prototypes[used], dim=1)
         comparable = (
             images.space == encoder.prototype_space
             and prototypes.shape[1] == vectors.shape[1]

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
+from urllib.parse import quote
 
 from .diagnose import diagnose
 from .report import criteria_rows, inline_pictures, render, write_pair
@@ -15,11 +16,13 @@ from .verdict import CRITERIA
 # Panels of the curves; the table has all.
 CURVES = (
     ('uniformity', 'uniformity'),
+    ('weak_uniformity', 'uniformity, features'),
     ('effective_rank', 'effective rank'),
     ('unique_share', 'unique prototypes'),
     ('intra_variance', 'variance within prototypes'),
     ('nemd', 'NEMD, prototypes'),
     ('void_fraction', 'void fraction'),
+    ('void_projected', 'void fraction, projected'),
     ('alignment', 'alignment'),
     ('knn', 'kNN accuracy, k=20'),
     ('adjusted_mutual_information', 'AMI, prototypes and labels'),
@@ -62,7 +65,7 @@ def compare(checkpoints: Sequence[str], out: str | Path, **options) -> Path:
     page = render(
         'compare.html',
         reports=reports,
-        links=[f'{folder.name}/report.html' for folder in folders],
+        links=[quote(f'{folder.name}/report.html') for folder in folders],
         rows=criteria_rows([report['headline'] for report in reports]),
         pictures=inline_pictures(pictures, out),
     )
@@ -94,14 +97,17 @@ def short_names(checkpoints: Sequence[str]) -> list[str]:
             raise FileNotFoundError(f'There is no checkpoint {given}.')
         if files.count(file) > 1:
             raise ValueError(f'--compare got {given} twice.')
-    parts = [path.with_suffix('').parts for path in paths]
+    # With suffixes only where nothing else tells two files apart.
+    stems = [path.with_suffix('').parts for path in paths]
+    parts = (
+        stems if len(set(stems)) == len(stems) else [p.parts for p in paths]
+    )
     for depth in range(1, max(map(len, parts)) + 1):
         names = [os.sep.join(part[-depth:]) for part in parts]
         # Folders are named after them, with _ for the separator.
         if len({name.replace(os.sep, '_') for name in names}) == len(names):
             return names
-    # Names that differ by the suffix only.
-    return [path.name for path in paths]
+    return [f'{i}_{name}' for i, name in enumerate(names, 1)]
 
 
 def run_epochs(
@@ -178,18 +184,19 @@ def _draw(
     space = 'embedding'
     if any('embedding' not in r['measures']['spaces'] for r in reports):
         space = 'feature'
-    path = add(
-        'spectra.png',
-        f'Spectra ({space})',
-        'Singular values relative to the largest.',
-    )
-    plot_spectra(
-        {
-            name: report['measures']['spaces'][space]['spectrum']
-            for name, report in zip(names, reports)
-        },
-        path,
-    )
+    spectra = {
+        name: report['measures']['spaces'][space]['spectrum']
+        for name, report in zip(names, reports)
+    }
+    # One point has no spectrum.
+    spectra = {name: s for name, s in spectra.items() if s[0] > 0}
+    if spectra:
+        path = add(
+            'spectra.png',
+            f'Spectra ({space})',
+            'Singular values relative to the largest.',
+        )
+        plot_spectra(spectra, path)
     path = add(
         'unique_prototypes.png',
         'Unique prototypes',

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Optional
 
 import torch
 
+from ..version import __version__
 from .clusterings import check_num_clusters, find_clusterings
-from .embedding import embed_all
+from .embedding import drop_zeros, embed_all
 from .figures import draw_all
 from .images import find_images
 from .load_encoder import load_encoder
@@ -97,8 +99,15 @@ def diagnose(
     )
     check_num_clusters(num_clusters, len(source))
     stat = Path(checkpoint).stat()
-    stamp = [str(Path(checkpoint).resolve()), stat.st_size, stat.st_mtime_ns]
-    previous = _previous(out, stamp, settings, source.description)
+    stamp = [
+        __version__,
+        str(Path(checkpoint).resolve()),
+        stat.st_size,
+        stat.st_mtime_ns,
+        _digest(encoder.config),
+        source.fingerprint(),
+    ]
+    previous = _previous(out, stamp, settings)
     if previous is not None:
         return previous
     images = embed_all(
@@ -109,15 +118,16 @@ def diagnose(
         pick_device(device),
         seed,
         store=out / 'embeddings.pt',
-        key=dict(stamp=stamp, momentum=momentum, config=config),
+        key=dict(stamp=stamp[:-1], momentum=momentum),
     )
+    images, source, zero_share = drop_zeros(images, source)
     clusterings = find_clusterings(encoder, images, num_clusters, seed)
     measures = measure(images, clusterings, source.labels, seed, epsilon)
+    measures['zero_share'] = zero_share
     name = name or Path(checkpoint).stem
     pictures = draw_all(
         out,
         name,
-        encoder,
         source,
         images,
         clusterings,
@@ -176,9 +186,13 @@ def pick_device(device: str) -> str:
     return device
 
 
-def _previous(
-    out: Path, stamp: list, settings: dict, images: str
-) -> Optional[dict]:
+def _digest(config) -> Optional[str]:
+    if config is None:
+        return None
+    return hashlib.sha256(repr(config.to_dict()).encode()).hexdigest()
+
+
+def _previous(out: Path, stamp: list, settings: dict) -> Optional[dict]:
     file = out / 'report.json'
     if not file.is_file() or not (out / 'report.html').is_file():
         return None
@@ -186,5 +200,5 @@ def _previous(
         report = json.loads(file.read_text(encoding='utf-8'))
     except ValueError:  # not ours, or half of one
         return None
-    found = report.get('stamp'), report.get('settings'), report.get('images')
-    return report if found == (stamp, settings, images) else None
+    found = report.get('stamp'), report.get('settings')
+    return report if found == (stamp, settings) else None

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -84,17 +84,19 @@ def embed_all(
     Raises:
         RuntimeError: If an image cannot be embedded or comes out not finite.
     """
-    stamp = _stamp(source, seed, key)
+    stamp = json.dumps([source.fingerprint(), seed, key])
     if store is not None and store.is_file():
-        kept = torch.load(store, map_location='cpu', weights_only=True)
-        if kept.pop('stamp') == stamp:
+        kept = _read(store)
+        if kept.pop('stamp', None) == stamp:
             return EmbeddedImages(**kept)
     encoder.to(device)
     options = dict(batch_size=batch_size, num_workers=num_workers)
     features, embeddings, pixels = _run(
         encoder, source.dataset, 'Embedding the images', **options
     )
-    _check(features, source, encoder.layout)
+    for vectors in (features, embeddings):
+        if vectors is not None:
+            _check(vectors, source, encoder.layout)
     views = None
     if source.views is not None:
         views = _embed_views(encoder, source.views, seed, **options)
@@ -107,15 +109,61 @@ def embed_all(
     return result
 
 
-def _stamp(source: ImageSource, seed: int, key: Optional[dict]) -> str:
-    digest = hashlib.sha256()
-    pipelines = [
-        repr(dataset.pipeline)
-        for dataset in (source.dataset, source.views)
-        if dataset is not None
-    ]
-    digest.update(json.dumps([key, seed, pipelines, source.paths]).encode())
-    return digest.hexdigest()
+def _read(store: Path) -> dict:
+    """What an earlier call kept, or nothing of a file that is not ours."""
+    try:
+        return dict(torch.load(store, map_location='cpu', weights_only=True))
+    except Exception as error:
+        print(
+            f'{store} is made anew: it cannot be read '
+            f'({type(error).__name__}).'
+        )
+        return {}
+
+
+def _decoded(batches: Iterable) -> Iterator[dict]:
+    """The batches, or in words that an image did not decode."""
+    try:
+        yield from batches
+    except AssertionError as error:  # mmcv's
+        raise ValueError(
+            f'An image does not decode ({error}): leave such files out with '
+            '--corrupt skip.'
+        ) from error
+
+
+def drop_zeros(
+    images: EmbeddedImages, source: ImageSource
+) -> tuple[EmbeddedImages, ImageSource, float]:
+    """Leave out images that the network maps to nothing.
+
+    Returns:
+        tuple[EmbeddedImages, ImageSource, float]: The rest, and the share of
+        images that were left out.
+
+    Raises:
+        ValueError: If fewer than two images are left.
+    """
+    kept = images.features.norm(dim=1) > 0
+    if images.embeddings is not None:
+        kept &= images.embeddings.norm(dim=1) > 0
+    rows = torch.nonzero(kept).flatten()
+    if len(rows) < 2:
+        raise ValueError(
+            f'Complete collapse: {len(kept) - len(rows)} of {len(kept)} '
+            'images have a feature or embedding that is exactly zero (dead '
+            'units), and nothing is left to measure.'
+        )
+    if len(rows) == len(kept):
+        return images, source, 0.0
+    some = EmbeddedImages(
+        images.features[rows],
+        None if images.embeddings is None else images.embeddings[rows],
+        images.pixels[rows],
+        images.views,
+    )
+    share = 1 - len(rows) / len(kept)
+    return some, source.select(rows.tolist()), share
 
 
 def _loader(dataset, batch_size: int, num_workers: int):
@@ -135,7 +183,7 @@ def _loader(dataset, batch_size: int, num_workers: int):
 def _run(encoder, dataset, label, batch_size, num_workers) -> tuple:
     features, embeddings, pixels = [], [], []
     loader = _loader(dataset, batch_size, num_workers)
-    for batch in progress(loader, label):
+    for batch in _decoded(progress(loader, label)):
         images = encoder.preprocess_images(batch['inputs'])
         feature, embedding = encoder.embed(images)
         features.append(feature.cpu())
@@ -161,24 +209,27 @@ def _embed_views(
     set_random_seed(seed)
     loader = _loader(dataset.get_subset(rows), batch_size, num_workers)
     pairs: tuple[list, list] = ([], [])
-    for batch in progress(loader, 'Embedding augmented views'):
+    for batch in _decoded(progress(loader, 'Embedding augmented views')):
         for half, inputs in zip(pairs, batch['inputs']):
             feature, embedding = encoder.embed(
                 encoder.preprocess_images(inputs)
             )
             vector = feature if embedding is None else embedding
             half.append(F.normalize(vector.cpu(), dim=1))
-    return torch.stack([torch.cat(half) for half in pairs])
+    views = torch.stack([torch.cat(half) for half in pairs])
+    # What has no direction has no alignment.
+    views = views[:, (views.norm(dim=2) > 0).all(dim=0)]
+    return views if views.shape[1] else None
 
 
-def _check(features: Tensor, source: ImageSource, layout: str) -> None:
-    finite = features.isfinite().all(dim=1)
+def _check(vectors: Tensor, source: ImageSource, layout: str) -> None:
+    finite = vectors.isfinite().all(dim=1)
     if finite.all():
         return
     bad = torch.nonzero(~finite).flatten().tolist()
     names = [source.paths[i] or f'image {i}' for i in bad[:5]]
     raise RuntimeError(
-        f'The features of {len(bad)} of {len(finite)} images are not finite; '
+        f'The vectors of {len(bad)} of {len(finite)} images are not finite; '
         f'first: {", ".join(names)}. The training of this checkpoint '
         f'({layout}) has diverged: take one of an earlier epoch. If it is '
         'only a few images, look at those.'

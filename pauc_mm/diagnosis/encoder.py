@@ -63,7 +63,7 @@ class Encoder:
 
     def __post_init__(self) -> None:
         self._preprocessor = MODELS.build(
-            dict(type='SelfSupDataPreprocessor', **self.preprocess)
+            dict(type='mmpretrain.SelfSupDataPreprocessor', **self.preprocess)
         )
         self.to(self.device)
         for module in (self.backbone, self.neck):

@@ -40,7 +40,6 @@ class Picture:
 def draw_all(
     folder: Path,
     name: str,
-    encoder,
     source: ImageSource,
     images: EmbeddedImages,
     clusterings: list[Clustering],
@@ -53,7 +52,6 @@ def draw_all(
     Args:
         folder (Path): Where to write them.
         name (str): Of the checkpoint, for titles.
-        encoder (Encoder): For the colour order of its images.
         source (ImageSource): The images.
         images (EmbeddedImages): What the network makes of them.
         clusterings (list[Clustering]): The sets of prototypes.
@@ -79,16 +77,18 @@ def draw_all(
     if with_images:
         jobs['cluster_sizes.png'] = lambda path: _sizes(path, with_images)
         jobs['montage.png'] = lambda path: _montage(
-            path, encoder, source, images, with_images
+            path, source, images, with_images
         )
-    if tsne:
+    # One point has no map.
+    if tsne and measures['spaces']['feature']['spectrum'][0] > 0:
         jobs['tsne.png'] = lambda path: _tsne(
             path, name, images, groups, names, by, seed
         )
-    return [
+    pictures = [
         job(folder / file)
         for file, job in progress(list(jobs.items()), 'Drawing')
     ]
+    return [picture for picture in pictures if picture is not None]
 
 
 def _groups(source: ImageSource, clusterings: list[Clustering]) -> tuple:
@@ -140,10 +140,17 @@ def _unique(path, measures) -> Picture:
     )
 
 
-def _spectrum(path, measures) -> Picture:
+def _spectrum(path, measures) -> Optional[Picture]:
     from ..visualization import plot_spectra
 
-    spaces = measures['spaces']
+    # One point has no spectrum.
+    spaces = {
+        name: space
+        for name, space in measures['spaces'].items()
+        if space['spectrum'][0] > 0
+    }
+    if not spaces:
+        return None
     plot_spectra(
         {name: space['spectrum'] for name, space in spaces.items()},
         path,
@@ -173,7 +180,7 @@ def _sizes(path, clusterings: list[Clustering]) -> Picture:
     )
 
 
-def _montage(path, encoder, source, images, clusterings) -> Picture:
+def _montage(path, source, images, clusterings) -> Picture:
     from ..visualization import ClusterRow, plot_cluster_montage
 
     fine = clusterings[-1]
@@ -197,8 +204,8 @@ def _montage(path, encoder, source, images, clusterings) -> Picture:
         rows.append(
             ClusterRow(
                 f'{prototype}: {len(members)} images',
-                [_pixels(source.dataset, i, encoder) for i in nearest],
-                [_pixels(source.dataset, i, encoder) for i in more],
+                [_pixels(source.dataset, i, source.bgr) for i in nearest],
+                [_pixels(source.dataset, i, source.bgr) for i in more],
                 parent,
             )
         )
@@ -235,7 +242,7 @@ def _chosen(fine: Clustering, coarse: Optional[Clustering]) -> list[int]:
     return sorted(chosen, key=lambda p: (parent(p), p))
 
 
-def _pixels(dataset, index: int, encoder) -> np.ndarray:
+def _pixels(dataset, index: int, bgr: bool) -> np.ndarray:
     """An image as the network gets it, (H, W, 3), uint8, RGB."""
     image = dataset[index]['inputs']
     if isinstance(image, (list, tuple)):
@@ -243,7 +250,7 @@ def _pixels(dataset, index: int, encoder) -> np.ndarray:
     image = image.permute(1, 2, 0).numpy()
     if image.shape[2] == 1:
         image = image.repeat(3, axis=2)
-    if encoder.preprocess.get('to_rgb'):
+    if bgr:
         image = image[..., ::-1]
     return np.ascontiguousarray(image).astype(np.uint8)
 

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 import numpy as np
@@ -27,6 +30,7 @@ class ImageSource:
         classes (list[str], optional): Names of the classes.
         paths (list[str]): File of each image, '' where it has none.
         description (str): For the report.
+        bgr (bool): Whether the channels of an image are blue, green, red.
     """
 
     dataset: torch.utils.data.Dataset
@@ -35,6 +39,35 @@ class ImageSource:
     classes: Optional[list[str]]
     paths: list[str]
     description: str
+    bgr: bool = True
+
+    def select(self, rows: list[int]) -> ImageSource:
+        """Some of the images, by their places, ascending."""
+        index = torch.tensor(rows)
+        return replace(
+            self,
+            dataset=self.dataset.get_subset(rows),
+            views=self.views and self.views.get_subset(rows),
+            labels=None if self.labels is None else self.labels[index],
+            paths=[self.paths[i] for i in rows],
+        )
+
+    def fingerprint(self) -> str:
+        """Changes if an image, a label or the loading does."""
+        files = []
+        for path in self.paths:
+            stat = os.stat(path) if os.path.isfile(path) else None
+            files.append(
+                [path, stat and stat.st_size, stat and stat.st_mtime_ns]
+            )
+        facts = [
+            files,
+            None if self.labels is None else self.labels.tolist(),
+            repr(self.dataset.pipeline),
+            repr(self.views.pipeline) if self.views is not None else None,
+            self.description,
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -75,10 +108,19 @@ def find_images(
     from mmpretrain.registry import DATASETS
 
     init_default_scope('mmpretrain')
-    cfg, pipeline = _dataset_config(encoder, data, image_size)
+    cfg, pipeline, bgr = _dataset_config(encoder, data, image_size)
     if data is not None:
         cfg.update(with_label=with_labels, corrupt=corrupt)
-    dataset = DATASETS.build(dict(copy.deepcopy(cfg), pipeline=pipeline))
+    try:
+        dataset = DATASETS.build(dict(copy.deepcopy(cfg), pipeline=pipeline))
+    except (FileNotFoundError, ValueError) as error:
+        if data is None:
+            raise
+        raise type(error)(
+            f'{error}\nHere the folder is --data; --corrupt skip leaves out '
+            'images that do not decode; without --labels sub-folders are no '
+            'classes.'
+        ) from error
     chosen = np.arange(len(dataset))
     if max_images is not None and len(chosen) > max_images:
         rng = np.random.default_rng(seed)
@@ -101,13 +143,24 @@ def find_images(
         labels=labels,
         classes=classes,
         paths=[str(info.get('img_path', '')) for info in infos],
-        description=f'{where}: {len(dataset)} images',
+        description=f'{where}: {len(dataset)} images of {_size(dataset)}',
+        bgr=bgr,
     )
 
 
-def _dataset_config(encoder, data, image_size) -> tuple[dict, list]:
-    """Config of the data set without a pipeline, and the test pipeline."""
+def _size(dataset) -> str:
+    inputs = dataset[0]['inputs']
+    image = inputs[0] if isinstance(inputs, (list, tuple)) else inputs
+    return ' x '.join(map(str, image.shape[-2:])) + ' pixels'
+
+
+def _dataset_config(encoder, data, image_size) -> tuple[dict, list, bool]:
+    """Config of the data set, the test pipeline, and if it gives BGR."""
     pipeline = copy.deepcopy(list(encoder.pipeline or []))
+    loads = any('LoadImage' in str(step['type']) for step in pipeline)
+    turned = any(step['type'] == 'PILToNumpy' for step in pipeline)
+    # Arrays are in the order that the network is said to want.
+    bgr = not turned if loads else bool(encoder.preprocess.get('to_rgb'))
     if data is None:
         if encoder.dataset is None:
             raise ValueError(
@@ -122,19 +175,39 @@ def _dataset_config(encoder, data, image_size) -> tuple[dict, list]:
             )
         cfg = dict(encoder.dataset)
         cfg.pop('pipeline', None)
-        return cfg, pipeline
-    loads = any('LoadImage' in str(step['type']) for step in pipeline)
-    if not loads or image_size is not None:
-        # The config's images come as arrays of this size, if at all.
-        side = image_size or (encoder.dataset or {}).get('size') or 224
-        pipeline = centre_crop(side)
-    return dict(type='ImageFolder', data_root=data), pipeline
+        return cfg, pipeline, bgr
+    if not loads:
+        # Trained on arrays, or nothing is known.
+        arrays = bool(pipeline and encoder.dataset)
+        side = image_size or (_array_side(encoder) if arrays else 224)
+        bgr = bgr or not arrays
+        pipeline = centre_crop(side, bgr)
+    elif image_size is not None:
+        pipeline, bgr = centre_crop(image_size), True
+    return dict(type='ImageFolder', data_root=data), pipeline, bgr
 
 
-def centre_crop(side: int) -> list[dict]:
+def _array_side(encoder) -> int:
+    """Side of the images that the config trains on."""
+    from mmpretrain.registry import DATASETS
+
+    cfg = copy.deepcopy(dict(encoder.dataset, pipeline=encoder.pipeline))
+    try:
+        return int(DATASETS.build(cfg)[0]['inputs'].shape[-1])
+    except Exception as error:
+        raise ValueError(
+            'The config of this checkpoint does not say how large its images '
+            f'are ({type(error).__name__}: {error}): give their side with '
+            '--image-size.'
+        ) from error
+
+
+def centre_crop(side: int, bgr: bool = True) -> list[dict]:
     """Resize the short edge to 8/7 of the side, then crop the centre."""
+    turn = [dict(type='NumpyToPIL', to_rgb=True), dict(type='PILToNumpy')]
     return [
         dict(type='LoadImageFromFile'),
+        *([] if bgr else turn),
         dict(
             type='ResizeEdge',
             scale=side * 8 // 7,

@@ -35,6 +35,9 @@ from .embedding import EmbeddedImages
 MAX_SAMPLES = 10_000
 # Prototypes that the whole curve compares; the table compares all.
 MAX_CURVE = 20_000
+# Fewer dimensions, or prototypes, have no range that is healthy for all.
+MIN_DIMENSION = 4
+MIN_PROTOTYPES = 4
 # Samples an arc of the circle should get for the void fraction.
 _PER_ARC = 20
 EPSILONS = (0.025, 0.1, 0.25, 0.5)
@@ -122,7 +125,9 @@ def _clustering(
         num_prototypes=len(prototypes),
         dimension=prototypes.shape[1],
         unique={f'{eps:g}': share for eps, share in unique.items()},
-        unique_share=unique[epsilon],
+        unique_share=unique[EPSILONS[0]],
+        unique_at_epsilon=unique[epsilon],
+        epsilon=epsilon,
         unique_curve=dict(vars(curve)),
     )
     if groups is None:
@@ -137,7 +142,7 @@ def _clustering(
         size_entropy=cluster_entropy(sizes),
         # Too few images leave prototypes empty that are in use.
         sizes_can_be_judged=len(vectors) >= IMAGES_A_PROTOTYPE * len(sizes),
-        intra_variance=intra_group_variance(vectors, groups),
+        intra_variance=_variance(vectors, groups, sizes),
         nemd=_nemd(vectors, groups, seed),
     )
     if labels is not None:
@@ -150,6 +155,16 @@ def _clustering(
     return result
 
 
+def _variance(
+    vectors: Tensor, groups: Tensor, sizes: Tensor
+) -> Optional[float]:
+    """Of groups of two or more: one image says nothing of coagulation."""
+    groups = torch.where(sizes[groups] > 1, groups, -1)
+    if not (groups >= 0).any():
+        return None
+    return intra_group_variance(vectors, groups)
+
+
 def _nemd(vectors: Tensor, groups: Tensor, seed: int) -> Optional[dict]:
     """None if only one group has members: there is nothing to compare."""
     if len(groups.unique()) < 2:
@@ -158,6 +173,8 @@ def _nemd(vectors: Tensor, groups: Tensor, seed: int) -> Optional[dict]:
 
 
 def _circle(vectors: Tensor) -> dict:
+    if len(vectors) > MAX_SAMPLES:  # evenly chosen: the order may mean much
+        vectors = vectors[:: -(-len(vectors) // MAX_SAMPLES)]
     try:
         points, kept = circle_projection(vectors.numpy())
     except ValueError as error:  # some lie at right angles to the plane
@@ -187,13 +204,28 @@ def _labels(
         knn={},
         intra_variance=intra_group_variance(images.vectors, labels),
         nemd=_nemd(images.vectors, labels, seed),
-        label_information=feature_label_information(
-            images.vectors, labels, max_samples=MAX_SAMPLES, seed=seed
-        ),
+        label_information=_information(images.vectors, labels, seed),
     )
-    for name, vectors in {**spaces, 'pixels': images.pixels.float()}.items():
+    pixels = images.pixels.float()
+    if pixels.norm(dim=1).min() > 0:  # an all-black image has no direction
+        spaces = {**spaces, 'pixels': pixels}
+    for name, vectors in spaces.items():
         result['knn'][name] = _knn(vectors[rows], labels[rows])
     return result
+
+
+def _information(
+    vectors: Tensor, labels: Tensor, seed: int
+) -> Optional[float]:
+    """None where nearly all classes have one image only."""
+    if (torch.bincount(labels) > 1).sum() < 2:
+        return None
+    return feature_label_information(
+        vectors,
+        labels,
+        max_samples=None if len(labels) <= MAX_SAMPLES else MAX_SAMPLES,
+        seed=seed,
+    )
 
 
 def _knn(vectors: Tensor, labels: Tensor) -> dict[str, float]:
@@ -225,26 +257,34 @@ def headline(measures: dict) -> dict[str, float]:
     """
     space = 'embedding' if 'embedding' in measures['spaces'] else 'feature'
     figures = dict(measures['spaces'][space])
+    wide = figures['dimension'] >= MIN_DIMENSION
+    void = 'void_fraction' if figures['dimension'] == 2 else 'void_projected'
+    even = 'uniformity' if wide and space == 'embedding' else 'weak_uniformity'
     found = {
-        'uniformity': figures['uniformity'],
+        even: figures['uniformity'],
+        'zero_share': measures.get('zero_share'),
         'rank_share': figures['rank_share'],
         'effective_rank': figures['effective_rank'],
         'feature_rank': measures['spaces']['feature']['effective_rank'],
-        'top_axis_share': figures['top_axis_share'],
+        'top_axis_share': figures['top_axis_share'] if wide else None,
         'alignment': figures.get('alignment'),
-        'void_fraction': measures['circle']['void_fraction'],
+        void: measures['circle']['void_fraction'],
     }
     chosen = headline_clustering(measures)
+    if chosen['epsilon'] != EPSILONS[0]:
+        found['unique_at_epsilon'] = chosen['unique_at_epsilon']
     for key in (
         'unique_share',
-        'intra_variance',
         'adjusted_mutual_information',
         'label_information',
     ):
         found[key] = chosen.get(key)
     if chosen.get('sizes_can_be_judged'):
         for key in ('empty_share', 'size_entropy', 'largest_share'):
-            found[key] = chosen[key]
+            if chosen['num_prototypes'] >= MIN_PROTOTYPES:
+                found[key] = chosen[key]
+        if wide:
+            found['intra_variance'] = chosen['intra_variance']
     if chosen.get('nemd'):
         found['nemd'] = chosen['nemd']['value']
     own = [c['unique_share'] for c in measures['clusterings'] if c['own']]
@@ -253,7 +293,8 @@ def headline(measures: dict) -> dict[str, float]:
     if 'labels' in measures:
         knn = measures['labels']['knn']
         found['knn'] = knn['feature']['k20']
-        found['knn_above_pixels'] = found['knn'] - knn['pixels']['k20']
+        if 'pixels' in knn:
+            found['knn_above_pixels'] = found['knn'] - knn['pixels']['k20']
         found['feature_label_information'] = measures['labels'][
             'label_information'
         ]

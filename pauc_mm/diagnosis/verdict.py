@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Optional
 
@@ -46,7 +47,13 @@ class Criterion:
         return (None, self.watch) if lower else (self.watch, None)
 
     def level(self, value: float) -> Optional[str]:
-        """'good', 'watch', 'bad', or None for what cannot be judged alone."""
+        """'good', 'watch', 'bad', or None for what cannot be judged alone.
+
+        Raises:
+            ValueError: If the value is not finite.
+        """
+        if not math.isfinite(value):
+            raise ValueError(f'{self.name} is {value}: it must be finite.')
         if self.watch is None:
             return None
         sign = 1 if self.better == 'lower' else -1
@@ -63,7 +70,7 @@ CRITERIA = (
         'lower',
         'log mean exp(-2 d²) over pairs of embeddings: 0 if all are one '
         'point.',
-        'below -1.5; a uniform sphere of D dimensions has about '
+        'below -1.5; a uniform sphere of many dimensions D has about '
         '-4 + 8 / D (-3.9 for D = 128)',
         'Wang and Isola 2020; closed form',
         watch=-1.5,
@@ -71,6 +78,34 @@ CRITERIA = (
         if_watch='Embeddings fill only a part of the sphere.',
         if_bad='Embeddings are nearly one point (complete collapse), or the '
         'network is untrained.',
+    ),
+    Criterion(
+        'weak_uniformity',
+        'uniformity',
+        'lower',
+        'log mean exp(-2 d²) over pairs: 0 if all are one point. Of features, '
+        'which are non-negative after ReLU and so fill a part of the sphere '
+        'only, or of fewer than 4 dimensions.',
+        'below -0.5; 2 dimensions reach -1.57',
+        'Wang and Isola 2020; closed form',
+        watch=-0.5,
+        bad=-0.1,
+        if_watch='Most vectors point in nearly the same direction.',
+        if_bad='All vectors are nearly one point (complete collapse), or the '
+        'network is untrained.',
+    ),
+    Criterion(
+        'zero_share',
+        'images without direction',
+        'lower',
+        'Share of images whose feature or embedding is exactly zero. They '
+        'are left out of all other measures.',
+        '0',
+        'closed form',
+        watch=0.001,
+        bad=0.5,
+        if_watch='Some images are mapped to nothing (dead units).',
+        if_bad='Most images are mapped to nothing: complete collapse.',
     ),
     Criterion(
         'rank_share',
@@ -119,7 +154,7 @@ CRITERIA = (
         'unique prototypes',
         'higher',
         'Share of prototypes that are no copy of another, at a cosine '
-        'distance of 0.025 unless --epsilon says otherwise.',
+        'distance of 0.025.',
         'above 0.9',
         'Arteaga et al. 2026: DINO 0.015, CARP 0.108, decoupled 1.0',
         watch=0.9,
@@ -129,6 +164,14 @@ CRITERIA = (
         if_bad='Partial prototype collapse: most prototypes are copies of '
         'others, so fewer targets are left than the number of prototypes '
         'says.',
+    ),
+    Criterion(
+        'unique_at_epsilon',
+        'unique at --epsilon',
+        'higher',
+        'The same at the distance that was asked for.',
+        'none: the larger the distance, the fewer',
+        'Arteaga et al. 2026',
     ),
     Criterion(
         'intra_variance',
@@ -148,12 +191,21 @@ CRITERIA = (
         'lower',
         'Share of the circle, onto which embeddings are projected, with '
         'under a tenth of the samples of a uniform distribution.',
-        'below 0.3; for D > 2 the projection hides voids',
+        'below 0.3',
         'PAUC, figures 1 and 2 (closed form: 0 if uniform, near 1 if a point)',
         watch=0.3,
         bad=0.7,
         if_watch='Parts of the circle are empty.',
         if_bad='Most of the circle is empty.',
+    ),
+    Criterion(
+        'void_projected',
+        'void fraction, projected',
+        'lower',
+        'The same of the projection onto two axes, which hides voids and, '
+        'not being centred, may show some that are none.',
+        'none: see the picture',
+        'PAUC, figure 2',
     ),
     Criterion(
         'empty_share',
@@ -209,10 +261,10 @@ CRITERIA = (
         'higher',
         'Leave-one-out accuracy (k=20) of the features less that of the '
         'images shrunk to 16 x 16 pixels.',
-        'above 0',
+        'above -0.01',
         'measured here on the same images',
-        watch=0.0,
-        if_watch='Features classify no better than raw pixels do.',
+        watch=-0.01,
+        if_watch='Features classify worse than raw pixels do.',
     ),
     Criterion(
         'knn',
@@ -305,8 +357,9 @@ def judge(figures: dict[str, float]) -> Verdict:
         )
     if 'empty_share' not in figures:
         sentences.append(
-            'Sizes of prototypes were not judged: that takes ten images for '
-            'each prototype.'
+            'Sizes of prototypes and the variance within them were not '
+            'judged: that takes four prototypes or more and ten images for '
+            'each.'
         )
     return Verdict(worst, _title(levels, worst), sentences)
 
@@ -316,6 +369,8 @@ def _title(levels: dict, worst: str) -> str:
     watch = {c.key for c, level in levels.items() if level == 'watch'}
     kinds = (
         ('uniformity', 'complete collapse'),
+        ('weak_uniformity', 'complete collapse'),
+        ('zero_share', 'complete collapse'),
         ('rank_share', 'dimensional collapse'),
         ('top_axis_share', 'dimensional collapse'),
         ('unique_share', 'partial prototype collapse'),

@@ -34,8 +34,8 @@ from .settings import Settings
 NEIGHBOURS = 20
 # Uniformity is quadratic in the samples; on so many its error is below 0.01.
 _UNIFORMITY_SAMPLES = 3000
-# All pairs of up to 25 classes.
-_NEMD_PAIRS = 300
+# Of pairs, all: their distances differ far more than draws of members do.
+_NEMD = dict(num_pairs=None, num_members=32)
 
 
 @dataclass(frozen=True)
@@ -179,9 +179,9 @@ def measure(model: nn.Module, blobs: Blobs) -> tuple[dict, np.ndarray]:
     )[NEIGHBOURS]
     hits = predicted == blobs.held_out_labels
     measures = dict(
-        nemd_classes=nemd(embeddings, blobs.labels, _NEMD_PAIRS).value,
+        nemd_classes=nemd(embeddings, blobs.labels, **_NEMD).value,
         nemd_clusters=(
-            nemd(embeddings, groups, _NEMD_PAIRS).value if several else None
+            nemd(embeddings, groups, **_NEMD).value if several else None
         ),
         uniformity=uniformity(embeddings, max_samples=_UNIFORMITY_SAMPLES),
         variance_classes=intra_group_variance(embeddings, blobs.labels),

@@ -35,7 +35,7 @@ class Settings:
     """
 
     samples: int = 1000
-    held_out: int = 100
+    held_out: int = 50
     spread: float = 0.1
     noise: float = 0.05
     rounds: int = 20

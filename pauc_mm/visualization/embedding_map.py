@@ -45,6 +45,9 @@ def tsne_map(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
         )
     if not np.isfinite(embeddings).all():
         raise ValueError('t-SNE needs finite embeddings; some are not.')
+    if not np.ptp(embeddings, axis=0).any():
+        # scikit-learn divides by their deviation, and crashes.
+        raise ValueError('t-SNE needs embeddings that differ; all are equal.')
     perplexity = min(30.0, (len(embeddings) - 1) / 3)
     return TSNE(
         perplexity=perplexity,

@@ -1,13 +1,16 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import json
 import re
+import shutil
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
+from PIL import Image
 
 from pauc_mm.diagnosis import compare, diagnose
 from pauc_mm.diagnosis.comparison import run_epochs, short_names
-from pauc_mm.diagnosis.embedding import embed_all
+from pauc_mm.diagnosis.embedding import drop_zeros, embed_all
 from pauc_mm.diagnosis.images import find_images
 from pauc_mm.diagnosis.load_encoder import load_encoder
 
@@ -35,7 +38,7 @@ def test_torchvision_on_a_folder(resnet, photos, tmp_path):
     )
     report = load(tmp_path)
     assert 'torchvision' in report['layout']
-    assert report['images'] == f'{photos}: 60 images'
+    assert report['images'] == f'{photos}: 60 images of 32 x 32 pixels'
     assert {p['file'] for p in report['pictures']} == PICTURES
     for file in PICTURES:
         assert (tmp_path / file).read_bytes()[:8] == b'\x89PNG\r\n\x1a\n'
@@ -122,6 +125,10 @@ def test_names_and_runs(tmp_path):
     paths = [str(file) for file in files]
     assert short_names(paths[1:]) == ['x', 'y']
     assert short_names(paths) == ['a/x', 'b/x', 'b/y']
+    other = tmp_path / 'b' / 'x.pt'
+    other.touch()
+    names = short_names([*paths[:2], str(other)])
+    assert names == ['a/x.pth', 'b/x.pth', 'b/x.pt']
     with pytest.raises(ValueError, match='needs two checkpoints'):
         short_names(paths[:1])
     with pytest.raises(ValueError, match='twice'):
@@ -149,6 +156,63 @@ def test_embeddings_are_the_networks_own(resnet, photos):
     assert images.views.shape == (2, 60, 512)
     again = embed_all(encoder, source, batch_size=60, seed=0)
     torch.testing.assert_close(images.views, again.views, atol=1e-4, rtol=0)
+
+
+def constant(source, path, feature=None, embedding=None):
+    """The checkpoint with a network of constant output."""
+    checkpoint = torch.load(source, weights_only=False)
+    state = checkpoint['state_dict']
+    for key, value in state.items():
+        if embedding is not None and key.startswith('neck.fc'):
+            value.fill_(embedding if key.endswith('bias') else 0)
+        if feature is not None and key.startswith('backbone.'):
+            value.fill_(feature if key.endswith('bias') else 0)
+    torch.save(checkpoint, path)
+    return str(path)
+
+
+def test_a_total_collapse_is_reported(run, tmp_path):
+    source = run / 'epoch_4.pth'
+    point = constant(source, tmp_path / 'point.pth', embedding=1.0)
+    report = diagnose(point, tmp_path / 'out', with_labels=True)
+    assert report['verdict']['title'] == 'Collapsed: complete collapse.'
+    both = [point, str(source)]
+    compare(both, tmp_path / 'both', tsne=False)
+    flat = constant(source, tmp_path / 'flat.pth', feature=1.0, embedding=1.0)
+    report = diagnose(flat, tmp_path / 'flat', with_labels=True)
+    assert report['verdict']['title'] == 'Collapsed: complete collapse.'
+    dead = constant(source, tmp_path / 'dead.pth', feature=0.0)
+    with pytest.raises(ValueError, match='Complete collapse: 48 of 48'):
+        diagnose(dead, tmp_path / 'dead')
+
+
+def test_zeros_are_left_out_and_counted(resnet, photos):
+    encoder = load_encoder(str(resnet))
+    source = find_images(encoder, str(photos), True, image_size=32)
+    images = embed_all(encoder, source)
+    images.features[7] = 0
+    some, rest, share = drop_zeros(images, source)
+    assert (
+        share == pytest.approx(1 / 60)
+        and len(rest) == len(some.features) == 59
+    )
+    assert rest.paths == source.paths[:7] + source.paths[8:]
+    assert len(rest.labels) == len(rest.views) == 59
+
+
+def test_changed_images_are_embedded_again(resnet, photos, tmp_path):
+    folder = tmp_path / 'images'
+    shutil.copytree(photos, folder)
+    options = dict(data=str(folder), image_size=32, tsne=False)
+    first = diagnose(str(resnet), tmp_path / 'out', **options)
+    for path in folder.rglob('*.png'):
+        Image.effect_noise((40, 40), 90).convert('RGB').save(path)
+    again = diagnose(str(resnet), tmp_path / 'out', **options)
+    assert again['headline'] != first['headline']
+    (tmp_path / 'out' / 'embeddings.pt').write_text('junk')
+    (tmp_path / 'out' / 'report.json').write_text('junk')
+    third = diagnose(str(resnet), tmp_path / 'out', **options)
+    assert third['headline'] == again['headline']
 
 
 def test_networks_that_diverged(resnet, photos, tmp_path):
@@ -182,3 +246,10 @@ def test_wrong_options(
 def test_out_is_a_file(resnet, photos):
     with pytest.raises(ValueError, match='is a file: name a folder'):
         diagnose(str(resnet), resnet, data=str(photos))
+
+
+def test_nothing_depends_on_the_scope_of_the_program(resnet):
+    with DefaultScope.overwrite_default_scope('mmengine'):
+        encoder = load_encoder(str(resnet))
+        images = encoder.preprocess_images(torch.zeros(2, 3, 32, 32).byte())
+    assert images.shape == (2, 3, 32, 32)

@@ -25,9 +25,22 @@ def test_a_folder_with_its_labels_in_order(photos):
 def test_224_pixels_unless_something_else_is_known(photos):
     size = find_images(encoder(), str(photos)).dataset[0]['inputs'].shape
     assert size == (3, 224, 224)
-    arrays = encoder(pipeline=[PACK], dataset=dict(type='X', size=16))
-    size = find_images(arrays, str(photos)).dataset[0]['inputs'].shape
-    assert size == (3, 16, 16)
+
+
+def test_networks_of_arrays_get_images_of_their_size_and_order(photos):
+    arrays = encoder(
+        pipeline=[PACK],
+        dataset=dict(type='SklearnDigits', split='test'),
+        preprocess=dict(to_rgb=False),
+    )
+    source = find_images(arrays, str(photos))
+    image = source.dataset[0]['inputs']
+    assert image.shape == (3, 16, 16) and not source.bgr
+    # RGB, since nothing turns it: the first folder is blue.
+    assert image[2].float().mean() > 200 > 60 > image[0].float().mean()
+    unknown = encoder(pipeline=[PACK], dataset=dict(type='NoSuchData'))
+    with pytest.raises(ValueError, match='with --image-size'):
+        find_images(unknown, str(photos))
 
 
 def test_the_configs_pipeline_is_used(photos):

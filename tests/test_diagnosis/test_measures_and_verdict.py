@@ -98,8 +98,11 @@ def test_epsilon_decides_what_a_copy_is():
     images = embedded(unit(300))
     clusterings = find_clusterings(encoder({'own': unit(50, 3)}), images)
     wide = measure(images, clusterings, epsilon=1.9)
-    assert headline(wide)['unique_share'] == 0.02
-    assert headline(measure(images, clusterings))['unique_share'] == 1
+    assert headline(wide)['unique_at_epsilon'] == 0.02
+    # The verdict has its limits for 0.025 alone.
+    assert headline(wide)['unique_share'] == 1
+    assert 'unique_at_epsilon' not in headline(measure(images, clusterings))
+    assert judge(headline(wide)).level == 'good'
 
 
 def test_points_for_prototypes_are_coagulated():
@@ -118,7 +121,7 @@ def test_unused_prototypes():
 def test_sizes_are_not_judged_on_few_images():
     measures, verdict = diagnosed(unit(300), {'own': unit(100, 3)})
     assert 'empty_share' not in headline(measures)
-    assert 'Sizes of prototypes were not judged' in verdict.sentences[-1]
+    assert 'were not judged' in verdict.sentences[-1]
 
 
 def test_prototypes_without_a_projection_still_count():
@@ -135,7 +138,8 @@ def test_features_alone_are_enough():
     images.embeddings = None
     measures = measure(images, find_clusterings(encoder(), images))
     assert list(measures['spaces']) == ['feature']
-    assert headline(measures)['uniformity'] < -2
+    # ReLU features fill a part of the sphere: they have another limit.
+    assert headline(measures)['weak_uniformity'] < -2
 
 
 def test_pixels_are_the_baseline_of_features():
@@ -156,6 +160,45 @@ def test_alignment_is_that_of_the_views():
     assert headline(measures)['alignment'] == pytest.approx(expected)
 
 
+def test_positive_features_are_no_collapse():
+    images = embedded(unit(2000, dim=64).relu())
+    images.embeddings = None
+    measures = measure(images, find_clusterings(encoder(), images))
+    figures = headline(measures)
+    assert figures['void_projected'] > 0.5  # an artefact of the projection
+    assert judge(figures).level == 'good', judge(figures)
+
+
+def test_single_images_are_not_coagulated():
+    vectors, _ = blobs(classes=16, members=40, noise=0.5)
+    own = {'own': torch.cat([torch.eye(16), unit(2000, 3)])}
+    measures, verdict = diagnosed(vectors, own)
+    assert 'intra_variance' not in headline(measures)
+    assert 'coagulated' not in verdict.title
+    alone, _ = diagnosed(torch.eye(16).repeat(3, 1), {'own': torch.eye(16)})
+    assert alone['clusterings'][0]['intra_variance'] == 0  # three of each
+
+
+def test_few_prototypes_have_no_even_sizes():
+    measures, verdict = diagnosed(unit(2000), {'own': unit(1, 3)})
+    assert 'largest_share' not in headline(measures)
+    assert verdict.level == 'good', verdict
+
+
+def test_prototypes_that_are_zero_are_left_out():
+    prototypes = torch.cat([unit(4, 3), torch.zeros(2, DIM)])
+    measures, _ = diagnosed(unit(300), {'own': prototypes})
+    found = measures['clusterings'][0]
+    assert found['num_prototypes'] == 4
+    assert '2 that are zero left out' in found['name']
+
+
+def test_classes_of_one_image():
+    labels = torch.arange(300)
+    measures, _ = diagnosed(unit(300), labels=labels)
+    assert measures['labels']['label_information'] is None
+
+
 def test_levels():
     by_key = {criterion.key: criterion for criterion in CRITERIA}
     assert len(by_key) == len(CRITERIA)
@@ -165,6 +208,8 @@ def test_levels():
         assert by_key['unique_share'].level(value) == level
     # NEMD alone says nothing, whatever it is.
     assert {by_key['nemd'].level(v) for v in (0, 1, 2)} == {None}
+    with pytest.raises(ValueError, match='must be finite'):
+        by_key['uniformity'].level(math.nan)
 
 
 def test_embeddings_at_right_angles_to_the_plane():

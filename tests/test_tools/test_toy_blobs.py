@@ -93,6 +93,19 @@ def test_wrong_options_end_the_program_with_a_message(
     assert not (tmp_path / 'out').exists()
 
 
+def test_stopping_says_that_the_finished_runs_are_kept(
+    tool, tmp_path, capsys, monkeypatch
+):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tool, 'perform_all', stop)
+    with pytest.raises(SystemExit) as ended:
+        tool.main(['--small', '--out', str(tmp_path)])
+    assert ended.value.code == 130
+    assert 'The finished runs are kept' in capsys.readouterr().err
+
+
 def test_the_help_names_every_method(tool, capsys):
     with pytest.raises(SystemExit) as ended:
         tool.main(['--help'])

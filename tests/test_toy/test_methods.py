@@ -97,9 +97,9 @@ def test_infonce_is_equation_1():
     total = 0.0
     for v, positive in zip(query, key):
         scores = torch.cat([(v * positive).sum()[None], v @ queue]) / 0.1
-        total -= float(scores[0] - scores.exp().sum().log())
+        total -= (scores[0] - scores.exp().sum().log()).item()
     loss = model.loss([query_view, key_view], samples())['loss_infonce']
-    assert float(loss) == pytest.approx(total / TINY.batch_size, rel=1e-5)
+    assert loss.item() == pytest.approx(total / TINY.batch_size, rel=1e-5)
 
 
 def test_the_literal_sign_changes_the_three_terms_and_nothing_else():

@@ -113,3 +113,9 @@ def test_a_map_that_does_not_fit_is_refused(
     with pytest.raises(ValueError, match=message):
         plot_embedding_maps(maps, labels, names, tmp_path / 'map.png', 't')
     assert not list(tmp_path.iterdir())
+
+
+def test_equal_embeddings_are_refused():
+    # scikit-learn 1.9 ends the whole process on them.
+    with pytest.raises(ValueError, match='all are equal'):
+        tsne_map(np.ones((20, 4), dtype=np.float32))

@@ -154,7 +154,7 @@ def main(argv=None) -> None:
             report = diagnose(args.checkpoint, out, **options)
             print_report(report)
             page = Path(out) / 'report.html'
-    except (ValueError, FileNotFoundError, IsADirectoryError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         sys.exit(f'diagnose: {error}')
     print(f'\nreport: {page.absolute()}')
     print(f'({time.perf_counter() - start:.0f} s)')

@@ -87,7 +87,7 @@ def get_parser() -> argparse.ArgumentParser:
         type=int,
         default=_cores(),
         metavar='N',
-        help='runs at the same time, each on one core and in about 0.6 GB '
+        help='runs at the same time, each on one core and in about 1 GB '
         '(default: %(default)s, the cores here, at most 8)',
     )
     add(
@@ -166,7 +166,11 @@ def say(line: str) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Run what is missing, print the tables, draw the picture."""
     args, settings, runs, results = parse(argv)
-    perform_all(runs, settings, results, args.jobs, args.force, say)
+    try:
+        perform_all(runs, settings, results, args.jobs, args.force, say)
+    except KeyboardInterrupt:
+        say('Stopped. The finished runs are kept: start again to go on.')
+        raise SystemExit(130) from None
     which = (results.records, args.methods, args.classes, args.seeds)
     text = (
         '## Blobs in 3-D onto the unit circle\n\n'
