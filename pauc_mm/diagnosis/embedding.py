@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
+from ..datasets import subset
 from ..utils import progress
 from .images import ImageSource
 
@@ -207,7 +208,7 @@ def _embed_views(
     rows = [i * len(dataset) // number for i in range(number)]
     # The draws of the loading processes, or of this one, follow from it.
     set_random_seed(seed)
-    loader = _loader(dataset.get_subset(rows), batch_size, num_workers)
+    loader = _loader(subset(dataset, rows), batch_size, num_workers)
     pairs: tuple[list, list] = ([], [])
     for batch in _decoded(progress(loader, 'Embedding augmented views')):
         for half, inputs in zip(pairs, batch['inputs']):

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from mmengine.registry import init_default_scope
 
+from ..datasets import subset
+
 # Fewer say nothing about prototypes.
 MIN_IMAGES = 40
 
@@ -46,8 +48,8 @@ class ImageSource:
         index = torch.tensor(rows)
         return replace(
             self,
-            dataset=self.dataset.get_subset(rows),
-            views=self.views and self.views.get_subset(rows),
+            dataset=subset(self.dataset, rows),
+            views=self.views and subset(self.views, rows),
             labels=None if self.labels is None else self.labels[index],
             paths=[self.paths[i] for i in rows],
         )
@@ -125,7 +127,7 @@ def find_images(
     if max_images is not None and len(chosen) > max_images:
         rng = np.random.default_rng(seed)
         chosen = np.sort(rng.choice(len(chosen), max_images, replace=False))
-        dataset = dataset.get_subset(chosen.tolist())
+        dataset = subset(dataset, chosen)
     where = data or f'{cfg["type"]} of the config'
     if len(dataset) < MIN_IMAGES:
         raise ValueError(
@@ -270,7 +272,7 @@ def _views(encoder, cfg: dict, pipeline: list, chosen: Sequence[int]):
         )
     steps = [*loading, views, dict(type='PackInputs')]
     dataset = DATASETS.build(dict(copy.deepcopy(cfg), pipeline=steps))
-    return dataset.get_subset([int(i) for i in chosen])
+    return subset(dataset, chosen)
 
 
 def _training_views(encoder) -> Optional[dict]:

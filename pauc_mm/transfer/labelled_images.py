@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from mmengine.registry import init_default_scope
 
+from ..datasets import subset
 from ..diagnosis.encoder import IMAGENET_PIPELINE, Encoder
 from ..diagnosis.images import ImageSource, centre_crop
 from .voc import VOCClassification
@@ -34,7 +35,7 @@ class LabelledImages(ImageSource):
         """The images of some rows, in their order."""
         rows = [int(row) for row in rows]
         return LabelledImages(
-            dataset=self.dataset.get_subset(rows),
+            dataset=subset(self.dataset, rows),
             views=None,
             labels=self.labels[rows],
             classes=self.classes,

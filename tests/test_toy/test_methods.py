@@ -125,7 +125,7 @@ def test_the_weights_of_pauc_are_those_of_its_name():
             assert (key in losses) is (ratio > 0)
             if not ratio:
                 continue
-            assert float(losses[key]) == pytest.approx(
+            assert losses[key].item() == pytest.approx(
                 ratio * float(ones[key]), rel=1e-5
             )
         assert f'({name[5:].replace("-", ", ")})' in METHODS[name].label
