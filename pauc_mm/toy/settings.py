@@ -40,7 +40,7 @@ class Settings:
     noise: float = 0.05
     rounds: int = 20
     warmup_rounds: int = 5
-    steps: int = 50
+    steps: int = 40
     batch_size: int = 256
     queue_len: int = 1024
     width: int = 64

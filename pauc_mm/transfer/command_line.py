@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from ..diagnosis.command_line import add_encoder_arguments
 from .features import SPACES, FeatureOptions
 
 
@@ -45,16 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser, voc: bool = False) -> None:
             '(%(default)s)',
         )
     add(
-        '--config',
-        metavar='CFG',
-        help="the model's config, where the checkpoint has none",
-    )
-    add(
-        '--momentum',
-        action='store_true',
-        help='take the momentum encoder',
-    )
-    add(
         '--space',
         choices=SPACES,
         default='feature',
@@ -62,41 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser, voc: bool = False) -> None:
         'projection (%(default)s)',
     )
     add(
-        '--image-size',
-        type=int,
-        metavar='PIXELS',
-        help="side of the centre crop; the config's, or 224",
-    )
-    add(
-        '--corrupt',
-        choices=['error', 'skip', 'unchecked'],
-        default='error',
-        help='what to do with images that do not decode (%(default)s)',
-    )
-    add('--batch-size', type=int, default=64, metavar='N', help='%(default)s')
-    add(
-        '--workers',
-        type=int,
-        default=0,
-        metavar='N',
-        help='processes that load images (%(default)s)',
-    )
-    add('--device', choices=['auto', 'cpu', 'cuda'], default='auto')
-    add(
         '--cache',
         default='work_dirs/features',
         metavar='DIR',
         help='where features are kept for the next time; "" keeps none '
         '(%(default)s)',
     )
-    add('--seed', type=int, default=0, help='of all draws (%(default)s)')
     add('--out', metavar='FILE.json', help='where to write the figures')
-    add(
-        '--trust-checkpoint',
-        action='store_true',
-        help='load files that need more than plain tensors. Such a file can '
-        'run any code: only if you know where it comes from',
-    )
+    add_encoder_arguments(parser)
 
 
 def run_tool(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pauc_mm  # noqa: F401  (registers everything)
 from pauc_mm.diagnosis import compare, diagnose
+from pauc_mm.diagnosis.command_line import add_encoder_arguments
 from pauc_mm.diagnosis.report import criteria_rows, format_figure
 
 EXAMPLES = """examples:
@@ -43,11 +44,6 @@ def get_parser() -> argparse.ArgumentParser:
     )
     add('--data', metavar='DIR', help='folder of images, at any depth')
     add(
-        '--config',
-        metavar='CFG',
-        help="the model's config, where the checkpoint has none",
-    )
-    add(
         '--labels',
         action='store_true',
         help='use labels: the first-level sub-folders of DIR are the classes',
@@ -73,45 +69,13 @@ def get_parser() -> argparse.ArgumentParser:
         help='draw so many if there are more (%(default)s)',
     )
     add(
-        '--image-size',
-        type=int,
-        metavar='PIXELS',
-        help="side of the centre crop; the config's, or 224",
-    )
-    add(
-        '--corrupt',
-        choices=['error', 'skip', 'unchecked'],
-        default='error',
-        help='what to do with images that do not decode (%(default)s)',
-    )
-    add(
-        '--momentum',
-        action='store_true',
-        help='take the momentum encoder (key encoder, target, teacher)',
-    )
-    add(
         '--epsilon',
         type=float,
         default=0.025,
         help='cosine distance below which a prototype is a copy (%(default)s)',
     )
     add('--no-tsne', action='store_true', help='leave out the t-SNE map')
-    add('--batch-size', type=int, default=64, metavar='N', help='%(default)s')
-    add(
-        '--workers',
-        type=int,
-        default=0,
-        metavar='N',
-        help='processes that load images (%(default)s)',
-    )
-    add('--device', choices=['auto', 'cpu', 'cuda'], default='auto')
-    add('--seed', type=int, default=0, help='of all draws (%(default)s)')
-    add(
-        '--trust-checkpoint',
-        action='store_true',
-        help='load files that need more than plain tensors. Such a file can '
-        'run any code: only if you know where it comes from',
-    )
+    add_encoder_arguments(parser)
     return parser
 
 
