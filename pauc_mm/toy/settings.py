@@ -38,8 +38,8 @@ class Settings:
     held_out: int = 50
     spread: float = 0.1
     noise: float = 0.05
-    rounds: int = 20
-    warmup_rounds: int = 5
+    rounds: int = 15
+    warmup_rounds: int = 4
     steps: int = 40
     batch_size: int = 256
     queue_len: int = 1024

@@ -83,7 +83,7 @@ def test_batches_visit_each_point_once_a_pass():
         (dict(noise=0.0), 'settings.noise must be a positive number'),
         (dict(lr=float('nan')), 'settings.lr must be a positive number'),
         (dict(warmup_rounds=-1), 'settings.warmup_rounds'),
-        (dict(rounds=5), 'warmup_rounds=5 leaves none of rounds=5'),
+        (dict(rounds=4), 'warmup_rounds=4 leaves none of rounds=4'),
         (dict(queue_len=1000), 'queue_len=1000 must be a multiple of batch'),
     ],
 )
