@@ -3,7 +3,7 @@
 
 Trains MoCo, PCL and PAUC, the registered models with their own losses and
 E-step, on Gaussian blobs of 1000 points a class, and writes the table of the
-measures over seeds and the picture of the embeddings. About ten minutes on
+measures over seeds and the picture of the embeddings. Less than ten minutes on
 two cores; runs that are there already are not repeated.
 """
 
