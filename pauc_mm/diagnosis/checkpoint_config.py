@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Optional, Union
 
 import torch
@@ -113,6 +114,34 @@ class CheckpointConfig:
             self._allowed(dataset, 'data set'),
         )
 
+    def encoder_text(self) -> str:
+        """The part of the config that a file with the backbone alone needs.
+
+        Returns:
+            str: Literals that :func:`parse_plain_config` reads: the
+            backbone, the normalisation and the pipeline of one view, without
+            ``init_cfg``.
+
+        Raises:
+            ValueError: If one of them is no plain value, is not registered,
+                or names a file.
+        """
+        pipeline, _ = self.data()
+        model = dict(
+            type=_type_name(self.cfg.model),
+            backbone=restrict_types(_plain(self.cfg.model.backbone), MODELS),
+            data_preprocessor=self.preprocess(),
+        )
+        text = f'model = {model!r}\n'
+        if pipeline is not None:
+            pipeline = restrict_types(pipeline, TRANSFORMS, DATASETS)
+            hooks = dict(clustering=dict(pipeline=pipeline))
+            text += f'default_hooks = {hooks!r}\n'
+        if loads_foreign_files([model, pipeline]) or _files([model, pipeline]):
+            raise ValueError('it names a file')
+        parse_plain_config(text)
+        return text
+
     def _allowed(self, cfg: Any, what: str) -> Any:
         if cfg is None or self.trusted:
             return cfg
@@ -220,6 +249,18 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_plain(item) for item in value)
     return value
+
+
+def _files(value: Any) -> bool:
+    """Whether a config names a file by its whole path."""
+    if isinstance(value, dict):
+        return any(_files(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_files(item) for item in value)
+    return isinstance(value, str) and (
+        PurePosixPath(value).is_absolute()
+        or PureWindowsPath(value).is_absolute()
+    )
 
 
 def _type_name(cfg: dict) -> str:

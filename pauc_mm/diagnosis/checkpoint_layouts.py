@@ -138,12 +138,16 @@ _OTHERS = (
 )
 
 
-def recognise(state: State, path: str) -> Layout:
+_CONFIG_ADVICE = 'any other network needs the config that builds it: --config.'
+
+
+def recognise(state: State, path: str, advice: str = _CONFIG_ADVICE) -> Layout:
     """Find the layout of a checkpoint with a ResNet.
 
     Args:
         state (dict[str, Tensor]): See :func:`find_state`.
         path (str): File, for messages.
+        advice (str): What to do about any other network, for messages.
 
     Returns:
         Layout: The first of :data:`LAYOUTS` that matches, or one made for
@@ -190,8 +194,54 @@ def recognise(state: State, path: str) -> Layout:
     raise ValueError(
         f"'{path}' has {found}. {close}. Known are ResNets of pauc_mm, "
         'mmpretrain, torchvision and the official MoCo, PCL, SwAV and DINO; '
-        'any other network needs the config that builds it: --config.'
+        + advice
     )
+
+
+def openmm_layout(state: State) -> Layout:
+    """The layout of a checkpoint that is known to be of mmpretrain.
+
+    Args:
+        state (dict[str, Tensor]): See :func:`find_state`; the backbone need
+            not be a ResNet.
+
+    Returns:
+        Layout: With the momentum encoder that is in the checkpoint, if any.
+    """
+    openmm = [layout for layout in LAYOUTS if layout.name == 'mmpretrain']
+    for layout in openmm:
+        if any(key.startswith(layout.sign) for key in state):
+            return layout
+    return openmm[-1]
+
+
+def names_of(layout: Layout, state: State, momentum: bool, path: str) -> Names:
+    """The names of one of the encoders of a checkpoint.
+
+    Args:
+        layout (Layout): The layout.
+        state (dict[str, Tensor]): See :func:`find_state`.
+        momentum (bool): Whether the momentum encoder is wanted.
+        path (str): File, for messages.
+
+    Returns:
+        Names: Its prefixes; prototypes are the online encoder's where the
+        momentum encoder has none of its own.
+
+    Raises:
+        ValueError: If the momentum encoder is wanted, and there is none.
+    """
+    if not momentum:
+        return layout.online
+    names = layout.momentum
+    if names is None or not select(state, names.backbone):
+        raise ValueError(
+            f"'{path}' ({layout.name}) has no momentum encoder: leave out "
+            'momentum=True (--momentum).'
+        )
+    if names.prototypes is None:
+        names = Names(names.backbone, names.head, layout.online.prototypes)
+    return names
 
 
 def _head_beside(state: State, backbone: str) -> Optional[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Optional
 
 import torch
 import torch.nn.functional as F
@@ -202,3 +202,19 @@ def find_prototypes(
             f'embeddings{made}.'
         )
     return prototypes
+
+
+def trained_epochs(checkpoint: dict) -> Optional[int]:
+    """How many epochs a network was trained, if its checkpoint says so.
+
+    Args:
+        checkpoint (dict): Top level of the checkpoint.
+
+    Returns:
+        int or None: mmengine notes it in 'meta', others at the top.
+    """
+    meta = checkpoint.get('meta')
+    for source in (meta if isinstance(meta, dict) else {}, checkpoint):
+        if isinstance(source.get('epoch'), int):
+            return source['epoch']
+    return None

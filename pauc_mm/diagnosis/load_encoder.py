@@ -11,10 +11,11 @@ from torch import nn
 from .checkpoint_config import CheckpointConfig, find_config
 from .checkpoint_file import read_checkpoint
 from .checkpoint_layouts import (
-    LAYOUTS,
     Layout,
     Names,
     describe,
+    names_of,
+    openmm_layout,
     recognise,
     select,
 )
@@ -22,6 +23,7 @@ from .checkpoint_state import (
     find_prototypes,
     find_state,
     sequential_neck,
+    trained_epochs,
 )
 from .encoder import IMAGENET_PREPROCESS, Encoder
 from .encoder_notes import guesses, left_out
@@ -74,7 +76,7 @@ def load_encoder(
     state, notes = find_state(checkpoint, path)
     found = find_config(checkpoint, config, trust, path)
     layout = _layout(state, found, 'meta' in checkpoint, path)
-    names = _names(layout, state, momentum, path)
+    names = names_of(layout, state, momentum, path)
     backbone_state = _backbone_state(state, names, found)
     if found is not None:
         backbone = found.build('backbone')
@@ -114,7 +116,7 @@ def load_encoder(
         layout=described,
         prototypes=prototypes,
         prototype_space='embedding' if prototypes else None,
-        epoch=_epoch(checkpoint),
+        epoch=trained_epochs(checkpoint),
         preprocess=preprocess,
         pipeline=pipeline,
         dataset=dataset,
@@ -129,26 +131,8 @@ def _layout(
     """The layout; checkpoints with a config need not be of a ResNet."""
     own = any(key.startswith('backbone.') for key in state)
     if own and (found is not None or has_meta):
-        openmm = [layout for layout in LAYOUTS if layout.name == 'mmpretrain']
-        for layout in openmm:
-            if any(key.startswith(layout.sign) for key in state):
-                return layout
-        return openmm[-1]
+        return openmm_layout(state)
     return recognise(state, path)
-
-
-def _names(layout: Layout, state: State, momentum: bool, path: str) -> Names:
-    if not momentum:
-        return layout.online
-    names = layout.momentum
-    if names is None or not select(state, names.backbone):
-        raise ValueError(
-            f"'{path}' ({layout.name}) has no momentum encoder: leave out "
-            'momentum=True (--momentum).'
-        )
-    if names.prototypes is None:
-        names = Names(names.backbone, names.head, layout.online.prototypes)
-    return names
 
 
 def _backbone_state(
@@ -207,11 +191,3 @@ def _neck(
             f'{error}: no embeddings.'
         )
         return None
-
-
-def _epoch(checkpoint: dict) -> Optional[int]:
-    meta = checkpoint.get('meta')
-    for source in (meta if isinstance(meta, dict) else {}, checkpoint):
-        if isinstance(source.get('epoch'), int):
-            return source['epoch']
-    return None
