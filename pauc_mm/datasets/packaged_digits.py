@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import numpy as np
 from mmpretrain.datasets import BaseDataset
 from PIL import Image
+
+from .subset_list import draw_rows
 
 SPLIT_SEED = 0
 
@@ -61,10 +65,15 @@ class PackagedDigits(BaseDataset):
         size (int): Height and width of the images. Defaults to 16.
         channels (int): 3 for (size, size, 3) with equal channels, 1 for
             (size, size). Defaults to 3.
+        fraction (float, optional): Take this share of each class of the
+            split alone, as few labelled images. Defaults to None: all.
+        fraction_seed (int): Of that draw, see
+            :func:`~.subset_list.draw_rows`. Defaults to 0.
         **kwargs: Of mmpretrain's ``BaseDataset`` (``pipeline``, ...).
 
     Raises:
-        ValueError: If ``split``, ``size`` or ``channels`` is out of range.
+        ValueError: If ``split``, ``size``, ``channels`` or ``fraction`` is
+            out of range.
     """
 
     METAINFO = {'classes': tuple(str(c) for c in range(10))}
@@ -75,6 +84,8 @@ class PackagedDigits(BaseDataset):
         split: str = 'train',
         size: int = 16,
         channels: int = 3,
+        fraction: Optional[float] = None,
+        fraction_seed: int = 0,
         **kwargs,
     ) -> None:
         if not isinstance(size, int) or size < 1:
@@ -84,6 +95,8 @@ class PackagedDigits(BaseDataset):
         self.split = split
         self.size = size
         self.channels = channels
+        self.fraction = fraction
+        self.fraction_seed = fraction_seed
         super().__init__(ann_file='', **kwargs)
 
     def read_images(self) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +123,12 @@ class PackagedDigits(BaseDataset):
         images, labels = self.read_images()
         shape = (self.size, self.size)
         data_list = []
-        for i in held_out_split(labels, self.split, self.TEST_PER_CLASS):
+        rows = held_out_split(labels, self.split, self.TEST_PER_CLASS)
+        if self.fraction is not None:
+            rows = rows[
+                draw_rows(labels[rows], self.fraction, seed=self.fraction_seed)
+            ]
+        for i in rows:
             original = Image.fromarray(images[i])
             img = np.array(original.resize(shape, Image.BICUBIC))
             if self.channels == 3:

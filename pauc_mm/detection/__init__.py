@@ -6,20 +6,14 @@ configs in configs/benchmarks/detection name it in their ``custom_imports``.
 """
 
 from ._mmdet import import_mmdet
-from .config import (
-    check_batch_size,
-    set_backbone_checkpoint,
-    use_plain_norm_on_cpu,
-    use_pseudo_collate,
-)
+from .annotation_check import check_annotations
+from .config import use_pseudo_collate
 from .precise_bn_hook import DetectorPreciseBNHook
 
 import_mmdet()
 
 __all__ = [
     'DetectorPreciseBNHook',
-    'check_batch_size',
-    'set_backbone_checkpoint',
-    'use_plain_norm_on_cpu',
+    'check_annotations',
     'use_pseudo_collate',
 ]

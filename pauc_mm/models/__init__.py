@@ -10,6 +10,7 @@ from .losses import (
 )
 from .momentum_bank import MomentumBank
 from .momentum_encoder import MomentumEncoder
+from .necks import AvgPoolFlatten
 from .pauc import PAUC
 from .pcl import PCL
 from .prototypes import PrototypeSets
@@ -17,6 +18,7 @@ from .prototypes import PrototypeSets
 __all__ = [
     'PAUC',
     'PCL',
+    'AvgPoolFlatten',
     'MomentumBank',
     'MomentumEncoder',
     'ProtoNCEHead',

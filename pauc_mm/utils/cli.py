@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 
 from ..compat import prepare_launch
 from ..compat.config_paths import PREFIX, list_configs, resolve_config
+from .data_layout import check_layout
 
 LOOPS = ('train', 'val', 'test')
 
@@ -135,7 +136,7 @@ def _refuse_plain_variables(cfg: Config, options: dict) -> None:
 
 
 def check_data_roots(cfg: Config) -> None:
-    """Look for the data folders before anything is built.
+    """Look for the data folders and lists before anything is built.
 
     Args:
         cfg (Config): Complete config.
@@ -152,9 +153,10 @@ def check_data_roots(cfg: Config) -> None:
                 f'(current folder: {os.getcwd()}). Set the environment '
                 'variable that the config reads it from (IMAGENET_ROOT in '
                 'the ImageNet recipes, DATA_ROOT in pauc_r18_folder.py, '
-                'VOC_ROOT and COCO_ROOT in benchmarks/detection), or this '
+                'PLACES_ROOT, VOC_ROOT and COCO_ROOT in benchmarks), or this '
                 'key.'
             )
+        check_layout(f'{key}_dataloader.dataset', dataset)
 
 
 def set_dataloader_defaults(

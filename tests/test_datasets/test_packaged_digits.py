@@ -54,3 +54,33 @@ def test_unknown_split():
 def test_base_reads_nothing():
     with pytest.raises(NotImplementedError):
         PackagedDigits()
+
+
+class FewDigits(PackagedDigits):
+    """20 images of the first class, 12 of the second."""
+
+    TEST_PER_CLASS = 2
+
+    def read_images(self):
+        labels = np.repeat([0, 1], [20, 12])
+        return np.arange(32, dtype=np.uint8).reshape(-1, 1, 1), labels
+
+
+def test_a_fraction_of_the_labels():
+    def values(**kwargs):
+        data = FewDigits(size=1, **kwargs)
+        return [
+            int(data.get_data_info(i)['img'][0, 0, 0])
+            for i in range(len(data))
+        ], data.get_gt_labels().tolist()
+
+    whole, _ = values()
+    few, labels = values(fraction=0.25)
+    assert labels == [0] * 5 + [1] * 3  # of 18 and 10: 4.5 and 2.5, up
+    assert set(few) < set(whole) and few == sorted(few)
+    assert values(fraction=0.25)[0] == few
+    assert values(fraction=0.25, fraction_seed=1)[0] != few
+    assert set(few) < set(values(fraction=0.5)[0])
+    assert values(fraction=1.0)[0] == whole
+    with pytest.raises(ValueError, match='fraction=0'):
+        values(fraction=0)

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The scripts of tools/benchmarks/detection, with stand-ins for programs."""
+"""The scripts that fine-tune, with stand-ins for programs."""
 
 import os
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
-FOLDER = TOOLS / 'benchmarks/detection'
-SCRIPTS = sorted(path.name for path in FOLDER.glob('*.sh'))
+FOLDERS = [TOOLS / f'benchmarks/{n}' for n in ('classification', 'detection')]
+SCRIPTS = ['dist_train.sh', 'slurm_train.sh']
 
 # Prints what it was started with, but runs short programs for the scripts.
 STAND_IN = """#!/usr/bin/env bash
@@ -19,8 +19,13 @@ printf '%s\\n' "$@"
 """
 
 
+@pytest.fixture(params=FOLDERS, ids=lambda path: path.name)
+def folder(request):
+    return request.param
+
+
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, folder):
     for name in ('python', 'srun'):
         path = tmp_path / name
         path.write_text(STAND_IN.format(python=sys.executable))
@@ -30,7 +35,7 @@ def run(tmp_path):
         clean = {k: v for k, v in os.environ.items() if k != 'PYTHON'}
         clean['PATH'] = f'{tmp_path}:{clean["PATH"]}'
         return subprocess.run(
-            ['bash', str(FOLDER / script), *args],
+            ['bash', str(folder / script), *args],
             env={**clean, **env},
             cwd=tmp_path,
             capture_output=True,
@@ -41,22 +46,22 @@ def run(tmp_path):
     return start
 
 
-def test_there_are_two():
-    assert SCRIPTS == ['dist_train.sh', 'slurm_train.sh']
+def test_there_are_two(folder):
+    assert sorted(path.name for path in folder.glob('*.sh')) == SCRIPTS
 
 
 @pytest.mark.parametrize('script', SCRIPTS)
-def test_scripts_parse_and_say_how_to_use_them(script, run):
-    subprocess.run(['bash', '-n', str(FOLDER / script)], check=True)
-    assert os.access(FOLDER / script, os.X_OK)
+def test_scripts_parse_and_say_how_to_use_them(script, folder, run):
+    subprocess.run(['bash', '-n', str(folder / script)], check=True)
+    assert os.access(folder / script, os.X_OK)
     for args in ([], ['--help'], ['c.py', 'x.pth']):
         result = run(script, *args)
         assert result.returncode == 2 and not result.stdout
-        assert f'bash tools/benchmarks/detection/{script}' in result.stderr
+        assert f'bash tools/benchmarks/{folder.name}/{script}' in result.stderr
         assert 'CONFIG CHECKPOINT' in result.stderr
 
 
-def test_dist_train(run):
+def test_dist_train(run, folder):
     result = run(
         'dist_train.sh', 'a c.py', 'x y.pth', '2', '--amp', PORT='1234'
     )
@@ -64,7 +69,7 @@ def test_dist_train(run):
     words = result.stdout.splitlines()
     assert '--nproc_per_node=2' in words and '--master_port=1234' in words
     script = words[words.index('a c.py') - 1]
-    assert Path(script).resolve() == FOLDER / 'train.py'
+    assert Path(script).resolve() == folder / 'train.py'
     rest = ['a c.py', 'x y.pth', '--launcher', 'pytorch', '--amp']
     assert words[-5:] == rest
 
@@ -74,12 +79,12 @@ def test_number_of_processes(run):
     assert result.returncode == 2 and "not 'eight'" in result.stderr
 
 
-def test_slurm_train(run):
+def test_slurm_train(run, folder):
     result = run('slurm_train.sh', 'gpu', 'job', 'c.py', 'x.pth', 'out')
     assert result.returncode == 0, result.stderr
     words = result.stdout.splitlines()
     assert words[:3] == ['-p', 'gpu', '--job-name=job']
-    assert Path(words[words.index('c.py') - 1]) == FOLDER / 'train.py'
+    assert Path(words[words.index('c.py') - 1]) == folder / 'train.py'
     assert words[-6:] == [
         'c.py',
         'x.pth',

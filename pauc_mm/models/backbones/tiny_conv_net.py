@@ -1,4 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Optional
 
@@ -15,7 +17,8 @@ class TinyConvNet(BaseModule):
 
     3x3 convolutions with BatchNorm and ReLU. The smallest residual net of
     mmpretrain costs several times more a step, and small recipes need
-    thousands of cheap steps.
+    thousands of cheap steps. Each convolution is a stage: a detector takes
+    the maps of several with ``out_indices``.
 
     Args:
         in_channels (int): Channels of the image. Defaults to 3.
@@ -23,10 +26,18 @@ class TinyConvNet(BaseModule):
             last is the number of features. Defaults to (32, 64, 128).
         strides (Sequence[int]): Stride of each convolution.
             Defaults to (1, 2, 2).
+        out_indices (Sequence[int]): Stages whose maps are given out, by
+            rising number; -1 is the last. Defaults to (-1,).
+        frozen_stages (int): Number of first stages whose weights do not
+            change in training. Their BatchNorm still takes its statistics
+            from the images, unless ``norm_eval``. Defaults to 0.
+        norm_eval (bool): Whether BatchNorm keeps to its stored statistics in
+            training. Defaults to False.
         init_cfg (dict, optional): Initialization config. Defaults to None.
 
     Raises:
-        ValueError: If there are not as many strides as channels.
+        ValueError: If there are not as many strides as channels, or
+            ``out_indices`` or ``frozen_stages`` is out of range.
     """
 
     def __init__(
@@ -34,6 +45,9 @@ class TinyConvNet(BaseModule):
         in_channels: int = 3,
         channels: Sequence[int] = (32, 64, 128),
         strides: Sequence[int] = (1, 2, 2),
+        out_indices: Sequence[int] = (-1,),
+        frozen_stages: int = 0,
+        norm_eval: bool = False,
         init_cfg: Optional[dict] = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -42,6 +56,23 @@ class TinyConvNet(BaseModule):
                 f'backbone.strides={strides} must have one entry for each of '
                 f'backbone.channels={channels}.'
             )
+        count = len(channels)
+        known = range(-count, count)
+        own = [i % count for i in out_indices if i in known]
+        if not own or len(own) < len(out_indices) or own != sorted(set(own)):
+            raise ValueError(
+                f'backbone.out_indices={out_indices} must be rising numbers '
+                f'of the {count} stages, from 0 to {count - 1}, or -1 for the '
+                'last.'
+            )
+        if frozen_stages not in range(count + 1):
+            raise ValueError(
+                f'backbone.frozen_stages={frozen_stages} must be from 0 to '
+                f'{count}, the number of stages.'
+            )
+        self.out_indices = tuple(own)
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
         layers = []
         for width, stride in zip(channels, strides):
             layers.append(
@@ -56,14 +87,35 @@ class TinyConvNet(BaseModule):
             )
             in_channels = width
         self.layers = nn.Sequential(*layers)
+        self.layers[:frozen_stages].requires_grad_(False)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
-        """Feature map of the last convolution.
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Feature maps of the stages that are asked for.
 
         Args:
             x (Tensor): Images, shape (N, in_channels, H, W).
 
         Returns:
-            tuple[Tensor]: One map, shape (N, channels[-1], H', W').
+            tuple[Tensor, ...]: One map a stage of ``out_indices``, shape
+            (N, channels[i], H', W').
         """
-        return (self.layers(x),)
+        maps = []
+        for layer in list(self.layers)[: self.out_indices[-1] + 1]:
+            x = layer(x)
+            maps.append(x)
+        return tuple(maps[i] for i in self.out_indices)
+
+    def train(self, mode: bool = True) -> TinyConvNet:
+        """Training or not; with ``norm_eval`` BatchNorm stays as it is.
+
+        Args:
+            mode (bool): True for training. Defaults to True.
+
+        Returns:
+            TinyConvNet: Itself.
+        """
+        super().train(mode)
+        if self.norm_eval:
+            for layer in self.layers:
+                layer.norm.eval()
+        return self

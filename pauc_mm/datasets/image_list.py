@@ -1,0 +1,172 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Lists of labelled images: of a folder of classes, or from a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..utils.progress import progress
+from .image_scan import list_images
+
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """Paths of images and their classes.
+
+    Attributes:
+        source (str): The folder or file they are from, for messages.
+        paths (list[str]): N paths with forward slashes.
+        labels (ndarray): int64, shape (N,), rows of ``classes``.
+        classes (list[str]): Names of the K classes.
+    """
+
+    source: str
+    paths: list[str]
+    labels: np.ndarray
+    classes: list[str]
+
+    def counts(self) -> np.ndarray:
+        """Images of each class, int64, shape (K,)."""
+        return np.bincount(self.labels, minlength=len(self.classes))
+
+    def take(self, rows: Sequence[int]) -> ImageList:
+        """The images of some rows, with all classes.
+
+        Args:
+            rows (Sequence[int]): In the order to take them.
+
+        Returns:
+            ImageList: Of those images.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        paths = [self.paths[row] for row in rows]
+        return ImageList(self.source, paths, self.labels[rows], self.classes)
+
+
+def read_class_folders(root: str) -> ImageList:
+    """List a folder with one sub-folder for each class.
+
+    The labels are the places of the classes in the sorted order of their
+    names, as mmpretrain numbers them, whatever the order of the file system.
+
+    Args:
+        root (str): Such as ``data/imagenet/train``.
+
+    Returns:
+        ImageList: Paths relative to the folder, sorted by class and path.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it has no sub-folders, or is the one above the classes.
+    """
+    if not os.path.isdir(root):
+        raise FileNotFoundError(
+            f"There is no folder '{root}' (current folder: {os.getcwd()})."
+        )
+    names = sorted(
+        name
+        for name in os.listdir(root)
+        if not name.startswith('.') and os.path.isdir(os.path.join(root, name))
+    )
+    if not names:
+        raise ValueError(
+            f"'{root}' has no sub-folders: one a class is expected, "
+            f'{os.path.join(root, "CLASS", "IMAGE.jpg")}.'
+        )
+    if {'train', 'val'} <= set(names):
+        raise ValueError(
+            f"'{root}' holds train and val, which are no classes: give "
+            f"'{os.path.join(root, 'train')}'."
+        )
+    paths: list[str] = []
+    labels: list[int] = []
+    for label, name in enumerate(progress(names, 'Listing classes')):
+        files = list_images(os.path.join(root, name), EXTENSIONS)
+        paths += [f'{name}/{file}' for file in files]
+        labels += [label] * len(files)
+    return ImageList(root, paths, np.array(labels, np.int64), names)
+
+
+def read_annotations(file: str) -> ImageList:
+    """Read a list with lines ``path label``, mmpretrain's annotation file.
+
+    Args:
+        file (str): Path of the list.
+
+    Returns:
+        ImageList: In the order of the file; the classes are the labels from 0
+        to the highest one.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a line is malformed or an image is listed twice.
+    """
+    paths, labels, seen = [], [], {}
+    for number, line in read_lines(file):
+        path, _, label = line.rpartition(' ')
+        if not path or not label.isdecimal():
+            raise ValueError(
+                f"'{file}', line {number}: expected 'path label' with a label "
+                f"such as 'n01440764/n01440764_18.JPEG 0', not '{line}'."
+            )
+        if path in seen:
+            raise ValueError(
+                f"'{file}': image '{path}' is listed twice, in lines "
+                f'{seen[path]} and {number}.'
+            )
+        seen[path] = number
+        paths.append(path)
+        labels.append(int(label))
+    classes = [f'label {i}' for i in range(max(labels) + 1)]
+    return ImageList(file, paths, np.array(labels, np.int64), classes)
+
+
+def read_lines(file: str) -> list[tuple[int, str]]:
+    """Lines of a text that are not blank, with their numbers from 1.
+
+    Args:
+        file (str): Its path.
+
+    Returns:
+        list[tuple[int, str]]: Number and line without surrounding blanks.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no text or has no lines.
+    """
+    if not os.path.isfile(file):
+        raise FileNotFoundError(
+            f"There is no list '{file}' (current folder: {os.getcwd()})."
+        )
+    try:
+        with open(file, encoding='utf-8') as stream:
+            lines = [line.strip() for line in stream]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"'{file}' is no text in UTF-8.") from error
+    found = [(n, line) for n, line in enumerate(lines, 1) if line]
+    if not found:
+        raise ValueError(f"'{file}' lists no image.")
+    return found
+
+
+def write_annotations(images: ImageList, file: str) -> None:
+    """Write a list that mmpretrain reads as ``ann_file``.
+
+    Args:
+        images (ImageList): What to write.
+        file (str): Path; its folder is made, and it is replaced as a whole.
+    """
+    folder = os.path.dirname(file)
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+    part = f'{file}.part'
+    with open(part, 'w', encoding='utf-8') as stream:
+        for path, label in zip(images.paths, images.labels):
+            stream.write(f'{path} {label}\n')
+    os.replace(part, file)

@@ -1,0 +1,160 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Subsets of labelled images: drawn by a seed, or from a published list."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import numpy as np
+
+from .image_list import ImageList, read_lines
+
+SHOWN = 5
+
+
+def draw_rows(
+    labels: np.ndarray,
+    fraction: Optional[float] = None,
+    per_class: Optional[int] = None,
+    seed: int = 0,
+) -> np.ndarray:
+    """Draw the same share, or the same number, of the images of each class.
+
+    Of n images of a class ``fraction`` takes fraction * n, rounded, halves
+    up, but at least one. The draw of a class depends on the seed, its label
+    and n alone: smaller subsets of one seed are parts of larger ones, and
+    other classes may come and go. NumPy's legacy ``RandomState`` is used,
+    whose stream is frozen.
+
+    Args:
+        labels (ndarray): Classes of the images, int, shape (N,).
+        fraction (float, optional): Above 0, at most 1.
+        per_class (int, optional): Images of each class; one of the two.
+        seed (int): Of the draw. Defaults to 0.
+
+    Returns:
+        ndarray: Ascending rows, int64, shape (n,).
+
+    Raises:
+        ValueError: If not just one of the two is given, one is out of range,
+            or a class has fewer than ``per_class`` images.
+    """
+    if (fraction is None) == (per_class is None):
+        raise ValueError('Give either fraction or per_class.')
+    if fraction is not None and not 0 < fraction <= 1:
+        raise ValueError(
+            f'fraction={fraction!r} must be above 0 and at most 1; one '
+            'percent is 0.01.'
+        )
+    if per_class is not None and per_class < 1:
+        raise ValueError(f'per_class={per_class!r} must be at least 1.')
+    if not 0 <= seed < 2**32:
+        raise ValueError(f'seed={seed!r} must be from 0 to 2**32 - 1.')
+    labels = np.asarray(labels)
+    order = np.argsort(labels, kind='stable')
+    kinds, starts = np.unique(labels[order], return_index=True)
+    drawn = []
+    for label, rows in zip(kinds, np.split(order, starts[1:])):
+        count = per_class
+        if count is None:
+            count = max(1, int(np.floor(fraction * len(rows) + 0.5)))
+        if count > len(rows):
+            raise ValueError(
+                f'Class {label} has {len(rows)} images, fewer than {count}.'
+            )
+        rng = np.random.RandomState([seed, int(label)])
+        drawn.append(rows[rng.permutation(len(rows))[:count]])
+    return np.sort(np.concatenate(drawn)) if drawn else order
+
+
+def check_classes(images: ImageList, minimum: int) -> None:
+    """Refuse a list in which a class has too few images.
+
+    Args:
+        images (ImageList): To look at.
+        minimum (int): Images that every class must have.
+
+    Raises:
+        ValueError: Naming the classes and how many they have.
+    """
+    few = [
+        f'{name} ({count})'
+        for name, count in zip(images.classes, images.counts())
+        if count < minimum
+    ]
+    if few:
+        raise ValueError(
+            f'{len(few)} of the {len(images.classes)} classes of '
+            f"'{images.source}' have fewer than {minimum} images: "
+            f'{_head(few)}.'
+        )
+
+
+def select_listed(images: ImageList, file: str) -> ImageList:
+    """Take the images that a published list names.
+
+    A line is the name of an image file (``n01440764_18.JPEG``, as in SimCLR's
+    1percent.txt and 10percent.txt), a path below the folder of the classes,
+    or either with a label, which is then compared.
+
+    Args:
+        images (ImageList): All images.
+        file (str): The list.
+
+    Returns:
+        ImageList: The listed images in the order of ``images``.
+
+    Raises:
+        FileNotFoundError: If there is no such list.
+        ValueError: If it names images that are not there, several times, with
+            another label, or by a name that several images have.
+    """
+    lines = read_lines(file)
+    names = {line for _, line in lines}
+    names |= {_split(line)[0] for _, line in lines}
+    rows: dict[str, list[int]] = {}
+    for row, path in enumerate(images.paths):
+        for name in {path, path.rpartition('/')[2]} & names:
+            rows.setdefault(name, []).append(row)
+    unknown, twice, wrong, vague = [], [], [], []
+    taken: dict[int, int] = {}
+    for number, line in lines:
+        name, label = (line, None) if line in rows else _split(line)
+        found = rows.get(name, [])
+        # The path itself goes before files of that name in sub-folders.
+        found = [r for r in found if images.paths[r] == name] or found
+        if not found:
+            unknown.append(name)
+        elif len(found) > 1:
+            same = ' and '.join(images.paths[r] for r in found[:2])
+            vague.append(f'{name} ({same})')
+        elif found[0] in taken:
+            twice.append(f'{name} (lines {taken[found[0]]} and {number})')
+        else:
+            (row,) = found
+            taken[row] = number
+            own = int(images.labels[row])
+            if label not in (None, own):
+                wrong.append(f'{name} ({label}, not {own})')
+    for bad, what in (
+        (unknown, f"are not in '{images.source}'"),
+        (twice, 'are listed more than once'),
+        (vague, 'are names of several images; write paths'),
+        (wrong, 'have another label than by their folder'),
+    ):
+        if bad:
+            raise ValueError(
+                f"{len(bad)} of the {len(lines)} images of '{file}' {what}: "
+                f'{_head(bad)}.'
+            )
+    return images.take(sorted(taken))
+
+
+def _split(line: str) -> tuple[str, Optional[int]]:
+    name, _, label = line.rpartition(' ')
+    return (name, int(label)) if name and label.isdecimal() else (line, None)
+
+
+def _head(names: list[str]) -> str:
+    more = ', ...' if len(names) > SHOWN else ''
+    return ', '.join(names[:SHOWN]) + more

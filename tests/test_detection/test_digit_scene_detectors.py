@@ -1,0 +1,324 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The small detectors on scenes of digits, and the tool that compares."""
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip('mmdet')
+
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from pauc_mm.datasets.digit_scenes import SceneSettings, write_scenes
+from pauc_mm.detection.scene_run import SceneRun
+from pauc_mm.detection.scene_runs import SceneRuns
+from pauc_mm.detection.scene_table import scene_table
+from pauc_mm.models import TinyConvNet
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / 'tools/benchmarks/detection'
+CONFIGS = ROOT / 'configs/benchmarks/detection'
+DETECTORS = ['faster-rcnn', 'mask-rcnn']
+QUICK = [
+    'train_cfg.max_epochs=1',
+    'train_cfg.val_interval=1',
+    'train_dataloader.batch_size=2',
+    'param_scheduler.0.start_factor=1.0',
+    'default_hooks.checkpoint.interval=1',
+]
+
+
+@pytest.fixture(scope='module')
+def scenes(tmp_path_factory):
+    path = tmp_path_factory.mktemp('scenes') / 'digits'
+    write_scenes(path, SceneSettings(train=4, val=2, size=96))
+    return path
+
+
+@pytest.fixture(scope='module')
+def tiny_checkpoint(tmp_path_factory):
+    """As configs/pauc_tiny_mnist.py writes it."""
+    torch.manual_seed(5)
+    net = TinyConvNet(channels=(32, 64, 128), strides=(2, 2, 2))
+    net.init_weights()
+    state = {f'backbone.{k}': v for k, v in net.state_dict().items()}
+    path = tmp_path_factory.mktemp('tiny') / 'epoch_65.pth'
+    torch.save(dict(meta={}, state_dict=state), path)
+    return path
+
+
+@pytest.fixture
+def train(scenes, tmp_path, monkeypatch):
+    monkeypatch.setenv('DIGIT_SCENES_ROOT', str(scenes))
+    monkeypatch.setattr(Config, 'pretty_text', property(repr))
+    main = runpy.run_path(str(FOLDER / 'train.py'))['main']
+
+    def start(detector, checkpoint, *options):
+        config = CONFIGS / f'{detector}_tiny_digits.py'
+        out = tmp_path / 'run'
+        main(
+            [str(config), str(checkpoint), '--work-dir', str(out)]
+            + ['--cfg-options', *QUICK, *options]
+        )
+        saved = torch.load(out / 'epoch_1.pth', weights_only=True)
+        return saved['state_dict'], next(out.glob('*/*.log')).read_text()
+
+    return start
+
+
+def changed(state, checkpoint):
+    before = torch.load(checkpoint, weights_only=True)['state_dict']
+    return {
+        k: not torch.equal(v, before[k])
+        for k, v in state.items()
+        if k.startswith('backbone.') and not k.endswith('batches_tracked')
+    }
+
+
+@pytest.mark.parametrize('detector', DETECTORS)
+def test_frozen_backbone(train, tiny_checkpoint, detector):
+    state, log = train(
+        detector, tiny_checkpoint, 'model.backbone.frozen_stages=3'
+    )
+    found = changed(state, tiny_checkpoint)
+    assert len(found) == 3 * 5
+    for name, differs in found.items():
+        # The statistics of the scenes, with the weights of the checkpoint.
+        assert differs == ('running' in name), name
+    assert '15 of the 15 tensors of model.backbone are in' in log
+    assert 'coco/bbox_mAP' in log and 'meant for 8' in log
+    assert ('coco/segm_mAP' in log) == (detector == 'mask-rcnn')
+    assert ('loss_mask' in log) == (detector == 'mask-rcnn')
+
+
+def test_trained_backbone(train, tiny_checkpoint):
+    state, _ = train('faster-rcnn', tiny_checkpoint)
+    assert all(changed(state, tiny_checkpoint).values())
+
+
+def test_random_weights(train, tiny_checkpoint):
+    state, log = train('faster-rcnn', 'none', 'model.backbone.frozen_stages=3')
+    assert changed(state, tiny_checkpoint)['backbone.layers.0.conv.weight']
+    assert 'tensors of model.backbone are in' not in log
+
+
+@pytest.mark.parametrize('detector', DETECTORS)
+def test_config(detector, monkeypatch):
+    monkeypatch.delenv('DIGIT_SCENES_ROOT', raising=False)
+    init_default_scope('mmdet')
+    cfg = Config.fromfile(CONFIGS / f'{detector}_tiny_digits.py')
+    pretraining = Config.fromfile(ROOT / 'configs/pauc_tiny_mnist.py')
+    model = MODELS.build(cfg.model)
+    # What the encoder saw, and what it is.
+    theirs = pretraining.data_preprocessor
+    mine = cfg.model.data_preprocessor
+    assert (mine.mean, mine.std) == (theirs.mean, theirs.std)
+    own = pretraining.model.backbone
+    for key in ('channels', 'strides'):
+        assert cfg.model.backbone[key] == own[key]
+    assert model.backbone.init_cfg['checkpoint'] == ''
+    # Strides of the anchors and of the regions are those of the maps.
+    with torch.no_grad():
+        maps = model.extract_feat(torch.zeros(1, 3, 128, 128))
+    strides = [128 // m.shape[-1] for m in maps]
+    assert strides == cfg.model.rpn_head.anchor_generator.strides
+    head = cfg.model.roi_head
+    names = ['bbox_roi_extractor']
+    names += ['mask_roi_extractor'] if detector == 'mask-rcnn' else []
+    for name in names:
+        assert head[name].featmap_strides == strides[:2]
+    root = 'data/digit_scenes'
+    assert cfg.train_dataloader.dataset.data_root == root
+    assert cfg.val_evaluator.ann_file.startswith(root)
+    # A mirrored digit is another.
+    assert 'Flip' not in str(cfg.train_dataloader.dataset.pipeline)
+    assert cfg.train_dataloader.batch_size == 8
+
+
+# ---- the backbone -----------------------------------------------------------
+def test_maps_of_stages():
+    x = torch.randn(2, 3, 32, 48)
+    kwargs = dict(channels=(4, 8, 12), strides=(2, 2, 2))
+    last = TinyConvNet(**kwargs)
+    several = TinyConvNet(**kwargs, out_indices=(0, 2))
+    several.load_state_dict(last.state_dict())
+    for net in (last, several):
+        net.eval()
+    first, second = several(x)
+    assert first.shape == (2, 4, 16, 24) and second.shape == (2, 12, 4, 6)
+    assert torch.equal(second, last(x)[0])
+    assert torch.equal(second, last.layers(x))
+
+
+def test_frozen_stages():
+    net = TinyConvNet(frozen_stages=2)
+    trained = {n for n, p in net.named_parameters() if p.requires_grad}
+    assert trained and all(n.startswith('layers.2.') for n in trained)
+    net.train()
+    assert net.layers[0].bn.training
+    net = TinyConvNet(frozen_stages=2, norm_eval=True).train()
+    assert not any(layer.bn.training for layer in net.layers)
+    assert net.training
+
+
+@pytest.mark.parametrize(
+    'kwargs, key',
+    [
+        (dict(out_indices=()), 'out_indices'),
+        (dict(out_indices=(2, 1)), 'out_indices'),
+        (dict(out_indices=(1, 3)), 'out_indices'),
+        (dict(out_indices=(2, -1)), 'out_indices'),
+        (dict(frozen_stages=4), 'frozen_stages'),
+        (dict(frozen_stages=-1), 'frozen_stages'),
+    ],
+)
+def test_wrong_stages(kwargs, key):
+    with pytest.raises(ValueError, match=f'backbone.{key}='):
+        TinyConvNet(**kwargs)
+
+
+# ---- the comparison ---------------------------------------------------------
+@pytest.fixture(scope='module')
+def compare():
+    return runpy.run_path(str(FOLDER / 'compare_digit_scenes.py'))['main']
+
+
+def test_comparison(compare, scenes, tiny_checkpoint, tmp_path, capsys):
+    out = tmp_path / 'out'
+    args = [str(tiny_checkpoint), '--data', str(scenes), '--out', str(out)]
+    args += ['--detectors', 'mask-rcnn', '--backbones', 'frozen', '--jobs']
+    args += ['2', '--cfg-options', *QUICK]
+    record = compare(args)
+    first = capsys.readouterr()
+    assert '[2/2' in first.err and 'mask-rcnn' in first.out
+    starts = [run['start'] for run in record['runs']]
+    assert starts == ['random', 'PAUC']
+    for run in record['runs']:
+        assert set(run['metrics']) == {
+            'bbox_mAP',
+            'bbox_mAP_50',
+            'segm_mAP',
+            'segm_mAP_50',
+        }
+    assert (out / 'comparison.md').read_text() in first.out + '\n'
+    assert json.loads((out / 'comparison.json').read_text()) == record
+    # Nothing is run again, unless what it was made of has changed.
+    assert compare(args) == record
+    assert '2 of 2 runs are in' in capsys.readouterr().err
+
+
+STUB = """
+import json, os, sys, time
+from pathlib import Path
+out = Path(sys.argv[sys.argv.index('--work-dir') + 1])
+print('line of the log')
+if 'fail=1' in sys.argv:
+    sys.exit(3)
+name = f'{time.time_ns()}/vis_data/scalars.json'
+(out / name).parent.mkdir(parents=True)
+value = float(sys.argv[-1].partition('=')[2])
+(out / name).write_text(json.dumps({'coco/bbox_mAP': value}) + chr(10))
+"""
+
+
+@pytest.fixture
+def runs(scenes, tmp_path):
+    """Runs of a program that only writes a number, made with options."""
+    (tmp_path / 'train.py').write_text(STUB)
+
+    def make(*options):
+        return SceneRuns(
+            tmp_path / 'runs', scenes, tmp_path / 'train.py', CONFIGS, options
+        )
+
+    return make
+
+
+def test_what_is_there_is_not_repeated(runs, tiny_checkpoint, tmp_path):
+    copy = tmp_path / 'a.pth'
+    copy.write_bytes(tiny_checkpoint.read_bytes())
+    wanted = [
+        SceneRun('faster-rcnn', 'frozen', 'PAUC', seed, str(copy))
+        for seed in (0, 1)
+    ]
+    lines = []
+
+    def values(make, force=False):
+        lines.clear()
+        records = make.perform(wanted, 2, force, lines.append)
+        return [record['metrics']['bbox_mAP'] for record in records]
+
+    assert values(runs('x=0.25')) == [0.25, 0.25]
+    assert len(lines) == 2 and 'bbox_mAP 0.250' in lines[0]
+    assert values(runs('x=0.25')) == [0.25, 0.25]
+    assert len(lines) == 1 and '2 of 2 runs are in' in lines[0]
+    assert values(runs('x=0.25'), force=True) and len(lines) == 2
+    assert values(runs('x=0.5')) == [0.5, 0.5]  # other options
+    copy.write_bytes(b'other weights')
+    assert values(runs('x=0.5')) and len(lines) == 2
+
+
+def test_a_failed_run_shows_its_log(runs):
+    run = SceneRun('faster-rcnn', 'frozen', 'random', 0, 'none')
+    with pytest.raises(RuntimeError) as error:
+        runs('fail=1', 'x=1').perform([run], 1, False, print)
+    message = str(error.value)
+    assert 'faster-rcnn_frozen_random_0 ended with code 3' in message
+    assert 'log.txt' in message and 'line of the log' in message
+    assert runs('fail=1', 'x=1').read(run) is None
+
+
+def test_table():
+    def record(start, seed, ap):
+        return dict(
+            detector='faster-rcnn',
+            backbone='frozen',
+            start=start,
+            seed=seed,
+            metrics=dict(bbox_mAP=ap, bbox_mAP_50=2 * ap),
+        )
+
+    values = dict(random=[0.10, 0.20, 0.30], PAUC=[0.15, 0.25, 0.41])
+    text = scene_table(
+        [
+            record(start, seed, value)
+            for start, own in values.items()
+            for seed, value in enumerate(own)
+        ]
+    )
+    plain, paired = text.split('Differences to random weights')
+    # By hand: deviations with n - 1.
+    assert '20.0 ± 10.0' in plain and '40.0 ± 20.0' in plain
+    assert '27.0 ± 13.1' in plain
+    assert '+7.0 ± 3.5' in paired and '+14.0 ± 6.9' in paired
+    assert ' - ' in plain  # no masks
+    alone = scene_table([record('random', 0, 0.1)])
+    assert 'Differences' not in alone and '10.0 ' in alone
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (['--jobs', '0'], '--jobs must be at least 1'),
+        (['--name', 'random'], '"random"'),
+        (['--name', 'a/b'], 'letters and digits'),
+        (['--cfg-options', 'x'], 'must be KEY=VALUE'),
+        (['--data', '.'], 'has no scenes.json'),
+    ],
+)
+def test_wrong_options(compare, tiny_checkpoint, capsys, change, message):
+    with pytest.raises(SystemExit) as stop:
+        compare([str(tiny_checkpoint), *change])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_missing_checkpoint(compare, capsys):
+    with pytest.raises(SystemExit):
+        compare(['no.pth'])
+    assert "there is no checkpoint 'no.pth'" in capsys.readouterr().err
