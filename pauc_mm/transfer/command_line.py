@@ -30,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser, voc: bool = False) -> None:
         "those that the checkpoint's config evaluates with",
     )
     add('--test', metavar='DIR', help='test images, in the same classes')
+    add(
+        '--data-config',
+        metavar='CFG',
+        help='take the training and the validation images of this config in '
+        'the place of both, for example '
+        'configs/benchmarks/linear/resnet50_8xb32-linear-pcl-100e_in100.py',
+    )
     if voc:
         add(
             '--voc',

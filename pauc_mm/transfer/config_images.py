@@ -4,8 +4,10 @@ from __future__ import annotations
 import os
 from typing import Any, Optional
 
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from ..compat.config_paths import resolve_config
 from ..diagnosis.encoder import Encoder
 from ..diagnosis.plain_config import loads_foreign_files, restrict_types
 from .labelled_images import (
@@ -13,6 +15,7 @@ from .labelled_images import (
     LabelledImages,
     build_images,
     check_pair,
+    crop_pipeline,
 )
 
 
@@ -47,18 +50,10 @@ def from_config(
         )
     if not trusted:
         bank = _restricted(bank)
-    sets = []
-    for name, cfg in (('training', bank), ('test', encoder.dataset)):
-        cfg = {k: v for k, v in cfg.items() if k != 'pipeline'}
-        root = cfg.get('data_root')
-        if root and '://' not in root and not os.path.isdir(root):
-            raise FileNotFoundError(
-                f"The {name} images of the checkpoint's config are in "
-                f"'{root}', which is not a folder here (current folder: "
-                f'{os.getcwd()}): {GIVE_FOLDERS}.'
-            )
-        where = f'{name} images of the config ({cfg["type"]})'
-        sets.append(build_images(cfg, encoder.pipeline, where))
+    sets = [
+        _build(cfg, encoder.pipeline, f'{name} images', 'the config')
+        for name, cfg in (('training', bank), ('test', encoder.dataset))
+    ]
     if _same(bank, encoder.dataset):
         raise ValueError(
             "The checkpoint's config takes the same images for training and "
@@ -66,6 +61,56 @@ def from_config(
         )
     check_pair(*sets)
     return tuple(sets)
+
+
+def from_data_config(
+    encoder: Encoder, config: str, image_size: Optional[int] = None
+) -> tuple[LabelledImages, LabelledImages]:
+    """The data that a config trains on and validates with.
+
+    Args:
+        encoder (Encoder): Its own config, if known, says how an image is
+            cropped.
+        config (str): A file, or ``pauc_mm::NAME`` for a shipped config, such
+            as those of ``configs/benchmarks/linear``.
+        image_size (int, optional): Side of the centre crop, in pixels, in
+            the place of the config's.
+
+    Returns:
+        tuple[LabelledImages, LabelledImages]: Training and validation images.
+
+    Raises:
+        FileNotFoundError: If the config or its ``data_root`` is missing.
+        ValueError: If it names no data, or images have no labels.
+    """
+    init_default_scope('mmpretrain')
+    cfg = Config.fromfile(resolve_config(config))
+    pipeline = crop_pipeline(encoder, image_size)
+    sets = []
+    for name, part in (('train', 'training'), ('val', 'validation')):
+        dataset = (cfg.get(f'{name}_dataloader') or {}).get('dataset')
+        if not dataset:
+            raise ValueError(
+                f"--data-config '{config}' has no {name}_dataloader with a "
+                'dataset.'
+            )
+        sets.append(
+            _build(_plain(dataset), pipeline, f'{part} images', config)
+        )
+    check_pair(*sets)
+    return tuple(sets)
+
+
+def _build(cfg: dict, pipeline: list, name: str, whose: str) -> LabelledImages:
+    cfg = {k: v for k, v in cfg.items() if k != 'pipeline'}
+    root = cfg.get('data_root')
+    if root and '://' not in root and not os.path.isdir(root):
+        raise FileNotFoundError(
+            f"The {name} of {whose} are in '{root}', which is not a folder "
+            f'here (current folder: {os.getcwd()}): {GIVE_FOLDERS}.'
+        )
+    where = f'{name} of {os.path.basename(whose)} ({cfg["type"]})'
+    return build_images(cfg, pipeline, where)
 
 
 def _bank(encoder: Encoder) -> Optional[dict]:

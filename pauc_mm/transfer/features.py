@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..diagnosis import Encoder, load_encoder
 from ..diagnosis.embedding import embed_all
-from .config_images import from_config
+from .config_images import from_config, from_data_config
 from .labelled_images import LabelledImages, from_folders, from_voc
 
 SPACES = ('feature', 'embedding')
@@ -31,6 +31,8 @@ class FeatureOptions:
             that the checkpoint's config names.
         test (str, optional): Folder of test images.
         voc (str, optional): Folder of Pascal VOC, in the place of both.
+        data_config (str, optional): Config, or ``pauc_mm::NAME``, whose data
+            are taken in the place of both.
         difficult (str): See :func:`~.labelled_images.from_voc`.
         config (str, optional): Config, where the checkpoint has none.
         trust_checkpoint (bool): Whether the file may run code.
@@ -49,6 +51,7 @@ class FeatureOptions:
     train: Optional[str] = None
     test: Optional[str] = None
     voc: Optional[str] = None
+    data_config: Optional[str] = None
     difficult: str = 'ignore'
     config: Optional[str] = None
     trust_checkpoint: bool = False
@@ -64,8 +67,11 @@ class FeatureOptions:
     def __post_init__(self) -> None:
         if bool(self.train) != bool(self.test):
             raise ValueError('--train and --test go together: give both.')
-        if self.voc and self.train:
-            raise ValueError('Give --voc, or --train and --test, not both.')
+        given = [self.train, self.voc, self.data_config]
+        if sum(map(bool, given)) > 1:
+            raise ValueError(
+                'Give one of --train and --test, --voc, and --data-config.'
+            )
         if self.space not in SPACES:
             raise ValueError(
                 f'space={self.space!r} is unknown: use {" or ".join(SPACES)}.'
@@ -80,10 +86,10 @@ class FeatureOptions:
             raise ValueError(
                 f'--image-size must be >= 1, not {self.image_size}.'
             )
-        if self.image_size is not None and not (self.train or self.voc):
+        if self.image_size is not None and not any(given):
             raise ValueError(
-                '--image-size goes with folders of images; the data of the '
-                'config has its own size.'
+                '--image-size goes with images that are named here; the data '
+                "of the checkpoint's config has its own size."
             )
 
 
@@ -128,6 +134,10 @@ def find_images(
     if options.voc:
         sets = from_voc(
             encoder, options.voc, options.image_size, options.difficult
+        )
+    elif options.data_config:
+        sets = from_data_config(
+            encoder, options.data_config, options.image_size
         )
     elif options.train:
         sets = from_folders(

@@ -217,6 +217,8 @@ def test_roi_align_of_a_ramp_is_its_value_at_the_centres(mmcv_ops):
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 def test_roi_align_keeps_dtype_and_memory_of_its_own(problem, mmcv_ops, dtype):
+    if dtype == torch.bfloat16 and not install_ops():
+        pytest.skip('the compiled operations know no bfloat16')
     features, rois = problem
     layer = mmcv_ops.RoIAlign((2, 3), 0.25, 2, 'avg', True)
     inputs = features.to(dtype).requires_grad_()
@@ -277,7 +279,8 @@ def test_equal_to_the_compiled_operations(problem):
     import mmcv._ext as compiled
 
     boxes = random_boxes(500, 5)
-    scores = torch.rand(500).round(decimals=2)
+    # No ties: the compiled sort does not say which of equals comes first.
+    scores = torch.randperm(500) / 500
     for threshold in (0.3, 0.5, 0.7):
         for offset in (0, 1):
             args = boxes, scores, threshold, offset

@@ -97,14 +97,14 @@ def test_another_checkpoint_has_other_features(
     'changes, message',
     [
         (dict(test=None), '--train and --test go together'),
-        (dict(voc='VOCdevkit'), 'Give --voc, or --train and --test'),
+        (dict(voc='VOCdevkit'), 'Give one of --train and --test, --voc'),
         (dict(space='neck'), "space='neck' is unknown"),
         (dict(batch_size=0), '--batch-size must be >= 1, not 0'),
         (dict(workers=-1), '--workers must be >= 0, not -1'),
         (dict(image_size=0), '--image-size must be >= 1, not 0'),
         (
             dict(train=None, test=None, image_size=8),
-            'data of the config has its own size',
+            'config has its own size',
         ),
     ],
 )

@@ -1,0 +1,25 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""All evaluations of one checkpoint, beside the figures of the papers."""
+
+from .data_at_hand import FoundData, find_data, roots
+from .run import DONE, FAILED, NOT_RUN, all_tasks, run_tasks, why_not
+from .table import suite_table, table_rows
+from .task import OWN, Figure, Setup, Task
+
+__all__ = [
+    'DONE',
+    'FAILED',
+    'NOT_RUN',
+    'OWN',
+    'Figure',
+    'FoundData',
+    'Setup',
+    'Task',
+    'all_tasks',
+    'find_data',
+    'roots',
+    'run_tasks',
+    'suite_table',
+    'table_rows',
+    'why_not',
+]

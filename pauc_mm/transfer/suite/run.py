@@ -1,0 +1,150 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Run the evaluations that the data at hand allows, each once."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Optional
+
+from ... import __version__
+from .fine_tuned import fine_tuning_tasks
+from .frozen import frozen_tasks
+from .task import OWN, Setup, Task
+
+DONE, FAILED, NOT_RUN = 'done', 'failed', 'not run'
+
+
+def all_tasks() -> list[Task]:
+    """Every evaluation, in the order of the table."""
+    return [*frozen_tasks(), *fine_tuning_tasks()]
+
+
+def why_not(task: Task, setup: Setup) -> Optional[str]:
+    """Why an evaluation cannot be made here.
+
+    Args:
+        task (Task): The evaluation.
+        setup (Setup): With the data at hand.
+
+    Returns:
+        str or None: None if it can.
+    """
+    if task.data == OWN:
+        return _no_own_images(setup)
+    found = setup.data[task.data]
+    if not found:
+        return f'there is no {", ".join(found.missing)}'
+    if task.fine_tunes and not setup.gpus:
+        return 'it trains a network: say with how many GPUs, --gpus N'
+    return None
+
+
+def _no_own_images(setup: Setup) -> Optional[str]:
+    from ..features import find_images
+
+    if setup.options.train:  # what is wrong there is an error
+        return None
+    try:
+        find_images(setup.options)
+    except (ValueError, FileNotFoundError) as error:
+        return str(error)
+    return None
+
+
+def run_tasks(
+    tasks: Sequence[Task],
+    setup: Setup,
+    force: bool = False,
+    say: Callable[[str], None] = print,
+    keep: Callable[[dict], None] = lambda results: None,
+) -> dict[str, dict]:
+    """Run evaluations, or read what an earlier call found.
+
+    One that fails does not stop the others.
+
+    Args:
+        tasks (sequence of Task): In their order.
+        setup (Setup): The checkpoint and the data.
+        force (bool): Whether those that are done are repeated. Defaults to
+            False.
+        say (callable): Takes a line that tells how far it is.
+        keep (callable): Takes the results so far, after each evaluation.
+
+    Returns:
+        dict[str, dict]: By name of the task: ``status`` ('done', 'failed' or
+        'not run'), ``reason`` where it is not done, else ``figures`` (mean
+        and std in percent by row) and ``seconds``.
+    """
+    results: dict[str, dict] = {}
+    for number, task in enumerate(tasks, 1):
+        head = f'[{number}/{len(tasks)}] {task.name}'
+        results[task.name] = _run(task, setup, force, head, say)
+        keep(results)
+    return results
+
+
+def _run(task: Task, setup: Setup, force: bool, head: str, say) -> dict:
+    file = setup.out / 'tasks' / f'{task.name}.json'
+    key = _key(task, setup)
+    if not force and file.is_file():
+        known = json.loads(file.read_text(encoding='utf-8'))
+        if known['key'] == key:
+            say(f'{head}: done before')
+            return known['result']
+    reason = why_not(task, setup)
+    if reason:
+        say(f'{head}: not run, {reason}')
+        return dict(status=NOT_RUN, reason=reason)
+    say(f'{head} ...')
+    start = time.perf_counter()
+    try:
+        figures = task.evaluate(setup)
+    except Exception as error:
+        traceback.print_exc()
+        reason = f'{type(error).__name__}: {error}'
+        say(f'{head}: failed, {reason}')
+        return dict(status=FAILED, reason=reason)
+    result = dict(
+        status=DONE,
+        figures={row: asdict(figure) for row, figure in figures.items()},
+        seconds=round(time.perf_counter() - start, 1),
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix('.tmp')
+    temporary.write_text(
+        json.dumps(dict(key=key, result=result), indent=2), encoding='utf-8'
+    )
+    os.replace(temporary, file)
+    told = ', '.join(f'{row} {figure}' for row, figure in figures.items())
+    say(f'{head}: {told} ({result["seconds"]:.0f} s)')
+    return result
+
+
+def _key(task: Task, setup: Setup) -> dict[str, Any]:
+    """What a kept result is of: the file, the settings, the place of data."""
+    path = Path(setup.options.checkpoint)
+    stat = path.stat()
+    # What is only about how fast it goes.
+    speed = ('batch_size', 'workers', 'device', 'cache')
+    options = {
+        name: value
+        for name, value in asdict(setup.options).items()
+        if name not in speed
+    }
+    own = task.data == OWN
+    return dict(
+        checkpoint=[str(path.resolve()), stat.st_size, stat.st_mtime_ns],
+        options=options,
+        data=None if own else setup.data[task.data].folder,
+        seed=setup.seed,
+        draws=setup.draws,
+        gpus=setup.gpus if task.fine_tunes else None,
+        cfg_options=list(setup.cfg_options) if task.fine_tunes else None,
+        version=__version__,
+    )

@@ -1,0 +1,114 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The results of all evaluations as one table, beside those of the papers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..tables import markdown
+from .published import FIGURES, METHODS, SOURCES
+from .run import DONE, FAILED, NOT_RUN
+from .task import Figure, Task
+
+NOTHING = '-'
+
+
+def table_rows(
+    tasks: Sequence[Task], results: Mapping[str, dict]
+) -> list[dict]:
+    """A row for every figure, whether it was found here or not.
+
+    Args:
+        tasks (sequence of Task): In the order of the table.
+        results (Mapping[str, dict]): Of :func:`~.run.run_tasks`.
+
+    Returns:
+        list[dict]: ``row``, ``task``, ``ours`` (mean and std in percent, or
+        None), ``published`` (percent by method) and ``source``.
+    """
+    rows = []
+    for task in tasks:
+        result = results.get(task.name, {})
+        figures = result.get('figures', {})
+        for row, key in task.rows.items():
+            if result.get('status') == DONE and row not in figures:
+                continue  # such as k = 16 of classes of ten images
+            rows.append(
+                dict(
+                    row=row,
+                    task=task.name,
+                    ours=figures.get(row),
+                    published=FIGURES.get(key, {}),
+                    source=SOURCES.get(key),
+                )
+            )
+    return rows
+
+
+def suite_table(
+    title: str, tasks: Sequence[Task], results: Mapping[str, dict]
+) -> str:
+    """The table with what one must know to read it.
+
+    Args:
+        title (str): The checkpoint.
+        tasks (sequence of Task): In the order of the table.
+        results (Mapping[str, dict]): Of :func:`~.run.run_tasks`.
+
+    Returns:
+        str: Markdown.
+    """
+    rows = table_rows(tasks, results)
+    shown = [m for m in METHODS if any(m in row['published'] for row in rows)]
+    cells = [
+        [
+            row['row'],
+            str(Figure(**row['ours'])) if row['ours'] else NOTHING,
+            *(_percent(row['published'].get(method)) for method in shown),
+        ]
+        for row in rows
+    ]
+    parts = [
+        f'# {title}',
+        'Percent; ± is the deviation over draws. The columns after the first '
+        'are what papers report of a ResNet-50, pretrained for 200 epochs on '
+        'ImageNet-1k (for ImageNet-100 on it).',
+        markdown(['evaluation', 'this checkpoint', *shown], cells),
+    ]
+    parts += _listed('How it was measured', _notes(tasks, results))
+    for status, heading in ((FAILED, 'Failed'), (NOT_RUN, 'Not run')):
+        parts += _listed(
+            heading,
+            [
+                f'{task.name}: {results[task.name]["reason"]}'
+                for task in tasks
+                if results.get(task.name, {}).get('status') == status
+            ],
+        )
+    parts += _listed('Sources', _sources(rows))
+    return '\n\n'.join(parts) + '\n'
+
+
+def _percent(value) -> str:
+    return NOTHING if value is None else f'{value:.1f}'
+
+
+def _listed(heading: str, lines: list[str]) -> list[str]:
+    items = '\n'.join(f'- {line}' for line in lines)
+    return [f'## {heading}', items] if lines else []
+
+
+def _notes(tasks: Sequence[Task], results: Mapping[str, dict]) -> list[str]:
+    notes: dict[str, list[str]] = {}
+    for task in tasks:
+        if results.get(task.name, {}).get('status') == DONE:
+            notes.setdefault(task.note, []).append(task.name)
+    return [f'{", ".join(names)}: {note}' for note, names in notes.items()]
+
+
+def _sources(rows: list[dict]) -> list[str]:
+    sources: dict[str, list[str]] = {}
+    for row in rows:
+        if row['source']:
+            sources.setdefault(row['source'], []).append(row['row'])
+    return [f'{"; ".join(names)}: {src}' for src, names in sources.items()]

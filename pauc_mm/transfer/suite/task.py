@@ -1,0 +1,85 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Optional
+
+from ..features import FeatureOptions
+from .data_at_hand import FoundData
+
+OWN = 'own'
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all evaluations of one checkpoint share.
+
+    Attributes:
+        options (FeatureOptions): The network, and the user's own images if
+            folders were given.
+        data (Mapping[str, FoundData]): See
+            :func:`~.data_at_hand.find_data`.
+        out (Path): Folder of the results.
+        gpus (int): Processes to fine-tune with; 0 leaves that out.
+        seed (int): Of all draws. Defaults to 0.
+        draws (int): Of the low-shot images. Defaults to 5.
+        jobs (int): Processes of the SVMs. Defaults to 1.
+        cfg_options (tuple[str, ...]): ``KEY=VALUE`` for what is fine-tuned.
+    """
+
+    options: FeatureOptions
+    data: Mapping[str, FoundData]
+    out: Path
+    gpus: int = 0
+    seed: int = 0
+    draws: int = 5
+    jobs: int = 1
+    cfg_options: tuple[str, ...] = ()
+
+    def on(self, **images: str) -> FeatureOptions:
+        """The options with other images: ``voc`` or ``data_config``."""
+        none = dict(train=None, test=None, voc=None, data_config=None)
+        return replace(self.options, **{**none, **images})
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a checkpoint.
+
+    Attributes:
+        mean (float): In percent.
+        std (float, optional): Over seeds or draws, in percent.
+    """
+
+    mean: float
+    std: Optional[float] = None
+
+    def __str__(self) -> str:
+        spread = '' if self.std is None else f' ± {self.std:.1f}'
+        return f'{self.mean:.1f}{spread}'
+
+
+@dataclass(frozen=True)
+class Task:
+    """One evaluation.
+
+    Attributes:
+        name (str): For the command line.
+        data (str): A data set of :data:`~.data_at_hand.LAYOUTS`, or
+            :data:`OWN` for the images that the checkpoint's config names or
+            the user gave.
+        rows (Mapping[str, str]): Rows of the table, with the key of the
+            papers' figures in :mod:`~.published` or ''.
+        evaluate (callable): From the setup to figures by row.
+        note (str): How it is done, or differs from the papers.
+        fine_tunes (bool): Whether networks are trained. Defaults to False.
+    """
+
+    name: str
+    data: str
+    rows: Mapping[str, str]
+    evaluate: Callable[[Setup], dict[str, Figure]] = field(repr=False)
+    note: str
+    fine_tunes: bool = False
