@@ -18,6 +18,7 @@ from .frozen import frozen_tasks
 from .task import OWN, Setup, Task
 
 DONE, FAILED, NOT_RUN = 'done', 'failed', 'not run'
+SHOWN = 3
 
 
 def all_tasks() -> list[Task]:
@@ -39,7 +40,9 @@ def why_not(task: Task, setup: Setup) -> Optional[str]:
         return _no_own_images(setup)
     found = setup.data[task.data]
     if not found:
-        return f'there is no {", ".join(found.missing)}'
+        more = len(found.missing) - SHOWN
+        told = ', '.join(found.missing[:SHOWN])
+        return f'there is no {told}' + (f' and {more} more' * (more > 0))
     if task.fine_tunes and not setup.gpus:
         return 'it trains a network: say with how many GPUs, --gpus N'
     return None

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..tables import markdown
 from .published import FIGURES, METHODS, SOURCES
@@ -79,18 +79,18 @@ def suite_table(
     for status, heading in ((FAILED, 'Failed'), (NOT_RUN, 'Not run')):
         parts += _listed(
             heading,
-            [
-                f'{task.name}: {results[task.name]["reason"]}'
+            _grouped(
+                (task.name, results[task.name]['reason'])
                 for task in tasks
                 if results.get(task.name, {}).get('status') == status
-            ],
+            ),
         )
     parts += _listed('Sources', _sources(rows))
     return '\n\n'.join(parts) + '\n'
 
 
 def _percent(value) -> str:
-    return NOTHING if value is None else f'{value:.1f}'
+    return NOTHING if value is None else f'{value:g}'
 
 
 def _listed(heading: str, lines: list[str]) -> list[str]:
@@ -99,16 +99,22 @@ def _listed(heading: str, lines: list[str]) -> list[str]:
 
 
 def _notes(tasks: Sequence[Task], results: Mapping[str, dict]) -> list[str]:
-    notes: dict[str, list[str]] = {}
-    for task in tasks:
-        if results.get(task.name, {}).get('status') == DONE:
-            notes.setdefault(task.note, []).append(task.name)
-    return [f'{", ".join(names)}: {note}' for note, names in notes.items()]
+    return _grouped(
+        (task.name, task.note)
+        for task in tasks
+        if results.get(task.name, {}).get('status') == DONE
+    )
 
 
 def _sources(rows: list[dict]) -> list[str]:
-    sources: dict[str, list[str]] = {}
-    for row in rows:
-        if row['source']:
-            sources.setdefault(row['source'], []).append(row['row'])
-    return [f'{"; ".join(names)}: {src}' for src, names in sources.items()]
+    return _grouped(
+        ((row['row'], row['source']) for row in rows if row['source']), '; '
+    )
+
+
+def _grouped(pairs: Iterable[tuple], mark: str = ', ') -> list[str]:
+    """A line for each text, with the names that share it."""
+    names: dict[str, list[str]] = {}
+    for name, text in pairs:
+        names.setdefault(text, []).append(name)
+    return [f'{mark.join(own)}: {text}' for text, own in names.items()]
