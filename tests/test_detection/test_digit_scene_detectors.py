@@ -12,7 +12,7 @@ pytest.importorskip('mmdet')
 
 from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 
 from pauc_mm.datasets.digit_scenes import SceneSettings, write_scenes
 from pauc_mm.detection.scene_run import SceneRun
@@ -110,10 +110,10 @@ def test_random_weights(train, tiny_checkpoint):
 @pytest.mark.parametrize('detector', DETECTORS)
 def test_config(detector, monkeypatch):
     monkeypatch.delenv('DIGIT_SCENES_ROOT', raising=False)
-    init_default_scope('mmdet')
     cfg = Config.fromfile(CONFIGS / f'{detector}_tiny_digits.py')
     pretraining = Config.fromfile(ROOT / 'configs/pauc_tiny_mnist.py')
-    model = MODELS.build(cfg.model)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(cfg.model)
     # What the encoder saw, and what it is.
     theirs = pretraining.data_preprocessor
     mine = cfg.model.data_preprocessor
