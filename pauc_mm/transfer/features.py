@@ -200,7 +200,7 @@ def embed(
             whose=whose,
             checkpoint=[stat.st_size, stat.st_mtime_ns],
             which=images.description,
-            files=_file_stamp(images.paths),
+            files=file_stamp(images.paths),
         ),
     )
     embedded = options.space == 'embedding'
@@ -227,8 +227,15 @@ def extract(
     return embed(options, encoder, train), embed(options, encoder, test)
 
 
-def _file_stamp(paths: list[str]) -> str:
-    """Changes if an image file is written anew."""
+def file_stamp(paths: list[str]) -> str:
+    """Changes if an image file is written anew.
+
+    Args:
+        paths (list[str]): Of the images, '' where one has no file.
+
+    Returns:
+        str: A digest of sizes and times.
+    """
     digest = hashlib.sha256()
     for path in filter(None, paths):
         stat = os.stat(path)

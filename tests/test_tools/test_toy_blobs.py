@@ -74,7 +74,7 @@ def test_the_small_experiment_from_end_to_end(tool, tmp_path, capsys):
         (['--jobs', '0'], '--jobs must be at least 1, not 0'),
         (['--seeds', '-1'], 'seeds must be integers >= 0, not -1'),
         (['--steps', '0'], 'settings.steps must be an integer >= 1'),
-        (['--rounds', '4'], 'warmup_rounds=5 leaves none of rounds=4'),
+        (['--rounds', '4'], 'warmup_rounds=4 leaves none of rounds=4'),
         (['--out', '{file}'], 'is a file: name another with --out'),
     ],
 )

@@ -126,7 +126,7 @@ def test_the_weights_of_pauc_are_those_of_its_name():
             if not ratio:
                 continue
             assert losses[key].item() == pytest.approx(
-                ratio * float(ones[key]), rel=1e-5
+                ratio * ones[key].item(), rel=1e-5
             )
         assert f'({name[5:].replace("-", ", ")})' in METHODS[name].label
 

@@ -1,11 +1,14 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import json
+import os
 import runpy
+import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
+from mmengine.config import Config
 from PIL import Image
 
 from pauc_mm.datasets import IMAGENET100_CLASSES
@@ -17,14 +20,21 @@ from pauc_mm.transfer.suite import (
     Task,
     all_tasks,
     find_data,
+    roots_in_environment,
     run_tasks,
     suite_table,
     table_rows,
     why_not,
 )
 from pauc_mm.transfer.suite.data_at_hand import LAYOUTS
-from pauc_mm.transfer.suite.fine_tuned import Recipe, fine_tune, last_figures
-from pauc_mm.transfer.suite.published import FIGURES, METHODS, SOURCES
+from pauc_mm.transfer.suite.fine_tuned import (
+    Recipe,
+    _batch_options,
+    final_figures,
+    recipe_task,
+)
+from pauc_mm.transfer.suite.published import FIGURES, METHODS, SHOTS, SOURCES
+from tests.test_transfer.helpers import write_folders
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/benchmarks'
 EVALUATE_ALL = runpy.run_path(str(TOOL / 'evaluate_all.py'))['main']
@@ -34,7 +44,7 @@ EVALUATE_ALL = runpy.run_path(str(TOOL / 'evaluate_all.py'))['main']
 def setup(checkpoint, tmp_path):
     return Setup(
         FeatureOptions(str(checkpoint), cache=str(tmp_path / 'cache')),
-        find_data(str(tmp_path / 'data')),
+        find_data(str(tmp_path)),
         tmp_path / 'out',
     )
 
@@ -46,8 +56,11 @@ def counted(calls, name='one', value=12.34, **changes):
         calls.append(name)
         return {f'{name} row': Figure(value, 0.5)}
 
-    task = Task(name, OWN, {f'{name} row': 'imagenet top-1'}, evaluate, 'how')
-    return replace(task, **changes)
+    def key(setup):
+        return dict(network=setup.network(), seed=setup.seed)
+
+    rows = {f'{name} row': 'imagenet top-1'}
+    return replace(Task(name, OWN, rows, evaluate, key, 'how'), **changes)
 
 
 def fails(setup):
@@ -57,14 +70,35 @@ def fails(setup):
 def test_published_figures_are_those_of_the_papers():
     assert FIGURES.keys() == SOURCES.keys()
     assert {m for row in FIGURES.values() for m in row} <= set(METHODS)
-    # PCL, table 1 (k = 1 and 16), 2 and 5; PAUC, tables 2 and 3.
-    assert FIGURES['voc07 SVM k=1']['PCL'] == 46.9
-    assert FIGURES['voc07 SVM k=16']['PCL v2'] == 78.3
-    assert FIGURES['places205 SVM k=16']['supervised'] == 36.0
-    assert FIGURES['imagenet 1% top-5']['PCL'] == 75.3
-    assert FIGURES['voc07 frozen AP50']['PCL'] == 71.7
-    assert FIGURES['imagenet100 top-1']['PAUC'] == 84.46
-    assert FIGURES['imagenet top-1']['PAUC'] == 75.16
+    # PCL: table 1, row "PCL v2"; tables 2, 5 and 6, row "PCL"; table 3.
+    for data, values in (
+        ('voc07', (47.9, 59.6, 66.2, 74.5, 78.3)),
+        ('places205', (12.5, 17.5, 23.2, 28.1, 32.3)),
+    ):
+        own = [FIGURES[f'{data} SVM k={k}']['PCL v2'] for k in SHOTS]
+        assert tuple(own) == values
+    pcl = {name: row['PCL'] for name, row in FIGURES.items() if 'PCL' in row}
+    assert pcl['imagenet 1% top-5'] == 75.3
+    assert pcl['imagenet 10% top-5'] == 85.6
+    assert pcl['voc07 frozen AP50'] == 71.7
+    assert pcl['voc0712 frozen AP50'] == 78.5
+    assert pcl['coco C4 box AP'] == 41.0 and pcl['coco C4 mask AP'] == 35.6
+    assert FIGURES['voc07 SVM full'] == {
+        'MoCo': 79.2,
+        'PCL': 82.3,
+        'PCL v2': 85.4,
+    }
+    # PAUC: tables 2 and 3, the prototypical methods.
+    last = ('PCL', 'PCL v2', 'SwAV', 'CLD', 'PAUC')
+    for row, values in (
+        ('imagenet100 top-1', (76.17, 78.35, 80.20, 81.50, 84.46)),
+        ('imagenet100 top-5', (93.52, 94.25, 95.02, 95.48, 97.15)),
+        ('imagenet top-1', (61.50, 67.60, 72.70, 71.50, 75.16)),
+    ):
+        assert tuple(FIGURES[row][m] for m in last) == values
+    # The official MoCo repository, detection/README.md, row "MoCo v2, 200ep".
+    c4 = [FIGURES[f'voc0712 C4 {m}']['MoCo v2'] for m in ('AP50', 'AP')]
+    assert c4 == [82.4, 57.0]
 
 
 def test_tasks_fit_figures_data_and_configs():
@@ -90,8 +124,23 @@ def test_data_at_hand(tmp_path):
     ]
     file = tmp_path / 'file'
     file.touch()
-    with pytest.raises(NotADirectoryError, match='--data-root'):
-        find_data(str(file))
+    for wrong in (file, tmp_path / 'nowhere'):
+        with pytest.raises(ValueError, match='--data-root .* is not a folder'):
+            find_data(str(wrong))
+
+
+def test_data_where_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('VOC_ROOT', 'elsewhere')
+    monkeypatch.delenv('COCO_ROOT', raising=False)
+    assert find_data()['voc07'].folder == 'elsewhere'
+    assert find_data()['coco'].folder == 'data/coco'
+    named = find_data('.')  # what is named comes first
+    assert named['voc07'].folder == 'VOCdevkit'
+    with roots_in_environment(named):
+        assert os.environ['VOC_ROOT'] == str(tmp_path / 'VOCdevkit')
+    assert os.environ['VOC_ROOT'] == 'elsewhere'
+    assert 'COCO_ROOT' not in os.environ
 
 
 def test_what_is_done_is_not_repeated(setup, checkpoint):
@@ -100,15 +149,40 @@ def test_what_is_done_is_not_repeated(setup, checkpoint):
     first = run_tasks([task], setup)
     assert run_tasks([task], setup) == first and calls == ['one']
     assert first['one']['figures']['one row'] == dict(mean=12.34, std=0.5)
-    # Other settings are other results; how fast it goes is not.
     run_tasks([task], replace(setup, seed=1))
-    faster = replace(setup.options, batch_size=7, workers=1)
-    run_tasks([task], replace(setup, options=faster, seed=1))
-    assert len(calls) == 2
     momentum = replace(setup.options, momentum=True)
     run_tasks([task], replace(setup, options=momentum, seed=1))
-    run_tasks([task], replace(setup, seed=1), force=True)
+    run_tasks([task], replace(setup, options=momentum, seed=1, force=True))
     assert len(calls) == 4
+
+
+def test_what_a_result_depends_on(checkpoint, folders, tmp_path):
+    train, test = (tmp_path / name for name in ('train', 'test'))
+    for source, copy in zip(folders, (train, test)):
+        shutil.copytree(source, copy)
+    own = FeatureOptions(str(checkpoint), str(train), str(test))
+    setup = Setup(own, find_data(str(tmp_path)), tmp_path)
+    tasks = {task.name: task for task in all_tasks()}
+    knn, svm = tasks['own-knn'], tasks['own-low-shot']
+    before = knn.key(setup), svm.key(setup)
+    # How fast it goes, and what is not used, changes nothing.
+    faster = replace(own, batch_size=7, workers=1, cache='')
+    assert knn.key(replace(setup, options=faster)) == before[0]
+    drawn = replace(setup, draws=2)
+    assert knn.key(drawn) == before[0] and svm.key(drawn) != before[1]
+    # Another image does.
+    Image.new('RGB', (9, 9)).save(train / 'red' / 'new.png')
+    assert knn.key(setup) != before[0]
+    # Fine-tuning: the list of the labels.
+    for part in LAYOUTS['imagenet 1%'][1]:
+        path = tmp_path / 'imagenet' / part
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('') if path.suffix else path.mkdir()
+    few = tasks['imagenet-1percent']
+    before = few.key(setup)
+    assert few.key(replace(setup, gpus=3)) == before
+    path.write_text('n01440764/a.JPEG 0')
+    assert few.key(setup) != before
 
 
 def test_a_failure_does_not_stop_the_others(setup, capsys):
@@ -125,7 +199,7 @@ def test_a_failure_does_not_stop_the_others(setup, capsys):
     assert run_tasks(tasks, setup)['bad']['status'] == 'done'
 
 
-def test_reasons(setup):
+def test_reasons(setup, monkeypatch):
     tasks = {task.name: task for task in all_tasks()}
     assert why_not(tasks['own-knn'], setup) is None
     assert 'imagenet/train' in why_not(tasks['imagenet-knn'], setup)
@@ -134,6 +208,12 @@ def test_reasons(setup):
         name: replace(found, missing=()) for name, found in setup.data.items()
     }
     there = replace(setup, data=everything)
+    monkeypatch.setattr(
+        'pauc_mm.transfer.suite.run.find_spec', lambda name: None
+    )
+    assert 'requirements/detection.txt' in why_not(
+        tasks['coco-c4'], replace(there, gpus=1)
+    )
     assert why_not(tasks['imagenet-knn'], there) is None
     assert '--gpus' in why_not(tasks['imagenet-1percent'], there)
     assert why_not(tasks['imagenet-1percent'], replace(there, gpus=1)) is None
@@ -193,6 +273,23 @@ def test_on_the_digits(checkpoint, tmp_path, capsys, monkeypatch):
     assert 'own-knn: would be run' in capsys.readouterr().out
 
 
+def test_no_encoder_in_the_checkpoint(tmp_path, capsys):
+    path = tmp_path / 'classifier.pth'
+    torch.save({'fc.weight': torch.zeros(2, 3)}, path)
+    for more in ([], ['--list']):
+        with pytest.raises(SystemExit, match='has no ResNet'):
+            EVALUATE_ALL([str(path), *more])
+
+
+def test_a_failure_ends_with_its_name(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # Twenty classes are not the thousand of ImageNet.
+    for split in ('train', 'val'):
+        write_folders(tmp_path / 'data/imagenet' / split, range(2))
+    with pytest.raises(SystemExit, match='imagenet-knn failed'):
+        EVALUATE_ALL([str(checkpoint), '--tasks', 'imagenet-knn'])
+
+
 def test_on_a_folder_of_imagenet(checkpoint, tmp_path, monkeypatch):
     """The names and places of ImageNet, one colour a class."""
     monkeypatch.chdir(tmp_path)
@@ -225,31 +322,53 @@ def test_a_recipe_is_trained(checkpoint, setup):
         gpus=1,
         cfg_options=('train_cfg.max_epochs=1', 'train_cfg.val_interval=1'),
     )
-    task = Task(
-        'digits',
-        OWN,
-        {'digits': ''},
-        partial(fine_tune, recipe=recipe, name='digits'),
-        'how',
-        fine_tunes=True,
-    )
+    task = recipe_task('digits', OWN, recipe, {'digits': ''}, 'how')
     result = run_tasks([task], setup)['digits']
     assert result['status'] == 'done', result
     assert 20 < result['figures']['digits']['mean'] <= 100
-    bad = replace(recipe, metrics={'digits': ('accuracy/top7', 1.0)})
-    with pytest.raises(RuntimeError, match='has no accuracy/top7'):
-        fine_tune(setup, bad, 'digits')
+    # Another checkpoint of the same name is another training.
+    content = torch.load(checkpoint)
+    for value in content['state_dict'].values():
+        if value.is_floating_point():
+            value.mul_(0.9)
+    changed = setup.out / 'changed.pth'
+    torch.save(content, changed)
+    other = replace(setup, options=FeatureOptions(str(changed)))
+    assert run_tasks([task], other)['digits']['status'] == 'done'
+    assert len(list(setup.out.glob('digits_*/epoch_1.pth'))) == 2
+    assert len(list(setup.out.glob('backbone_*.pth'))) == 2
+    log = next(setup.out.glob('digits_*/*/*.log')).read_text()
+    assert 'batch_size=32' in log.replace(' ', '')
 
 
-def test_figures_of_a_resumed_run(tmp_path):
-    for name, lines in (
-        ('20260101_000000', ['{"a": 1.0, "step": 1}', '{"b": 2, "step": 2}']),
-        ('20260102_000000', ['{"a": 3.0, "loss": NaN, "step": 3}']),
-    ):
+def test_the_batch_is_that_of_the_recipe(setup):
+    config = Config(dict(auto_scale_lr=dict(base_batch_size=256)))
+    given = _batch_options(config, replace(setup, gpus=4, seed=5))
+    assert given == [
+        '--auto-scale-lr',
+        '--cfg-options',
+        'randomness.seed=5',
+        'train_dataloader.batch_size=64',
+    ]
+    given = _batch_options(config, replace(setup, gpus=3))
+    assert given[2:] == ['randomness.seed=0'] and '--auto-scale-lr' in given
+
+
+def test_only_figures_after_the_last_step_count(tmp_path):
+    def write(name, *lines):
         folder = tmp_path / name / 'vis_data'
         folder.mkdir(parents=True)
-        (folder / 'scalars.json').write_text('\n'.join(lines) + '\n')
-    assert last_figures(tmp_path) == dict(a=3.0, b=2.0, step=3.0)
+        text = '\n'.join(map(json.dumps, lines))
+        (folder / 'scalars.json').write_text(text + '\n')
+
+    write('20260101', {'loss': 2.0}, {'a': 1.0, 'step': 1}, {'loss': 1.0})
+    # Killed in its last evaluation, and started again: nothing to train.
+    with pytest.raises(RuntimeError, match='no a after the last training'):
+        final_figures(tmp_path, ['a'])
+    write('20260102', {'loss': 0.5}, {'a': 3.0, 'step': 2})
+    assert final_figures(tmp_path, ['a']) == dict(a=3.0)
+    with pytest.raises(RuntimeError, match='has no b after'):
+        final_figures(tmp_path, ['a', 'b'])
 
 
 @pytest.mark.parametrize(
@@ -258,7 +377,8 @@ def test_figures_of_a_resumed_run(tmp_path):
         (['--tasks', 'own-knn', 'nonsense'], 'nonsense: unknown; there are'),
         (['--gpus', '-1'], '--gpus must be >= 0'),
         (['--train', 'somewhere'], 'go together'),
-        (['--data-root', __file__], 'is a file'),
+        (['--data-root', __file__], 'is not a folder'),
+        (['--out', __file__], 'is a file'),
     ],
 )
 def test_wrong_arguments(checkpoint, arguments, message, capsys):
@@ -267,7 +387,6 @@ def test_wrong_arguments(checkpoint, arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_no_checkpoint(capsys):
-    with pytest.raises(SystemExit):
+def test_no_checkpoint():
+    with pytest.raises(SystemExit, match='nowhere.pth'):
         EVALUATE_ALL(['nowhere.pth'])
-    assert "there is no checkpoint 'nowhere.pth'" in capsys.readouterr().err

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -21,8 +20,9 @@ from pauc_mm.transfer.suite import (
     FAILED,
     Setup,
     all_tasks,
+    check_checkpoint,
     find_data,
-    roots,
+    roots_in_environment,
     run_tasks,
     suite_table,
     table_rows,
@@ -62,9 +62,10 @@ def get_parser() -> argparse.ArgumentParser:
     add('checkpoint', help='file of pauc_mm, mmpretrain, torchvision, ...')
     add(
         '--data-root',
-        default='data',
         metavar='DIR',
-        help='folder with the data sets of the papers, see below (data)',
+        help='folder with the data sets of the papers, see below; without it '
+        'where IMAGENET_ROOT, PLACES_ROOT, VOC_ROOT and COCO_ROOT say, or '
+        'data',
     )
     add(
         '--train',
@@ -132,19 +133,21 @@ def make_setup(args, parser: argparse.ArgumentParser) -> Setup:
             parser.error(f'--{name} must be >= {least}.')
     given = vars(args)
     names = {field.name for field in fields(FeatureOptions)}
+    if not args.train:  # the data of the checkpoint's config has its own
+        names.remove('image_size')
     try:
         options = FeatureOptions(
             **{k: v for k, v in given.items() if k in names}
         )
         data = find_data(args.data_root)
-    except (ValueError, NotADirectoryError) as error:
+    except ValueError as error:
         parser.error(str(error))
     path = Path(args.checkpoint)
-    if not path.is_file():
-        parser.error(f"there is no checkpoint '{path}' ({path.absolute()}).")
     out = args.out or Path('work_dirs/evaluations') / '_'.join(
         path.absolute().with_suffix('').parts[-2:]
     )
+    if Path(out).exists() and not Path(out).is_dir():
+        parser.error(f"--out '{out}' is a file; it must be a folder.")
     return Setup(
         options,
         data,
@@ -153,7 +156,9 @@ def make_setup(args, parser: argparse.ArgumentParser) -> Setup:
         args.seed,
         args.draws,
         args.jobs,
+        args.image_size,
         tuple(args.cfg_options),
+        args.force,
     )
 
 
@@ -175,20 +180,29 @@ def main(argv=None) -> dict:
     args = parser.parse_args(argv)
     setup = make_setup(args, parser)
     tasks = choose(args.tasks, parser)
-    os.environ.update(roots(setup.data))
-    if args.list:
+    try:
+        check_checkpoint(setup)
+    except (ValueError, OSError) as error:
+        sys.exit(f'{parser.prog}: {error}')
+    with roots_in_environment(setup.data):
+        if not args.list:
+            return evaluate(args.checkpoint, tasks, setup)
         for task in tasks:
             reason = why_not(task, setup)
             told = f'not run, {reason}' if reason else 'would be run'
             print(f'{task.name}: {told}')
-        return {}
+    return {}
+
+
+def evaluate(checkpoint: str, tasks: list, setup: Setup) -> dict:
+    """Run the tasks and write the table after each of them."""
     setup.out.mkdir(parents=True, exist_ok=True)
-    title = f'Evaluations of {args.checkpoint}'
+    title = f'Evaluations of {checkpoint}'
 
     def write(results: dict) -> None:
         page = suite_table(title, tasks, results)
         figures = dict(
-            checkpoint=args.checkpoint,
+            checkpoint=checkpoint,
             version=pauc_mm.__version__,
             rows=table_rows(tasks, results),
             tasks=results,
@@ -198,7 +212,7 @@ def main(argv=None) -> dict:
             json.dumps(figures, indent=2) + '\n', encoding='utf-8'
         )
 
-    results = run_tasks(tasks, setup, args.force, keep=write)
+    results = run_tasks(tasks, setup, keep=write)
     print(f'\n{suite_table(title, tasks, results)}')
     print(f'table: {setup.out / "evaluations.md"}')
     failed = [n for n, r in results.items() if r['status'] == FAILED]

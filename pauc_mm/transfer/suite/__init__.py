@@ -1,8 +1,16 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """All evaluations of one checkpoint, beside the figures of the papers."""
 
-from .data_at_hand import FoundData, find_data, roots
-from .run import DONE, FAILED, NOT_RUN, all_tasks, run_tasks, why_not
+from .data_at_hand import FoundData, find_data, roots_in_environment
+from .run import (
+    DONE,
+    FAILED,
+    NOT_RUN,
+    all_tasks,
+    check_checkpoint,
+    run_tasks,
+    why_not,
+)
 from .table import suite_table, table_rows
 from .task import OWN, Figure, Setup, Task
 
@@ -16,8 +24,9 @@ __all__ = [
     'Setup',
     'Task',
     'all_tasks',
+    'check_checkpoint',
     'find_data',
-    'roots',
+    'roots_in_environment',
     'run_tasks',
     'suite_table',
     'table_rows',

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 SPLITS = ('train', 'val')
+VOC = ('ImageSets/Main', 'JPEGImages', 'Annotations')
 LAYOUTS = {
     'imagenet': ('imagenet', SPLITS),
     'imagenet100': ('imagenet', SPLITS),
@@ -22,14 +26,13 @@ LAYOUTS = {
         ),
     ),
     'voc07': ('VOCdevkit', ('VOC2007/ImageSets/Main', 'VOC2007/JPEGImages')),
-    'voc0712': (
+    'voc07 boxes': (
         'VOCdevkit',
-        (
-            'VOC2007/ImageSets/Main',
-            'VOC2007/JPEGImages',
-            'VOC2012/ImageSets/Main',
-            'VOC2012/JPEGImages',
-        ),
+        tuple(f'VOC2007/{part}' for part in VOC),
+    ),
+    'voc0712 boxes': (
+        'VOCdevkit',
+        tuple(f'VOC{year}/{part}' for year in (2007, 2012) for part in VOC),
     ),
     'coco': (
         'coco',
@@ -45,12 +48,12 @@ LAYOUTS = {
 
 
 ROOTS = {
-    'IMAGENET_ROOT': 'imagenet',
-    'PLACES_ROOT': 'places205',
-    'VOC_ROOT': 'voc07',
-    'COCO_ROOT': 'coco',
+    'imagenet': 'IMAGENET_ROOT',
+    'places205': 'PLACES_ROOT',
+    'VOCdevkit': 'VOC_ROOT',
+    'coco': 'COCO_ROOT',
 }
-"""Environment variables of ``configs/benchmarks``, by data set."""
+"""Environment variables that ``configs/benchmarks`` read, by folder."""
 
 
 @dataclass(frozen=True)
@@ -69,43 +72,50 @@ class FoundData:
         return not self.missing
 
 
-def find_data(root: str) -> dict[str, FoundData]:
+def find_data(root: Optional[str] = None) -> dict[str, FoundData]:
     """Look for the data sets of :data:`LAYOUTS`.
 
     Args:
-        root (str): Folder that holds ``imagenet``, ``places205``,
-            ``VOCdevkit`` and ``coco``, or some of them.
+        root (str, optional): Folder that holds ``imagenet``, ``places205``,
+            ``VOCdevkit`` and ``coco``, or some of them. Defaults to None:
+            where the variables of :data:`ROOTS` say, else in ``data``.
 
     Returns:
         dict[str, FoundData]: By name of the data set.
 
     Raises:
-        NotADirectoryError: If the root is a file.
+        ValueError: If the root is named and is no folder.
     """
-    base = Path(root).expanduser()
-    if base.exists() and not base.is_dir():
-        raise NotADirectoryError(
-            f"--data-root '{root}' is a file; it must be the folder that "
+    if root is not None and not Path(root).expanduser().is_dir():
+        raise ValueError(
+            f"--data-root '{root}' is not a folder; it must be the one that "
             'holds imagenet, places205, VOCdevkit and coco, or some of them.'
         )
     found = {}
     for name, (folder, parts) in LAYOUTS.items():
-        missing = [p for p in parts if not (base / folder / p).exists()]
-        found[name] = FoundData(
-            str(base / folder), tuple(str(base / folder / p) for p in missing)
-        )
+        base = Path(root or 'data').expanduser() / folder
+        if root is None:
+            base = Path(os.environ.get(ROOTS[folder]) or base)
+        missing = [str(base / p) for p in parts if not (base / p).exists()]
+        found[name] = FoundData(str(base), tuple(missing))
     return found
 
 
-def roots(data: dict[str, FoundData]) -> dict[str, str]:
-    """Values of :data:`ROOTS` that make our configs read this data.
+@contextmanager
+def roots_in_environment(data: dict[str, FoundData]) -> Iterator[None]:
+    """Make our configs read this data, in this process and those it starts.
 
     Args:
         data (dict[str, FoundData]): Of :func:`find_data`.
-
-    Returns:
-        dict[str, str]: Absolute folders by environment variable.
     """
-    return {
-        name: os.path.abspath(data[key].folder) for name, key in ROOTS.items()
-    }
+    before = {name: os.environ.get(name) for name in ROOTS.values()}
+    for name, (folder, _) in LAYOUTS.items():
+        os.environ[ROOTS[folder]] = os.path.abspath(data[name].folder)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

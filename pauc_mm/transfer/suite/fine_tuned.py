@@ -3,17 +3,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from mmengine.config import Config
+
+from ... import __version__
 from ...compat.config_paths import resolve_config
 from ...converters import to_mmpretrain
+from .data_at_hand import LAYOUTS
 from .task import Figure, Setup, Task
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,106 +42,196 @@ class Recipe:
     metrics: dict[str, tuple[str, float]]
 
 
-def fine_tune(setup: Setup, recipe: Recipe, name: str) -> dict[str, Figure]:
+def fine_tune(
+    setup: Setup, recipe: Recipe, name: str, key: dict[str, Any]
+) -> dict[str, Figure]:
     """Train and evaluate in processes of their own; resumes what was begun.
+
+    A step takes as many images as the recipe is made for, over all processes,
+    where that can be; else the learning rate is scaled.
 
     Args:
         setup (Setup): The checkpoint, and the number of processes.
         recipe (Recipe): What to train.
-        name (str): Of the folder below ``setup.out``.
+        name (str): Begins the name of the folder below ``setup.out``.
+        key (dict[str, Any]): Of :func:`recipe_key`; only a run with the same
+            one is resumed.
 
     Returns:
-        dict[str, Figure]: Those of the last evaluation.
+        dict[str, Figure]: Those of the evaluation after the last step.
 
     Raises:
         RuntimeError: If the training fails, or its log lacks a figure.
     """
-    work_dir = setup.out / name
+    work_dir = setup.out / f'{name}_{_digest(key)}'
+    if setup.force and work_dir.is_dir():
+        shutil.rmtree(work_dir)
+    config = resolve_config(f'pauc_mm::benchmarks/{recipe.config}')
     command = [
         'bash',
         str(ROOT / f'tools/benchmarks/{recipe.launcher}/dist_train.sh'),
-        resolve_config(f'pauc_mm::benchmarks/{recipe.config}'),
+        config,
         str(backbone_file(setup)),
         str(setup.gpus),
         '--work-dir',
         str(work_dir),
         '--resume',
+        *_batch_options(Config.fromfile(config), setup),
     ]
-    if setup.cfg_options:
-        command += ['--cfg-options', *setup.cfg_options]
     print(' '.join(command), flush=True)
     env = {**os.environ, 'PYTHON': sys.executable}
     status = subprocess.run(command, env=env).returncode
     if status:
         raise RuntimeError(
-            f'the training ended with status {status}; its log is in '
-            f"'{work_dir}', and the same command goes on where it stopped."
+            f'the training ended with status {status}, see above and '
+            f"'{work_dir}'; the same command goes on where it stopped."
         )
-    logged = last_figures(work_dir)
-    missing = [key for key, _ in recipe.metrics.values() if key not in logged]
-    if missing:
-        raise RuntimeError(
-            f"the log in '{work_dir}' has no {', '.join(missing)}; it has "
-            f'{", ".join(sorted(logged)) or "no evaluation"}.'
-        )
+    keys = [key for key, _ in recipe.metrics.values()]
+    logged = final_figures(work_dir, keys)
     return {
         row: Figure(factor * logged[key])
         for row, (key, factor) in recipe.metrics.items()
     }
 
 
-def last_figures(work_dir: Path) -> dict[str, float]:
-    """The last value of every number in mmengine's logs of one run.
+def _batch_options(config: Config, setup: Setup) -> list[str]:
+    """The batch of the recipe over the processes, the seed, the user's own."""
+    settings = [f'randomness.seed={setup.seed}']
+    scaled = []
+    base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
+    if base:
+        scaled = ['--auto-scale-lr']
+        if base % setup.gpus == 0:
+            settings.append(
+                f'train_dataloader.batch_size={base // setup.gpus}'
+            )
+    return [*scaled, '--cfg-options', *settings, *setup.cfg_options]
+
+
+def final_figures(work_dir: Path, names: Sequence[str]) -> dict[str, float]:
+    """What the evaluation after the last training step found.
 
     Args:
-        work_dir (Path): Of the run; it may have been resumed several times.
+        work_dir (Path): Of a run of mmengine; it may have been resumed.
+        names (sequence of str): Such as ``accuracy/top1``.
 
     Returns:
-        dict[str, float]: By name, such as ``accuracy/top1``.
+        dict[str, float]: By name.
+
+    Raises:
+        RuntimeError: If there was none after the last step, or it lacks one
+            of the figures.
     """
-    figures: dict[str, float] = {}
+    found: dict[str, float] = {}
     for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
         for line in file.read_text(encoding='utf-8').splitlines():
-            figures.update(
-                (key, float(value))
-                for key, value in json.loads(line).items()
-                if isinstance(value, (int, float)) and math.isfinite(value)
-            )
-    return figures
+            values = json.loads(line)
+            # A line of training has a loss, and ages the figures before it.
+            found = {} if 'loss' in values else {**found, **values}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise RuntimeError(
+            f"the log in '{work_dir}' has no {', '.join(missing)} after the "
+            'last training step. If the run was killed in its last '
+            'evaluation, evaluate its last checkpoint with tools/test.py, or '
+            'repeat it with --force.'
+        )
+    return {name: float(found[name]) for name in names}
+
+
+def recipe_key(setup: Setup, data: str) -> dict[str, Any]:
+    """All that the figures of a recipe depend on.
+
+    Args:
+        setup (Setup): The checkpoint and the settings.
+        data (str): Data set; its lists and annotations count by their
+            content's time and size, its folders of images by their place.
+
+    Returns:
+        dict[str, Any]: Plain data.
+    """
+    files = []
+    if data in LAYOUTS:
+        folder = Path(setup.data[data].folder)
+        files = [folder / part for part in LAYOUTS[data][1]]
+    return dict(
+        version=__version__,
+        network=setup.network(),
+        files=[
+            [str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns]
+            if f.is_file()
+            else [str(f.absolute())]
+            for f in files
+        ],
+        seed=setup.seed,
+        cfg_options=list(setup.cfg_options),
+    )
 
 
 def backbone_file(setup: Setup) -> Path:
-    """The backbone under mmpretrain's names, written anew.
+    """The backbone under mmpretrain's names.
 
     Args:
         setup (Setup): Names the checkpoint, of any known project.
 
     Returns:
-        Path: ``backbone.pth`` in ``setup.out``.
+        Path: ``backbone_DIGEST.pth`` in ``setup.out``, made if it is not
+        there.
     """
-    options, path = setup.options, setup.out / 'backbone.pth'
-    to_mmpretrain(
-        options.checkpoint,
-        path,
-        momentum=options.momentum,
-        config=options.config,
-        trust=options.trust_checkpoint,
-        force=True,
-    )
+    options = setup.options
+    path = setup.out / f'backbone_{_digest(setup.network())}.pth'
+    if not path.is_file():
+        to_mmpretrain(
+            options.checkpoint,
+            path,
+            momentum=options.momentum,
+            config=options.config,
+            trust=options.trust_checkpoint,
+        )
     return path
 
 
-def _task(name, data, launcher, config, rows, note) -> Task:
-    """A task from rows of (label, published key, name in the log, factor)."""
-    metrics = {label: (key, factor) for label, _, key, factor in rows}
-    recipe = Recipe(launcher, config, metrics)
+def _digest(key: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]
+
+
+def recipe_task(
+    name: str, data: str, recipe: Recipe, published: dict[str, str], note: str
+) -> Task:
+    """A task that trains.
+
+    Args:
+        name (str): Of the task.
+        data (str): Data set.
+        recipe (Recipe): What to train.
+        published (dict[str, str]): Keys of the papers' figures by row.
+        note (str): How it differs from the papers.
+
+    Returns:
+        Task: It.
+    """
+
+    def evaluate(setup: Setup) -> dict[str, Figure]:
+        return fine_tune(setup, recipe, name, recipe_key(setup, data))
+
     return Task(
         name,
         data,
-        {label: published for label, published, _, _ in rows},
-        partial(fine_tune, recipe=recipe, name=name),
-        f'{note} (configs/benchmarks/{config})',
+        published,
+        evaluate,
+        partial(recipe_key, data=data),
+        f'{note} (configs/benchmarks/{recipe.config})',
         fine_tunes=True,
+        needs='mmdet' if recipe.launcher == 'detection' else '',
+    )
+
+
+def _task(name, data, launcher, config, rows, note) -> Task:
+    """From rows of (label, published key, name in the log, factor)."""
+    metrics = {label: (key, factor) for label, _, key, factor in rows}
+    published = {label: key for label, key, _, _ in rows}
+    return recipe_task(
+        name, data, Recipe(launcher, config, metrics), published, note
     )
 
 
@@ -197,7 +294,7 @@ def fine_tuning_tasks() -> list[Task]:
         *(
             _task(
                 f'{data}-frozen',
-                data,
+                f'{data} boxes',
                 'detection',
                 boxes(f'faster-rcnn_r50_fpn_frozen_4xb2-15e_{data}'),
                 [
@@ -214,7 +311,7 @@ def fine_tuning_tasks() -> list[Task]:
         ),
         _task(
             'voc0712-c4',
-            'voc0712',
+            'voc0712 boxes',
             'detection',
             boxes('faster-rcnn_r50-c4_8xb2-24k_voc0712'),
             [

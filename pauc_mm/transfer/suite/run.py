@@ -9,10 +9,11 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any, Optional
+from importlib.util import find_spec
+from typing import Optional
 
-from ... import __version__
+from ...diagnosis import load_encoder
+from ..features import find_images
 from .fine_tuned import fine_tuning_tasks
 from .frozen import frozen_tasks
 from .task import OWN, Setup, Task
@@ -24,6 +25,22 @@ SHOWN = 3
 def all_tasks() -> list[Task]:
     """Every evaluation, in the order of the table."""
     return [*frozen_tasks(), *fine_tuning_tasks()]
+
+
+def check_checkpoint(setup: Setup) -> None:
+    """Refuse a checkpoint that nothing could be evaluated of.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it cannot be read, or has no encoder.
+    """
+    options = setup.options
+    load_encoder(
+        options.checkpoint,
+        options.config,
+        trust=options.trust_checkpoint,
+        momentum=options.momentum,
+    )
 
 
 def why_not(task: Task, setup: Setup) -> Optional[str]:
@@ -45,12 +62,15 @@ def why_not(task: Task, setup: Setup) -> Optional[str]:
         return f'there is no {told}' + (f' and {more} more' * (more > 0))
     if task.fine_tunes and not setup.gpus:
         return 'it trains a network: say with how many GPUs, --gpus N'
+    if task.needs and find_spec(task.needs) is None:
+        return (
+            f'{task.needs} is not installed: pip install -r '
+            'requirements/detection.txt'
+        )
     return None
 
 
 def _no_own_images(setup: Setup) -> Optional[str]:
-    from ..features import find_images
-
     if setup.options.train:  # what is wrong there is an error
         return None
     try:
@@ -63,7 +83,6 @@ def _no_own_images(setup: Setup) -> Optional[str]:
 def run_tasks(
     tasks: Sequence[Task],
     setup: Setup,
-    force: bool = False,
     say: Callable[[str], None] = print,
     keep: Callable[[dict], None] = lambda results: None,
 ) -> dict[str, dict]:
@@ -74,8 +93,6 @@ def run_tasks(
     Args:
         tasks (sequence of Task): In their order.
         setup (Setup): The checkpoint and the data.
-        force (bool): Whether those that are done are repeated. Defaults to
-            False.
         say (callable): Takes a line that tells how far it is.
         keep (callable): Takes the results so far, after each evaluation.
 
@@ -83,30 +100,35 @@ def run_tasks(
         dict[str, dict]: By name of the task: ``status`` ('done', 'failed' or
         'not run'), ``reason`` where it is not done, else ``figures`` (mean
         and std in percent by row) and ``seconds``.
+
+    Raises:
+        FileNotFoundError: If there is no checkpoint.
+        ValueError: If it cannot be read, or has no encoder.
     """
+    check_checkpoint(setup)
     results: dict[str, dict] = {}
     for number, task in enumerate(tasks, 1):
         head = f'[{number}/{len(tasks)}] {task.name}'
-        results[task.name] = _run(task, setup, force, head, say)
+        results[task.name] = _run(task, setup, head, say)
         keep(results)
     return results
 
 
-def _run(task: Task, setup: Setup, force: bool, head: str, say) -> dict:
+def _run(task: Task, setup: Setup, head: str, say) -> dict:
     file = setup.out / 'tasks' / f'{task.name}.json'
-    key = _key(task, setup)
-    if not force and file.is_file():
-        known = json.loads(file.read_text(encoding='utf-8'))
-        if known['key'] == key:
-            say(f'{head}: done before')
-            return known['result']
     reason = why_not(task, setup)
     if reason:
         say(f'{head}: not run, {reason}')
         return dict(status=NOT_RUN, reason=reason)
-    say(f'{head} ...')
     start = time.perf_counter()
     try:
+        key = task.key(setup)
+        if not setup.force and file.is_file():
+            known = json.loads(file.read_text(encoding='utf-8'))
+            if known['key'] == key:
+                say(f'{head}: done before')
+                return known['result']
+        say(f'{head} ...')
         figures = task.evaluate(setup)
     except Exception as error:
         traceback.print_exc()
@@ -127,27 +149,3 @@ def _run(task: Task, setup: Setup, force: bool, head: str, say) -> dict:
     told = ', '.join(f'{row} {figure}' for row, figure in figures.items())
     say(f'{head}: {told} ({result["seconds"]:.0f} s)')
     return result
-
-
-def _key(task: Task, setup: Setup) -> dict[str, Any]:
-    """What a kept result is of: the file, the settings, the place of data."""
-    path = Path(setup.options.checkpoint)
-    stat = path.stat()
-    # What is only about how fast it goes.
-    speed = ('batch_size', 'workers', 'device', 'cache')
-    options = {
-        name: value
-        for name, value in asdict(setup.options).items()
-        if name not in speed
-    }
-    own = task.data == OWN
-    return dict(
-        checkpoint=[str(path.resolve()), stat.st_size, stat.st_mtime_ns],
-        options=options,
-        data=None if own else setup.data[task.data].folder,
-        seed=setup.seed,
-        draws=setup.draws,
-        gpus=setup.gpus if task.fine_tunes else None,
-        cfg_options=list(setup.cfg_options) if task.fine_tunes else None,
-        version=__version__,
-    )

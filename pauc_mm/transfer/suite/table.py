@@ -70,8 +70,9 @@ def suite_table(
     ]
     parts = [
         f'# {title}',
-        'Percent; ± is the deviation over draws. The columns after the first '
-        'are what papers report of a ResNet-50, pretrained for 200 epochs on '
+        'Percent; ± is the deviation over draws. The columns after "this '
+        'checkpoint" are what papers report of a ResNet-50; all but random '
+        'and supervised were pretrained for 200 epochs without labels, on '
         'ImageNet-1k (for ImageNet-100 on it).',
         markdown(['evaluation', 'this checkpoint', *shown], cells),
     ]

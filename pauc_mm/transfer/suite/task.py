@@ -2,14 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from ..features import FeatureOptions
 from .data_at_hand import FoundData
 
 OWN = 'own'
+SPEED = ('batch_size', 'workers', 'device', 'cache')
+"""Options that say how fast it goes, and not what comes out."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,9 @@ class Setup:
         seed (int): Of all draws. Defaults to 0.
         draws (int): Of the low-shot images. Defaults to 5.
         jobs (int): Processes of the SVMs. Defaults to 1.
+        image_size (int, optional): Side of the centre crop, in pixels.
         cfg_options (tuple[str, ...]): ``KEY=VALUE`` for what is fine-tuned.
+        force (bool): Whether what is done is repeated. Defaults to False.
     """
 
     options: FeatureOptions
@@ -36,12 +40,37 @@ class Setup:
     seed: int = 0
     draws: int = 5
     jobs: int = 1
+    image_size: Optional[int] = None
     cfg_options: tuple[str, ...] = ()
+    force: bool = False
 
     def on(self, **images: str) -> FeatureOptions:
         """The options with other images: ``voc`` or ``data_config``."""
         none = dict(train=None, test=None, voc=None, data_config=None)
-        return replace(self.options, **{**none, **images})
+        size = dict(image_size=self.image_size)
+        return replace(self.options, **{**none, **size, **images})
+
+    def network(self) -> dict[str, Any]:
+        """Which network it is: changes if the file does."""
+        path = Path(self.options.checkpoint)
+        stat = path.stat()
+        names = ('config', 'momentum', 'trust_checkpoint')
+        return dict(
+            checkpoint=[str(path.resolve()), stat.st_size, stat.st_mtime_ns],
+            **{name: getattr(self.options, name) for name in names},
+        )
+
+
+def plain_options(options: FeatureOptions) -> dict[str, Any]:
+    """What a result depends on, of the options.
+
+    Args:
+        options (FeatureOptions): All of them.
+
+    Returns:
+        dict[str, Any]: Without those of :data:`SPEED`.
+    """
+    return {k: v for k, v in asdict(options).items() if k not in SPEED}
 
 
 @dataclass(frozen=True)
@@ -73,13 +102,18 @@ class Task:
         rows (Mapping[str, str]): Rows of the table, with the key of the
             papers' figures in :mod:`~.published` or ''.
         evaluate (callable): From the setup to figures by row.
+        key (callable): From the setup to all that the figures depend on,
+            plain data.
         note (str): How it is done, or differs from the papers.
         fine_tunes (bool): Whether networks are trained. Defaults to False.
+        needs (str): A package that must be installed. Defaults to ''.
     """
 
     name: str
     data: str
     rows: Mapping[str, str]
     evaluate: Callable[[Setup], dict[str, Figure]] = field(repr=False)
+    key: Callable[[Setup], dict[str, Any]] = field(repr=False)
     note: str
     fine_tunes: bool = False
+    needs: str = ''
