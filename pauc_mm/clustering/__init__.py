@@ -5,10 +5,12 @@ from .concentration import concentration
 from .kmeans import FaissKMeans, KMeansResult
 from .mutual_information import normalized_mutual_information
 from .negatives import sample_negative_prototypes
+from .online_gaussian_mixture import OnlineGaussianMixture
 
 __all__ = [
     'FaissKMeans',
     'KMeansResult',
+    'OnlineGaussianMixture',
     'batch_prototypes',
     'cluster_on_ranks',
     'concentration',

@@ -191,6 +191,13 @@ def test_linear_probe(tmp_path):
     assert column(tables[0], 'peak MiB')[0] > 0
 
 
+def test_online_mixture(tmp_path):
+    times, memory = run('online_mixture', '--out', str(tmp_path / 'o.json'))
+    assert len(names(times)) == 4
+    assert 'OnlineGaussianMixture.update' in names(times)
+    assert column(memory, 'an update beyond it')[0] > 0
+
+
 def test_diagnosis(tmp_path):
     (table,) = run('diagnosis', '--out', str(tmp_path / 'd.json'))
     assert names(table) == ['k-means', 'measures', 'pictures', 'all']

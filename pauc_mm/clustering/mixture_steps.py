@@ -1,0 +1,141 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The arithmetic of an online EM for Gaussians with diagonal covariances.
+
+A diagonal Gaussian is an exponential family with the sufficient statistics
+(1, h, h^2). With them side by side in one matrix, the log-densities of the
+E-step are one matrix product and the sums of the M-step are another.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+TINY = 1e-30  # where a logarithm or a quotient would end at zero
+
+
+def inverse_temperature(
+    step: torch.Tensor, start: float, steps: int
+) -> torch.Tensor:
+    """The exponent b of deterministic annealing, rising to 1.
+
+    Geometric, as in Ueda and Nakano, *Deterministic annealing EM algorithm*
+    (1998): equal steps in log b.
+
+    Args:
+        step (Tensor): Updates made so far, a scalar.
+        start (float): b of the first update, in (0, 1].
+        steps (int): Updates until b is 1; 0 for b = 1 from the beginning.
+
+    Returns:
+        Tensor: A scalar in [start, 1] of the dtype of ``step``.
+    """
+    left = 1 - (step / steps).clamp(max=1) if steps else step * 0
+    return torch.exp(math.log(start) * left)
+
+
+def sufficient_statistics(embeddings: torch.Tensor) -> torch.Tensor:
+    """1, h and h^2 of each embedding, side by side.
+
+    Args:
+        embeddings (Tensor): h, shape (N, D).
+
+    Returns:
+        Tensor: Shape (N, 1 + 2 D).
+    """
+    ones = torch.ones_like(embeddings[:, :1])
+    return torch.cat([ones, embeddings, embeddings.square()], dim=1)
+
+
+def natural_parameters(
+    means: torch.Tensor, variances: torch.Tensor, log_weights: torch.Tensor
+) -> torch.Tensor:
+    """What the sufficient statistics are multiplied by.
+
+    ``sufficient_statistics(h) @ natural_parameters(...).T`` is
+    log pi_k + log N(h_i; mu_k, Sigma_k).
+
+    Args:
+        means (Tensor): mu, shape (K, D).
+        variances (Tensor): Diagonals of Sigma, shape (K, D), positive.
+        log_weights (Tensor): log pi, shape (K,).
+
+    Returns:
+        Tensor: Shape (K, 1 + 2 D).
+    """
+    dim = means.shape[1]
+    result = means.new_empty(len(means), 1 + 2 * dim)
+    linear, square = result[:, 1 : 1 + dim], result[:, 1 + dim :]
+    torch.div(means, variances, out=linear)
+    torch.div(-0.5, variances, out=square)
+    energy = (linear * means).sum(dim=1)
+    energy += variances.log().sum(dim=1)
+    result[:, 0] = log_weights - (energy + dim * math.log(2 * math.pi)) / 2
+    return result
+
+
+def forgetting(
+    received: torch.Tensor, eta: float, samples: torch.Tensor, kind: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What remains of a component's statistics, and the weight of the new.
+
+    'responsibility' is the rule of Celaya and Agostini (*Online EM with
+    weight-based forgetting*, 2015) for a batch: f_k = eta^w_k, and the new
+    mean of each statistic weighs (1 - f_k) / (1 - eta), which is w_k as long
+    as that is small. 'uniform' is that of Sato and Ishii (*On-line EM
+    algorithm for the normalized Gaussian network*, 2000): every component
+    forgets alike, eta^(N / K), which is what the other rule comes to on
+    average, and the new weighs w_k.
+
+    Args:
+        received (Tensor): w, sums of the responsibilities, shape (K', ).
+        eta (float): In (0, 1).
+        samples (Tensor): N / K, of all ranks' samples and all components.
+        kind (str): 'responsibility' or 'uniform'.
+
+    Returns:
+        tuple[Tensor, Tensor]: f and the weights, both of shape (K',).
+    """
+    if kind == 'uniform':
+        return (math.log(eta) * samples).exp().expand_as(received), received
+    exponents = math.log(eta) * received
+    return exponents.exp(), torch.expm1(exponents) / (eta - 1)
+
+
+def merge(
+    state: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    sums: torch.Tensor,
+    keep: torch.Tensor,
+    weight: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """S <- f S + weight * (batch mean), with S kept as mean and variance.
+
+    The statistics are S = mass * (1, mu, Sigma + mu^2). Kept in this form
+    they lose no digits to the difference of two large numbers, and a
+    component whose mass has decayed still has its mean.
+
+    Args:
+        state (tuple[Tensor, Tensor, Tensor]): mass (K',), mu and Sigma
+            (K', D) before.
+        sums (Tensor): Responsibilities times sufficient statistics, summed
+            over the samples of all ranks, shape (K', 1 + 2 D).
+        keep (Tensor): f, shape (K',).
+        weight (Tensor): Of the batch mean, shape (K',).
+
+    Returns:
+        tuple[Tensor, Tensor, Tensor]: mass, mu and Sigma afterwards.
+    """
+    mass, means, variances = state
+    dim = means.shape[1]
+    received = sums[:, :1].clamp_min(TINY)
+    new_means = sums[:, 1 : 1 + dim] / received
+    within = sums[:, 1 + dim :] / received
+    within -= new_means.square()
+    within.clamp_min_(0)  # what rounding leaves below
+    mass = keep * mass + weight
+    rate = (weight / mass.clamp_min(TINY))[:, None]
+    step = new_means.sub_(means)
+    # The law of total variance for two groups of shares 1 - rate and rate.
+    within += (1 - rate) * step.square()
+    return mass, means + rate * step, torch.lerp(variances, within, rate)
