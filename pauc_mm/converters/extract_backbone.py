@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmpretrain.models.backbones import ResNet
 from torch import nn
 
+from ..diagnosis.checkpoint_config import CheckpointConfig, find_config
 from .conversion import (
     Conversion,
     check_destination,
@@ -16,7 +17,7 @@ from .conversion import (
     write_converted,
 )
 from .equality import IMAGE_SIZE, compare_outputs, load_all
-from .networks import backbone_config, resnet_of
+from .networks import backbone_config, build_resnet, resnet_of
 from .source import Source, read_source
 
 PREFIX = 'backbone.'
@@ -73,6 +74,9 @@ def extract_backbone(
 def write_backbone(source: Source, path: Path, conversion: str) -> Conversion:
     """Check and write the backbone of a checkpoint of mmpretrain.
 
+    The outputs are compared with those of the network that is built from the
+    config as it will be in the new file, if there is one.
+
     Args:
         source (Source): With mmpretrain's names.
         path (Path): File to write.
@@ -87,7 +91,8 @@ def write_backbone(source: Source, path: Path, conversion: str) -> Conversion:
         RuntimeError: The two networks' outputs differ.
     """
     reference, name = openmm_network(source)
-    target, _ = openmm_network(source)
+    text = _encoder_text(source)
+    target = _target(source, path, text)
     state = {PREFIX + key: value for key, value in source.weights.items()}
     load_all(reference, source.weights, f"weights of '{source.path}'")
     load_all(
@@ -100,7 +105,6 @@ def write_backbone(source: Source, path: Path, conversion: str) -> Conversion:
     channels, size = image_shape(source, reference)
     agreement = compare_outputs(reference, target, channels, size)
     meta = describe_origin(source, conversion, name)
-    text = _encoder_text(source)
     if isinstance(reference, ResNet) and source.config is None:
         cfg = backbone_config(reference)
         if cfg is not None:
@@ -140,11 +144,10 @@ def openmm_network(source: Source) -> tuple[nn.Module, str]:
                 f'{error} If it is another network of mmpretrain, name the '
                 'config that builds it with --config.'
             ) from error
-    model = source.config.build('backbone')
+    model = _configured(source.config)
     name = type(model).__name__
     if isinstance(model, ResNet):
         name = f'{name}-{model.depth}'
-        model.out_indices = tuple(range(model.num_stages))
     return model, name
 
 
@@ -167,6 +170,25 @@ def image_shape(source: Source, model: nn.Module) -> tuple[int, int]:
     if isinstance(size, (tuple, list)):
         size = size[0]
     return channels, size or IMAGE_SIZE
+
+
+def _configured(config: CheckpointConfig) -> nn.Module:
+    """The backbone of a config, fresh; of ResNets the maps of all stages."""
+    model = config.build('backbone')
+    if isinstance(model, ResNet):
+        model.out_indices = tuple(range(model.num_stages))
+    return model
+
+
+def _target(source: Source, path: Path, text: Optional[str]) -> nn.Module:
+    """The network that those who read the new file will build."""
+    if text is not None:  # as load_encoder does
+        written = dict(meta=dict(cfg=text))
+        return _configured(find_config(written, None, False, str(path)))
+    model, _ = openmm_network(source)
+    if source.config is None:
+        return build_resnet(model, backbone_config(model))
+    return model
 
 
 def _encoder_text(source: Source) -> Optional[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Optional
 
@@ -18,8 +19,8 @@ def check_annotations(cfg: Config) -> list[str]:
     mmdet trains on without a word where a box is outside of its image, an
     annotation points nowhere or the classes are others, and ends after hours
     where a file is missing. See :func:`~.coco_check.check_coco` and
-    :func:`~.voc_check.check_voc`. A collective call: the first process looks,
-    and all of them stop.
+    :func:`~.voc_check.check_voc`. Labels must mean the same in all files. A
+    collective call: the first process looks, and all of them stop.
 
     Args:
         cfg (Config): Of a detector of mmdet; its data sets may be wrapped.
@@ -30,12 +31,14 @@ def check_annotations(cfg: Config) -> list[str]:
 
     Raises:
         FileNotFoundError: A file of annotations is missing.
-        ValueError: It has errors.
+        ValueError: It has errors, or classes have other labels than in
+            another file.
     """
     notes: list[str] = []
     error: Optional[Exception] = None
     if is_main_process():
-        seen = set()
+        seen: set[str] = set()
+        labels: list[tuple[str, list[str]]] = []
         try:
             for name, dataset in _datasets(cfg):
                 key = str(
@@ -44,7 +47,8 @@ def check_annotations(cfg: Config) -> list[str]:
                 )
                 if key not in seen:
                     seen.add(key)
-                    notes += _check(name, dataset)
+                    notes += _check(name, dataset, labels)
+            _compare_labels(labels)
         except (ValueError, FileNotFoundError) as problem:
             error = problem
     raise_together(error, 'The check of the annotations')
@@ -72,7 +76,31 @@ def _unwrapped(key: str, dataset: object) -> Iterator[tuple[str, dict]]:
         yield key, dataset
 
 
-def _check(key: str, dataset: dict) -> list[str]:
+def _compare_labels(labels: list[tuple[str, list[str]]]) -> None:
+    """Raises unless each label is the same class in all files."""
+    for name, found in labels[1:]:
+        first, expected = labels[0]
+        for label, (a, b) in enumerate(zip_longest(expected, found)):
+            if a != b:
+                raise ValueError(
+                    f'label {label} is {_shown(a)} in {first}, but '
+                    f'{_shown(b)} in {name}: mmdet numbers the classes of a '
+                    'data set in the order of the categories of its file, '
+                    'and leaves out those that it lacks. Give both files the '
+                    "same 'categories', and both data sets the same classes."
+                    '\n(tools/benchmarks/detection/train.py trains on them '
+                    'with --cfg-options annotation_check=False.)'
+                )
+
+
+def _shown(name: Optional[str]) -> str:
+    return 'no class' if name is None else repr(name)
+
+
+def _check(
+    key: str, dataset: dict, labels: list[tuple[str, list[str]]]
+) -> list[str]:
+    """Notes on a data set; adds the classes of a file in COCO's form."""
     from mmdet.datasets import CocoDataset, XMLDataset
     from mmdet.registry import DATASETS
 
@@ -121,10 +149,13 @@ def _check(key: str, dataset: dict) -> list[str]:
         for step in dataset.get('pipeline') or ()
         if training and str(step.get('type')).endswith('LoadAnnotations')
     )
-    return check_coco(
+    notes, found = check_coco(
         ann_file,
         os.path.join(root, prefix.get('img', '')),
         classes,
         filter_empty,
         masks,
+        training,
     )
+    labels.append((f"'{ann_file}' ({key})", found))
+    return notes

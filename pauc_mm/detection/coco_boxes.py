@@ -54,6 +54,7 @@ def check_boxes(
     where: np.ndarray,
     tell: AnnotationNames,
     problems: Problems,
+    training: bool = True,
 ) -> None:
     """Adds what is wrong with boxes.
 
@@ -64,6 +65,8 @@ def check_boxes(
             none, int64, shape (N,).
         tell (AnnotationNames): Of the same.
         problems (Problems): Added to.
+        training (bool): Whether it is told how many boxes mmdet leaves out
+            of the training. Defaults to True.
     """
     boxes = np.full((len(annotations), 4), np.nan)
     try:
@@ -93,9 +96,9 @@ def check_boxes(
             'Correct or remove them: they cannot be learnt.',
         )
     thin = number & (extent >= 0).all(1) & (extent < 1).any(1)
-    area = np.array([float(a['area'] or 0) for a in annotations])
+    area = np.array([float(a['area']) for a in annotations])
     left_out = thin | (number & (area <= 0))
-    if left_out.any():
+    if training and left_out.any():
         problems.notes.append(
             f"'{problems.source}': mmdet leaves {left_out.sum()} of the "
             f'{len(annotations)} boxes out of the training, which are less '

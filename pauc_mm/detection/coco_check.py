@@ -1,15 +1,14 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from .annotation_problems import Problems, missing_files
 from .coco_boxes import AnnotationNames, check_boxes
+from .coco_file import read_coco
 
 
 def check_coco(
@@ -18,7 +17,8 @@ def check_coco(
     classes: Sequence[str],
     filter_empty: bool,
     masks: bool = False,
-) -> list[str]:
+    training: bool = True,
+) -> tuple[list[str], list[str]]:
     """Looks for what is wrong in annotations in COCO's form.
 
     Args:
@@ -27,9 +27,12 @@ def check_coco(
         classes (sequence of str): Names of the classes that are learnt.
         filter_empty (bool): Whether mmdet leaves images without boxes out.
         masks (bool): Whether masks are needed. Defaults to False.
+        training (bool): Whether it is trained on. Defaults to True.
 
     Returns:
-        list[str]: What is to be told, although it is no error.
+        tuple[list[str], list[str]]: What is to be told, although it is no
+        error; and the classes by their labels, which mmdet numbers in the
+        order of the file's categories.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -39,14 +42,15 @@ def check_coco(
             it is in the message, with examples.
     """
     problems = Problems(ann_file)
-    content = _read(ann_file)
+    content = read_coco(ann_file)
     images, categories = content['images'], content['categories']
     annotations = content.get('annotations')
     _check_images(images, image_root, problems)
     known = _check_classes(categories, classes, problems)
+    labels = [c['name'] for c in categories if c['name'] in known]
     if annotations is None:  # as in image_info_test2017.json
         problems.end()
-        return problems.notes
+        return problems.notes, labels
     position = {image['id']: i for i, image in enumerate(images)}
     where = _lookup(annotations, 'image_id', position)
     kind = _lookup(
@@ -64,7 +68,7 @@ def check_coco(
         "Add it to 'categories', or remove them.",
     )
     _check_ids(annotations, problems)
-    check_boxes(annotations, images, where, tell, problems)
+    check_boxes(annotations, images, where, tell, problems, training)
     if masks:
         none = [not a.get('segmentation') for a in annotations]
         problems.add(
@@ -81,44 +85,7 @@ def check_coco(
         filter_empty,
     )
     problems.end()
-    return problems.notes
-
-
-def _read(ann_file: str) -> dict:
-    if not Path(ann_file).is_file():
-        raise FileNotFoundError(
-            f"there are no annotations '{ann_file}' "
-            f'({Path(ann_file).absolute()}).'
-        )
-    with open(ann_file, encoding='utf-8') as file:
-        try:
-            content = json.load(file)
-        except ValueError as error:
-            raise ValueError(f"'{ann_file}' is not JSON: {error}") from error
-    wanted = dict(
-        images=('id', 'file_name', 'width', 'height'),
-        categories=('id', 'name'),
-        annotations=('id', 'image_id', 'category_id', 'bbox', 'area'),
-    )
-    for name, keys in wanted.items():
-        optional = name == 'annotations'
-        entries = content.get(name) if isinstance(content, dict) else None
-        if entries is None and optional and isinstance(content, dict):
-            continue
-        if not isinstance(entries, list) or not (entries or optional):
-            raise ValueError(
-                f"'{ann_file}' is not in COCO's form: '{name}' must be a list "
-                'of at least one entry.'
-            )
-        for number, entry in enumerate(entries):
-            lacking = [k for k in keys if k not in entry]
-            if lacking:
-                raise ValueError(
-                    f"'{ann_file}' is not in COCO's form: entry {number} of "
-                    f"'{name}', {str(entry)[:200]}, has no "
-                    f'{" and no ".join(lacking)}.'
-                )
-    return content
+    return problems.notes, labels
 
 
 def _check_images(
@@ -159,7 +126,8 @@ def _check_classes(
         problems.notes.append(
             f"'{problems.source}' has no category for {len(missing)} of the "
             f'{len(classes)} classes: {", ".join(missing[:5])}. mmdet '
-            'numbers those that are left, so that labels shift.'
+            'numbers those that are left, so that labels are no positions in '
+            'the classes.'
         )
     return known
 

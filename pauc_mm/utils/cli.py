@@ -153,8 +153,9 @@ def check_data_roots(cfg: Config) -> None:
                 f'(current folder: {os.getcwd()}). Set the environment '
                 'variable that the config reads it from (IMAGENET_ROOT in '
                 'the ImageNet recipes, DATA_ROOT in pauc_r18_folder.py, '
-                'PLACES_ROOT, VOC_ROOT and COCO_ROOT in benchmarks), or this '
-                'key.'
+                'PLACES_ROOT, VOC_ROOT and COCO_ROOT in benchmarks, '
+                'DIGIT_SCENES_ROOT for the scenes that '
+                'tools/data/make_digit_scenes.py makes), or this key.'
             )
         check_layout(f'{key}_dataloader.dataset', dataset)
 

@@ -84,6 +84,8 @@ def fine_tune(
             f'{error} "none" begins with random weights; an address such as '
             'torchvision://resnet50 is fetched.'
         )
+    except ValueError as error:
+        parser.error(f"'{args.config}': {error}")
     if adapt is not None:
         adapt(cfg)
     cfg = tool['merge_args'](cfg, args)

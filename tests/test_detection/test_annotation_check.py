@@ -133,7 +133,9 @@ def test_box_without_area(coco):
 
 def test_thin_boxes_are_told(coco):
     (note,) = coco(first('bbox', [10, 10, 0.5, 5]))
-    assert 'leaves 1 of the 4 boxes out' in note
+    assert 'leaves 1 of the 4 boxes out of the training' in note
+    # Nothing is trained on a validation set.
+    assert coco(test_mode=True) == []
 
 
 def test_few_boxes_without_area_are_told(coco):
@@ -199,6 +201,77 @@ def test_classes_of_others(coco):
     assert 'no category for 1 of the 3 classes: yeti' in note
 
 
+def both(root, change, classes=('car', 'cat')):
+    """Notes on a training with a changed copy for validation."""
+    content = json.loads((root / NAME).read_text())
+    change(content)
+    (root / 'val.json').write_text(json.dumps(content))
+    train = dict(
+        type='CocoDataset',
+        data_root=str(root),
+        ann_file=NAME,
+        data_prefix=dict(img='train2017/'),
+        metainfo=dict(classes=classes),
+    )
+    val = dict(train, ann_file='val.json', test_mode=True)
+    cfg = {
+        f'{loop}_dataloader': dict(dataset=dataset)
+        for loop, dataset in (('train', train), ('val', val))
+    }
+    return check_annotations(Config(cfg))
+
+
+def nothing(content):
+    pass
+
+
+def rename_cat(content):
+    for category in content['categories']:
+        if category['name'] == 'cat':
+            category['name'] = 'kitten'
+
+
+def turn_around(content):
+    content['categories'].reverse()
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (rename_cat, "label 1 is 'cat' in '.*but no class in '"),
+        (turn_around, "label 0 is 'car' in '.*but 'cat' in '"),
+    ],
+)
+def test_labels_of_two_files(coco, change, message):
+    from mmdet.datasets import CocoDataset
+
+    assert both(coco.root, nothing) == []
+    with pytest.raises(ValueError, match=message) as error:
+        both(coco.root, change)
+    text = str(error.value)
+    assert NAME in text and 'train_dataloader.dataset)' in text
+    assert 'val.json' in text and 'val_dataloader.dataset)' in text
+    # And this is what mmdet would do.
+    labels = []
+    for name in (NAME, 'val.json'):
+        data = CocoDataset(
+            data_root=str(coco.root),
+            ann_file=name,
+            data_prefix=dict(img='train2017/'),
+            metainfo=dict(classes=('car', 'cat')),
+        )
+        content = json.loads((coco.root / name).read_text())
+        names = {c['id']: c['name'] for c in content['categories']}
+        labels.append({names[i]: n for i, n in data.cat2label.items()})
+    assert labels[0] == dict(car=0, cat=1) != labels[1]
+
+
+def test_classes_that_all_files_lack_are_told(coco):
+    notes = both(coco.root, nothing, classes=('cat', 'yeti', 'car'))
+    assert len(notes) == 2  # of each file
+    assert all('no category for 1 of the 3 classes' in n for n in notes)
+
+
 def test_masks(coco):
     masks = [dict(type='LoadAnnotations', with_mask=True)]
     assert coco(pipeline=masks) == []
@@ -230,6 +303,42 @@ def test_file_in_another_form(coco, text, message):
         coco(ann_file='x.json')
     with pytest.raises(FileNotFoundError, match='no.json'):
         coco(ann_file='no.json')
+
+
+@pytest.mark.parametrize('name', ['images', 'categories', 'annotations'])
+def test_entry_is_no_dict(coco, name):
+    with pytest.raises(ValueError, match=f"entry 1 of '{name}', 5, must be"):
+        coco(lambda content: content[name].insert(1, 5))
+
+
+@pytest.mark.parametrize(
+    'name, key, value, message',
+    [
+        ('annotations', 'area', 'x', "has area 'x', which must be a number"),
+        ('annotations', 'area', None, 'has area None'),
+        ('annotations', 'area', float('nan'), 'has area nan'),
+        ('annotations', 'id', {}, 'has id {}'),
+        ('annotations', 'image_id', [1], r'has image_id \[1\]'),
+        ('annotations', 'category_id', None, 'has category_id None'),
+        ('categories', 'id', [1], r'has id \[1\]'),
+        ('categories', 'name', ['cat'], r"has name \['cat'\]"),
+        ('images', 'id', None, 'has id None'),
+        ('images', 'file_name', 7, 'has file_name 7, which must be a text'),
+        ('images', 'width', None, 'has width None'),
+        ('images', 'height', '64', "has height '64'"),
+        ('images', 'height', 0, 'has height 0, which must be .* above 0'),
+    ],
+)
+def test_value_of_another_kind(coco, name, key, value, message):
+    def change(content):
+        content[name][1][key] = value
+
+    with pytest.raises(ValueError, match=message) as error:
+        coco(change)
+    text = str(error.value)
+    assert NAME in text and f"entry 1 of '{name}'" in text
+    if key != 'id':
+        assert f"'id': {1 if name == 'images' else 2}" in text
 
 
 def test_other_data_sets_are_named(coco):
@@ -312,3 +421,14 @@ def test_the_tool_refuses_to_train(
     out = ['--work-dir', str(tmp_path / 'run')]
     with pytest.raises(ValueError, match='2 pixels outside'):
         main([str(path), 'none', *out])
+
+
+def test_the_tool_needs_a_backbone(tmp_path, capsys):
+    main = runpy.run_path(str(TOOL))['main']
+    path = tmp_path / 'no_backbone.py'
+    path.write_text("model = dict(type='FasterRCNN')\n")
+    with pytest.raises(SystemExit) as stop:
+        main([str(path), 'none', '--work-dir', str(tmp_path / 'run')])
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert f"'{path}': the config has no model.backbone" in message

@@ -91,7 +91,7 @@ def test_prefix_of_torchvision():
 
 
 def test_wrong_input(tmp_path):
-    with pytest.raises(KeyError, match='no model.backbone'):
+    with pytest.raises(ValueError, match='no model.backbone'):
         set_backbone_checkpoint(Config(dict(model=dict(type='x'))), 'none')
     cfg = Config(dict(model=dict(backbone=dict(type='ResNet'))))
     with pytest.raises(FileNotFoundError, match='no.pth'):

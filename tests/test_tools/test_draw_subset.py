@@ -96,6 +96,18 @@ def test_nothing_is_replaced_unasked(draw, folder, tmp_path, capsys):
     assert len(out.read_text().splitlines()) == 21
 
 
+@pytest.mark.parametrize('overwrite', [[], ['--overwrite']])
+def test_a_folder_is_no_list(draw, folder, tmp_path, capsys, overwrite):
+    args = [str(folder), '--fraction', '0.5', '--out', str(tmp_path)]
+    with pytest.raises(SystemExit) as stop:
+        draw([*args, *overwrite])
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert f"--out '{tmp_path}' is a folder: name the file" in message
+    assert 'replaces it' not in message
+    assert [p.name for p in tmp_path.iterdir()] == ['train']
+
+
 def test_one_way_to_choose(draw, folder, capsys):
     for options in ([], ['--fraction', '0.1', '--per-class', '2']):
         with pytest.raises(SystemExit) as stop:

@@ -153,5 +153,7 @@ def test_a_missing_data_folder_names_its_key(tmp_path):
     with pytest.raises(
         FileNotFoundError,
         match="val_dataloader.dataset.data_root='/no/where' is not a folder",
-    ):
+    ) as error:
         cli.build_runner(cfg)
+    assert 'DIGIT_SCENES_ROOT' in str(error.value)
+    assert 'tools/data/make_digit_scenes.py' in str(error.value)

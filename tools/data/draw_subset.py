@@ -116,6 +116,11 @@ def main(argv=None) -> None:
     """
     parser = get_parser()
     args = parser.parse_args(argv)
+    if os.path.isdir(args.out):
+        parser.error(
+            f"--out '{args.out}' is a folder: name the file to write, such "
+            f"as '{os.path.join(args.out, 'subset.txt')}'"
+        )
     if os.path.exists(args.out) and not args.overwrite:
         parser.error(f"--out '{args.out}' exists; --overwrite replaces it")
     try:

@@ -5,6 +5,8 @@ import math
 from dataclasses import dataclass
 
 MIN_SIDE = 12
+# The masks of VOC number the digits of a scene in a byte, 0 is background.
+MAX_DIGITS = 255
 
 
 @dataclass(frozen=True)
@@ -16,8 +18,8 @@ class SceneSettings:
         val (int): Scenes of digits that are held out. Defaults to 100.
         size (int): Height and width of a scene. Defaults to 128.
         digits (tuple[int, int]): Fewest and most digits of a scene that is
-            not empty. Where there is no room, fewer are placed, but never
-            none. Defaults to (2, 6).
+            not empty, up to 255. Where there is no room, fewer are placed,
+            but never none. Defaults to (2, 6).
         digit_size (tuple[int, int]): Smallest and largest side of the frame
             of a digit, of which its strokes take about 20 in 28.
             Defaults to (16, 48).
@@ -49,6 +51,12 @@ class SceneSettings:
         self._check_integer('seed', self.seed, 0)
         self._check_range('digits', 1)
         self._check_range('digit_size', MIN_SIDE)
+        if self.digits[1] > MAX_DIGITS:
+            raise ValueError(
+                f'--digits {_shown(self.digits)}: a scene has at most '
+                f'{MAX_DIGITS} digits, which are numbered in a byte of the '
+                'masks.'
+            )
         if self.digit_size[1] > self.size:
             raise ValueError(
                 f'--digit-size {_shown(self.digit_size)}: the largest digit '
@@ -80,6 +88,20 @@ class SceneSettings:
             int: At most the scenes of the split.
         """
         return round(self.empty * getattr(self, split))
+
+    def is_empty(self, index: int) -> bool:
+        """Whether a scene has no digit.
+
+        They are spread evenly, so that the first N scenes are the same in
+        each set that is as long or longer.
+
+        Args:
+            index (int): Of the scene in its split.
+
+        Returns:
+            bool: True for :meth:`num_empty` of the scenes of a split.
+        """
+        return round(self.empty * (index + 1)) > round(self.empty * index)
 
     @staticmethod
     def _check_integer(name: str, value: int, least: int) -> None:

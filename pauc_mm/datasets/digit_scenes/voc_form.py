@@ -53,7 +53,7 @@ def voc_masks(scene: Scene) -> tuple[Image.Image, Image.Image]:
         objects[instance.mask] = number
         classes[instance.mask] = instance.label + 1
     # As many colours as a scene has digits at most.
-    colours = [0, 0, 0] + [v for c in PALETTE * 25 for v in c]
+    colours = [0, 0, 0] + [v for c in PALETTE * 26 for v in c]
     result = []
     for indices in (objects, classes):
         image = Image.fromarray(indices)

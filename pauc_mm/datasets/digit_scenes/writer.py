@@ -85,9 +85,8 @@ def write_scenes(
     counts, shown = {}, []
     for number, (split, source) in enumerate(SPLITS.items()):
         indices = held_out_split(labels, source, MlxtendMNIST.TEST_PER_CLASS)
-        empty = _empty_ones(settings, split, number)
 
-        def scenes(split=split, number=number, indices=indices, empty=empty):
+        def scenes(split=split, number=number, indices=indices):
             for i in progress(range(getattr(settings, split)), split):
                 seed = derive_seed(settings.seed, number, i)
                 scene = compose_scene(
@@ -96,7 +95,7 @@ def write_scenes(
                     images,
                     labels,
                     indices,
-                    empty=i in empty,
+                    empty=settings.is_empty(i),
                 )
                 name = f'{split}_{i:05d}'
                 _write_scene(partial / VOC, name, scene)
@@ -135,12 +134,6 @@ def _check_own(folder: Path) -> None:
             f"'{folder}' has no {MARK}, so that these are not scenes of this "
             'tool; nothing was removed. Name another folder.'
         )
-
-
-def _empty_ones(settings: SceneSettings, split: str, number: int) -> set[int]:
-    rng = np.random.RandomState(derive_seed(settings.seed, number, 2**31))
-    order = rng.permutation(getattr(settings, split))
-    return set(order[: settings.num_empty(split)].tolist())
 
 
 def _write_scene(root: Path, name: str, scene: Scene) -> None:

@@ -159,10 +159,14 @@ def main(argv=None) -> dict:
             raise
         parser.error(str(error))
     from pauc_mm.datasets.digit_scenes import SceneSettings, write_scenes
+    from pauc_mm.utils.progress import progress
 
     if not Path(args.data).exists():
         say(f'Making scenes in {args.data} ...')
-        write_scenes(args.data, SceneSettings())
+        try:
+            write_scenes(args.data, SceneSettings(), progress=progress)
+        except (FileExistsError, ImportError) as error:
+            sys.exit(f'{parser.prog}: {error}')
     out = Path(args.out)
     runs = SceneRuns(
         out / 'runs',
