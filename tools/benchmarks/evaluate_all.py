@@ -44,7 +44,7 @@ below --data-root are looked for:
 def get_parser() -> argparse.ArgumentParser:
     """Command line of this program."""
     layouts = ''.join(
-        f'  {name:<13}{folder}/: {", ".join(parts)}\n'
+        f'  {name:<15}{folder}/: {", ".join(parts)}\n'
         for name, (folder, parts) in LAYOUTS.items()
     )
     names = '\n'.join(

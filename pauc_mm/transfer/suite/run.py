@@ -59,7 +59,10 @@ def why_not(task: Task, setup: Setup) -> Optional[str]:
     if not found:
         more = len(found.missing) - SHOWN
         told = ', '.join(found.missing[:SHOWN])
-        return f'there is no {told}' + (f' and {more} more' * (more > 0))
+        reason = f'there is no {told}' + (f' and {more} more' * (more > 0))
+        if any('semi_' in part for part in found.missing):
+            reason += ' (tools/data/draw_subset.py makes the list)'
+        return reason
     if task.fine_tunes and not setup.gpus:
         return 'it trains a network: say with how many GPUs, --gpus N'
     if task.needs and find_spec(task.needs) is None:
