@@ -1,4 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from .batch_kmeans import batch_kmeans
 from .batch_prototypes import batch_prototypes
 from .cluster_on_ranks import cluster_on_ranks
 from .concentration import concentration
@@ -11,6 +12,7 @@ __all__ = [
     'FaissKMeans',
     'KMeansResult',
     'OnlineGaussianMixture',
+    'batch_kmeans',
     'batch_prototypes',
     'cluster_on_ranks',
     'concentration',

@@ -18,12 +18,7 @@ def concentration(
 
     A small phi is a tight, large cluster; phi takes the place of the
     temperature, so a loose cluster pulls its members less than a tight one
-    repels them. As in the official implementation, clusters with fewer than
-    two members take the largest phi, phi is clipped to its 10th and 90th
-    percentile, and the set is scaled to a mean of :attr:`temperature`. Where
-    that implementation divides zero by zero (all clusters are singletons, or
-    all members sit on their centroid) every phi is the temperature; a single
-    phi of zero is raised to the smallest positive one.
+    repels them. What follows is :func:`concentration_of_means`.
 
     Args:
         distances (Tensor): ||v' - c||_2 of each momentum embedding v' to its
@@ -39,20 +34,61 @@ def concentration(
     Raises:
         ValueError: If the temperature is not positive.
     """
+    sizes = torch.bincount(assignments, minlength=num_prototypes)
+    total = torch.bincount(assignments, distances.double(), num_prototypes)
+    mean = total / sizes.clamp(min=1)
+    return concentration_of_means(mean, sizes, temperature, alpha)
+
+
+def concentration_of_means(
+    mean_distances: torch.Tensor,
+    sizes: torch.Tensor,
+    temperature: float,
+    alpha: float = 10.0,
+) -> torch.Tensor:
+    r"""Concentration phi from the mean distance and the size of clusters.
+
+    As in the official implementation of PCL, clusters with fewer than two
+    members take the largest phi, phi is clipped to its 10th and 90th
+    percentile, and the set is scaled to a mean of :attr:`temperature`. Where
+    that implementation divides zero by zero (all clusters are singletons, or
+    all members sit on their centroid) every phi is the temperature; a single
+    phi of zero is raised to the smallest positive one. Nothing waits for the
+    device.
+
+    Args:
+        mean_distances (Tensor): Mean of ||v' - c||_2 over the members of each
+            cluster, shape (K,), float; of no account below two members.
+        sizes (Tensor): Z, members of each cluster, shape (K,); need not be
+            whole.
+        temperature (float): The mean tau that the set is scaled to, > 0.
+        alpha (float): Smoothing of small clusters. Defaults to 10.
+
+    Returns:
+        Tensor: phi, shape (K,), float32, positive and finite.
+
+    Raises:
+        ValueError: If the temperature is not positive.
+    """
     if not (temperature > 0 and math.isfinite(temperature)):
         raise ValueError(
             f'temperature must be a positive number, but is {temperature}.'
         )
-    sizes = torch.bincount(assignments, minlength=num_prototypes)
-    total = torch.bincount(assignments, distances.double(), num_prototypes)
-    phi = total / (sizes.clamp(min=1) * torch.log(sizes + alpha))
+    phi = mean_distances / torch.log(sizes + alpha)
     estimated = sizes >= 2
-    if not bool((phi[estimated] > 0).any()):
-        return torch.full(
-            (num_prototypes,), float(temperature), device=phi.device
-        )
-    phi = torch.where(estimated, phi, phi[estimated].max())
-    low, high = torch.quantile(phi, phi.new_tensor([0.1, 0.9]))
-    phi = phi.clamp(low, high)
-    phi = torch.where(phi > 0, phi, phi[phi > 0].min())
-    return (phi * (temperature / phi.mean())).float()
+    largest = phi.masked_fill(~estimated, 0).amax()
+    phi = torch.where(estimated, phi, largest)
+    ordered = phi.sort().values
+    phi = phi.clamp(_quantile(ordered, 0.1), _quantile(ordered, 0.9))
+    smallest = phi.masked_fill(phi <= 0, math.inf).amin()
+    phi = torch.where(phi > 0, phi, smallest)
+    phi = phi * (temperature / phi.mean())
+    return torch.where(largest > 0, phi, temperature).float()
+
+
+def _quantile(ordered: torch.Tensor, q: float) -> torch.Tensor:
+    """As torch.quantile, which reads q and so waits for the device."""
+    place = q * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return torch.lerp(ordered[below], ordered[above], place - below)

@@ -119,16 +119,11 @@ class DiagonalMixture(nn.Module):
         with full_precision(self.means.device):
             statistics = self._statistics(self._checked(embeddings, True))
             log_weights = self._log_weights()
-            best, places = None, None
+            best = None
             for part in self._parts(len(statistics)):
                 joint = self._joint(statistics, log_weights, part)
-                value, place = joint.max(dim=1)
-                place += part.start
-                if best is not None:
-                    place = torch.where(value > best, place, places)
-                    value = torch.maximum(value, best)
-                best, places = value, place
-            return places
+                best = largest(joint, part, best)
+            return best[1]
 
     def _statistics(self, embeddings):
         # About the centre: the squares of what is far away have few digits.
@@ -144,7 +139,9 @@ class DiagonalMixture(nn.Module):
             self.scatter[part].clamp_min(self.min_variance),
             log_weights[part],
         )
-        return statistics @ natural.mul_(self.inverse_temperature).T
+        if self.annealing_steps:
+            natural *= self.inverse_temperature
+        return statistics @ natural.T
 
     def _rows(self, columns: int) -> int:
         """Rows of a matrix that may take half of the scratch."""
@@ -198,6 +195,16 @@ class DiagonalMixture(nn.Module):
         super()._apply(move, recurse)
         self.counts = self.counts.double()
         return self
+
+
+def largest(joint, part, best):
+    """Largest of some columns, and where among all, after those before."""
+    value, place = joint.max(dim=1)
+    place += part.start
+    if best is None:
+        return value, place
+    place = torch.where(value > best[0], place, best[1])
+    return torch.maximum(value, best[0]), place
 
 
 def full_precision(device: torch.device) -> torch.autocast:

@@ -5,7 +5,7 @@ import math
 
 FORGETTING = ('responsibility', 'uniform')
 WEIGHTS = ('mass', 'frequency')
-STARTS = ('kmeans', 'random')
+STARTS = ('kmeans', 'random', 'directions')
 
 
 def check_options(options: dict) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 
 from ..utils import derive_seed
 
@@ -11,6 +12,25 @@ ENOUGH = 4096  # embeddings for one variance
 TRIALS = 24  # candidates for each mean
 ITERATIONS = 10  # of k-means
 RUNS = 5  # of which the best is taken
+
+
+def random_directions(
+    embeddings: torch.Tensor, k: int, seed: int
+) -> torch.Tensor:
+    """Directions drawn uniformly, as long as the embeddings are.
+
+    Args:
+        embeddings (Tensor): Shape (N, D), float.
+        k (int): How many.
+        seed (int): Of the draw, the same on every device.
+
+    Returns:
+        Tensor: Shape (k, D), of the root mean square length of embeddings.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    directions = torch.randn(k, embeddings.shape[1], generator=generator)
+    length = embeddings.square().sum(dim=1).mean().sqrt()
+    return F.normalize(directions, dim=1).to(embeddings) * length
 
 
 def random_rows(embeddings: torch.Tensor, k: int, seed: int) -> torch.Tensor:
@@ -194,3 +214,6 @@ def _too_few(different: int, k: int, samples: int) -> str:
         'num_components, raise init_samples, or, if the embeddings are alike '
         'because the encoder has collapsed, look there.'
     )
+
+
+DRAWS = {'random': random_rows, 'directions': random_directions}

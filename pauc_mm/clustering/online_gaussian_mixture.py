@@ -10,7 +10,7 @@ from mmengine.dist import all_reduce
 from ..utils import share_buffers
 from . import mixture_start, mixture_steps
 from .deferred_flag import DeferredFlag
-from .diagonal_mixture import DiagonalMixture, full_precision
+from .diagonal_mixture import DiagonalMixture, full_precision, largest
 from .mixture_options import check_options
 from .sample_collector import SampleCollector
 
@@ -20,7 +20,7 @@ class OnlineGaussianMixture(DiagonalMixture):
 
     Online EM with diagonal covariances on the embeddings of a teacher. The
     means are the prototypes of *Why Prototypes Collapse* (ICLR 2026,
-    DESIGN.md section 5). Nothing here is a parameter and nothing carries a
+    docs/decoupled.md). Nothing here is a parameter and nothing carries a
     gradient. An update is an E-step, an M-step on the batch, and a merge of
     the two into the statistics, component by component; see
     :mod:`~pauc_mm.clustering.mixture_steps`. A batch of one embedding is an
@@ -77,10 +77,13 @@ class OnlineGaussianMixture(DiagonalMixture):
             Defaults to 1e-4, a deviation of 0.01, for embeddings of length 1.
         init (str): 'kmeans': the best of five runs of greedy k-means++ and
             ten iterations on the collected embeddings, in a time of about
-            170 K M D multiplications for M of them, or 'random': K of them
-            as they are, for a K at which that is too long. Of means drawn at
+            170 K M D multiplications for M of them; 'random': K of them as
+            they are, for a K at which that is too long. Of means drawn at
             random several begin in one cluster and others have none, and EM
-            does not repair that. Defaults to 'kmeans'.
+            does not repair that. 'directions': not where embeddings are, but
+            in directions drawn uniformly, as long as they are and with
+            variances as large as they are far; for prototypes that an encoder
+            is to spread over. Defaults to 'kmeans'.
         init_samples (int, optional): M, embeddings to collect, at least K.
             Defaults to 4 K; with few components more are better.
         seed (int): Of the draw. Defaults to 0.
@@ -124,6 +127,7 @@ class OnlineGaussianMixture(DiagonalMixture):
         )
         self.eta, self.forgetting = eta, forgetting
         self.init, self.seed = init, seed
+        self.init_samples = init_samples
         self._collector = SampleCollector(init_samples)
         self._flag = DeferredFlag()
 
@@ -158,6 +162,28 @@ class OnlineGaussianMixture(DiagonalMixture):
 
     @torch.compiler.disable
     @torch.no_grad()
+    def assign_and_update(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """:meth:`assign` and then :meth:`update`, with one E-step for both.
+
+        Args:
+            embeddings (Tensor): h of this rank, shape (N, D), N >= 1, any
+                floating dtype.
+
+        Returns:
+            Tensor: The component of the largest responsibility in the state
+            before the update, shape (N,), int64.
+
+        Raises:
+            RuntimeError: The mixture has not begun.
+            ValueError: As :meth:`update`.
+            TypeError: Not a tensor of floating point.
+        """
+        with full_precision(self.means.device):
+            embeddings = self._checked(embeddings, True)
+            return self._learn(embeddings, *self._facts(embeddings), True)
+
+    @torch.compiler.disable
+    @torch.no_grad()
     def initialise(self, embeddings: torch.Tensor) -> None:
         """Begin, or begin again, from embeddings; a collective call.
 
@@ -185,7 +211,8 @@ class OnlineGaussianMixture(DiagonalMixture):
                     embeddings, k, self.seed, rows
                 )
             else:
-                means = mixture_start.random_rows(embeddings, k, self.seed)
+                draw = mixture_start.DRAWS[self.init]
+                means = draw(embeddings, k, self.seed)
                 mass = torch.ones_like(self.mass)
             variance = mixture_start.pooled_variance(embeddings, means, rows)
             self.means.copy_(means)
@@ -198,22 +225,25 @@ class OnlineGaussianMixture(DiagonalMixture):
             self._ready = True
             self._collector.clear()
 
-    def _learn(self, embeddings, samples, wrong) -> None:
+    def _learn(self, embeddings, samples, wrong, assigning=False):
         """One step of EM; the state stays as it is if the batch is wrong."""
         statistics = self._statistics(embeddings)
         log_weights = self._log_weights()
         parts = self._parts(len(embeddings))
-        joint, total = None, None
+        joint, total, best = None, None, None
         for part in parts:
             joint = self._joint(statistics, log_weights, part)
-            value = joint.logsumexp(dim=1, keepdim=True)
+            if assigning:
+                best = largest(joint, part, best)
+            value = mixture_steps.log_sum_exp(joint)
             total = value if total is None else torch.logaddexp(total, value)
         mean_received = samples / self.num_components
         fade = (math.log(self.eta) * mean_received).exp()
         for part in parts:
             if len(parts) > 1:
                 joint = self._joint(statistics, log_weights, part)
-            sums = joint.sub_(total).exp_().T @ statistics
+            gamma = mixture_steps.exponential_(joint.sub_(total))
+            sums = gamma.T @ statistics
             all_reduce(sums)
             received = sums[:, 0]
             keep, weight = mixture_steps.forgetting(
@@ -232,6 +262,7 @@ class OnlineGaussianMixture(DiagonalMixture):
         self.counts[0] += 1 - wrong.to(self.counts)
         if wrong.device.type == 'cpu':
             self._refuse_not_finite()
+        return best[1] if assigning else None
 
     def _facts(self, embeddings):
         """Samples of all ranks, and whether any is not finite."""

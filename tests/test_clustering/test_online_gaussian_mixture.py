@@ -13,7 +13,12 @@ from scipy.optimize import linear_sum_assignment
 
 from pauc_mm.clustering import OnlineGaussianMixture
 from pauc_mm.clustering.deferred_flag import DeferredFlag
-from pauc_mm.clustering.mixture_steps import inverse_temperature
+from pauc_mm.clustering.mixture_steps import (
+    TINY,
+    exponential_,
+    inverse_temperature,
+    log_sum_exp,
+)
 from tests.helpers import run_ranks
 from tests.test_models.test_step_never_waits import RefuseToWait
 
@@ -36,7 +41,7 @@ def begun(k=5, dim=3, seed=0, **options):
 
 
 def slow_update(mixture, batch, b):
-    """DESIGN.md section 5 in float64, a sample and a component at a time.
+    """The online EM in float64, a sample and a component at a time.
 
     Returns:
         mu, Sigma, mass and frequency, from the statistics 1, h and h^2.
@@ -47,7 +52,8 @@ def slow_update(mixture, batch, b):
     pi = mass if mixture.weighting == 'mass' else share
     pi = pi / pi.sum()
     h = batch.double().numpy()
-    size, count = len(h), len(mu)
+    size, count, dim = len(h), *mu.shape
+    ones = np.ones(dim)
     gamma = np.zeros((size, count))
     for i in range(size):
         for k in range(count):
@@ -58,11 +64,11 @@ def slow_update(mixture, batch, b):
         gamma[i] /= gamma[i].sum()
     result = []
     for k in range(count):
-        old = mass[k] * np.array([np.ones(3), mu[k], var[k] + mu[k] ** 2])
+        old = mass[k] * np.array([ones, mu[k], var[k] + mu[k] ** 2])
         w = gamma[:, k].sum()
-        new = np.zeros((3, 3))
+        new = np.zeros((3, dim))
         for i in range(size):
-            new += gamma[i, k] * np.array([np.ones(3), h[i], h[i] ** 2]) / w
+            new += gamma[i, k] * np.array([ones, h[i], h[i] ** 2]) / w
         if mixture.forgetting == 'responsibility':
             f = mixture.eta**w
             s = f * old + (1 - f) / (1 - mixture.eta) * new
@@ -151,6 +157,37 @@ def test_pieces_give_the_same_as_the_whole():
         pieces.log_responsibilities(h),
         rtol=1e-5,
         atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize('mib', [256, 1])
+def test_assigning_with_the_update(mib):
+    apart, at_once = (
+        begun(k=3000, dim=8, scratch_mib=mib, init='random') for _ in range(2)
+    )
+    assert len(apart._parts(64)) == (3 if mib == 1 else 1)
+    for seed in range(2):
+        h = normal(64, 8, seed=seed)
+        assigned = apart.assign(h)
+        apart.update(h)
+        assert torch.equal(at_once.assign_and_update(h), assigned)
+        for name in STATE:
+            assert torch.equal(getattr(apart, name), getattr(at_once, name))
+    with pytest.raises(ValueError, match='finite'):
+        at_once.assign_and_update(h * math.nan)
+    with pytest.raises(RuntimeError, match='has not begun'):
+        OnlineGaussianMixture(5, 3).assign_and_update(normal(5, 3))
+
+
+def test_exponentials_without_underflow():
+    values = torch.cat([torch.linspace(-200, 0, 99), torch.tensor([-1e9])])
+    found = exponential_(values.clone())
+    # Nothing is left that is slow, and nothing is lost that counts.
+    assert ((found == 0) | (found >= TINY)).all()
+    torch.testing.assert_close(found, values.exp(), rtol=1e-5, atol=1.1e-30)
+    rows = torch.stack([values, values.flip(0) - 500, values + 80])
+    torch.testing.assert_close(
+        log_sum_exp(rows), rows.logsumexp(dim=1, keepdim=True)
     )
 
 
@@ -414,6 +451,31 @@ def test_the_beginning():
     own = (known[:, None] == order).int().argmax(dim=1)
     variance = (first - means[own]).square().mean(dim=0)
     torch.testing.assert_close(mixture.variances, variance.expand(8, 8))
+
+
+def test_the_start_in_random_directions():
+    mixtures = [
+        OnlineGaussianMixture(40, 8, init='directions', seed=seed)
+        for seed in (3, 3, 4)
+    ]
+    data = normal(200, 8) * 0.1 + 2.0
+    for mixture in mixtures:
+        mixture.initialise(data)
+    means, again, others = (m.means for m in mixtures)
+    assert torch.equal(means, again) and not torch.equal(means, others)
+    length = (data**2).sum(dim=1).mean().sqrt().item()
+    assert means.norm(dim=1).numpy() == pytest.approx(length, rel=1e-5)
+    # Uniform on the sphere: no direction is preferred, and none is near all.
+    unit = means / length
+    assert unit.mean(dim=0).norm() < 4 / 40**0.5
+    far = torch.cdist(data, means)
+    nearest = means[far.argmin(dim=1)]
+    wanted = (data - nearest).square().mean(dim=0)
+    torch.testing.assert_close(mixtures[0].variances[0], wanted)
+    for _ in range(300):  # and those that the data chose, move to it
+        mixtures[0].update(data)
+    closest = torch.cdist(mixtures[0].means, data).min(dim=1).values
+    assert closest.min() < 0.3 < closest.max()
 
 
 def test_the_draw_at_random():

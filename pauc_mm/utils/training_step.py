@@ -1,0 +1,27 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from mmengine.logging import MessageHub
+
+
+def training_step() -> tuple[int, int]:
+    """Where the training is, as mmengine's Runner says.
+
+    The Runner restores it when it resumes, so that what is derived from it
+    goes on as if nothing had happened, alike on all ranks.
+
+    Returns:
+        tuple[int, int]: Training steps already made, and in all.
+
+    Raises:
+        RuntimeError: If no Runner trains.
+    """
+    info = MessageHub.get_current_instance().runtime_info
+    if 'iter' not in info or 'max_iters' not in info:
+        raise RuntimeError(
+            "The training step is read from mmengine's MessageHub, where its "
+            'Runner writes it, but no Runner trains. In a loop of your own, '
+            "call MessageHub.get_current_instance().update_info('iter', step) "
+            "in each step, and once update_info('max_iters', steps)."
+        )
+    return int(info['iter']), int(info['max_iters'])
