@@ -3,7 +3,7 @@
 
 Every alternative is a real run of mmengine's Runner on MNIST images, without
 validation and checkpoints; the first epoch of a run is not counted. The runs
-take turns.
+take turns. With an online mixture there is no E-step.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ ALTERNATIVES = {
     'PAUC, extract, warm start': ('pauc', WARM),
     'PAUC, momentum_bank': ('pauc', BANK),
     'PAUC, momentum_bank, warm start': ('pauc', {**BANK, **WARM}),
+    'PCL, online mixture': ('pcl_online_gmm', {}),
+    'PAUC, online mixture': ('pauc_online_gmm', {}),
 }
 # Backbone, channels, pixels, batch, images, K
 SETUPS = {
@@ -92,6 +94,11 @@ def config(method: str, changes: dict, args, work_dir: str) -> Config:
     if method != 'mocov2':
         cfg.model.num_clusters = clusters
         cfg.model.proto_head.num_negatives = max(clusters) // 2
+    if 'mixture' in cfg.model:
+        # So that it begins in the first epoch, which is not counted.
+        begin = dict(warmup_steps=0, init_samples=max(clusters))
+        cfg.model.mixture.update(begin)
+    elif method != 'mocov2':
         cfg.default_hooks.clustering.update(warmup_epochs=0, interval=1)
         cfg.merge_from_dict(dict(default_hooks=dict(clustering=changes)))
     cfg.log_level = 'ERROR'

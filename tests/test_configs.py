@@ -1,6 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import copy
 import functools
+import inspect
+import itertools
 import math
 import os
 import zlib
@@ -11,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose
+from mmengine.dataset import Compose, default_collate
+from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -26,6 +29,8 @@ from mmpretrain.registry import (
 from PIL import Image
 
 import pauc_mm  # noqa: F401
+from pauc_mm.models import PCL
+from pauc_mm.models.embedding import embed_images
 
 ROOT = Path(__file__).parents[1] / 'configs'
 RECIPES = sorted(
@@ -45,6 +50,11 @@ JITTER = ('brightness', 'contrast', 'saturation', 'hue')
 IN1K = [name for name in STEP + COSINE if 'in1k' in name]
 IN100 = [name for name in STEP + COSINE if 'in100' in name]
 SIDES = {'SklearnDigits': 16, 'MlxtendMNIST': 16, 'ImageFolder': 128}
+TINY = [name for name in RECIPES if '_tiny_' in name]
+# Views of full size, two if an algorithm is not here. Those of MULTI_CROP may
+# take smaller ones besides.
+VIEWS = {'CLD': 3}
+MULTI_CROP = ('SwAV', 'CARP')
 
 
 @pytest.fixture(autouse=True)
@@ -100,26 +110,68 @@ def test_everything_builds(name):
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     trained = {id(p) for g in wrapper.param_groups for p in g['params']}
     assert {id(p) for p in model.backbone.parameters()} <= trained
-    schedulers = [
-        PARAM_SCHEDULERS.build({**s, 'optimizer': wrapper.optimizer})
-        for s in cfg.param_scheduler
-    ]
-    assert schedulers
+    assert cfg.param_scheduler
+    for scheduler in cfg.param_scheduler:
+        options = {**scheduler, 'optimizer': wrapper.optimizer}
+        if scheduler.get('convert_to_iter_based'):  # by the runner
+            options['epoch_length'] = 10
+        assert PARAM_SCHEDULERS.build(options)
     Visualizer.get_instance('test_configs')  # of VisualizationHook
     hooks = {k: HOOKS.build(h) for k, h in cfg.default_hooks.items()}
     assert {'checkpoint', 'checkpoint_guard', 'epoch_seed'} <= set(hooks)
-    assert ('clustering' in hooks) == (cfg.model.type != 'MoCo')
+    assert ('clustering' in hooks) == needs_an_e_step(cfg, model)
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
         assert [METRICS.build(e) for e in evaluator]
+    # All that learns is trained.
+    assert {id(p) for p in model.parameters() if p.requires_grad} <= trained
     # The neck fits the backbone, and gives what the queue takes.
     model.eval()
-    neck = model.neck
-    width = neck.fc.in_features if hasattr(neck, 'fc') else neck.mlp[0]
-    width = getattr(width, 'in_features', width)
     with torch.no_grad():
-        features = model.backbone(torch.zeros(1, 3, 32, 32))
-        assert features[-1].shape[1] == width
-        assert neck(features)[0].shape == (1, model.queue.shape[0])
+        features, embeddings = embed_images(model, torch.zeros(1, 3, 32, 32))
+    first = next(m for m in model.neck.modules() if hasattr(m, 'in_features'))
+    assert features.shape == (1, first.in_features)
+    assert embeddings.shape == (1, embedding_width(cfg, model))
+
+
+def needs_an_e_step(cfg, model):
+    """PCL and PAUC do, unless a mixture estimates the prototypes online."""
+    online = cfg.model.get('prototypes') == 'online_gmm'
+    return isinstance(model, PCL) and not online
+
+
+def embedding_width(cfg, model):
+    if hasattr(model, 'queue'):
+        return model.queue.shape[0]
+    return cfg.model.neck.out_channels
+
+
+@pytest.mark.parametrize('name', TINY)
+def test_small_recipe_takes_a_step(name, tmp_path):
+    """On images of the real pipeline: all that learns gets a gradient."""
+    cfg = load(name)
+    torch.manual_seed(0)
+    np.random.seed(0)
+    model = MODELS.build(
+        {**cfg.model, 'data_preprocessor': cfg.data_preprocessor}
+    ).train()
+    # CosineEMA, of BYOL, asks the runner for the length of the training.
+    hub = MessageHub.get_instance('test_small_recipe_takes_a_step')
+    hub.update_info('max_iters', 10)
+    hub.update_info('iter', 0)
+    train = Compose(list(cfg.train_dataloader.dataset.pipeline))
+    count = cfg.train_dataloader.batch_size
+    batch = [train(source(cfg, tmp_path, seed)) for seed in range(count)]
+    data = model.data_preprocessor(default_collate(batch), training=True)
+    loss, _ = model.parse_losses(model(**data, mode='loss'))
+    loss.backward()
+    assert loss.isfinite()
+    gradients = {
+        key: p.grad for key, p in model.named_parameters() if p.requires_grad
+    }
+    assert not [key for key, g in gradients.items() if g is None]
+    assert all(g.isfinite().all() for g in gradients.values())
+    for part in (model.backbone, model.neck):
+        assert any(p.grad.any() for p in part.parameters())
 
 
 @pytest.mark.parametrize('name', RECIPES)
@@ -130,10 +182,18 @@ def test_pipelines_run(name, tmp_path, recwarn):
         np.random.seed(seed)
         torch.manual_seed(seed)
         views = train(source(cfg, tmp_path))['inputs']
-        assert len(views) == 2
-        assert not torch.equal(*views)
-        assert views[0].shape == views[1].shape == (3, *side(cfg))
-        assert views[0].dtype == views[1].dtype == torch.uint8
+        assert {view.dtype for view in views} == {torch.uint8}
+        count = VIEWS.get(cfg.model.type, 2)
+        assert len(views) >= count
+        for view, other in itertools.combinations(views[:count], 2):
+            assert view.shape == other.shape == (3, *side(cfg))
+            assert not torch.equal(view, other)
+        small = {view.shape for view in views[count:]}
+        assert len(small) == (len(views) > count)
+        assert not small or cfg.model.type in MULTI_CROP
+        for channels, height, width in small:
+            assert (channels, height) == (3, width)
+            assert height < side(cfg)[0]
     for stage in ('val', 'test'):
         loader = cfg[f'{stage}_dataloader']
         view = Compose(list(loader.dataset.pipeline))(source(cfg, tmp_path))
@@ -142,9 +202,9 @@ def test_pipelines_run(name, tmp_path, recwarn):
     assert not [w for w in recwarn if 'overflow' in str(w.message)]
 
 
-def source(cfg, tmp_path):
+def source(cfg, tmp_path, seed=1):
     if cfg.train_dataloader.dataset.type in ('SklearnDigits', 'MlxtendMNIST'):
-        rng = np.random.RandomState(1)
+        rng = np.random.RandomState(seed)
         img = rng.randint(0, 256, (16, 16, 3), dtype=np.uint8)
         return dict(img=img, sample_idx=5)
     path = save_image(tmp_path / 'x.png', (300, 200))
@@ -154,6 +214,38 @@ def source(cfg, tmp_path):
 def side(cfg):
     size = SIDES.get(cfg.train_dataloader.dataset.type, 224)
     return size, size
+
+
+# What a run reads beside the model; the rest of a config are variables.
+OF_A_RUN = set(inspect.signature(Runner.__init__).parameters) - {
+    'self',
+    'model',
+    'env_cfg',  # how long to wait for the E-step
+    'cfg',
+}
+
+
+@pytest.mark.parametrize('name', TINY)
+def test_small_recipes_have_the_same_budget(name):
+    """Data, views, epochs, batch, schedule: only the method and its rate."""
+    cfg = load(name).to_dict()
+    data = 'mnist' if '_mnist' in name else 'digits'
+    base = load(f'mocov2_tiny_{data}.py').to_dict()
+    count = VIEWS.get(cfg['model']['type'], 2)
+    (views,) = (
+        t
+        for t in cfg['train_dataloader']['dataset']['pipeline']
+        if t['type'] == 'MultiView'
+    )
+    assert views['num_views'] in (count, [count])
+    views['num_views'] = 2  # all from one pipeline, as compared below
+    cfg['optim_wrapper']['optimizer']['lr'] = 0.12  # each method has its own
+    hooks = cfg.pop('default_hooks')
+    assert base.pop('default_hooks').items() <= hooks.items()
+    if '_lt' in name:  # the long-tailed data sets have a test of their own
+        return
+    for key in OF_A_RUN - {'default_hooks'}:
+        assert cfg.get(key) == base.get(key), key
 
 
 @pytest.mark.parametrize('data', ['digits', 'mnist'])
@@ -232,7 +324,8 @@ def test_loaders_and_loops(name):
         )
     assert cfg.train_dataloader.drop_last
     assert cfg.train_dataloader.sampler.shuffle
-    assert cfg.model.queue_len >= cfg.train_dataloader.batch_size
+    if 'queue_len' in cfg.model:
+        assert cfg.model.queue_len >= cfg.train_dataloader.batch_size
     if 'clustering' in cfg.default_hooks:
         hook = cfg.default_hooks.clustering
         assert hook.pipeline == cfg.test_pipeline

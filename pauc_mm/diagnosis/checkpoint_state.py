@@ -133,15 +133,21 @@ def sequential_neck(
     return result
 
 
+_PROTOTYPES = re.compile(
+    r'^prototypes(\d+)\.weight|weight$|^mixture(?:s\.(\d+))?\.means$'
+)
+
+
 def read_prototypes(
     weights: dict[str, torch.Tensor],
 ) -> dict[str, torch.Tensor]:
-    """Prototypes that are the rows of bias-free linear layers.
+    """Prototypes that are rows of bias-free linear layers, or means.
 
     Args:
         weights (dict[str, Tensor]): State of the layer, of several
-            (SwAV: 'prototypes0.weight'), or of a weight-normalised one
-            (DINO: magnitude g, (K, 1), and direction v, (K, D)).
+            (SwAV: 'prototypes0.weight'), of a weight-normalised one
+            (DINO: magnitude g, (K, 1), and direction v, (K, D)), or of online
+            mixtures ('mixture.means', 'mixtures.0.means').
 
     Returns:
         dict[str, Tensor]: Name with K to prototypes (K, D), float32.
@@ -153,14 +159,14 @@ def read_prototypes(
             rows = weights[g].float() * direction
             return named_sets([('prototypes', rows)])
     return named_sets(
-        (re.sub(r'^prototypes(\d+)\.weight|weight$', _title, key), value)
+        (_PROTOTYPES.sub(_title, key), value)
         for key, value in weights.items()
-        if key.endswith('weight') and value.dim() == 2
+        if key.endswith(('weight', 'means')) and value.dim() == 2
     )
 
 
 def _title(match: re.Match) -> str:
-    return f'prototypes {match[1] or ""}'.rstrip()
+    return f'prototypes {match[1] or match[2] or ""}'.rstrip()
 
 
 def named_sets(

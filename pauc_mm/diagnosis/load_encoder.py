@@ -88,12 +88,13 @@ def load_encoder(
         backbone, backbone_state, f"backbone of '{path}'", min_loaded, notes
     )
     neck = _neck(layout, names, state, found, path, notes)
-    prototypes = find_prototypes(
-        checkpoint, select(state, names.prototypes), notes
-    )
+    openmm = layout.name == 'mmpretrain'
+    vectors = select(state, names.prototypes)
+    if openmm:  # those of pauc_mm's own algorithms
+        vectors = {**vectors, **select(state, 'prototypes.')}
+    prototypes = find_prototypes(checkpoint, vectors, notes)
     check_finite(path, backbone, neck, prototypes)
 
-    openmm = layout.name == 'mmpretrain'
     described = describe(layout, state, resnet)
     if openmm and found is not None:
         described = found.kind

@@ -16,6 +16,7 @@ from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader
 
 from .metrics.embedding_metric import EmbeddingMetric
+from .training_counts import training_counts
 
 
 class _EmbeddingLoop:
@@ -45,6 +46,8 @@ class _EmbeddingLoop:
         for metric in self.evaluator.metrics:
             if isinstance(metric, EmbeddingMetric):
                 metric.check_sizes(*self._sizes())
+            if getattr(metric, 'groups_of_train', False):
+                metric.set_training_counts(training_counts(runner))
 
     def run(self) -> dict:
         """Embed the bank and the queries and evaluate them.
@@ -195,8 +198,9 @@ class EmbeddingValLoop(_EmbeddingLoop, ValLoop):
             Defaults to False.
 
     Raises:
-        ValueError: If a data set is too small for a metric, or a sampler does
-            not give each sample to one process.
+        ValueError: If a data set is too small for a metric, a sampler does
+            not give each sample to one process, or a metric asks for the
+            classes of the training set and it has no labels.
     """
 
     stage = 'val'

@@ -5,6 +5,7 @@ from .clustering_hook import ClusteringHook
 from .collapse_monitor_hook import CollapseMonitorHook
 from .epoch_seed_hook import EpochSeedHook
 from .setup_check_hook import SetupCheckHook
+from .unique_shares_hook import UniqueSharesHook
 
 __all__ = [
     'BackboneCheckHook',
@@ -13,4 +14,5 @@ __all__ = [
     'CollapseMonitorHook',
     'EpochSeedHook',
     'SetupCheckHook',
+    'UniqueSharesHook',
 ]

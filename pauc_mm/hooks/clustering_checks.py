@@ -9,6 +9,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..models.embedding import unwrap
 from ..models.pcl import PCL
+from .mixture_checks import check_mixture_begins
 from .training_set import base_dataset, fingerprint
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def check_clustering_setup(hook: ClusteringHook, runner: Runner) -> None:
 
     Raises:
         TypeError: If the model has no prototypes, or the loop no epochs.
-        ValueError: If sizes do not fit each other; the message names key,
-            value and fix.
+        ValueError: If the model makes no E-step, or sizes do not fit each
+            other; the message names key, value and fix.
         ImportError: If faiss is missing.
         RuntimeError: If the asked-for clustering device is missing.
     """
@@ -35,6 +36,7 @@ def check_clustering_setup(hook: ClusteringHook, runner: Runner) -> None:
             f'ClusteringHook serves PCL and PAUC, but the model is a '
             f'{type(model).__name__}: remove default_hooks.clustering.'
         )
+    refuse_without_e_step(model)
     num_samples = len(base_dataset(runner.train_dataloader.dataset))
     _check_clusters(model, num_samples)
     _check_epochs(hook, runner)
@@ -55,6 +57,47 @@ def check_clustering_setup(hook: ClusteringHook, runner: Runner) -> None:
                 'processes wait env_cfg.dist_cfg.timeout seconds at most.'
             )
     _say_what_to_expect(hook, model, runner, num_samples)
+
+
+def refuse_without_e_step(model: PCL) -> None:
+    """Refuse a model whose prototypes need no E-step.
+
+    Raises:
+        ValueError: If its prototypes are online.
+    """
+    if model.online:
+        raise ValueError(
+            "model.prototypes='online_gmm' learns in every step and has no "
+            'E-step, but default_hooks.clustering is set. Remove that '
+            '(inherit configs/_base_/default_runtime.py, not '
+            "clustering_runtime.py), or set model.prototypes='kmeans'."
+        )
+
+
+def check_online_setup(model: PCL, runner: Runner) -> None:
+    """What would fail, or be of no use, with prototypes without an E-step.
+
+    Args:
+        model (PCL): With online prototypes.
+        runner (Runner): The runner, its loop built.
+
+    Raises:
+        ValueError: If sizes do not fit each other; the message names key,
+            value and fix.
+    """
+    num_samples = len(base_dataset(runner.train_dataloader.dataset))
+    _check_clusters(model, num_samples)
+    _check_batches(model, runner, num_samples)
+    _warn_of_few(model, runner, num_samples)
+    prototypes = model.prototypes
+    if prototypes.ready:  # resumed
+        return
+    check_mixture_begins(
+        runner,
+        prototypes.init_samples,
+        _global_batch_size(runner),
+        prototypes.warmup_steps,
+    )
 
 
 def _check_clusters(model: PCL, num_samples: int) -> None:
@@ -115,9 +158,7 @@ def _global_batch_size(runner: Runner) -> int:
     return (runner.train_dataloader.batch_size or 1) * get_world_size()
 
 
-def _say_what_to_expect(
-    hook: ClusteringHook, model: PCL, runner: Runner, num_samples: int
-) -> None:
+def _warn_of_few(model: PCL, runner: Runner, num_samples: int) -> None:
     logger = runner.logger
     batch_size = _global_batch_size(runner)
     if model.queue_len > num_samples:
@@ -134,6 +175,13 @@ def _say_what_to_expect(
             f'{batch_size} can leave fewer prototypes of K={few}: then all '
             'that are left serve as negatives.'
         )
+
+
+def _say_what_to_expect(
+    hook: ClusteringHook, model: PCL, runner: Runner, num_samples: int
+) -> None:
+    logger = runner.logger
+    _warn_of_few(model, runner, num_samples)
     least = getattr(hook.kmeans, 'min_points_per_centroid', 0)
     small = [k for k in model.num_clusters if num_samples < least * k]
     if small:

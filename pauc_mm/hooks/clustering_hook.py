@@ -21,8 +21,13 @@ from ..clustering import (
 from ..models.embedding import embed_batch, unwrap
 from ..models.extraction import check_finite, extract_embeddings
 from ..models.momentum_bank import MomentumBank
+from ..models.pcl import PCL
 from ..utils import derive_seed, raise_together
-from .clustering_checks import check_clustering_setup, check_same_setup
+from .clustering_checks import (
+    check_clustering_setup,
+    check_same_setup,
+    refuse_without_e_step,
+)
 from .training_set import base_dataset, fingerprint, with_pipeline
 
 
@@ -288,10 +293,14 @@ class ClusteringHook(Hook):
 
         Raises:
             ValueError: If the checkpoint was written by another algorithm,
-                on another data set or with other numbers of clusters.
+                on another data set or with other numbers of clusters, or the
+                model makes no E-step.
         """
         if not getattr(runner, '_resume', False):
             return
+        model = unwrap(runner.model)
+        if isinstance(model, PCL):
+            refuse_without_e_step(model)
         state = checkpoint.get('clustering')
         if state is None:
             raise ValueError(
@@ -299,7 +308,6 @@ class ClusteringHook(Hook):
                 'written by PCL or PAUC. Resume with the config that wrote '
                 'it, or use load_from to start a new run from its weights.'
             )
-        model = unwrap(runner.model)
         check_same_setup(runner, state, model.num_clusters)
         if 'centroids' in state:  # not within the warm-up
             model.prototypes.load_state_dict(

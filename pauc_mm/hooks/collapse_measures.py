@@ -53,11 +53,12 @@ def has_prototypes(model: nn.Module) -> bool:
     """Whether a model has prototypes, or will have after an E-step."""
     model = unwrap(model)
     own = getattr(model, 'prototypes', None)
-    return isinstance(own, PrototypeSets) or bool(_learned(model))
+    ours = hasattr(own, 'centroids') or hasattr(own, 'vectors')
+    return ours or bool(_learned(model))
 
 
 def prototype_sets(model: nn.Module) -> list[PrototypeSet]:
-    """The prototypes of PCL and PAUC, or of mmpretrain's SwAV.
+    """The prototypes of PCL, PAUC and CARP, or of mmpretrain's SwAV.
 
     Args:
         model (nn.Module): The algorithm, wrapped or not.
@@ -67,8 +68,12 @@ def prototype_sets(model: nn.Module) -> list[PrototypeSet]:
     """
     model = unwrap(model)
     own = getattr(model, 'prototypes', None)
-    if not isinstance(own, PrototypeSets):
+    if hasattr(own, 'vectors'):
+        return [PrototypeSet(own.vectors().detach())]
+    if not hasattr(own, 'centroids'):
         return [PrototypeSet(weight.detach()) for weight in _learned(model)]
+    if not isinstance(own, PrototypeSets):
+        return [PrototypeSet(centroids) for centroids in own.centroids]
     return [
         PrototypeSet(centroids, assigned)
         for centroids, assigned in zip(own.centroids, own.assignments)

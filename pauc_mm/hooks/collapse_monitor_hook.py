@@ -14,7 +14,6 @@ from mmpretrain.registry import HOOKS
 
 from ..models.embedding import encoder_of, unwrap
 from ..utils import raise_together
-from .clustering_hook import ClusteringHook
 from .collapse_measures import (
     PROTOTYPE_MEASURES,
     evenly,
@@ -24,6 +23,7 @@ from .collapse_measures import (
 )
 from .collapse_stop import conditions_met, parse_conditions
 from .embed_sample import embed_sample
+from .evaluation_pipeline import find_pipeline
 from .training_set import base_dataset, with_pipeline
 
 _KEY = 'default_hooks.collapse_monitor'
@@ -152,7 +152,7 @@ class CollapseMonitorHook(Hook):
                 'CollapseMonitorHook compares images, but '
                 f'train_dataloader.dataset has {number}.'
             )
-        source, pipeline = self._find_pipeline(runner)
+        source, pipeline = find_pipeline(runner, self.pipeline, _KEY)
         self.dataset = with_pipeline(
             runner.train_dataloader.dataset, Compose(list(pipeline))
         )
@@ -186,27 +186,6 @@ class CollapseMonitorHook(Hook):
                 f'check(s) before its end, {_KEY}.patience={self.patience} '
                 'needs as many. Lower them, or remove stop.'
             )
-
-    def _find_pipeline(self, runner: Runner) -> tuple[str, Sequence[dict]]:
-        """Config key and transforms of the pipeline to use."""
-        if self.pipeline is not None:
-            return f'{_KEY}.pipeline', self.pipeline
-        for hook in runner.hooks:
-            if isinstance(hook, ClusteringHook):
-                return 'default_hooks.clustering.pipeline', hook.pipeline
-        if runner.cfg.get('test_pipeline'):
-            return 'test_pipeline', runner.cfg.test_pipeline
-        loader = runner.cfg.get('val_dataloader') or {}
-        pipeline = (loader.get('dataset') or {}).get('pipeline')
-        if pipeline:
-            return 'val_dataloader.dataset.pipeline', pipeline
-        raise ValueError(
-            f'{_KEY}.pipeline is not set, and the config has no '
-            'test_pipeline to take instead. Give the transforms for one '
-            "centred view of an image, such as [dict(type='LoadImageFromFile')"
-            ", dict(type='ResizeEdge', scale=256, edge='short'), "
-            "dict(type='CenterCrop', crop_size=224), dict(type='PackInputs')]."
-        )
 
     def _try_pipeline(self, runner: Runner, source: str) -> None:
         try:  # fails on all ranks, if on one

@@ -8,6 +8,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from ..models.embedding import unwrap
+from ..models.pcl import has_online_prototypes
 from ..utils import derive_seed
 
 
@@ -36,7 +38,10 @@ class EpochSeedHook(Hook):
     priority = 'LOWEST'
 
     def before_train(self, runner: Runner) -> None:
-        """Take over the seeding of sampler and workers."""
+        """Take over the seeding of sampler, workers and prototypes."""
+        model = unwrap(runner.model)
+        if has_online_prototypes(model):
+            model.prototypes.seed_run(runner.seed)
         loader = runner.train_dataloader
         # The sampler was built before the checkpoint told the run's seed.
         if hasattr(loader.sampler, 'seed'):

@@ -5,21 +5,29 @@ from mmengine.runner import Runner
 from mmpretrain.models import MoCo
 from mmpretrain.registry import HOOKS
 
+from ..models.carp import CARP
+from ..models.cld import CLD
 from ..models.embedding import unwrap
-from ..models.pcl import PCL
+from ..models.momentum_contrast import MomentumContrast
+from ..models.pcl import has_online_prototypes
 from ..utils.checks import check_positive
+from .clustering_checks import check_online_setup
+from .mixture_checks import check_mixture_begins
 
 
 @HOOKS.register_module()
 class SetupCheckHook(Hook):
-    """Check what mmpretrain's contrastive algorithms leave unchecked.
+    """Check what no other hook does.
 
-    Its MoCo stops in the first step, without a word, when the batch does not
-    divide the queue; a temperature of zero shows as NaN much later.
+    mmpretrain's MoCo stops in the first step, without a word, when the batch
+    does not divide the queue; a temperature of zero shows as NaN much later.
+    For PCL and PAUC with prototypes that need no E-step, and so no
+    ClusteringHook, it checks and says what that hook would; for decoupled
+    CARP when its mixture begins; for CLD whether a batch can be clustered.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Look at temperature, queue and batch.
+        """Look at temperature, queue, batch and online prototypes.
 
         Raises:
             ValueError: Naming the key, the value and the fix.
@@ -34,10 +42,18 @@ class SetupCheckHook(Hook):
                 temperature,
                 fix='MoCo v2 uses 0.2.',
             )
-        if not isinstance(model, MoCo) or isinstance(model, PCL):
-            return  # PCL's queue takes any batch
+        if has_online_prototypes(model):
+            check_online_setup(model, runner)
         loader = runner.train_dataloader
         batch = (loader.batch_size or 1) * get_world_size()
+        if isinstance(model, CLD):
+            model.check_batch(batch)
+        if isinstance(model, CARP) and model.decouple:
+            mixture = model.prototypes.mixture
+            if not mixture.ready:  # not resumed
+                check_mixture_begins(runner, mixture.init_samples, 2 * batch)
+        if not isinstance(model, MoCo) or isinstance(model, MomentumContrast):
+            return  # the queue of MomentumContrast takes any batch
         if model.queue_len % batch:
             fitting = max(1, round(model.queue_len / batch)) * batch
             raise ValueError(
@@ -52,3 +68,9 @@ class SetupCheckHook(Hook):
                 f'would not have {batch} images, and the queue of '
                 "mmpretrain's MoCo takes whole batches only."
             )
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Let a model without an E-step say how its prototypes do."""
+        model = unwrap(runner.model)
+        if has_online_prototypes(model):
+            model.end_epoch()

@@ -1,25 +1,40 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from .backbones import TinyConvNet
+from .carp import CARP
+from .cld import CLD
+from .cosine_momentum_encoder import CosineMomentumEncoder
 from .embedding import embed_batch, embed_images
 from .extraction import check_finite, extract_embeddings
-from .heads import ProtoNCEHead
+from .heads import CARPHead, ProtoNCEHead
+from .learned_prototypes import LearnedPrototypes
 from .losses import (
     PrototypeAlignmentLoss,
     PrototypeCorrelationLoss,
     PrototypeUniformityLoss,
 )
+from .mixture_prototypes import MixturePrototypes
 from .momentum_bank import MomentumBank
+from .momentum_contrast import MomentumContrast
 from .momentum_encoder import MomentumEncoder
-from .necks import AvgPoolFlatten
+from .necks import AvgPoolFlatten, CARPNeck, CLDNeck
 from .pauc import PAUC
 from .pcl import PCL
 from .prototypes import PrototypeSets
 
 __all__ = [
+    'CARP',
+    'CLD',
     'PAUC',
     'PCL',
     'AvgPoolFlatten',
+    'CARPHead',
+    'CARPNeck',
+    'CLDNeck',
+    'CosineMomentumEncoder',
+    'LearnedPrototypes',
+    'MixturePrototypes',
     'MomentumBank',
+    'MomentumContrast',
     'MomentumEncoder',
     'ProtoNCEHead',
     'PrototypeAlignmentLoss',

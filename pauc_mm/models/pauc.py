@@ -21,7 +21,7 @@ class PAUC(PCL):
     <https://arxiv.org/abs/2210.10194>`_ (eq. 7). All terms are minimised and
     averaged over the clusterings; they are computed on the prototypes that
     the batch itself gives, see :func:`pauc_mm.clustering.batch_prototypes`,
-    because the centroids of k-means are constants. A positive pair is one
+    because stored centroids are constants. A positive pair is one
     cluster's prototype from the query view and from the momentum encoder's.
 
     Args:
@@ -108,6 +108,7 @@ class PAUC(PCL):
         Counted on the device and read here, because reading it in each step
         would wait for the device.
         """
+        super().end_epoch()
         counts = self._without_pairs.tolist()
         for m, count in enumerate(counts):
             if count:

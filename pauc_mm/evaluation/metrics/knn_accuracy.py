@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Optional, Union
 
 from mmpretrain.registry import METRICS
+from torch import Tensor
 
 from ..functional import knn_predict
 from ..functional._checks import require
@@ -23,6 +24,9 @@ class KNNAccuracy(EmbeddingMetric):
     classified by each other, each without itself (leave-one-out).
 
     The results are ``knn/k20``, ``knn/k200`` and so on: shares in [0, 1].
+    With ``class_groups`` there are ``knn/k20_head``, ``knn/k20_tail`` and so
+    on besides, by the groups' names: the mean over the classes of a group of
+    the share of a class's queries that is right.
 
     Args:
         k (int or sequence of int): Numbers of neighbours.
@@ -30,12 +34,19 @@ class KNNAccuracy(EmbeddingMetric):
         temperature (float): Temperature of the weights. Defaults to 0.1.
         features (str): ``'feature'``, of the backbone, or ``'embedding'``,
             after the neck. Defaults to ``'feature'``.
+        class_groups (dict or str, optional): Labels of each group by its
+            name, such as ``dict(head=[2, 8], tail=[0, 5])``; classes may be
+            left out. Or ``'train'``: head, middle and tail by the number of
+            images in the training set, see :func:`pauc_mm.datasets.long_tail.
+            head_middle_tail`, which :class:`EmbeddingValLoop` looks up.
+            Defaults to None.
         **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
             :class:`EmbeddingMetric`.
 
     Raises:
-        ValueError: If k or the temperature is out of range. When evaluated:
-            if k exceeds the bank, or a label is missing.
+        ValueError: If k or the temperature is out of range, a group has no
+            classes, or a class is in two groups. When evaluated: if k exceeds
+            the bank, a label is missing, or a group's class has no queries.
         ImportError: If faiss is missing.
     """
 
@@ -46,6 +57,7 @@ class KNNAccuracy(EmbeddingMetric):
         k: Union[int, Sequence[int]] = (20, 200),
         temperature: float = 0.1,
         features: str = 'feature',
+        class_groups: Union[dict[str, Sequence[int]], str, None] = None,
         **kwargs,
     ) -> None:
         super().__init__(field=features, labelled=True, **kwargs)
@@ -62,6 +74,10 @@ class KNNAccuracy(EmbeddingMetric):
                 f'got {temperature}.'
             )
         self.temperature = temperature
+        self.groups_of_train = class_groups == 'train'
+        self.class_groups: Optional[dict] = None
+        if class_groups is not None and not self.groups_of_train:
+            self.class_groups = _checked(class_groups)
         require('faiss', 'faiss-cpu', 'KNNAccuracy')
 
     def check_sizes(self, bank: int, query: int) -> None:
@@ -79,6 +95,25 @@ class KNNAccuracy(EmbeddingMetric):
                 'bank_dataloader a larger data set.'
             )
 
+    def set_training_counts(self, counts: Sequence[int]) -> None:
+        """Form head, middle and tail, for ``class_groups='train'``.
+
+        Args:
+            counts (sequence of int): Number of training images by label.
+
+        Raises:
+            ValueError: If the training set has fewer than three classes, or
+                all are of one size.
+        """
+        from ...datasets.long_tail import head_middle_tail
+
+        try:
+            self.class_groups = head_middle_tail(counts)
+        except ValueError as error:
+            raise ValueError(
+                f"KNNAccuracy.class_groups='train': {error}"
+            ) from error
+
     def compute_metrics(self, results: list[dict]) -> dict:
         """Classify the queries.
 
@@ -86,7 +121,8 @@ class KNNAccuracy(EmbeddingMetric):
             results (list[dict]): What :meth:`process` kept.
 
         Returns:
-            dict[str, float]: The share of queries that is right, for each k.
+            dict[str, float]: The share of queries that is right, for each k
+            and, if asked for, each group of classes.
         """
         query, bank = (self.select(results, s) for s in ('query', 'bank'))
         if query is None:
@@ -104,7 +140,61 @@ class KNNAccuracy(EmbeddingMetric):
             temperature=self.temperature,
             exclude_self=bank is None,
         )
-        return {
-            f'k{k}': (predictions[k] == query['labels']).double().mean().item()
-            for k in self.k
-        }
+        labels = query['labels']
+        right = {k: (predictions[k] == labels).double() for k in self.k}
+        metrics = {f'k{k}': right[k].mean().item() for k in self.k}
+        for name, classes in self._groups(labels).items():
+            for k in self.k:
+                shares = [right[k][labels == c].mean() for c in classes]
+                metrics[f'k{k}_{name}'] = (sum(shares) / len(shares)).item()
+        return metrics
+
+    def _groups(self, labels: Tensor) -> dict:
+        """The groups, if all their classes are among the queries."""
+        if self.groups_of_train and self.class_groups is None:
+            raise ValueError(
+                "KNNAccuracy.class_groups='train' needs the labels of the "
+                "training set, which val_cfg = dict(type='EmbeddingValLoop') "
+                "(test_cfg: 'EmbeddingTestLoop') looks up. With another loop "
+                'name the classes, such as dict(head=[2, 8], tail=[0, 5]).'
+            )
+        found = set(labels.tolist())
+        for name, classes in (self.class_groups or {}).items():
+            absent = [c for c in classes if c not in found]
+            if absent:
+                raise ValueError(
+                    f'KNNAccuracy.class_groups: no query is of class '
+                    f'{absent[0]} of group {name!r}; the queries have '
+                    f'{len(found)} classes from {min(found)} to {max(found)}.'
+                )
+        return self.class_groups or {}
+
+
+def _checked(class_groups: dict) -> dict[str, list[int]]:
+    """Copy the groups, or say what is wrong with them."""
+    key = 'KNNAccuracy.class_groups'
+    if not isinstance(class_groups, dict) or not class_groups:
+        raise ValueError(
+            f"{key} must be 'train' or a dict of the labels of each group, "
+            f'such as dict(head=[2, 8], tail=[0, 5]), got {class_groups!r}.'
+        )
+    owner: dict = {}
+    for name, classes in class_groups.items():
+        if not isinstance(classes, (list, tuple, range)) or not classes:
+            raise ValueError(
+                f'{key}[{name!r}] must be a list of one or more labels, got '
+                f'{classes!r}.'
+            )
+        for label in classes:
+            if isinstance(label, bool) or not isinstance(label, int):
+                raise ValueError(
+                    f'{key}[{name!r}] must hold labels, integers from 0, got '
+                    f'{label!r}.'
+                )
+            if label in owner:
+                raise ValueError(
+                    f'{key}: class {label} is in {owner[label]!r} and again '
+                    f'in {name!r}; a class belongs to one group, once.'
+                )
+            owner[label] = name
+    return {name: list(classes) for name, classes in class_groups.items()}

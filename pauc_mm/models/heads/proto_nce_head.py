@@ -60,7 +60,9 @@ class ProtoNCEHead(BaseModule):
             seed (int): The seed.
             device (torch.device): Where the prototypes are.
         """
-        self._generator = torch.Generator(device=device).manual_seed(seed)
+        if self._generator is None or self._generator.device != device:
+            self._generator = torch.Generator(device=device)
+        self._generator.manual_seed(seed)
 
     def loss(
         self,

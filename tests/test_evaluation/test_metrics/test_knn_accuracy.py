@@ -198,3 +198,98 @@ def test_missing_faiss(monkeypatch):
     monkeypatch.setitem(sys.modules, 'faiss', None)
     with pytest.raises(ImportError, match='KNNAccuracy.*install faiss-cpu'):
         KNNAccuracy()
+
+
+# ---- groups of classes -----------------------------------------------------
+def hand_made():
+    """Neighbours on a line of directions, whose classes are plain to see.
+
+    The bank has one direction for each of the classes 0, 1 and 2; a query
+    gets the class of the direction that it has.
+    """
+    directions = torch.eye(3)
+
+    def sample(i, label, direction, split):
+        sample = DataSample(metainfo=dict(sample_idx=i, split=split))
+        sample.set_gt_label(label)
+        sample.feature = directions[direction]
+        return sample
+
+    bank = [sample(i, i, i, 'bank') for i in range(3)]
+    # Class 0: 3 of 4 right; class 1: 1 of 2; class 2: 0 of 1.
+    queries = [(0, 0), (0, 0), (0, 0), (0, 1), (1, 1), (1, 2), (2, 0)]
+    return bank + [
+        sample(i, label, direction, 'query')
+        for i, (label, direction) in enumerate(queries)
+    ]
+
+
+def test_accuracy_by_group():
+    groups = dict(head=[0], middle=[1, 0], tail=[2])
+    with pytest.raises(ValueError, match="0 is in 'head'.*in 'middle'"):
+        KNNAccuracy(k=1, class_groups=groups)
+    groups = dict(head=[0, 1], tail=(2,))
+    got = evaluate(KNNAccuracy(k=(1,), class_groups=groups), hand_made())
+    assert got == {
+        'knn/k1': pytest.approx(4 / 7),
+        # The mean of 3/4 and 1/2; 4/6 would weigh class 0 twice.
+        'knn/k1_head': 0.625,
+        'knn/k1_tail': 0.0,
+    }
+
+
+def test_groups_of_every_k():
+    bank, query = samples(50, 'bank'), samples(21, 'query', seed=1)
+    got = evaluate(
+        KNNAccuracy(k=(5, 50), class_groups=dict(a=[3], rest=range(3))),
+        bank + query,
+    )
+    predictions = knn_predict(
+        stack(query), stack(bank), labels(bank), 4, (5, 50)
+    )
+    for k in (5, 50):
+        right = (predictions[k] == labels(query)).numpy()
+        recall = [right[c::4].mean() for c in range(4)]
+        assert got[f'knn/k{k}_a'] == pytest.approx(recall[3])
+        assert got[f'knn/k{k}_rest'] == pytest.approx(sum(recall[:3]) / 3)
+        assert got[f'knn/k{k}'] == pytest.approx(right.mean())
+
+
+def test_groups_of_the_training_set():
+    metric = KNNAccuracy(k=1, class_groups='train')
+    with pytest.raises(ValueError, match='EmbeddingValLoop'):
+        evaluate(metric, hand_made())
+    metric.set_training_counts([10, 90, 30])
+    got = evaluate(metric, hand_made())
+    assert got['knn/k1_head'] == 0.5  # class 1
+    assert got['knn/k1_middle'] == 0.0  # class 2
+    assert got['knn/k1_tail'] == 0.75  # class 0
+    with pytest.raises(ValueError, match="class_groups='train'.*no head"):
+        metric.set_training_counts([5, 5, 5])
+
+
+def test_group_of_an_unknown_class():
+    metric = KNNAccuracy(k=1, class_groups=dict(head=[0], tail=[2, 7]))
+    with pytest.raises(
+        ValueError, match="class 7 of group 'tail'.*3 classes from 0 to 2"
+    ):
+        evaluate(metric, hand_made())
+
+
+@pytest.mark.parametrize(
+    'groups, found',
+    [
+        ({}, r"'train' or a dict.*got \{\}"),
+        ('test', "'train' or a dict.*got 'test'"),
+        ([[0], [1]], "'train' or a dict"),
+        (dict(head=[]), r"\['head'\] must be a list of one or more.*\[\]"),
+        (dict(head=3), r"\['head'\] must be a list.*got 3"),
+        (dict(head=['0']), r"\['head'\] must hold labels.*'0'"),
+        (dict(head=[True]), 'must hold labels.*True'),
+        (dict(head=[1, 1]), "class 1 is in 'head' and again in 'head'"),
+        (dict(head=[0, 1], tail=[2, 1]), "class 1 is in 'head'.*'tail'"),
+    ],
+)
+def test_bad_groups(groups, found):
+    with pytest.raises(ValueError, match=found):
+        KNNAccuracy(class_groups=groups)

@@ -1,0 +1,65 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+# ImageNet-1k with CARP's views: two global ones, of which the second is
+# rarely blurred and at times solarized, and six local ones (the official
+# code). The folder: see imagenet_moco_v2.py.
+_base_ = './imagenet_moco_v2.py'
+
+colour = [
+    dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='RandomApply',
+        transforms=[
+            dict(type='NumpyToPIL', to_rgb=True),
+            dict(
+                type='torchvision/ColorJitter',
+                brightness=0.4,
+                contrast=0.4,
+                saturation=0.2,
+                hue=0.1,
+            ),
+            dict(type='PILToNumpy', to_bgr=True),
+        ],
+        prob=0.8,
+    ),
+    dict(
+        type='RandomGrayscale',
+        prob=0.2,
+        keep_channels=True,
+        channel_weights=(0.114, 0.587, 0.2989),
+    ),
+]
+global_crop = dict(
+    type='RandomResizedCrop',
+    scale=224,
+    crop_ratio_range=(0.2, 1.0),
+    interpolation='bicubic',
+    backend='pillow',
+)
+local_crop = dict(
+    type='RandomResizedCrop',
+    scale=96,
+    crop_ratio_range=(0.05, 0.2),
+    interpolation='bicubic',
+    backend='pillow',
+)
+blur = dict(
+    type='GaussianBlur', magnitude_range=(0.1, 2.0), magnitude_std='inf'
+)
+global_pipeline1 = [global_crop, *colour, dict(**blur, prob=1.0)]
+global_pipeline2 = [
+    global_crop,
+    *colour,
+    dict(**blur, prob=0.1),
+    dict(type='Solarize', thr=128, prob=0.2),
+]
+local_pipeline = [local_crop, *colour, dict(**blur, prob=0.5)]
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='MultiView',
+        num_views=[1, 1, 6],
+        transforms=[global_pipeline1, global_pipeline2, local_pipeline],
+    ),
+    dict(type='PackInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

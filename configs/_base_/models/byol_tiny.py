@@ -1,0 +1,39 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+# BYOL, mmpretrain's own, for images of 16 pixels: the model of its
+# byol_resnet50_16xb256-coslr-200e_in1k.py with the backbone of the other
+# small recipes, widths that fit it (hidden layers twice as wide as the
+# features there and here), and BatchNorm, which runs without a GPU, for
+# SyncBN. tests/test_configs.py compares the two.
+model = dict(
+    type='BYOL',
+    base_momentum=0.01,
+    backbone=dict(
+        type='TinyConvNet', channels=(32, 64, 128), strides=(2, 2, 2)
+    ),
+    neck=dict(
+        type='NonLinearNeck',
+        in_channels=128,
+        hid_channels=256,
+        out_channels=64,
+        num_layers=2,
+        with_bias=True,
+        with_last_bn=False,
+        with_avg_pool=True,
+        norm_cfg=dict(type='BN1d'),
+    ),
+    head=dict(
+        type='LatentPredictHead',
+        predictor=dict(
+            type='NonLinearNeck',
+            in_channels=64,
+            hid_channels=256,
+            out_channels=64,
+            num_layers=2,
+            with_bias=True,
+            with_last_bn=False,
+            with_avg_pool=False,
+            norm_cfg=dict(type='BN1d'),
+        ),
+        loss=dict(type='CosineSimilarityLoss'),
+    ),
+)

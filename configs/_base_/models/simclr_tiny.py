@@ -1,0 +1,25 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+# SimCLR, mmpretrain's own, for images of 16 pixels: the model of its
+# simclr_resnet50_8xb32-coslr-200e_in1k.py with the backbone of the other
+# small recipes, widths that fit it, and BatchNorm, which runs without a GPU,
+# for SyncBN. tests/test_configs.py compares the two.
+model = dict(
+    type='SimCLR',
+    backbone=dict(
+        type='TinyConvNet', channels=(32, 64, 128), strides=(2, 2, 2)
+    ),
+    neck=dict(
+        type='NonLinearNeck',
+        in_channels=128,
+        hid_channels=128,
+        out_channels=64,
+        num_layers=2,
+        with_avg_pool=True,
+        norm_cfg=dict(type='BN1d'),
+    ),
+    head=dict(
+        type='ContrastiveHead',
+        loss=dict(type='CrossEntropyLoss'),
+        temperature=0.1,
+    ),
+)

@@ -1,0 +1,6 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+# CARP on the digits with decoupled prototypes: the means of an online
+# mixture of the teacher's embeddings, which begin in random directions.
+_base_ = 'carp_tiny_digits.py'
+
+model = dict(decouple=True, mixture=dict(init='directions'))

@@ -1,0 +1,5 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+# CARP on MNIST with a long tail and decoupled prototypes.
+_base_ = 'carp_tiny_mnist_lt.py'
+
+model = dict(decouple=True, mixture=dict(init='directions'))

@@ -1,0 +1,47 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import math
+
+from mmengine.runner import Runner
+
+
+def check_mixture_begins(
+    runner: Runner, init_samples: int, per_step: int, warmup_steps: int = 0
+) -> None:
+    """Say when online mixtures will begin, and refuse if they never will.
+
+    Args:
+        runner (Runner): The runner, its loop built.
+        init_samples (int): Embeddings that they begin with.
+        per_step (int): Embeddings that a training step gives, of all ranks.
+        warmup_steps (int): Steps before the first is collected. Defaults to
+            0.
+
+    Raises:
+        ValueError: If the training ends before.
+    """
+    collecting = math.ceil(init_samples / per_step)
+    begin, steps = warmup_steps + collecting, runner.max_iters
+    warmup = (
+        f'model.mixture.warmup_steps={warmup_steps}, then '
+        if warmup_steps
+        else ''
+    )
+    facts = (
+        f'Online mixtures begin after {begin} steps ({warmup}{collecting} '
+        f'for model.mixture.init_samples={init_samples})'
+    )
+    if begin >= steps:
+        raise ValueError(
+            f'{facts}, but the training has {steps}: their prototypes would '
+            'never be used. Lower model.mixture.init_samples, which must not '
+            'be below the number of prototypes, or train for longer.'
+        )
+    runner.logger.info(f'{facts} of {steps}.')
+    if collecting > len(runner.train_dataloader):
+        runner.logger.warning(
+            f'{facts}, the latter longer than an epoch: a run that is '
+            'stopped and resumed in between collects them anew. Lower '
+            'model.mixture.init_samples for exact resuming.'
+        )

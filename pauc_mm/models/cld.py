@@ -1,0 +1,257 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import get_world_size
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+from ..clustering.batch_kmeans import batch_kmeans
+from ..clustering.deferred_flag import DeferredFlag
+from ..utils import derive_seed, gather_with_grad
+from ..utils.checks import check_positive
+from .momentum_contrast import MomentumContrast
+
+
+@MODELS.register_module()
+class CLD(MomentumContrast):
+    """CLD: MoCo with a contrast of samples and the groups of another view.
+
+    Implementation of `Unsupervised Feature Learning by Cross-Level
+    Instance-Group Discrimination <https://arxiv.org/abs/2008.03813>`_ on
+    MoCo v2. Of three views two are queries, against the same keys and queue.
+    A second branch of the projection gives group embeddings. Those of each
+    query view are clustered, and those of the other view are to find the
+    cluster that their image is in.
+
+    The whole batch of all ranks is clustered, alike on each of them. The
+    official code clusters what each GPU has, which in its published setting
+    are fewer samples than clusters: each sample is then a cluster of its own,
+    and the rest are zero vectors among the negatives. Here a batch must be
+    larger than ``num_clusters``, and empty clusters are left out.
+
+    Args:
+        num_clusters (int): K, clusters of a batch. Defaults to 120.
+        num_iters (int): Iterations of k-means. Defaults to 5.
+        group_temperature (float): T of the contrast with the centroids.
+            Defaults to 0.4.
+        group_weight (float): lambda, weight of that contrast. Defaults to
+            0.25.
+        centroid_grad (bool): Whether the gradient also flows through the
+            centroids, which are means of embeddings, to the members; so it
+            does in the official code. False takes them as constants.
+            Defaults to True.
+        **kwargs: Arguments of :class:`MomentumContrast`; the neck is a
+            :class:`CLDNeck` or another that gives two embeddings.
+
+    Raises:
+        ValueError: If a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        *args,
+        num_clusters: int = 120,
+        num_iters: int = 5,
+        group_temperature: float = 0.4,
+        group_weight: float = 0.25,
+        centroid_grad: bool = True,
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        for name, value, least in (
+            ('num_clusters', num_clusters, 2),
+            ('num_iters', num_iters, 1),
+        ):
+            integer = isinstance(value, int) and not isinstance(value, bool)
+            if not integer or value < least:
+                raise ValueError(
+                    f'model.{name} must be an integer >= {least}, not '
+                    f'{value!r}.'
+                )
+        self.num_clusters, self.num_iters = num_clusters, num_iters
+        self.group_temperature = check_positive(
+            'model.group_temperature',
+            group_temperature,
+            fix='The paper uses 0.4 on ImageNet.',
+        )
+        self.group_weight = check_positive(
+            'model.group_weight',
+            group_weight,
+            zero=True,
+            fix='The paper uses 0.25 on ImageNet.',
+        )
+        self.centroid_grad = centroid_grad
+        self._step: Optional[int] = None
+        self._flag = DeferredFlag()
+
+    def loss(
+        self,
+        inputs: list[torch.Tensor],
+        data_samples: Optional[list[DataSample]] = None,
+        **kwargs,
+    ) -> dict[str, torch.Tensor]:
+        """InfoNCE of both queries, and the groups of each by the other.
+
+        Args:
+            inputs (list[Tensor]): A query, the key, and the other query
+                view, each (N, 3, H, W).
+            data_samples (list[DataSample], optional): Not used.
+            **kwargs: Not used; mmpretrain passes none.
+
+        Returns:
+            dict[str, Tensor]: ``loss_infonce`` and ``acc_instance``, means
+            of both queries, and those of :meth:`group_losses`.
+
+        Raises:
+            ValueError: If there are not three views, the batch of all ranks
+                is not larger than ``num_clusters`` or does not fit the
+                queue, or an embedding of any rank is not finite; the last
+                comes one step late on a GPU.
+        """
+        if not isinstance(inputs, (list, tuple)) or len(inputs) != 3:
+            raise ValueError(
+                'CLD trains on three views of each image, two queries and a '
+                'key: use MultiView(num_views=3) in the training pipeline.'
+            )
+        self.check_batch(len(inputs[0]) * get_world_size())
+        self._refuse_not_finite()
+        self._dequeue_and_enqueue()
+        branches = self._embed(inputs[0]), self._embed(inputs[2])
+        key = self.encode_keys(inputs[1])
+        # Under AMP the encoder has run in half precision; normalisation,
+        # exponentials and clusters need float32.
+        with torch.autocast(key.device.type, enabled=False):
+            (query1, group1), (query2, group2) = [
+                [F.normalize(branch.float(), dim=1) for branch in view]
+                for view in branches
+            ]
+            one = self.instance_losses(query1, key)
+            other = self.instance_losses(query2, key)
+            losses = {name: (one[name] + other[name]) / 2 for name in one}
+            groups = gather_with_grad(torch.stack([group1, group2], dim=1))
+            keys = self.gather_keys(key)
+            # In two steps: torch.compile would compile anew each time.
+            more = self.group_losses(groups[:, 0], groups[:, 1])
+            losses = {**losses, **more}
+        self._note_not_finite(groups, keys)
+        return losses
+
+    def group_losses(
+        self, group1: torch.Tensor, group2: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        r"""Cross-level discrimination.
+
+        .. math::
+            \frac{\lambda}{2 N} \sum_{(u, v)} \sum_i -\log
+            \frac{\exp(g_i^u \cdot c_{s^v(i)}^v / T)}
+            {\sum_k \exp(g_i^u \cdot c_k^v / T)}
+
+        over both orders (u, v) of the views; the clusters k are those of
+        view v that have members, and s^v(i) is that of sample i.
+
+        Args:
+            group1 (Tensor): l2-normalised group embeddings of one view and
+                the whole batch, shape (N, D), float32.
+            group2 (Tensor): Those of the other view, shape (N, D).
+
+        Returns:
+            dict[str, Tensor]: ``loss_group``, weighted, and ``acc_group``,
+            the share of samples whose nearest centroid of the other view, by
+            inner product, is that of their cluster there.
+        """
+        losses, hits = [], []
+        views = (group1, group2)
+        for queries, found in zip(views, reversed(self._cluster(*views))):
+            clusters, centroids, counts = found
+            logits = queries @ centroids.t() / self.group_temperature
+            logits = logits.masked_fill(counts == 0, float('-inf'))
+            losses.append(F.cross_entropy(logits, clusters))
+            hits.append((logits.argmax(dim=1) == clusters).float().mean())
+        return dict(
+            loss_group=self.group_weight * (losses[0] + losses[1]) / 2,
+            acc_group=(hits[0] + hits[1]) / 2,
+        )
+
+    def check_batch(self, batch: int) -> None:
+        """Refuse a batch that cannot be clustered or queued.
+
+        Args:
+            batch (int): Images of a step over all ranks.
+
+        Raises:
+            ValueError: Naming the keys, the values and the fix.
+        """
+        if batch <= self.num_clusters:
+            raise ValueError(
+                f'model.num_clusters={self.num_clusters} needs a larger batch '
+                f'than {batch} images over all processes: with one cluster '
+                'for each sample there are no groups. Lower '
+                'model.num_clusters, or raise train_dataloader.batch_size.'
+            )
+        if batch > self.queue_len:
+            raise ValueError(
+                f'model.queue_len={self.queue_len} is shorter than the batch '
+                f'of {batch} images over all processes. Raise '
+                'model.queue_len, or lower train_dataloader.batch_size.'
+            )
+
+    def _embed(self, images: torch.Tensor) -> tuple:
+        """Instance and group embeddings of a view."""
+        embeddings = self.neck(self.backbone(images))
+        if len(embeddings) != 2:
+            raise ValueError(
+                f'model.neck gives {len(embeddings)} embedding(s), but CLD '
+                "needs two, of instance and group: use type='CLDNeck'."
+            )
+        return embeddings
+
+    @torch.compiler.disable  # another generator would compile anew
+    def _cluster(self, *views: torch.Tensor) -> list[tuple]:
+        """k-means of each view, alike on all ranks and after a resume.
+
+        It is seeded by the step, which the momentum encoder counts, in the
+        checkpoint. That counter is a tensor, which is waited for once and
+        then counted along.
+        """
+        if self._step is None:
+            self._step = int(self.encoder_k.steps)
+        else:
+            self._step += 1
+        generator = torch.Generator(device=views[0].device)
+        generator.manual_seed(derive_seed(self._step))
+        return [
+            batch_kmeans(
+                view if self.centroid_grad else view.detach(),
+                self.num_clusters,
+                self.num_iters,
+                generator,
+            )
+            for view in views
+        ]
+
+    @torch.compiler.disable
+    @torch.no_grad()
+    def _note_not_finite(self, *gathered: torch.Tensor) -> None:
+        wrong = torch.stack([~torch.isfinite(x).all() for x in gathered])
+        self._flag.set(wrong.any())
+        if wrong.device.type == 'cpu':
+            self._refuse_not_finite()
+
+    @torch.compiler.disable
+    def _refuse_not_finite(self) -> None:
+        if self._flag.raised():
+            raise ValueError(
+                'Embeddings of this or another rank are NaN or infinite. '
+                'Lower optim_wrapper.optimizer.lr, set '
+                'optim_wrapper.clip_grad, look for images that are not '
+                'finite, or, with AMP in float16, use '
+                "optim_wrapper.dtype='bfloat16'."
+            )
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._step = None

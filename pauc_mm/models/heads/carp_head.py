@@ -1,0 +1,123 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
+
+from ...utils import derive_seed
+from ...utils.checks import check_positive
+from ...utils.training_step import training_step
+from ..losses.partition import (
+    assignment_consistency,
+    block_assignments,
+    divergence_from_uniform,
+    random_partition,
+)
+
+
+@MODELS.register_module()
+class CARPHead(BaseModule):
+    """Assignments of views over random partitions of the prototypes.
+
+    In each step the prototypes are split at random into blocks, alike on all
+    ranks, and each embedding is assigned within every block by a softmax of
+    its products with the prototypes (CARP, NeurIPS 2023).
+
+    Args:
+        num_prototypes (int): K. Defaults to 65536.
+        partition_size (int): Prototypes of a block, a divisor of K. Defaults
+            to 512.
+        consistency_weight (float): Of the consistency. Defaults to 1.
+        uniform_weight (float): Of the divergence from uniform. Defaults to 1.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        num_prototypes: int = 65536,
+        partition_size: int = 512,
+        consistency_weight: float = 1.0,
+        uniform_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        for name, value in (
+            ('num_prototypes', num_prototypes),
+            ('partition_size', partition_size),
+        ):
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not whole or value < 2:
+                raise ValueError(
+                    f'model.head.{name} must be an integer >= 2, not '
+                    f'{value!r}.'
+                )
+        if num_prototypes % partition_size:
+            raise ValueError(
+                f'model.head.partition_size={partition_size} does not divide '
+                f'model.head.num_prototypes={num_prototypes}: the rest would '
+                'be in no block. '
+                f'{_nearest_divisor(num_prototypes, partition_size)} does.'
+            )
+        self.num_prototypes = num_prototypes
+        self.partition_size = partition_size
+        self.consistency_weight = check_positive(
+            'model.head.consistency_weight', consistency_weight
+        )
+        self.uniform_weight = check_positive(
+            'model.head.uniform_weight', uniform_weight, zero=True
+        )
+
+    def loss(
+        self,
+        students: Sequence[torch.Tensor],
+        teachers: Sequence[torch.Tensor],
+        prototypes: torch.Tensor,
+        teacher_prototypes: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """The two terms of CARP; a collective call.
+
+        Args:
+            students (Sequence[Tensor]): The student's embeddings of each
+                view, shape (N, D), those that the teacher sees first.
+            teachers (Sequence[Tensor]): The teacher's, without gradient.
+            prototypes (Tensor): l2-normalised, shape (K, D).
+            teacher_prototypes (Tensor): Those that the teacher's embeddings
+                are assigned to, without gradient.
+
+        Returns:
+            dict[str, Tensor]: ``loss_consistency`` and ``loss_uniform``,
+            weighted, and ``acc_block``, the share of blocks in which the
+            student's first view and the teacher's second one have the same
+            prototype, in [0, 1].
+        """
+        seed = derive_seed(training_step()[0])
+        order = random_partition(self.num_prototypes, seed)
+        order = order.to(prototypes.device, non_blocking=True)
+        shuffled = prototypes.index_select(0, order)
+        same = teacher_prototypes is prototypes
+        targets = (
+            shuffled if same else teacher_prototypes.index_select(0, order)
+        )
+        seen = [self._assign(view, shuffled) for view in students]
+        wanted = [self._assign(view, targets) for view in teachers]
+        hits = seen[0].detach().argmax(dim=2) == wanted[-1].argmax(dim=2)
+        return dict(
+            loss_consistency=self.consistency_weight
+            * assignment_consistency(seen, wanted),
+            loss_uniform=self.uniform_weight
+            * divergence_from_uniform([*seen, *wanted]),
+            acc_block=hits.float().mean(),
+        )
+
+    def _assign(self, embeddings, prototypes):
+        logits = embeddings.float() @ prototypes.T
+        return block_assignments(logits, self.partition_size)
+
+
+def _nearest_divisor(number: int, size: int) -> int:
+    divisors = [d for d in range(2, number + 1) if number % d == 0]
+    return min(divisors, key=lambda d: abs(d - size))

@@ -1,0 +1,99 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The equations of CARP as pure functions on tensors.
+
+*Representation learning via consistent assignment of views over random
+partitions*, NeurIPS 2023 (`arXiv 2310.12692
+<https://arxiv.org/abs/2310.12692>`_). Assignments stay logarithms, so that
+nothing has to be clamped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import torch
+
+from ...utils import gather_with_grad
+
+
+def random_partition(num_prototypes: int, seed: int) -> torch.Tensor:
+    """A random order of the prototypes; blocks are consecutive pieces of it.
+
+    Drawn on the CPU, so that a seed gives the same order on all ranks and
+    devices.
+
+    Args:
+        num_prototypes (int): K.
+        seed (int): Of the draw.
+
+    Returns:
+        Tensor: Permutation of 0 to K - 1, shape (K,), int64, on the CPU.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randperm(num_prototypes, generator=generator)
+
+
+def block_assignments(logits: torch.Tensor, block_size: int) -> torch.Tensor:
+    """Log-probabilities within each block of prototypes.
+
+    Args:
+        logits (Tensor): Shape (N, K), the columns block by block.
+        block_size (int): Prototypes of a block, a divisor of K.
+
+    Returns:
+        Tensor: Shape (N, K / block_size, block_size).
+    """
+    return logits.unflatten(1, (-1, block_size)).log_softmax(dim=2)
+
+
+def assignment_consistency(
+    students: Sequence[torch.Tensor], teachers: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    r"""Consistency of the assignments of different views.
+
+    .. math:: -\log \langle p_s, p_t \rangle
+
+    averaged over blocks, samples, and all pairs of a student's view and
+    another one of the teacher's.
+
+    Args:
+        students (Sequence[Tensor]): Log-probabilities of each view of the
+            student, shape (N, B, C): N samples, B blocks of C prototypes.
+            The teacher's views are the first of them.
+        teachers (Sequence[Tensor]): Those of the teacher's views.
+
+    Returns:
+        Tensor: A scalar >= 0.
+    """
+    pairs = [
+        -(s + t).logsumexp(dim=2).mean()
+        for (i, s), (j, t) in product(enumerate(students), enumerate(teachers))
+        if i != j
+    ]
+    return torch.stack(pairs).mean()
+
+
+def divergence_from_uniform(
+    views: Sequence[torch.Tensor],
+) -> torch.Tensor:
+    r"""KL divergence of the mean assignment from uniform, mean over blocks.
+
+    .. math:: \log C + \sum_c \bar p_c \log \bar p_c
+
+    The mean is over all samples, views of both networks and ranks, each
+    counted once. A collective call.
+
+    Args:
+        views (Sequence[Tensor]): Log-probabilities of each view, shape
+            (N, B, C), the same N on every rank.
+
+    Returns:
+        Tensor: A scalar in [0, log C].
+    """
+    mean = torch.stack([view.exp().mean(dim=0) for view in views]).mean(dim=0)
+    mean = gather_with_grad(mean[None]).mean(dim=0)
+    # What no sample is assigned to adds 0, the limit of p log p.
+    smallest = torch.finfo(mean.dtype).tiny
+    negative_entropy = (mean * mean.clamp_min(smallest).log()).sum(dim=1)
+    return (negative_entropy + mean.new_tensor(mean.shape[1]).log()).mean()

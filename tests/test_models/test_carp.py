@@ -1,0 +1,458 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_reduce, get_rank, get_world_size
+from mmengine.logging import MessageHub
+from mmengine.runner import Runner
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from pauc_mm.clustering import OnlineGaussianMixture
+from pauc_mm.clustering.deferred_flag import DeferredFlag
+from pauc_mm.hooks.collapse_measures import has_prototypes, prototype_sets
+from pauc_mm.models import CARPHead, CosineMomentumEncoder, MixturePrototypes
+from pauc_mm.models.losses.partition import (
+    assignment_consistency,
+    block_assignments,
+    divergence_from_uniform,
+    random_partition,
+)
+from pauc_mm.utils import derive_seed
+from tests.helpers import images_batch, run_cfg, run_ranks
+from tests.test_models.test_step_never_waits import RefuseToWait
+
+K, BLOCK, DIM = 12, 4, 8
+MIXTURE = dict(init_samples=16, eta=0.9)
+
+
+@pytest.fixture(autouse=True)
+def step_3_of_10():
+    tell_step(3, 10)
+
+
+def tell_step(step, steps=10):
+    hub = MessageHub.get_instance('test_carp')
+    hub.update_info('iter', step)
+    hub.update_info('max_iters', steps)
+
+
+def carp_cfg(**changes):
+    cfg = dict(
+        type='CARP',
+        feat_dim=DIM,
+        backbone=dict(type='TinyConvNet', channels=(8, 16), strides=(1, 2)),
+        neck=dict(
+            type='CARPNeck', in_channels=16, hid_channels=16, out_channels=DIM
+        ),
+        head=dict(type='CARPHead', num_prototypes=K, partition_size=BLOCK),
+        data_preprocessor=dict(
+            type='SelfSupDataPreprocessor',
+            mean=[127.5] * 3,
+            std=[127.5] * 3,
+        ),
+    )
+    cfg.update(copy.deepcopy(changes))
+    return cfg
+
+
+def build(seed=0, **changes):
+    torch.manual_seed(seed)
+    model = MODELS.build(carp_cfg(**changes))
+    for layer in model.neck.mlp:  # so that assignments are not all alike
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight)
+    return model
+
+
+def prepared(model, batch):
+    return model.data_preprocessor(batch, training=True)
+
+
+def total(losses):
+    return sum(v for name, v in losses.items() if 'loss' in name)
+
+
+# ---- the equations ---------------------------------------------------------
+def random_logits(views, seed=0, samples=5):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (views, samples, K)
+    return 3 * torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def slow_carp(students, teachers, order, block):
+    """Both terms with probabilities and loops, from logits (N, K)."""
+
+    def probabilities(logits):
+        blocks = [
+            [int(k) for k in order[i : i + block]]
+            for i in range(0, len(order), block)
+        ]
+        return [
+            [torch.softmax(row[ids], dim=0) for ids in blocks]
+            for row in logits
+        ]
+
+    s = [probabilities(view) for view in students]
+    t = [probabilities(view) for view in teachers]
+    values = [
+        -math.log(sum(float(a * b) for a, b in zip(p, q)))
+        for i, view in enumerate(s)
+        for j, other in enumerate(t)
+        if i != j
+        for row, other_row in zip(view, other)
+        for p, q in zip(row, other_row)
+    ]
+    consistency = sum(values) / len(values)
+    uniform, number = 0.0, len(order) // block
+    for b in range(number):
+        rows = [row[b] for view in (*s, *t) for row in view]
+        mean = sum(rows) / len(rows)
+        uniform += sum(float(p) * math.log(float(p) * block) for p in mean)
+    return consistency, uniform / number
+
+
+def test_equations_agree_with_loops():
+    logits = random_logits(5)
+    order = random_partition(K, 1)
+    students = [block_assignments(x[:, order], BLOCK) for x in logits[:3]]
+    teachers = [block_assignments(x[:, order], BLOCK) for x in logits[3:]]
+    consistency, uniform = slow_carp(logits[:3], logits[3:], order, BLOCK)
+    got = assignment_consistency(students, teachers).item()
+    assert got == pytest.approx(consistency, rel=1e-12)
+    got = divergence_from_uniform([*students, *teachers]).item()
+    assert got == pytest.approx(uniform, rel=1e-12)
+
+
+def test_values_in_closed_form():
+    uniform = [torch.zeros(6, 3, BLOCK).log_softmax(dim=2)] * 2
+    assert assignment_consistency(uniform, uniform).item() == pytest.approx(
+        math.log(BLOCK), rel=1e-6
+    )
+    assert divergence_from_uniform(uniform).item() == pytest.approx(
+        0, abs=1e-6
+    )
+    certain = torch.full((6, 3, BLOCK), -torch.inf)
+    certain[..., 1] = 0
+    certain = [certain, certain]
+    assert assignment_consistency(certain, certain).item() == 0
+    assert divergence_from_uniform(certain).item() == pytest.approx(
+        math.log(BLOCK), rel=1e-6
+    )
+
+
+def test_certain_and_contrary_assignments_keep_their_gradient():
+    # With probabilities in float32 <p, p'> is 0 here, and clamped its
+    # gradient is 0 too: the embeddings that are most wrong learn nothing.
+    logits = torch.tensor([[[200.0, 0, 0, 0]]], requires_grad=True)
+    other = torch.tensor([[[0.0, 200, 0, 0]]]).log_softmax(dim=2)
+    view = logits.log_softmax(dim=2)
+    loss = assignment_consistency([view, view], [other])
+    assert loss.item() == pytest.approx(200 - math.log(2), rel=1e-5)
+    loss.backward()
+    assert logits.grad.abs().max() > 0.1
+
+
+def test_partitions():
+    orders = [random_partition(100, seed) for seed in (1, 1, 2)]
+    assert torch.equal(orders[0], orders[1])
+    assert not torch.equal(orders[0], orders[2])
+    assert torch.equal(orders[2].sort().values, torch.arange(100))
+
+
+# ---- the model -------------------------------------------------------------
+@pytest.mark.parametrize('decouple', [False, True])
+def test_a_step_is_the_equations_on_the_embeddings(decouple):
+    changes = dict(decouple=True, mixture=MIXTURE) if decouple else {}
+    model = build(**changes)
+    if decouple:
+        model.prototypes.update(torch.randn(20, DIM))
+        assert model.prototypes.mixture.ready
+    data = prepared(model, images_batch(num=6))
+    before = copy.deepcopy(model)
+    losses = model.loss(**data)
+    views = data['inputs']
+    before.encoder_k.update_parameters(
+        nn.Sequential(before.backbone, before.neck)
+    )
+    with torch.no_grad():
+        z = before.neck(before.backbone(torch.cat(views)))[0]
+        h = before.encoder_k(torch.cat(views))[0]
+        if decouple:
+            vectors = F.normalize(before.prototypes.mixture.means, dim=1)
+        else:
+            vectors = F.normalize(before.prototypes.weight, dim=1)
+    order = random_partition(K, derive_seed(3))
+    consistency, uniform = slow_carp(
+        (z @ vectors.T).double().chunk(2),
+        (h @ vectors.T).double().chunk(2),
+        order,
+        BLOCK,
+    )
+    assert losses['loss_consistency'].item() == pytest.approx(
+        consistency, rel=1e-4
+    )
+    assert losses['loss_uniform'].item() == pytest.approx(uniform, rel=1e-4)
+    assert 0 <= losses['acc_block'] <= 1
+    total(losses).backward()
+    got = {n for n, p in model.named_parameters() if p.grad is not None}
+    wanted = {n for n, _ in model.named_parameters() if '_k.' not in n}
+    assert got == wanted
+    assert ('prototypes.weight' in got) is not decouple
+
+
+def test_local_views_are_seen_by_the_student_alone():
+    model = build()
+    data = prepared(model, images_batch(num=6))
+    seen = []
+    model.encoder_k.module.register_forward_hook(
+        lambda module, args, out: seen.append(len(args[0]))
+    )
+    local = [torch.randn(6, 3, 4, 4) for _ in range(3)]
+    data['inputs'] = [*data['inputs'], *local]
+    assert {len(z) for z in model._embed(data['inputs'])} == {6}
+    model.loss(**data)
+    assert seen == [12]
+    # The order of views is kept, and each has its own embedding.
+    model.eval()
+    each = [model.neck(model.backbone(view))[0] for view in data['inputs']]
+    together = model._embed(data['inputs'])
+    for one, other in zip(each, together):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_mixture_learns_after_the_loss_and_from_the_teacher():
+    model = build(decouple=True, mixture=MIXTURE)
+    twin = OnlineGaussianMixture(K, DIM, **MIXTURE)
+    start = model.prototypes.vectors()
+    for step in range(4):
+        tell_step(step)
+        data = prepared(model, images_batch(seed=step))
+        vectors = model.prototypes.vectors()
+        used = []
+        original = model.head.loss
+        model.head.loss = lambda *a, o=original, u=used: (u.extend(a), o(*a))[
+            1
+        ]
+        total(model.loss(**data)).backward()
+        model.head.loss = original
+        assert torch.equal(used[2], vectors) and used[3] is used[2]
+        teachers = torch.cat(used[1])
+        assert not teachers.requires_grad
+        twin.update(F.normalize(teachers, dim=1))
+        if not twin.ready:
+            assert torch.equal(vectors, start)
+    assert twin.ready and twin.steps > 0
+    torch.testing.assert_close(model.prototypes.mixture.means, twin.means)
+
+
+def test_before_it_begins_directions_are_random_and_unit():
+    vectors = MixturePrototypes(64, 16).vectors()
+    lengths = vectors.norm(dim=1)
+    torch.testing.assert_close(lengths, torch.ones(64))
+    assert (vectors @ vectors.T).fill_diagonal_(0).abs().max() < 0.95
+
+
+def test_the_teacher_follows_by_half_a_cosine():
+    linear = nn.Linear(1, 1, bias=False)
+    teacher = CosineMomentumEncoder(linear, 0.01)
+    tell_step(0, 200)
+    teacher.update_parameters(linear)  # takes the weights over
+    steps = {0: 0.01, 50: 0.0085355339, 100: 0.005, 200: 0.0}
+    for step, wanted in steps.items():
+        tell_step(step, 200)
+        with torch.no_grad():
+            linear.weight.fill_(1.0)
+            teacher.module.weight.fill_(0.0)
+        teacher.update_parameters(linear)
+        assert teacher.module.weight.item() == pytest.approx(wanted, abs=1e-9)
+
+
+def test_nothing_waits_for_the_device(monkeypatch):
+    monkeypatch.setattr(DeferredFlag, 'raised', lambda self: False)
+    model = build()
+    data = prepared(model, images_batch())
+
+    def step():
+        total(model.loss(**data)).backward()
+
+    step()
+    with RefuseToWait():
+        step()
+
+
+def test_under_autocast_the_loss_is_float32():
+    model = build()
+    data = prepared(model, images_batch())
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = model.loss(**data)
+    assert all(value.dtype == torch.float32 for value in losses.values())
+
+
+def test_the_collapse_monitor_sees_the_prototypes():
+    for model in (build(), build(decouple=True)):
+        assert has_prototypes(model)
+        (only,) = prototype_sets(model)
+        assert only.vectors.shape == (K, DIM)
+        assert not only.vectors.requires_grad and only.assignments is None
+
+
+# ---- several processes, and interruptions ----------------------------------
+def losses_and_gradients(decouple):
+    tell_step(3)
+    changes = dict(decouple=True, mixture=MIXTURE) if decouple else {}
+    model = build(**changes).eval()  # without BatchNorm's batch statistics
+    if decouple:
+        generator = torch.Generator().manual_seed(1)
+        start = torch.randn(16, DIM, generator=generator)
+        model.prototypes.mixture.initialise(F.normalize(start, dim=1))
+    batch = images_batch(12)
+    share = 12 // get_world_size()
+    part = slice(get_rank() * share, (get_rank() + 1) * share)
+    batch = dict(
+        inputs=[view[part] for view in batch['inputs']],
+        data_samples=batch['data_samples'][part],
+    )
+    losses = model.loss(**prepared(model, batch))
+    total(losses).backward()
+    values = {n: v.detach().clone() for n, v in losses.items()}
+    gradients = {
+        n: p.grad for n, p in model.named_parameters() if p.grad is not None
+    }
+    for tensor in [*values.values(), *gradients.values()]:
+        all_reduce(tensor, op='mean')  # as DistributedDataParallel does
+    means = model.prototypes.mixture.means if decouple else None
+    return values, gradients, means
+
+
+@pytest.mark.parametrize('decouple', [False, True])
+def test_same_for_one_and_two_ranks(tmp_path, decouple):
+    values, gradients, means = losses_and_gradients(decouple)
+    for others in run_ranks(losses_and_gradients, 2, tmp_path, decouple):
+        for name, value in values.items():
+            torch.testing.assert_close(
+                others[0][name], value, rtol=1e-5, atol=1e-5
+            )
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(
+                others[1][name], gradient, rtol=1e-4, atol=1e-5
+            )
+        if decouple:
+            torch.testing.assert_close(others[2], means, rtol=0, atol=1e-5)
+
+
+def run(folder, decouple, epochs, resume=False):
+    cfg = run_cfg(folder, max_epochs=4)
+    changes = dict(decouple=True, mixture=MIXTURE) if decouple else {}
+    cfg.model = carp_cfg(**changes)
+    cfg.default_hooks.pop('clustering')
+    runner = Runner.from_cfg(cfg)
+    if resume:
+        runner._resume = True
+    stop = runner.train_loop.run_epoch
+
+    def run_epoch():
+        if runner.epoch == epochs:
+            raise KeyboardInterrupt
+        stop()
+
+    runner.train_loop.run_epoch = run_epoch
+    try:
+        runner.train()
+    except KeyboardInterrupt:
+        pass
+    return runner.model.state_dict()
+
+
+@pytest.mark.parametrize('decouple', [False, True])
+def test_a_resumed_run_ends_as_one_that_was_not_stopped(tmp_path, decouple):
+    whole = run(tmp_path / 'a', decouple, epochs=4)
+    run(tmp_path / 'b', decouple, epochs=2)
+    resumed = run(tmp_path / 'b', decouple, epochs=4, resume=True)
+    assert whole.keys() == resumed.keys()
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+# ---- wrong input -----------------------------------------------------------
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (dict(partition_size=5), 'partition_size=5 does not divide .*4 does'),
+        (dict(partition_size=1), 'partition_size must be an integer >= 2'),
+        (dict(num_prototypes=8.0), 'num_prototypes must be an integer'),
+        (dict(consistency_weight=0), 'consistency_weight must be a positive'),
+        (dict(uniform_weight=-1), 'uniform_weight must be a number >= 0'),
+    ],
+)
+def test_the_head_refuses(changes, message):
+    with pytest.raises(ValueError, match=message):
+        CARPHead(**{'num_prototypes': 12, 'partition_size': 4, **changes})
+
+
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (dict(momentum=1.0), r'model.momentum must be in \(0, 1\)'),
+        (dict(mixture=dict(eta=0.9)), 'model.mixture=.*decouple'),
+        (
+            dict(decouple=True, mixture=dict(eta=1.5)),
+            r'model.mixture=.*eta must be in \(0, 1\)',
+        ),
+        (
+            dict(decouple=True, mixture=dict(init_samples=K - 1)),
+            'model.mixture=.*init_samples=11 must be an integer >= num_comp',
+        ),
+        (dict(decouple=True, mixture=dict(temperature=2)), 'temperature'),
+        (
+            dict(neck=dict(type='CARPNeck', in_channels=16, num_layers=1)),
+            'model.neck.num_layers must be an integer >= 2, not 1',
+        ),
+    ],
+)
+def test_the_model_refuses(changes, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(carp_cfg(**changes))
+
+
+def test_refuses_wrong_batches():
+    model = build()
+    data = prepared(model, images_batch())
+    for views in (
+        data['inputs'][:1],
+        data['inputs'][0],
+        [data['inputs'][0], data['inputs'][1][..., :4]],
+    ):
+        with pytest.raises(ValueError, match='two global views'):
+            model.loss(views, data['data_samples'])
+    one = [view[:1] for view in data['inputs']]
+    with pytest.raises(ValueError, match='batch of one image'):
+        model.loss(one, data['data_samples'][:1])
+
+
+@pytest.mark.parametrize('decouple', [False, True])
+def test_refuses_what_is_not_finite(decouple):
+    model = build(decouple=decouple)
+    data = prepared(model, images_batch())
+    data['inputs'][1][0, 0, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match='CARP is not finite.*lr'):
+        model.loss(**data)
+
+
+def test_a_mixture_that_would_never_begin(tmp_path):
+    cfg = run_cfg(tmp_path, max_epochs=2)  # 6 steps of 2 x 16 embeddings
+    cfg.model = carp_cfg(decouple=True, mixture=dict(init_samples=193))
+    cfg.default_hooks.pop('clustering')
+    cfg.default_hooks.setup_check = dict(type='SetupCheckHook')
+    with pytest.raises(ValueError, match='begin after 7 steps .* has 6'):
+        Runner.from_cfg(cfg).train()
+
+
+def test_refuses_to_run_without_a_runner():
+    MessageHub.get_instance('test_carp_empty')
+    model = build()
+    with pytest.raises(RuntimeError, match='no Runner trains'):
+        model.loss(**prepared(model, images_batch()))
