@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Callable
 
+from ..matrix.cell_process import child_variables
 from .experiment import Run, check_run, perform
 from .results import Results
 from .settings import Settings
@@ -97,16 +98,8 @@ def _finished(
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """What the processes inherit when they start.
-
-    glibc would give a step's memory back to the system, and the next step
-    would fault it in anew: a fifth of the time of a small model.
-    """
-    wanted = dict(
-        OMP_NUM_THREADS='1',
-        MALLOC_TRIM_THRESHOLD_=str(2**28),
-        MALLOC_MMAP_THRESHOLD_=str(2**28),
-    )
+    """What the processes inherit when they start."""
+    wanted = child_variables(1)
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

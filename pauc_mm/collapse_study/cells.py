@@ -1,0 +1,85 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The cells of the study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Optional
+
+from ..hooks.unique_shares_hook import FILE_NAME
+from ..matrix import Cell
+from .settings import DATA, METHODS, TAILS
+
+
+def study_cells(
+    data: Sequence[str],
+    tails: Sequence[str],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    epochs: Optional[int] = None,
+) -> list[Cell]:
+    """One for each combination, those of the first seed first.
+
+    Args:
+        data (sequence of str): Keys of :data:`~.settings.DATA`.
+        tails (sequence of str): Keys of :data:`~.settings.TAILS`.
+        methods (sequence of str): Keys of :data:`~.settings.METHODS`.
+        seeds (sequence of int): Seeds.
+        epochs (int, optional): Length instead of the recipes'.
+
+    Returns:
+        list[Cell]: In the order in which they are to be run.
+
+    Raises:
+        ValueError: If a name is unknown or given twice.
+        ImportError: If a package with images is missing.
+    """
+    for option, names, known in (
+        ('--data', data, DATA),
+        ('--tails', tails, TAILS),
+        ('--methods', methods, METHODS),
+    ):
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ValueError(
+                f'{option}: {unknown[0]!r} is unknown: choose from '
+                f'{", ".join(known)}.'
+            )
+        if len(set(names)) < len(names):
+            raise ValueError(f'{option} {" ".join(names)} names one twice.')
+    for name in data:
+        if find_spec(DATA[name].package) is None:
+            others = ' '.join(other for other in DATA if other != name)
+            raise ImportError(
+                f'--data {name}: the images come with {DATA[name].pip}, '
+                f'which is not installed: pip install {DATA[name].pip}, or '
+                f'leave them out: --data {others}.'
+            )
+    return [
+        study_cell(name, tail, method, seed, epochs)
+        for seed in seeds
+        for name in data
+        for tail in tails
+        for method in methods
+    ]
+
+
+def study_cell(
+    data: str, tail: str, method: str, seed: int, epochs: Optional[int] = None
+) -> Cell:
+    """One cell; see :func:`study_cells`."""
+    length = '' if epochs is None else f'_{epochs}ep'
+    recipe = METHODS[method].recipe
+    return Cell(
+        name=f'{data}-{tail}_{method}{length}_seed{seed}',
+        config=f'pauc_mm::{recipe}_tiny_{data}{TAILS[tail]}.py',
+        options={
+            'randomness.seed': seed,
+            'default_hooks.unique_shares.type': 'UniqueSharesHook',
+            **METHODS[method].options,
+        },
+        place=dict(data=data, tail=tail, method=method, seed=seed),
+        epochs=epochs,
+        files=(FILE_NAME,),
+    )

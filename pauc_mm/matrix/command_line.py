@@ -1,0 +1,175 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""What the programs that run a matrix of cells share."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .cell import Cell
+from .cell_process import WORKER
+from .display import Display
+from .provenance import usable_cores
+from .scheduler import Failure, Store, run_cells
+
+
+def add_matrix_arguments(parser: argparse.ArgumentParser, out: str) -> None:
+    """Adds the options that say which cells, how long, where, how many.
+
+    Args:
+        parser (ArgumentParser): Changed in place.
+        out (str): Default folder.
+    """
+    add = parser.add_argument
+    add(
+        '--seeds',
+        type=int,
+        nargs='+',
+        default=[0, 1, 2],
+        metavar='N',
+        help='seeds of weights, order and augmentation (default: 0 1 2)',
+    )
+    add(
+        '--only',
+        nargs='+',
+        metavar='PATTERN',
+        help='only cells whose name matches one of these, such as '
+        "'digits-*_seed0'; quote them",
+    )
+    add(
+        '--epochs',
+        type=int,
+        metavar='N',
+        help="length of each run instead of its recipe's, schedules in "
+        'proportion; results of another length are cells of their own',
+    )
+    add(
+        '--out',
+        default=out,
+        metavar='DIR',
+        help=f'folder of the report and of the cells (default: {out})',
+    )
+    add(
+        '--jobs',
+        type=int,
+        default=min(usable_cores(), 2),
+        metavar='N',
+        help='cells at the same time, which share the cores (default: '
+        '%(default)s)',
+    )
+    add(
+        '--report-only',
+        action='store_true',
+        help='run nothing; write the report of what is there',
+    )
+
+
+def check_matrix_arguments(args: argparse.Namespace) -> None:
+    """Refuse wrong values.
+
+    Raises:
+        ValueError: If a number is out of range or a seed is given twice.
+    """
+    if min(args.seeds) < 0:
+        raise ValueError(f'--seeds must be >= 0, not {min(args.seeds)}.')
+    if len(set(args.seeds)) < len(args.seeds):
+        raise ValueError(f'--seeds {args.seeds} names one twice.')
+    if args.jobs < 1:
+        raise ValueError(f'--jobs must be at least 1, not {args.jobs}.')
+    if args.epochs is not None and args.epochs < 1:
+        raise ValueError(f'--epochs must be at least 1, not {args.epochs}.')
+
+
+def choose(cells: Sequence[Cell], patterns: Sequence[str] | None) -> list:
+    """The cells whose names match one of the patterns of ``--only``.
+
+    Raises:
+        ValueError: If a pattern matches none.
+    """
+    if patterns is None:
+        return list(cells)
+    for pattern in patterns:
+        if not any(fnmatch.fnmatch(c.name, pattern) for c in cells):
+            names = ', '.join(cell.name for cell in cells[:4])
+            more = ', ...' * (len(cells) > 4)
+            raise ValueError(
+                f'--only {pattern!r} matches none of the {len(cells)} cells: '
+                f'{names}{more}.'
+            )
+    return [
+        cell
+        for cell in cells
+        if any(fnmatch.fnmatch(cell.name, pattern) for pattern in patterns)
+    ]
+
+
+def open_store(out: str) -> Store:
+    """Make the folder, and see whether it can be written.
+
+    Raises:
+        OSError: If it cannot; the message names ``--out``.
+    """
+    root = Path(out).resolve() / 'cells'
+    probe = root / '.probe'
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        probe.write_text('x')
+        probe.unlink()
+    except OSError as error:
+        raise OSError(
+            f'--out {out!r} cannot be written: {error.strerror or error}. '
+            'Name another folder.'
+        ) from error
+    return Store(root)
+
+
+def run_all(
+    cells: Sequence[Cell],
+    store: Store,
+    jobs: int,
+    worker: Sequence[str] = WORKER,
+) -> list[Failure]:
+    """Run cells with a bar; Ctrl-C and SIGTERM stop it cleanly.
+
+    Args:
+        cells (sequence of Cell): What is wanted.
+        store (Store): Where they are kept.
+        jobs (int): Cells at the same time.
+        worker (sequence of str): Command that runs a cell.
+
+    Returns:
+        list[Failure]: Those that failed.
+
+    Raises:
+        SystemExit: With 130 if it was stopped, with a message if the disk is
+            full or a stored result cannot be read.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Display(len(cells)) as display:
+            return run_cells(cells, store, jobs, display, worker)
+    except KeyboardInterrupt:
+        print(
+            'Stopped. What is done is kept: the same command goes on.',
+            file=sys.stderr,
+        )
+        raise SystemExit(130) from None
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def failure_text(failures: Sequence[Failure]) -> str:
+    """What failed, and how one learns why."""
+    parts = [f'{len(failures)} cell(s) failed:']
+    for failure in failures:
+        indented = failure.reason.replace('\n', '\n    ')
+        parts.append(f'  {failure.cell} (all of it: {failure.log})')
+        parts.append(f'    {indented}')
+    parts.append('The same command runs them again; the others are kept.')
+    return '\n'.join(parts)
