@@ -46,10 +46,10 @@ class OnlineGaussianMixture(DiagonalMixture):
     at a time such that ``scratch_mib`` hold all that is temporary; a mixture
     that fits as a whole is passed once, others twice, for the normalisation
     needs all components. At K = 65,536, D = 256 and N = 1024 that is, by
-    count, 128 MiB of state and 256 MiB of scratch, which
-    benchmarks/online_mixture.py measures. Until the beginning, the collected
-    embeddings take 4 D bytes each, 256 MiB in the same case, and as much
-    again while the means are drawn from them.
+    count, 128 MiB of state and 256 MiB of scratch; a process on a CPU grows
+    by 376 MiB for the latter (docs/performance.md). Until the beginning, the
+    collected embeddings take 4 D bytes each, 256 MiB in the same case, and
+    as much again while the means are drawn from them.
 
     Args:
         num_components (int): K.

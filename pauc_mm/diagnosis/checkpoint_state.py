@@ -147,7 +147,8 @@ def read_prototypes(
         weights (dict[str, Tensor]): State of the layer, of several
             (SwAV: 'prototypes0.weight'), of a weight-normalised one
             (DINO: magnitude g, (K, 1), and direction v, (K, D)), or of online
-            mixtures ('mixture.means', 'mixtures.0.means').
+            mixtures ('mixture.means', 'mixtures.0.means'), which are left
+            out until they have begun.
 
     Returns:
         dict[str, Tensor]: Name with K to prototypes (K, D), float32.
@@ -162,7 +163,13 @@ def read_prototypes(
         (_PROTOTYPES.sub(_title, key), value)
         for key, value in weights.items()
         if key.endswith(('weight', 'means')) and value.dim() == 2
+        if _has_begun(weights, key)
     )
+
+
+def _has_begun(weights: dict[str, torch.Tensor], key: str) -> bool:
+    counts = weights.get(key.removesuffix('means') + 'counts')
+    return counts is None or bool(counts[1] > 0)
 
 
 def _title(match: re.Match) -> str:

@@ -59,6 +59,8 @@ def left_out(
         list[str]: One sentence, or none.
     """
     used = tuple(p for p in (names.head, names.prototypes) if p)
+    if layout.name == 'mmpretrain':
+        used += ('prototypes.',)
     body = tuple(
         names.backbone + part for part in ('conv1.', 'bn1.', 'stem.', 'layer')
     )

@@ -13,11 +13,13 @@ from mmengine.logging import HistoryBuffer
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
+from pauc_mm.clustering import OnlineGaussianMixture
 from pauc_mm.compat.config_paths import resolve_config
 from pauc_mm.diagnosis import load_encoder
 from pauc_mm.models import embed_images
 from tests.helpers import PLAIN, model_cfg
 from tests.test_diagnosis.source_models import shaken
+from tests.test_models.test_carp import carp_cfg
 
 CLOSE = dict(rtol=1e-5, atol=1e-5)
 RESNET = dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)
@@ -221,6 +223,43 @@ def test_pcl_and_pauc_with_their_prototypes(tmp_path, kind, momentum):
         mean=[127.5] * 3, std=[127.5] * 3, to_rgb=False
     )
     assert any('made for epoch 12' in note for note in encoder.notes)
+
+
+def mixture_begun(mixture):
+    mixture.initialise(F.normalize(torch.randn(40, mixture.dim), dim=1))
+
+
+@pytest.mark.parametrize('begun', [False, True])
+@pytest.mark.parametrize('kind', ['joint CARP', 'decoupled CARP', 'PCL'])
+def test_prototypes_that_are_learned_or_online(tmp_path, kind, begun):
+    if kind == 'PCL':
+        cfg = model_cfg('PCL', prototypes='online_gmm')
+    else:
+        cfg = carp_cfg(decouple=kind == 'decoupled CARP')
+    model = built(cfg)
+    mixtures = [
+        module
+        for module in model.modules()
+        if isinstance(module, OnlineGaussianMixture)
+    ]
+    for mixture in mixtures if begun else ():
+        mixture_begun(mixture)
+    encoder = load_encoder(saved(tmp_path, checkpoint(model, cfg)))
+    if kind == 'joint CARP':
+        expected = {'prototypes (K=12)': model.prototypes.weight}
+    elif not begun:
+        expected = {}
+    elif kind == 'decoupled CARP':
+        expected = {'prototypes (K=12)': mixtures[0].means}
+    else:
+        expected = {
+            f'prototypes {m} (K={k})': mixtures[m].means
+            for m, k in enumerate((4, 6))
+        }
+    assert list(encoder.prototypes) == list(expected)
+    for got, wanted in zip(encoder.prototypes.values(), expected.values()):
+        assert torch.equal(got, wanted.detach())
+    assert not any('prototypes (' in note for note in encoder.notes)
 
 
 def test_embeds_as_the_model_of_the_run_does(tmp_path):

@@ -37,9 +37,10 @@ def store(out, cells):
         (folder / 'result.json').write_text(json.dumps(result))
 
 
-def test_a_real_study_of_one_epoch(tmp_path):
+def test_a_real_study_of_five_epochs(tmp_path):
     """Three processes: the program and, at the same time, two cells."""
-    command = [sys.executable, str(TOOL), '--epochs', '1', '--seeds', '0']
+    # 20 steps: the online mixture begins after 16.
+    command = [sys.executable, str(TOOL), '--epochs', '5', '--seeds', '0']
     command += ['--data', 'digits', '--tails', 'long-tailed']
     command += ['--jobs', '2', '--out', str(tmp_path)]
     done = subprocess.run(
@@ -53,7 +54,7 @@ def test_a_real_study_of_one_epoch(tmp_path):
     text = (tmp_path / 'decoupled.md').read_text()
     assert done.stdout.strip() == text.strip()
     assert 'decoupled CARP - joint CARP' in text
-    assert '`pauc_mm::carp_tiny_digits_lt.py`, 1 epochs, 559 images' in text
+    assert '`pauc_mm::carp_tiny_digits_lt.py`, 5 epochs, 559 images' in text
     for name in ('unique_over_training', 'unique_and_knn'):
         assert (tmp_path / f'{name}.png').stat().st_size > 10_000
     results = sorted((tmp_path / 'cells').glob('*/result.json'))
@@ -67,7 +68,7 @@ def test_a_real_study_of_one_epoch(tmp_path):
             'knn/k20_tail',
         }
         lines = result['records']['unique_shares.jsonl']
-        assert [line['epoch'] for line in lines] == [0, 1]
+        assert [line['epoch'] for line in lines] == [0, 1, 2, 5]
         assert lines[0]['sets'][0]['prototypes'] == 1024
         assert len(list(path.parent.glob('*.pth'))) == 1
 

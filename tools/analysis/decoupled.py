@@ -45,7 +45,7 @@ def get_parser() -> argparse.ArgumentParser:
         'examples:\n'
         f'  python {_NAME}\n'
         f'  python {_NAME} --data digits --tails balanced --seeds 0\n'
-        f'  python {_NAME} --epochs 2 --seeds 0 --out work_dirs/try\n'
+        f'  python {_NAME} --epochs 5 --seeds 0 --out work_dirs/try\n'
         f"  python {_NAME} --only 'mnist-*_seed0' --jobs 1\n"
         f'  python {_NAME} --report-only\n',
         formatter_class=argparse.RawDescriptionHelpFormatter,
