@@ -79,6 +79,11 @@ def test_the_rate_falls_by_half_a_cosine_to_0_0048(cfg):
     assert rates[99] == pytest.approx(last)
 
 
+def test_evaluated_as_often_as_the_other_recipes(cfg):
+    other = Config.fromfile(CONFIGS / 'pclv2_r50_8xb32_in1k.py')
+    assert cfg.train_cfg.val_interval == other.train_cfg.val_interval == 10
+
+
 def test_two_global_and_six_local_views(cfg, tmp_path):
     init_default_scope('mmpretrain')
     pixels = np.random.RandomState(0).randint(0, 256, (300, 200, 3))

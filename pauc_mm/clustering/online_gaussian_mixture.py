@@ -5,7 +5,7 @@ import math
 from typing import Optional
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, get_world_size
 
 from ..utils import share_buffers
 from . import mixture_start, mixture_steps
@@ -130,6 +130,7 @@ class OnlineGaussianMixture(DiagonalMixture):
         self.init_samples = init_samples
         self._collector = SampleCollector(init_samples)
         self._flag = DeferredFlag()
+        self._length: Optional[int] = None
 
     @torch.compiler.disable
     @torch.no_grad()
@@ -229,7 +230,7 @@ class OnlineGaussianMixture(DiagonalMixture):
         """One step of EM; the state stays as it is if the batch is wrong."""
         statistics = self._statistics(embeddings)
         log_weights = self._log_weights()
-        parts = self._parts(len(embeddings))
+        parts = self._parts(self._shared_length(len(embeddings)))
         joint, total, best = None, None, None
         for part in parts:
             joint = self._joint(statistics, log_weights, part)
@@ -264,6 +265,20 @@ class OnlineGaussianMixture(DiagonalMixture):
             self._refuse_not_finite()
         return best[1] if assigning else None
 
+    def _shared_length(self, length: int) -> int:
+        """The longest batch of all ranks, looked at once.
+
+        The components are cut into pieces that are all-reduced one by one,
+        so every rank must cut alike, whatever the length of its batch.
+        """
+        if get_world_size() == 1:
+            return length
+        if self._length is None:
+            longest = torch.tensor(length, device=self.means.device)
+            all_reduce(longest, op='max')
+            self._length = int(longest)
+        return self._length
+
     def _facts(self, embeddings):
         """Samples of all ranks, and whether any is not finite."""
         wrong = ~torch.isfinite(embeddings).all()
@@ -287,6 +302,7 @@ class OnlineGaussianMixture(DiagonalMixture):
     def _load_from_state_dict(self, *args, **kwargs) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._collector.clear()
+        self._length = None
 
     def extra_repr(self) -> str:
         """What ``print`` shows."""

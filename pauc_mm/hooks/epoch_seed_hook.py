@@ -3,7 +3,7 @@ import random
 
 import numpy as np
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import broadcast_object_list, get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
@@ -39,13 +39,17 @@ class EpochSeedHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Take over the seeding of sampler, workers and prototypes."""
+        # With randomness.diff_rank_seed each rank has a seed of its own, but
+        # they must share the images out, and draw negatives, alike.
+        shared = [runner.seed]
+        broadcast_object_list(shared)
         model = unwrap(runner.model)
         if has_online_prototypes(model):
-            model.prototypes.seed_run(runner.seed)
+            model.prototypes.seed_run(shared[0])
         loader = runner.train_dataloader
         # The sampler was built before the checkpoint told the run's seed.
         if hasattr(loader.sampler, 'seed'):
-            loader.sampler.seed = runner.seed
+            loader.sampler.seed = shared[0]
         if loader.num_workers == 0:
             return
         loader.worker_init_fn = seed_worker

@@ -22,7 +22,8 @@ def check_mixture_begins(
         ValueError: If the training ends before.
     """
     collecting = math.ceil(init_samples / per_step)
-    begin, steps = warmup_steps + collecting, runner.max_iters
+    done, steps = runner.iter, runner.max_iters  # resumed, perhaps
+    begin = done + max(warmup_steps - done, 0) + collecting
     warmup = (
         f'model.mixture.warmup_steps={warmup_steps}, then '
         if warmup_steps

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Optional, Union
 
 import torch
+from mmengine.dist import all_reduce
 from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -164,7 +165,8 @@ class CARP(BaseSelfSupervisor):
     @torch.compiler.disable
     def _refuse_not_finite(self, losses):
         total = losses['loss_consistency'] + losses['loss_uniform']
-        wrong = ~torch.isfinite(total.detach())
+        wrong = (~torch.isfinite(total.detach())).float()
+        all_reduce(wrong)  # so that all ranks stop
         if wrong.device.type == 'cpu':
             self._flag.set(wrong)
         raised = self._flag.raised()  # of the step before, on a GPU

@@ -315,6 +315,31 @@ def test_two_ranks_have_the_state_of_one(tmp_path, uneven):
             assert torch.equal(before[name], after[name]), name
 
 
+def in_pieces_on_ranks():
+    mixture = OnlineGaussianMixture(3000, 8, init='random', scratch_mib=1)
+    mixture.initialise(normal(3000, 8))
+    world = get_world_size()
+    ends = (0, 9, 24) if world == 2 else (0, 24)
+    sizes = {len(mixture._parts(n)) for n in (9, 15, 24)}
+    cuts = {mixture._parts(n)[0].stop for n in (9, 15, 24)}
+    for step in range(3):
+        batch = normal(24, 8, seed=step)
+        mixture.update(batch[ends[get_rank()] : ends[get_rank() + 1]])
+    return mixture.state_dict(), sizes, cuts
+
+
+def test_ranks_with_batches_of_other_lengths_cut_the_components_alike(
+    tmp_path,
+):
+    alone, sizes, cuts = in_pieces_on_ranks()
+    assert min(sizes) > 1 and len(cuts) == 3  # by themselves they would not
+    for state, _, _ in run_ranks(in_pieces_on_ranks, 2, tmp_path):
+        for name, value in alone.items():
+            torch.testing.assert_close(
+                state[name], value, rtol=1e-5, atol=1e-5
+            )
+
+
 def refused_on_ranks():
     mixture = begun()
     batch = normal(4, 3)

@@ -28,4 +28,4 @@ param_scheduler = [
     )
 ]
 auto_scale_lr = dict(base_batch_size=256)
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100, val_interval=10)

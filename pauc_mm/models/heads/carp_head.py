@@ -94,9 +94,7 @@ class CARPHead(BaseModule):
             student's first view and the teacher's second one have the same
             prototype, in [0, 1].
         """
-        seed = derive_seed(training_step()[0])
-        order = random_partition(self.num_prototypes, seed)
-        order = order.to(prototypes.device, non_blocking=True)
+        order = self._draw_order(prototypes.device)
         shuffled = prototypes.index_select(0, order)
         same = teacher_prototypes is prototypes
         targets = (
@@ -112,6 +110,14 @@ class CARPHead(BaseModule):
             * divergence_from_uniform([*seen, *wanted]),
             acc_block=hits.float().mean(),
         )
+
+    @torch.compiler.disable
+    def _draw_order(self, device):
+        seed = derive_seed(training_step()[0])
+        order = random_partition(self.num_prototypes, seed)
+        if device.type == 'cuda':  # or the copy would wait
+            order = order.pin_memory()
+        return order.to(device, non_blocking=True)
 
     def _assign(self, embeddings, prototypes):
         logits = embeddings.float() @ prototypes.T

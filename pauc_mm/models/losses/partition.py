@@ -9,6 +9,7 @@ nothing has to be clamped.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import product
 
@@ -96,4 +97,4 @@ def divergence_from_uniform(
     # What no sample is assigned to adds 0, the limit of p log p.
     smallest = torch.finfo(mean.dtype).tiny
     negative_entropy = (mean * mean.clamp_min(smallest).log()).sum(dim=1)
-    return (negative_entropy + mean.new_tensor(mean.shape[1]).log()).mean()
+    return negative_entropy.mean() + math.log(mean.shape[1])
