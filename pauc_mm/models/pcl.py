@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import logging
 from collections.abc import Sequence
-from typing import Optional, Union
+from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -40,15 +40,10 @@ class PCL(MomentumContrast):
         num_clusters (Sequence[int]): K of each of the M clusterings.
         queue_len (int): Length of the queue of keys. Defaults to 16384.
         feat_dim (int): D, dimension of the embedding. Defaults to 128.
-        momentum (float): Step of the momentum encoder: 0.001 is m = 0.999 in
-            the papers. Defaults to 0.001.
         prototypes (str): 'kmeans' or 'online_gmm'. Defaults to 'kmeans'.
         mixture (dict, optional): Options of :class:`OnlinePrototypes`, and
             of the mixtures, for 'online_gmm'. Defaults to None: theirs.
-        pretrained (str, optional): Checkpoint to start from.
-        data_preprocessor (dict, optional): Defaults to mmpretrain's
-            SelfSupDataPreprocessor.
-        init_cfg (dict or list[dict], optional): Initialization config.
+        **kwargs: Further arguments of :class:`MomentumContrast`.
 
     Raises:
         ValueError: If an option is out of its range.
@@ -63,12 +58,9 @@ class PCL(MomentumContrast):
         num_clusters: Sequence[int],
         queue_len: int = 16384,
         feat_dim: int = 128,
-        momentum: float = 0.001,
         prototypes: str = 'kmeans',
         mixture: Optional[dict] = None,
-        pretrained: Optional[str] = None,
-        data_preprocessor: Optional[dict] = None,
-        init_cfg: Optional[Union[list[dict], dict]] = None,
+        **kwargs,
     ) -> None:
         super().__init__(
             backbone=backbone,
@@ -76,10 +68,7 @@ class PCL(MomentumContrast):
             head=head,
             queue_len=queue_len,
             feat_dim=feat_dim,
-            momentum=momentum,
-            pretrained=pretrained,
-            data_preprocessor=data_preprocessor,
-            init_cfg=init_cfg,
+            **kwargs,
         )
         self.num_clusters = _checked_clusters(num_clusters)
         self.proto_head = MODELS.build(proto_head)
