@@ -69,6 +69,8 @@ def study_cell(
     data: str, tail: str, method: str, seed: int, epochs: Optional[int] = None
 ) -> Cell:
     """One cell; see :func:`study_cells`."""
+    # Other seeds make other classes rare.
+    tailed = {'train_dataloader.dataset.imbalance_seed': seed}
     length = '' if epochs is None else f'_{epochs}ep'
     recipe = METHODS[method].recipe
     return Cell(
@@ -77,6 +79,7 @@ def study_cell(
         options={
             'randomness.seed': seed,
             'default_hooks.unique_shares.type': 'UniqueSharesHook',
+            **(tailed if TAILS[tail] else {}),
             **METHODS[method].options,
         },
         place=dict(data=data, tail=tail, method=method, seed=seed),

@@ -9,6 +9,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..models.embedding import unwrap
 from ..models.pcl import PCL
+from .global_batch import global_batch_size
 from .mixture_checks import check_mixture_begins
 from .training_set import base_dataset, fingerprint
 
@@ -95,7 +96,7 @@ def check_online_setup(model: PCL, runner: Runner) -> None:
     check_mixture_begins(
         runner,
         prototypes.init_samples,
-        _global_batch_size(runner),
+        global_batch_size(runner),
         prototypes.warmup_steps,
     )
 
@@ -131,7 +132,7 @@ def _check_epochs(hook: ClusteringHook, runner: Runner) -> None:
 
 def _check_batches(model: PCL, runner: Runner, num_samples: int) -> None:
     loader = runner.train_dataloader
-    batch_size = _global_batch_size(runner)
+    batch_size = global_batch_size(runner)
     if batch_size > model.queue_len:
         raise ValueError(
             f'model.queue_len={model.queue_len} is smaller than the batch of '
@@ -153,14 +154,9 @@ def _check_batches(model: PCL, runner: Runner, num_samples: int) -> None:
         )
 
 
-def _global_batch_size(runner: Runner) -> int:
-    # None where a batch sampler of the user's decides.
-    return (runner.train_dataloader.batch_size or 1) * get_world_size()
-
-
 def _warn_of_few(model: PCL, runner: Runner, num_samples: int) -> None:
     logger = runner.logger
-    batch_size = _global_batch_size(runner)
+    batch_size = global_batch_size(runner)
     if model.queue_len > num_samples:
         logger.warning(
             f'model.queue_len={model.queue_len} exceeds the {num_samples} '

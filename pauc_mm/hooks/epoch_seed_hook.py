@@ -9,7 +9,6 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ..models.embedding import unwrap
-from ..models.pcl import has_online_prototypes
 from ..utils import derive_seed
 
 
@@ -32,20 +31,22 @@ class EpochSeedHook(Hook):
     A run that is resumed at an epoch then sees the random numbers of a run
     that was never stopped, without any generator state in the checkpoint.
     Runs after all other hooks of that point, the E-step included, so that
-    what they draw does not matter.
+    what they draw does not matter. Parts of the model that draw from seeds
+    of their own, alike on all ranks, are told the run's seed by their
+    ``seed_run``.
     """
 
     priority = 'LOWEST'
 
     def before_train(self, runner: Runner) -> None:
-        """Take over the seeding of sampler, workers and prototypes."""
+        """Take over the seeding of sampler, workers and model parts."""
         # With randomness.diff_rank_seed each rank has a seed of its own, but
         # they must share the images out, and draw negatives, alike.
         shared = [runner.seed]
         broadcast_object_list(shared)
-        model = unwrap(runner.model)
-        if has_online_prototypes(model):
-            model.prototypes.seed_run(shared[0])
+        for module in unwrap(runner.model).modules():
+            if hasattr(module, 'seed_run'):
+                module.seed_run(shared[0])
         loader = runner.train_dataloader
         # The sampler was built before the checkpoint told the run's seed.
         if hasattr(loader.sampler, 'seed'):

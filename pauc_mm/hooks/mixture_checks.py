@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 
+from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 
@@ -40,9 +41,20 @@ def check_mixture_begins(
             'be below the number of prototypes, or train for longer.'
         )
     runner.logger.info(f'{facts} of {steps}.')
-    if collecting > len(runner.train_dataloader):
+    period = _steps_between_checkpoints(runner)
+    if period and (begin - 1) // period > (begin - collecting) // period:
         runner.logger.warning(
-            f'{facts}, the latter longer than an epoch: a run that is '
-            'stopped and resumed in between collects them anew. Lower '
-            'model.mixture.init_samples for exact resuming.'
+            f'{facts}, and a checkpoint every {period} steps: one is written '
+            'while samples are collected, and does not hold them. A run that '
+            'is resumed from it collects them anew. For exact resuming lower '
+            'model.mixture.init_samples or write checkpoints elsewhere.'
         )
+
+
+def _steps_between_checkpoints(runner: Runner) -> int:
+    """Steps from one checkpoint to the next, 0 if none is written."""
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook) and hook.interval > 0:
+            epoch = len(runner.train_dataloader) if hook.by_epoch else 1
+            return hook.interval * epoch
+    return 0

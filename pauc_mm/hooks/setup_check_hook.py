@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.models import MoCo
@@ -12,6 +11,7 @@ from ..models.momentum_contrast import MomentumContrast
 from ..models.pcl import has_online_prototypes
 from ..utils.checks import check_positive
 from .clustering_checks import check_online_setup
+from .global_batch import global_batch_size
 from .mixture_checks import check_mixture_begins
 
 
@@ -45,7 +45,7 @@ class SetupCheckHook(Hook):
         if has_online_prototypes(model):
             check_online_setup(model, runner)
         loader = runner.train_dataloader
-        batch = (loader.batch_size or 1) * get_world_size()
+        batch = global_batch_size(runner)
         if isinstance(model, CLD):
             model.check_batch(batch)
         if isinstance(model, CARP) and model.decouple:
@@ -62,7 +62,8 @@ class SetupCheckHook(Hook):
                 f"mmpretrain's MoCo needs: set model.queue_len={fitting}, or "
                 'change train_dataloader.batch_size.'
             )
-        if not loader.drop_last and len(loader.dataset) % batch:
+        drops = getattr(loader.batch_sampler, 'drop_last', True)
+        if not drops and len(loader.dataset) % batch:
             raise ValueError(
                 'train_dataloader.drop_last must be True: the last batch '
                 f'would not have {batch} images, and the queue of '

@@ -117,4 +117,7 @@ def shorten(cfg: Config, epochs: int) -> None:
                 f'--epochs {epochs} leaves no epoch after the warm-up of '
                 f'{cfg.filename}: at least 2.'
             )
+    mixture = (cfg.get('model') or {}).get('mixture') or {}
+    if mixture.get('warmup_steps'):
+        mixture['warmup_steps'] = scaled(mixture['warmup_steps'])
     cfg.train_cfg['max_epochs'] = epochs

@@ -86,6 +86,7 @@ class CLD(MomentumContrast):
         )
         self.centroid_grad = centroid_grad
         self._step: Optional[int] = None
+        self._run_seed = 0
         self._flag = DeferredFlag()
 
     def loss(
@@ -176,6 +177,14 @@ class CLD(MomentumContrast):
             acc_group=(hits[0] + hits[1]) / 2,
         )
 
+    def seed_run(self, seed: int) -> None:
+        """Make the clusters a function of the seed of the run, too.
+
+        Args:
+            seed (int): The same on all ranks.
+        """
+        self._run_seed = seed
+
     def check_batch(self, batch: int) -> None:
         """Refuse a batch that cannot be clustered or queued.
 
@@ -213,16 +222,16 @@ class CLD(MomentumContrast):
     def _cluster(self, *views: torch.Tensor) -> list[tuple]:
         """k-means of each view, alike on all ranks and after a resume.
 
-        It is seeded by the step, which the momentum encoder counts, in the
-        checkpoint. That counter is a tensor, which is waited for once and
-        then counted along.
+        It is seeded by the run and the step, which the momentum encoder
+        counts, in the checkpoint. That counter is a tensor, which is waited
+        for once and then counted along.
         """
         if self._step is None:
             self._step = int(self.encoder_k.steps)
         else:
             self._step += 1
         generator = torch.Generator(device=views[0].device)
-        generator.manual_seed(derive_seed(self._step))
+        generator.manual_seed(derive_seed(self._run_seed, self._step))
         return [
             batch_kmeans(
                 view if self.centroid_grad else view.detach(),

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..clustering.online_gaussian_mixture import OnlineGaussianMixture
+from ..utils import derive_seed
 
 
 class MixturePrototypes(nn.Module):
@@ -18,7 +19,8 @@ class MixturePrototypes(nn.Module):
     Args:
         num_prototypes (int): K.
         dim (int): D.
-        **mixture: Options of the mixture.
+        **mixture: Options of the mixture. Its seed is mixed with that of the
+            run by :meth:`seed_run`.
 
     Raises:
         ValueError: An option is out of its range.
@@ -27,9 +29,9 @@ class MixturePrototypes(nn.Module):
     def __init__(self, num_prototypes: int, dim: int, **mixture) -> None:
         super().__init__()
         self.mixture = OnlineGaussianMixture(num_prototypes, dim, **mixture)
-        generator = torch.Generator().manual_seed(self.mixture.seed)
-        directions = torch.randn(num_prototypes, dim, generator=generator)
-        self.mixture.means.copy_(F.normalize(directions, dim=1))
+        self._seed = self.mixture.seed
+        self._loaded = False
+        self._draw_directions()
 
     def vectors(self) -> torch.Tensor:
         """The prototypes as they are now: a copy, without gradient.
@@ -39,6 +41,18 @@ class MixturePrototypes(nn.Module):
         """
         with torch.autocast(self.mixture.means.device.type, enabled=False):
             return F.normalize(self.mixture.means, dim=1)
+
+    def seed_run(self, seed: int) -> None:
+        """Make what is drawn a function of the seed of the run, too.
+
+        Prototypes that a checkpoint has brought stay as they are.
+
+        Args:
+            seed (int): The same on all ranks.
+        """
+        self.mixture.seed = derive_seed(seed, self._seed)
+        if not self._loaded and not self.mixture.ready:
+            self._draw_directions()
 
     @torch.no_grad()
     def update(self, embeddings: torch.Tensor) -> None:
@@ -52,3 +66,13 @@ class MixturePrototypes(nn.Module):
                 :meth:`OnlineGaussianMixture.update`.
         """
         self.mixture.update(F.normalize(embeddings.float(), dim=1))
+
+    def _draw_directions(self) -> None:
+        generator = torch.Generator().manual_seed(self.mixture.seed)
+        shape = self.mixture.num_components, self.mixture.dim
+        directions = F.normalize(torch.randn(shape, generator=generator))
+        self.mixture.means.copy_(directions)
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._loaded = True

@@ -187,6 +187,12 @@ def test_a_long_collection_is_said(tmp_path):
     lines = listen(runner)
     runner.train()
     assert [line for line in lines if 'collects them anew' in line]
+    # Begun before the first checkpoint: nothing can be lost.
+    cfg.default_hooks.checkpoint.interval = 2
+    runner = Runner.from_cfg(cfg)
+    lines = listen(runner)
+    runner.train()
+    assert not [line for line in lines if 'collects them anew' in line]
 
 
 def test_a_loop_of_iterations_trains(tmp_path):

@@ -1,5 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import pytest
+from mmengine.registry import DATA_SAMPLERS
 from mmengine.runner import Runner
 
 from tests.helpers import run_cfg
@@ -41,6 +42,37 @@ def test_what_mmpretrain_leaves_unchecked(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         runner.train()
     assert runner.iter == 0
+
+
+@DATA_SAMPLERS.register_module()
+class Tens:
+    """A batch sampler of one's own, which does not say its batch size."""
+
+    def __init__(self, sampler, batch_size):
+        self.order = list(sampler)
+
+    def __iter__(self):
+        return iter([self.order[:10], self.order[10:20]])
+
+    def __len__(self):
+        return 2
+
+
+@DATA_SAMPLERS.register_module()
+class HonestTens(Tens):
+    batch_size = 10
+
+
+@pytest.mark.parametrize(
+    'sampler, message',
+    [(HonestTens, 'queue_len=64 .* batch of 10'), (Tens, 'has no attribute')],
+)
+def test_a_batch_sampler_decides_the_batch(tmp_path, sampler, message):
+    cfg = moco_cfg(tmp_path)
+    del cfg.train_dataloader.drop_last
+    cfg.train_dataloader.batch_sampler = dict(type=sampler.__name__)
+    with pytest.raises(ValueError, match=message):
+        Runner.from_cfg(cfg).train()
 
 
 def test_pcl_takes_any_batch(tmp_path):

@@ -69,8 +69,10 @@ def config(**parts):
 
 def test_schedules_keep_their_proportions():
     cfg = config(**{'default_hooks.clustering.warmup_epochs': 20})
+    cfg.model = dict(type='PAUC', mixture=dict(warmup_steps=230))
     shorten(cfg, 10)
     assert cfg.train_cfg.max_epochs == 10
+    assert cfg.model.mixture.warmup_steps == 23
     linear, cosine, steps = cfg.param_scheduler
     assert (linear.begin, linear.end) == (0, 1)
     assert (cosine.begin, cosine.end, cosine.T_max) == (1, 10, 9)

@@ -185,7 +185,7 @@ def test_a_step_is_the_equations_on_the_embeddings(decouple):
             vectors = F.normalize(before.prototypes.mixture.means, dim=1)
         else:
             vectors = F.normalize(before.prototypes.weight, dim=1)
-    order = random_partition(K, derive_seed(3))
+    order = random_partition(K, derive_seed(0, 3))
     consistency, uniform = slow_carp(
         (z @ vectors.T).double().chunk(2),
         (h @ vectors.T).double().chunk(2),
@@ -254,6 +254,25 @@ def test_before_it_begins_directions_are_random_and_unit():
     lengths = vectors.norm(dim=1)
     torch.testing.assert_close(lengths, torch.ones(64))
     assert (vectors @ vectors.T).fill_diagonal_(0).abs().max() < 0.95
+
+
+def test_what_is_drawn_depends_on_the_seed_of_the_run():
+    orders, vectors = [], []
+    tell_step(3, 200)
+    for seed in (0, 1, 1):
+        model = build(decouple=True)
+        for module in model.modules():
+            if hasattr(module, 'seed_run'):
+                module.seed_run(seed)
+        orders.append(model.head._draw_order(torch.device('cpu')))
+        vectors.append(model.prototypes.vectors())
+    for found in (orders, vectors):
+        assert not torch.equal(found[0], found[1])
+        assert torch.equal(found[1], found[2])
+    # Those of a checkpoint stay, whatever the seed.
+    model.load_state_dict(model.state_dict())
+    model.prototypes.seed_run(5)
+    assert torch.equal(model.prototypes.vectors(), vectors[2])
 
 
 def test_the_teacher_follows_by_half_a_cosine():

@@ -70,6 +70,7 @@ class CARPHead(BaseModule):
         self.uniform_weight = check_positive(
             'model.head.uniform_weight', uniform_weight, zero=True
         )
+        self._run_seed = 0
 
     def loss(
         self,
@@ -111,9 +112,17 @@ class CARPHead(BaseModule):
             acc_block=hits.float().mean(),
         )
 
+    def seed_run(self, seed: int) -> None:
+        """Make the partitions a function of the seed of the run, too.
+
+        Args:
+            seed (int): The same on all ranks.
+        """
+        self._run_seed = seed
+
     @torch.compiler.disable
     def _draw_order(self, device):
-        seed = derive_seed(training_step()[0])
+        seed = derive_seed(self._run_seed, training_step()[0])
         order = random_partition(self.num_prototypes, seed)
         if device.type == 'cuda':  # or the copy would wait
             order = order.pin_memory()
