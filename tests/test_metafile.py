@@ -12,11 +12,16 @@ METAFILES = load(ROOT / 'model-index.yml')['Import']
 META = [load(ROOT / name) for name in METAFILES]
 MODELS = {model['Name']: model for meta in META for model in meta['Models']}
 COLLECTIONS = {c['Name']: c for meta in META for c in meta['Collections']}
+FILES = [*ROOT.glob('configs/*.py'), *ROOT.glob('configs/ablations/*.py')]
+ABLATIONS = {n for n, m in MODELS.items() if '/ablations/' in m['Config']}
 
 
 def test_every_recipe_is_listed():
-    assert set(MODELS) == {path.stem for path in ROOT.glob('configs/*.py')}
-    assert len(MODELS) == sum(len(meta['Models']) for meta in META)
+    listed = [model['Config'] for meta in META for model in meta['Models']]
+    assert sorted(listed) == sorted(
+        path.relative_to(ROOT).as_posix() for path in FILES
+    )
+    assert len(MODELS) == len(listed)
 
 
 def test_collections():
@@ -26,7 +31,14 @@ def test_collections():
         assert (ROOT / collection['README']).is_file()
 
 
-@pytest.mark.parametrize('name', sorted(MODELS))
+def test_ablations_are_listed_as_their_recipe_is():
+    for name in ABLATIONS:
+        recipe = MODELS['_'.join(name.split('_')[:3])]
+        own = dict(Name=name, Config=f'configs/ablations/{name}.py')
+        assert MODELS[name] == {**recipe, **own}
+
+
+@pytest.mark.parametrize('name', sorted(MODELS.keys() - ABLATIONS))
 def test_model_agrees_with_its_config(name):
     model = MODELS[name]
     assert model['Config'] == f'configs/{name}.py'

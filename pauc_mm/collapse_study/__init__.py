@@ -3,13 +3,12 @@
 
 from .cells import study_cell, study_cells
 from .results import group
-from .settings import DATA, METHODS, TAILS, Data, Method
+from .settings import DATA, METHODS, TAILS, Method
 
 __all__ = [
     'DATA',
     'METHODS',
     'TAILS',
-    'Data',
     'Method',
     'group',
     'study_cell',

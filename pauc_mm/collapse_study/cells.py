@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Optional
 
 from ..hooks.unique_shares_hook import FILE_NAME
 from ..matrix import Cell
+from ..matrix.choices import check_choice, check_packages
 from .settings import DATA, METHODS, TAILS
 
 
@@ -40,22 +40,8 @@ def study_cells(
         ('--tails', tails, TAILS),
         ('--methods', methods, METHODS),
     ):
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise ValueError(
-                f'{option}: {unknown[0]!r} is unknown: choose from '
-                f'{", ".join(known)}.'
-            )
-        if len(set(names)) < len(names):
-            raise ValueError(f'{option} {" ".join(names)} names one twice.')
-    for name in data:
-        if find_spec(DATA[name].package) is None:
-            others = ' '.join(other for other in DATA if other != name)
-            raise ImportError(
-                f'--data {name}: the images come with {DATA[name].pip}, '
-                f'which is not installed: pip install {DATA[name].pip}, or '
-                f'leave them out: --data {others}.'
-            )
+        check_choice(option, names, known)
+    check_packages(data, DATA)
     return [
         study_cell(name, tail, method, seed, epochs)
         for seed in seeds

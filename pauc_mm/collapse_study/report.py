@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..matrix import mean_and_deviation, paired_difference, spoken
-from ..matrix.summary import MISSING
+from ..matrix.column import Column
+from ..matrix.made import made_lines
 from ..transfer.tables import markdown
-from .results import KNN, UNIQUE, UNIQUE_USED, USED, Column, Grouped, records
+from .results import KNN, UNIQUE, UNIQUE_USED, USED, Grouped, records
 from .settings import METHODS
 
 _TABLES = (
@@ -82,35 +82,19 @@ def study_table(grouped: Grouped, columns: Sequence[Column]) -> str:
     rows = []
     for (data, tail), methods in grouped.items():
         for method, by_seed in methods.items():
-            found = [
-                mean_and_deviation(list(c.by_seed(by_seed).values()))
-                for c in columns
-            ]
+            cells = [column.text(by_seed) for column in columns]
             name = METHODS[method].label
-            cells = _cells(found, columns, signed=False)
             rows.append([data, tail, name, str(len(by_seed)), *cells])
-        for method in methods:
+        for method, by_seed in methods.items():
             if method == baseline or baseline not in methods:
                 continue
-            found = [
-                paired_difference(
-                    c.by_seed(methods[method]), c.by_seed(methods[baseline])
-                )
-                for c in columns
-            ]
+            other = methods[baseline]
+            cells = [column.difference(by_seed, other) for column in columns]
             name = f'{METHODS[method].label} - {METHODS[baseline].label}'
-            pairs = len(set(methods[method]) & set(methods[baseline]))
-            cells = _cells(found, columns, signed=True)
+            pairs = len(set(by_seed) & set(other))
             rows.append([data, tail, name, str(pairs), *cells])
     header = ['data', 'training set', 'method', 'seeds']
     return markdown([*header, *(c.title for c in columns)], rows)
-
-
-def _cells(found, columns, signed: bool) -> list[str]:
-    return [
-        MISSING if summary is None else summary.text(column.digits, signed)
-        for summary, column in zip(found, columns)
-    ]
 
 
 def _made(grouped: Grouped, command: str) -> str:
@@ -139,23 +123,5 @@ def _made(grouped: Grouped, command: str) -> str:
                 f'{last["prototypes"]} prototypes, config '
                 f'{", ".join(sorted({r["digest"] for r in by_seed.values()}))}'
             )
-    versions = sorted(
-        {
-            ', '.join(f'{k} {v}' for k, v in result['versions'].items())
-            for result in results
-        }
-    )
-    hardware = sorted(
-        {f'{r["hardware"]} ({r["threads"]} a cell)' for r in results}
-    )
-    dates = sorted(result['date'][:10] for result in results)
-    period = (
-        dates[0] if dates[0] == dates[-1] else f'{dates[0]} to {dates[-1]}'
-    )
-    total = spoken(sum(result['seconds'] for result in results))
-    lines += [
-        f'- {period}; {len(results)} cells, {total} in all',
-        *(f'- {text}' for text in hardware),
-        *(f'- {text}' for text in versions),
-    ]
+    lines += made_lines(results)
     return '\n'.join(lines)

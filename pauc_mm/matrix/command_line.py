@@ -1,20 +1,16 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What the programs that run a matrix of cells share."""
+"""The options that all programs with a matrix of cells have."""
 
 from __future__ import annotations
 
 import argparse
 import fnmatch
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from .cell import Cell
-from .cell_process import WORKER
-from .display import Display
 from .provenance import usable_cores
-from .scheduler import Failure, Store, run_cells
+from .scheduler import Store
 
 
 def add_matrix_arguments(parser: argparse.ArgumentParser, out: str) -> None:
@@ -125,51 +121,3 @@ def open_store(out: str) -> Store:
             'Name another folder.'
         ) from error
     return Store(root)
-
-
-def run_all(
-    cells: Sequence[Cell],
-    store: Store,
-    jobs: int,
-    worker: Sequence[str] = WORKER,
-) -> list[Failure]:
-    """Run cells with a bar; Ctrl-C and SIGTERM stop it cleanly.
-
-    Args:
-        cells (sequence of Cell): What is wanted.
-        store (Store): Where they are kept.
-        jobs (int): Cells at the same time.
-        worker (sequence of str): Command that runs a cell.
-
-    Returns:
-        list[Failure]: Those that failed.
-
-    Raises:
-        SystemExit: With 130 if it was stopped, with a message if the disk is
-            full or a stored result cannot be read.
-    """
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with Display(len(cells)) as display:
-            return run_cells(cells, store, jobs, display, worker)
-    except KeyboardInterrupt:
-        print(
-            'Stopped. What is done is kept: the same command goes on.',
-            file=sys.stderr,
-        )
-        raise SystemExit(130) from None
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def failure_text(failures: Sequence[Failure]) -> str:
-    """What failed, and how one learns why."""
-    parts = [f'{len(failures)} cell(s) failed:']
-    for failure in failures:
-        indented = failure.reason.replace('\n', '\n    ')
-        parts.append(f'  {failure.cell} (all of it: {failure.log})')
-        parts.append(f'    {indented}')
-    parts.append('The same command runs them again; the others are kept.')
-    return '\n'.join(parts)

@@ -52,9 +52,12 @@ class Store:
 
     Attributes:
         root (Path): Has a folder for each, by its name.
+        megabytes (int): That a cell may write, and that must be free before
+            one is begun. Defaults to :data:`FREE_MEGABYTES`.
     """
 
     root: Path
+    megabytes: int = FREE_MEGABYTES
 
     def folder(self, cell: Cell) -> CellFolder:
         """That of a cell."""
@@ -134,7 +137,7 @@ def _run(waiting, total, known, store, jobs, watcher, worker):
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                check_space(store.root)
+                check_space(store.root, store.megabytes)
                 read_again()
                 cell = waiting.pop(0)
                 folder = store.folder(cell)
@@ -159,17 +162,21 @@ def _run(waiting, total, known, store, jobs, watcher, worker):
     return failures
 
 
-def check_space(root: Path) -> None:
+def check_space(root: Path, megabytes: int = FREE_MEGABYTES) -> None:
     """Refuse to begin a cell that could not write its checkpoints.
 
+    Args:
+        root (Path): Where it would.
+        megabytes (int): That it may write.
+
     Raises:
-        OSError: If less than :data:`FREE_MEGABYTES` are free.
+        OSError: If less is free.
     """
     free = shutil.disk_usage(root).free / 2**20
-    if free < FREE_MEGABYTES:
+    if free < megabytes:
         raise OSError(
             f"Only {free:.0f} MB are free on the disk of '{root}', and a cell "
-            f'needs up to {FREE_MEGABYTES}. Make room, or name another folder '
+            f'needs up to {megabytes}. Make room, or name another folder '
             'with --out; the cells that are done are kept.'
         )
 
@@ -196,7 +203,10 @@ def _end(process: CellProcess, store: Store, failures: list) -> dict | None:
 
 def _told(cell: Cell, result: dict | None, failures: list) -> str:
     if result is None:
-        return f'{cell}: FAILED, {failures[-1].reason.splitlines()[-1]}'
+        lines = failures[-1].reason.splitlines()
+        # torchrun ends its account with a rule.
+        last = [line for line in lines if line.strip(' =-')] or lines
+        return f'{cell}: FAILED, {last[-1]}'
     some = list(result['figures'].items())[:4]
     text = ', '.join(f'{name} {value:.4g}' for name, value in some)
     return f'{cell}: {text} ({result["seconds"]:.0f} s)'

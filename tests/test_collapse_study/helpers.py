@@ -2,7 +2,8 @@
 """Results as the cells give them, made by hand."""
 
 from pauc_mm.collapse_study import study_cell
-from pauc_mm.matrix import config_digest
+from pauc_mm.hooks.unique_shares_hook import FILE_NAME
+from tests.test_matrix.made_results import made_result as made_cell_result
 
 EPOCHS = (0, 1, 2, 5, 10)
 
@@ -26,25 +27,7 @@ def made_result(cell, unique, used, knn, groups=None):
         lines.append(dict(epoch=epoch, epsilons=[], sets=[own]))
     figures = {'knn/k20': knn, 'knn/k200': 0.1}
     figures.update({f'knn/k20_{k}': v for k, v in (groups or {}).items()})
-    return dict(
-        format=1,
-        digest=config_digest(cell),
-        cell=dict(
-            name=cell.name,
-            config=cell.config,
-            options=dict(cell.options),
-            place=dict(cell.place),
-        ),
-        figures=figures,
-        records={'unique_shares.jsonl': lines},
-        epochs=10,
-        seconds=100.0,
-        epoch_seconds=1.0,
-        versions=dict(python='3.11.1', torch='2.14.1'),
-        hardware='Some CPU, 2 cores',
-        threads=1,
-        date=f'2026-11-2{cell.place["seed"]}T10:00:00',
-    )
+    return made_cell_result(cell, figures, {FILE_NAME: lines})
 
 
 def made_study():

@@ -82,8 +82,10 @@ def test_a_failing_cell_is_told_at_the_end(
     worker.write_text('raise ValueError("the reason")')
     monkeypatch.setattr(
         tool,
-        'run_all',
-        functools.partial(tool.run_all, worker=(sys.executable, str(worker))),
+        'run_and_report',
+        functools.partial(
+            tool.run_and_report, worker=(sys.executable, str(worker))
+        ),
     )
     options = ['--data', 'digits', '--tails', 'balanced', '--seeds', '0']
     with pytest.raises(SystemExit) as ended:
@@ -98,7 +100,7 @@ def test_a_failing_cell_is_told_at_the_end(
 
 
 def test_the_report_of_what_is_there(tool, tmp_path, capsys, monkeypatch):
-    monkeypatch.delattr(tool, 'run_all')
+    monkeypatch.delattr('pauc_mm.matrix.run_and_report.run_all')
     names = ['joint', 'decoupled']
     cells = study_cells(['digits'], ['balanced'], names, [0, 1])
     store(tmp_path, cells)
@@ -131,7 +133,7 @@ def test_ctrl_c_stops_and_says_so(tmp_path):
         'd = u.module_from_spec(s); s.loader.exec_module(d)\n'
         'import functools\n'
         f'w = (sys.executable, {str(FAKE)!r})\n'
-        'd.run_all = functools.partial(d.run_all, worker=w)\n'
+        'd.run_and_report = functools.partial(d.run_and_report, worker=w)\n'
         'from pauc_mm.collapse_study import settings\n'
         'm = settings.METHODS["joint"]\n'
         'm.options["fake.act"] = "sleep"\n'
@@ -192,9 +194,7 @@ def test_wrong_options_end_the_program(
 
 
 def test_without_mlxtend(tool, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(
-        'pauc_mm.collapse_study.cells.find_spec', lambda name: None
-    )
+    monkeypatch.setattr('pauc_mm.matrix.choices.find_spec', lambda name: None)
     with pytest.raises(SystemExit):
         tool.main(['--data', 'mnist', '--out', str(tmp_path)])
     told = capsys.readouterr().err

@@ -23,10 +23,9 @@ from pauc_mm.matrix.command_line import (
     add_matrix_arguments,
     check_matrix_arguments,
     choose,
-    failure_text,
     open_store,
-    run_all,
 )
+from pauc_mm.matrix.run_and_report import results_and_gaps, run_and_report
 
 _NAME = 'tools/analysis/decoupled.py'
 
@@ -91,34 +90,15 @@ def parse(argv: list[str] | None = None) -> tuple:
 
 def write_report(args, cells, store, command: str) -> None:
     """Write the tables and the pictures of what is there."""
-    results = [(cell, store.finished(cell)) for cell in cells]
-    missing = [
-        f'{cell}: '
-        + (
-            'its config has changed since it was run'
-            if store.outdated(cell)
-            else 'not run, or failed'
-        )
-        for cell, result in results
-        if result is None
-    ]
-    found = group([result for _, result in results if result is not None])
-    if not found:
-        raise SystemExit(
-            f"error: there is no result in '{store.root}' to report: run "
-            'without --report-only first, or give its --out, --epochs and '
-            '--only.'
-        )
+    results, gaps = results_and_gaps(cells, store)
+    found = group(results)
     out = Path(args.out)
-    text = study_report(found, command, missing)
-    try:
-        (out / 'decoupled.md').write_text(text, encoding='utf-8')
-        pictures = [
-            plot_over_training(found, out / 'unique_over_training.png'),
-            plot_end(found, out / 'unique_and_knn.png'),
-        ]
-    except OSError as error:
-        raise SystemExit(f'error: the report: {error}') from error
+    text = study_report(found, command, gaps)
+    (out / 'decoupled.md').write_text(text, encoding='utf-8')
+    pictures = [
+        plot_over_training(found, out / 'unique_over_training.png'),
+        plot_end(found, out / 'unique_and_knn.png'),
+    ]
     print(text)
     for path in (out / 'decoupled.md', *pictures):
         print(f'written: {path}', file=sys.stderr)
@@ -128,20 +108,11 @@ def main(argv: list[str] | None = None) -> None:
     """Run what is missing, write the report."""
     argv = sys.argv[1:] if argv is None else argv
     args, cells, store = parse(argv)
-    failures = []
-    if not args.report_only:
-        failures = run_all(cells, store, args.jobs)
-    if failures:
-        print(failure_text(failures), file=sys.stderr)
-    if len(failures) < len(cells):
-        shown = [option for option in argv if option != '--report-only']
-        command = shlex.join(['python', _NAME, *shown])
-        try:
-            write_report(args, cells, store, command)
-        except ValueError as error:  # a stored result is damaged
-            raise SystemExit(f'error: {error}') from error
-    if failures:
-        raise SystemExit(1)
+    shown = [option for option in argv if option != '--report-only']
+    command = shlex.join(['python', _NAME, *shown])
+    run_and_report(
+        args, cells, store, lambda: write_report(args, cells, store, command)
+    )
 
 
 if __name__ == '__main__':

@@ -1,0 +1,72 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Where the report of a suite is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..utils.files import write_json, write_text
+from .figures import plot_accuracy_and_collapse
+from .report import suite_report
+from .results import Grouped, Tuning
+from .settings import Suite
+
+MARK = '<!-- What follows is written by tools/benchmarks/compare.py. -->'
+
+
+def write_documents(
+    suite: Suite,
+    grouped: Grouped,
+    tuning: Tuning,
+    folder: Path,
+    command: str,
+    missing: Sequence[str] = (),
+) -> tuple[str, list[Path]]:
+    """Write the report, the picture and the raw results.
+
+    What stands above :data:`MARK` in a report that is there is kept, so that
+    people can say there what the tables mean.
+
+    Args:
+        suite (Suite): What was run.
+        grouped (Mapping): Of :func:`~.results.group`; not empty.
+        tuning (Mapping): Of :func:`~.results.group_tuning`; may be empty.
+        folder (Path): Made if it is not there.
+        command (str): That makes them again.
+        missing (sequence of str): What is not in them, and why.
+
+    Returns:
+        tuple[str, list[Path]]: The report, and the files.
+
+    Raises:
+        OSError: If one cannot be written.
+    """
+    report = Path(folder) / suite.report
+    figure = report.parent / 'figures' / f'{report.stem}.png'
+    raw = report.with_suffix('.json')
+    report.parent.mkdir(parents=True, exist_ok=True)
+    plot_accuracy_and_collapse(suite, grouped, figure)
+    above = f'# {suite.title}\n\n'
+    if report.is_file():
+        old = report.read_text(encoding='utf-8')
+        if MARK in old:
+            above = old[: old.index(MARK)]
+    picture = figure.relative_to(report.parent).as_posix()
+    text = suite_report(suite, grouped, tuning, command, missing, picture)
+    whole = f'{above}{MARK}\n\n{text}'
+    write_text(report, whole)
+    write_json(raw, _plain(grouped, tuning))
+    return whole, [report, figure, raw]
+
+
+def _plain(grouped: Grouped, tuning: Tuning) -> list[dict]:
+    """Every result once, by its name."""
+    results = {
+        result['cell']['name']: result
+        for table in (grouped, tuning)
+        for methods in table.values()
+        for some in methods.values()
+        for result in some.values()
+    }
+    return list(results.values())

@@ -1,0 +1,122 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The tables of a suite as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..matrix.made import made_lines
+from .results import ACCURACY, GEOMETRY, OWN, UNIQUE, Grouped, Tuning
+from .settings import Suite
+from .tables import (
+    CLAIM,
+    accuracy_table,
+    claim_table,
+    difference_table,
+    plain_table,
+    tuning_table,
+)
+
+
+def suite_report(
+    suite: Suite,
+    grouped: Grouped,
+    tuning: Tuning,
+    command: str,
+    missing: Sequence[str] = (),
+    picture: str = '',
+) -> str:
+    """All tables, and with what they were made.
+
+    Args:
+        suite (Suite): What was run.
+        grouped (Mapping): Of :func:`~.results.group`; not empty.
+        tuning (Mapping): Of :func:`~.results.group_tuning`; may be empty.
+        command (str): That makes them again.
+        missing (sequence of str): What is not in them, and why.
+        picture (str): Of :func:`~.figures.plot_accuracy_and_collapse`, as it
+            is reached from the report. Defaults to '': none.
+
+    Returns:
+        str: Markdown, without a heading.
+    """
+    parts = [
+        f'{suite.about} Mean ± standard deviation over seeds.',
+        *([f'![Accuracy and collapse]({picture})'] if picture else []),
+    ]
+    for data, methods in grouped.items():
+        label = suite.data[data].label
+        parts += [
+            f'## {label[0].upper()}{label[1:]}',
+            '### Accuracy on held-out images, %',
+            'Of frozen features: kNN with k = 20; a linear classifier on all '
+            'labels; linear SVMs on 1, 5 and 10 labelled images a class, mean '
+            'of 10 draws.',
+            accuracy_table(suite, methods),
+            f'Difference from {suite.methods[suite.baseline].label}, of equal '
+            'seeds, ± its standard error:',
+            difference_table(suite, methods, ACCURACY),
+            '### Geometry of the embeddings',
+            'NEMD is no score: read it beside the others '
+            '([diagnosis.md](diagnosis.md)). Variance: within spherical '
+            'k-means clusters of the training images; near 0 they have become '
+            'points.',
+            plain_table(suite, methods, GEOMETRY),
+            '### Unique prototypes, %',
+            'Of k-means with the same K for all; columns: the cosine distance '
+            'below which a prototype is a copy.',
+            plain_table(suite, methods, UNIQUE),
+        ]
+        own = {m: r for m, r in methods.items() if OWN[0].summary(r)}
+        if own:
+            parts += [
+                "Of the method's own (largest set), and which share of them "
+                'is the nearest one of some training image:',
+                plain_table(suite, own, OWN),
+            ]
+    if tuning:
+        parts += ['## Learning rates', tuning_table(suite, tuning)]
+    if set(CLAIM) <= set(suite.methods):
+        claims = claim_table(suite, grouped)
+        if claims:
+            parts += [
+                '## Is PAUC above PCL above MoCo v2?',
+                'Mean ± standard error. Yes: the means are in this order, and '
+                'no two standard errors overlap.',
+                claims,
+            ]
+    if missing:
+        lines = '\n'.join(f'- {line}' for line in missing)
+        parts += ['## Not in the tables', lines]
+    parts += ['## How this was made', _made(grouped, tuning, command)]
+    return '\n\n'.join(parts) + '\n'
+
+
+def _made(grouped: Grouped, tuning: Tuning, command: str) -> str:
+    cells = [by_seed for own in grouped.values() for by_seed in own.values()]
+    rates = [by_rate for own in tuning.values() for by_rate in own.values()]
+    # A rate that a recipe has is in both.
+    results = {
+        result['cell']['name']: result
+        for some in (*cells, *rates)
+        for result in some.values()
+    }
+    lines = [f'```bash\n{command}\n```', '']
+    lines += made_lines(list(results.values()))
+    lines += ['', 'The configs, with the digest of each seed:', '']
+    return '\n'.join([*lines, *map(_config_line, cells)])
+
+
+def _config_line(by_seed) -> str:
+    some = next(iter(by_seed.values()))
+    changes = ' '.join(
+        f'{key}={value}'
+        for key, value in some['cell']['options'].items()
+        if key != 'randomness.seed'
+    )
+    digests = sorted({result['digest'] for result in by_seed.values()})
+    return (
+        f'- `{some["cell"]["config"]}`'
+        + (f' with `{changes}`' if changes else '')
+        + f', {some["epochs"]} epochs, {", ".join(digests)}'
+    )

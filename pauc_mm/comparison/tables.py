@@ -1,0 +1,163 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The tables of a suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..matrix.column import Column
+from ..matrix.summary import MISSING
+from ..transfer.tables import markdown
+from .results import (
+    ACCURACY,
+    KNN,
+    LINEAR,
+    Grouped,
+    Tuning,
+    above,
+    best_rate,
+    epoch_ratio,
+    mean_and_error,
+)
+from .settings import Suite
+
+# The claim of PAUC's paper, from the best to the worst.
+CLAIM = ('pauc', 'pclv2', 'mocov2')
+
+
+def accuracy_table(
+    suite: Suite, methods: Mapping[str, Mapping[int, dict]]
+) -> str:
+    """Accuracies, learning rate and time of an epoch; best means in bold.
+
+    Args:
+        suite (Suite): What was run.
+        methods (Mapping): Method to seed to result.
+
+    Returns:
+        str: A Markdown table.
+    """
+    best = {
+        column.title: max(
+            summary.mean
+            for summary in map(column.summary, methods.values())
+            if summary
+        )
+        for column in ACCURACY
+    }
+    rows = []
+    for method, by_seed in methods.items():
+        cells = []
+        for column in ACCURACY:
+            text, found = column.text(by_seed), column.summary(by_seed)
+            top = found is not None and found.mean == best[column.title]
+            cells.append(f'**{text}**' if top else text)
+        rates = {r['cell']['place']['rate'] for r in by_seed.values()}
+        ratio = epoch_ratio(methods, method, suite.baseline)
+        rows.append(
+            [
+                suite.methods[method].title,
+                str(len(by_seed)),
+                *cells,
+                ', '.join(f'{rate:g}' for rate in sorted(rates)),
+                MISSING if ratio is None else ratio.text(2),
+            ]
+        )
+    baseline = suite.methods[suite.baseline].label
+    header = ['method', 'seeds', *(column.title for column in ACCURACY)]
+    return markdown([*header, 'lr', f'epoch, x {baseline}'], rows)
+
+
+def difference_table(
+    suite: Suite,
+    methods: Mapping[str, Mapping[int, dict]],
+    columns: Sequence[Column],
+) -> str:
+    """Differences from the baseline, paired by seed."""
+    baseline = methods.get(suite.baseline, {})
+    rows = [
+        [
+            suite.methods[method].title,
+            str(len(set(by_seed) & set(baseline))),
+            *(column.difference(by_seed, baseline) for column in columns),
+        ]
+        for method, by_seed in methods.items()
+        if method != suite.baseline
+    ]
+    return markdown(['method', 'pairs', *(c.title for c in columns)], rows)
+
+
+def plain_table(
+    suite: Suite,
+    methods: Mapping[str, Mapping[int, dict]],
+    columns: Sequence[Column],
+) -> str:
+    """Mean and deviation of some columns."""
+    rows = [
+        [
+            suite.methods[method].title,
+            *(column.text(by_seed) for column in columns),
+        ]
+        for method, by_seed in methods.items()
+    ]
+    return markdown(['method', *(column.title for column in columns)], rows)
+
+
+def tuning_table(suite: Suite, tuning: Tuning) -> str:
+    """Accuracy among the training images for each rate, and the recipe's rate.
+
+    Args:
+        suite (Suite): What was run.
+        tuning (Mapping): Of :func:`~.results.group_tuning`.
+
+    Returns:
+        str: A sentence and a Markdown table.
+    """
+    rows = []
+    for data, methods in tuning.items():
+        for method, by_rate in methods.items():
+            declared = suite.methods[method].rates
+            chosen = best_rate(by_rate)
+            cells = []
+            for rate in declared:
+                if rate not in by_rate:
+                    cells.append(f'{rate:g}: {MISSING}')
+                    continue
+                figures = by_rate[rate]['figures']
+                text = f'{rate:g}: {100 * figures["accuracy/knn_train"]:.1f}'
+                cells.append(f'**{text}**' if rate == chosen else text)
+            end = chosen in (min(declared), max(declared))
+            complete = set(declared) <= set(by_rate)
+            remark = '' if complete else 'incomplete'
+            if complete and end:
+                remark = 'best at an end of the grid'
+            rows.append([data, suite.methods[method].title, *cells, remark])
+    return (
+        'kNN accuracy (k = 20, %) of the training images, each classified by '
+        'the others, seed 0, after full trainings. No held-out image was '
+        'looked at. The best is what the recipe has.\n\n'
+        + markdown(['data', 'method', *['rate'] * 4, ''], rows)
+    )
+
+
+def claim_table(suite: Suite, grouped: Grouped) -> str:
+    """Whether PAUC's paper's order holds, by kNN and by a linear probe."""
+    rows = []
+    for data, methods in grouped.items():
+        if not set(CLAIM) <= set(methods):
+            continue
+        for column in (KNN, LINEAR):
+            found = [mean_and_error(column, methods[m]) for m in CLAIM]
+            holds = all(above(a, b) for a, b in zip(found, found[1:]))
+            rows.append(
+                [
+                    data,
+                    column.title,
+                    *(summary.text(2) for summary in found if summary),
+                    'yes' if holds else 'no',
+                ]
+            )
+    if not rows:
+        return ''
+    labels = [suite.methods[method].title for method in CLAIM]
+    return markdown(['data', 'by', *labels, ''], rows)

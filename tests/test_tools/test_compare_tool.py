@@ -1,0 +1,182 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The comparison of methods from its command line."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pauc_mm.comparison import SUITES, comparison_cells
+from tests.test_comparison.helpers import SMALL, made
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOL = ROOT / 'tools' / 'benchmarks' / 'compare.py'
+
+
+@pytest.fixture(scope='module')
+def tool():
+    spec = importlib.util.spec_from_file_location('compare', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def store(out, results):
+    for result in results:
+        folder = out / 'cells' / result['cell']['name']
+        folder.mkdir(parents=True)
+        (folder / 'result.json').write_text(json.dumps(result))
+
+
+def test_a_real_comparison_of_two_epochs(tmp_path):
+    """Three processes: the program and, at the same time, two cells."""
+    command = [sys.executable, str(TOOL), '--suite', 'small', '--epochs', '2']
+    command += ['--data', 'digits', '--methods', 'mocov2', 'pauc']
+    command += ['--seeds', '0', '--jobs', '2', '--out', str(tmp_path)]
+    done = subprocess.run(
+        command,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / 'results.md').read_text()
+    assert done.stdout.strip() == text.strip()
+    assert (tmp_path / 'figures' / 'results.png').stat().st_size > 10_000
+    results = json.loads((tmp_path / 'results.json').read_text())
+    moco, pauc = (result['figures'] for result in results)
+    assert set(pauc) - set(moco) == {
+        'prototypes/own_number',
+        'prototypes/own_used',
+        *(f'prototypes/own_unique_{e}' for e in (0.025, 0.1, 0.25, 0.5)),
+    }
+    assert pauc['prototypes/own_number'] == 100
+    for name in ('knn', 'knn_train', 'linear', 'shot1', 'shot5', 'shot10'):
+        assert 0.1 < pauc[f'accuracy/{name}'] <= 1
+    assert results[0]['epochs'] == 2
+
+
+def test_the_report_of_what_is_there(tool, tmp_path, capsys, monkeypatch):
+    monkeypatch.delattr('pauc_mm.matrix.run_and_report.run_all')
+    rates = (0.04, 0.12, 0.36, 1.08)
+    results = [made('mocov2', seed, 0.8 + 0.1 * seed) for seed in range(2)]
+    results += [made('pauc', 0, 0.9, rate=rate) for rate in rates]
+    store(tmp_path, results)
+    options = ['--suite', 'small', '--data', 'digits', '--report-only']
+    options += ['--methods', 'mocov2', 'pauc', '--out', str(tmp_path)]
+    tool.main(options)
+    text = capsys.readouterr().out
+    assert '85.0 ± 7.1' in text
+    assert '- digits_pauc_lr0.12_seed1: not run, or failed' in text
+    assert '## Learning rates' not in text and 'lr0.04' not in text
+    assert '--report-only' not in text
+    tool.main([*options, '--tune', '--seeds', '0'])
+    text = capsys.readouterr().out
+    assert '**0.04: 89.0**' in text and '1.08: 89.0' in text
+    assert '- digits_mocov2_lr0.36_seed0: not run, or failed' in text
+    with pytest.raises(SystemExit, match='there is no result in .* to report'):
+        tool.main([*options, '--epochs', '3'])
+
+
+def test_only_a_whole_suite_goes_into_the_docs(tool, tmp_path, monkeypatch):
+    monkeypatch.setattr(tool, '_DOCS', tmp_path / 'docs')
+    out = tmp_path / 'out'
+    store(out, [made('mocov2', 0, 0.8)])
+    options = ['--suite', 'small', '--report-only', '--out', str(out)]
+    tool.main([*options, '--data', 'digits'])
+    assert not (tmp_path / 'docs').exists()
+    assert (out / 'results.md').is_file()
+    tool.main(options)
+    assert (tmp_path / 'docs' / 'results.md').is_file()
+    tool.main([*options, '--docs', str(tmp_path / 'mine')])
+    assert (tmp_path / 'mine' / 'results.md').is_file()
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (['--suite', 'in22k'], "--suite: 'in22k' is unknown: choose from"),
+        (['--methods', 'dino'], "--methods: 'dino' is unknown: choose from"),
+        (['--data', 'cifar'], "--data: 'cifar' is unknown: choose from dig"),
+        (['--suite', 'ablations', '--tune'], "--tune: 'Ablations of PAUC'"),
+        (['--seeds', '3', '3'], '--seeds [3, 3] names one twice'),
+        (['--jobs', '0'], '--jobs must be at least 1, not 0'),
+        (['--gpus', '2'], '--gpus 2: the cells of --suite small run in one'),
+        (['--only', 'x*'], "--only 'x*' matches none of the 66 cells"),
+        (['--out', '{file}/x'], 'cannot be written: Not a directory. Name'),
+    ],
+)
+def test_wrong_options_end_the_program(
+    tool, tmp_path, capsys, options, message
+):
+    file = tmp_path / 'file'
+    file.write_text('x')
+    options = [option.format(file=file) for option in options]
+    if '--out' not in options:
+        options += ['--out', str(tmp_path / 'out')]
+    with pytest.raises(SystemExit) as ended:
+        tool.main(['--suite', 'small', *options])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize(
+    'gpus, options, message',
+    [
+        (0, [], 'trains ResNet-50 on GPUs, and this machine has none'),
+        (4, [], '--gpus 8, but this machine has 4: give --gpus 4'),
+        (4, ['--gpus', '0'], '--gpus must be at least 1, not 0'),
+        (4, ['--gpus', '3'], '256 images of a step of pauc_mm::mocov2_r50_8x'),
+        (4, ['--gpus', '4', '--jobs', '2'], 'takes all GPUs: leave it out'),
+        (4, ['--gpus', '4'], "there is no folder 'data/imagenet"),
+        (4, ['--gpus', '4', '--tune'], "--tune: 'Methods compared on Image"),
+    ],
+)
+def test_suites_for_gpus_say_what_is_missing(
+    tool, tmp_path, capsys, monkeypatch, gpus, options, message
+):
+    monkeypatch.setattr('torch.cuda.device_count', lambda: gpus)
+    monkeypatch.delenv('IMAGENET_ROOT', raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        tool.main(['--suite', 'in100', *options])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_changed_config_is_run_again_and_the_old_result_kept(
+    tool, tmp_path, monkeypatch
+):
+    (cell,) = comparison_cells(SMALL, ['digits'], ['mocov2'], [0])
+    store(tmp_path, [{**made('mocov2', 0, 0.8), 'digest': 'old'}])
+    said = []
+
+    def run_all(cells, opened, jobs, worker):
+        assert [c.name for c in cells] == [cell.name]
+        folder = opened.folder(cell)
+        assert opened.outdated(cell)
+        folder.prepare(made('mocov2', 0, 0.8)['digest'])
+        said.append(sorted(p.name for p in folder.path.iterdir()))
+        return []
+
+    monkeypatch.setattr('pauc_mm.matrix.run_and_report.run_all', run_all)
+    options = ['--data', 'digits', '--methods', 'mocov2', '--seeds', '0']
+    with pytest.raises(SystemExit, match='there is no result'):
+        tool.main(['--suite', 'small', *options, '--out', str(tmp_path)])
+    assert said == [['result.json.1', 'state.json']]
+
+
+def test_the_help_names_every_suite_and_method(tool, capsys):
+    with pytest.raises(SystemExit) as ended:
+        tool.main(['--help'])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    for name, suite in SUITES.items():
+        assert f'{name}: {suite.title}' in text
+        assert all(method in text for method in suite.methods)

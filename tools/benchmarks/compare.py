@@ -1,0 +1,216 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Compare methods, or ablations of PAUC, on the same terms.
+
+Trains every method of a suite on every data set with several seeds, measures
+accuracy and collapse of each, and writes a report with tables, a picture and
+the raw results. Each run (cell) has a process and a folder of its own: stop
+it with Ctrl-C, and the same command goes on. A cell whose config has changed
+is run again, and its old result kept aside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+import pauc_mm  # noqa: F401  (registers; makes pauc_mm:: paths resolve)
+from pauc_mm.comparison import (
+    SUITES,
+    Suite,
+    comparison_cells,
+    find_suite,
+    group,
+    group_tuning,
+    tuning_cells,
+)
+from pauc_mm.comparison.cells import check_images
+from pauc_mm.comparison.documents import write_documents
+from pauc_mm.matrix import Cell, Store
+from pauc_mm.matrix.cell_process import worker_command
+from pauc_mm.matrix.command_line import (
+    add_matrix_arguments,
+    check_matrix_arguments,
+    choose,
+    open_store,
+)
+from pauc_mm.matrix.provenance import usable_cores
+from pauc_mm.matrix.run_and_report import results_and_gaps, run_and_report
+
+_NAME = 'tools/benchmarks/compare.py'
+_DOCS = Path(__file__).resolve().parents[2] / 'docs'
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Command line of this program."""
+    suites = '\n'.join(
+        f'  {name}: {suite.title}; {", ".join(suite.data)}\n'
+        f'    {" ".join(suite.methods)}'
+        for name, suite in SUITES.items()
+    )
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=f'suites, their data and their methods:\n{suites}\n\n'
+        'cells are named DATA_METHOD_lrRATE_seedN, for --only.\n\n'
+        'examples:\n'
+        f'  python {_NAME} --suite small\n'
+        f'  python {_NAME} --suite small --tune\n'
+        f'  python {_NAME} --suite small --methods mocov2 pauc --data digits\n'
+        f'  python {_NAME} --suite ablations --seeds 0 --epochs 10\n'
+        f'  python {_NAME} --suite small --report-only\n'
+        f'  python {_NAME} --suite in100 --gpus 4\n',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('--suite', required=True, metavar='NAME', help='see below')
+    add('--data', nargs='+', metavar='NAME', help='only these data sets')
+    add('--methods', nargs='+', metavar='NAME', help='only these methods')
+    add(
+        '--tune',
+        action='store_true',
+        help='also train with the other learning rates of each method, seed '
+        '0, and report which is best',
+    )
+    add(
+        '--docs',
+        metavar='DIR',
+        help='folder of the report; by default docs/ beside the tools if the '
+        'whole suite is reported, else that of --out',
+    )
+    add_matrix_arguments(parser, 'work_dirs/compare/SUITE')
+    add(
+        '--gpus',
+        type=int,
+        metavar='N',
+        help='GPUs of a cell, for the suites on ImageNet: with others than '
+        'the 8 of the recipes each gets a larger or smaller part of the batch',
+    )
+    parser.set_defaults(seeds=None, out=None, jobs=None)
+    return parser
+
+
+def parse(argv: list[str]) -> tuple:
+    """Arguments, suite, cells, those for tuning, and store.
+
+    Ends the program if something is wrong.
+    """
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    try:
+        suite = find_suite(args.suite)
+        whole = not (args.data or args.methods or args.only or args.epochs)
+        whole = whole and args.seeds in (None, list(suite.seeds))
+        args.seeds = args.seeds or list(suite.seeds)
+        args.data = args.data or list(suite.data)
+        args.methods = args.methods or list(suite.methods)
+        args.out = args.out or f'work_dirs/compare/{args.suite}'
+        if args.gpus is None:
+            args.gpus = suite.gpus
+        if args.jobs is None:
+            args.jobs = 1 if suite.gpus > 1 else min(usable_cores(), 2)
+        args.docs = Path(args.docs or (_DOCS if whole else args.out))
+        check_matrix_arguments(args)
+        check_gpus(args, suite)
+        names = args.data, args.methods
+        cells = comparison_cells(
+            suite, *names, args.seeds, args.epochs, args.gpus
+        )
+        tuning: list[Cell] = []
+        if args.tune:
+            tuning = tuning_cells(suite, *names, args.epochs)
+        chosen = choose(_once(cells + tuning), args.only)
+        cells = [cell for cell in cells if cell in chosen]
+        tuning = [cell for cell in tuning if cell in chosen]
+        if not args.report_only:
+            check_images(chosen)
+        store = open_store(args.out)
+        store.megabytes = suite.megabytes
+    except (ValueError, ImportError, OSError) as error:
+        parser.error(str(error))
+    return args, suite, cells, tuning, store
+
+
+def check_gpus(args: argparse.Namespace, suite: Suite) -> None:
+    """Refuse numbers of GPUs that there are not.
+
+    Raises:
+        ValueError: Saying what would do.
+    """
+    import torch
+
+    if suite.gpus == 1:
+        if args.gpus != 1:
+            raise ValueError(
+                f'--gpus {args.gpus}: the cells of --suite {args.suite} run '
+                'in one process, --jobs of them at the same time: leave it '
+                'out.'
+            )
+        return
+    if args.gpus < 1:
+        raise ValueError(f'--gpus must be at least 1, not {args.gpus}.')
+    if args.jobs > 1:
+        raise ValueError(
+            f'--jobs {args.jobs}: each cell of --suite {args.suite} takes all '
+            'GPUs: leave it out.'
+        )
+    there = torch.cuda.device_count()
+    if there < args.gpus and not args.report_only:
+        raise ValueError(
+            f'--gpus {args.gpus}, but this machine has {there}: give --gpus '
+            f'{there}.'
+            if there
+            else f'--suite {args.suite} trains ResNet-50 on GPUs, and this '
+            'machine has none; --suite small runs on a CPU.'
+        )
+
+
+def _once(cells: list[Cell]) -> list[Cell]:
+    """Without those that are there already."""
+    return list({cell.name: cell for cell in cells}.values())
+
+
+def write_report(
+    args: argparse.Namespace,
+    suite: Suite,
+    cells: list[Cell],
+    tuning: list[Cell],
+    store: Store,
+    command: str,
+) -> None:
+    """Write the report of what is there, and print it."""
+    results, gaps = results_and_gaps(cells, store)
+    rates: list[dict] = []
+    if tuning:
+        rates, more = results_and_gaps(tuning, store)
+        gaps += [line for line in more if line not in gaps]
+    text, files = write_documents(
+        suite,
+        group(results),
+        group_tuning(rates),
+        args.docs,
+        command,
+        gaps,
+    )
+    print(text)
+    for path in files:
+        print(f'written: {path}', file=sys.stderr)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run what is missing, write the report."""
+    argv = sys.argv[1:] if argv is None else argv
+    args, suite, cells, tuning, store = parse(argv)
+    shown = [option for option in argv if option != '--report-only']
+    command = shlex.join(['python', _NAME, *shown])
+    run_and_report(
+        args,
+        _once(cells + tuning),
+        store,
+        lambda: write_report(args, suite, cells, tuning, store, command),
+        worker_command(args.gpus),
+    )
+
+
+if __name__ == '__main__':
+    main()
