@@ -1,8 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # BYOL on ImageNet-1k: 8 GPUs x 32 images, an update for each 16 steps, 200
-# epochs. So an update sees the paper's 4,096 images and takes its learning
-# rate, 4.8, on GPUs that hold 32 of them; the paper does the same where it
-# studies small batches.
+# epochs. So an update sees the paper's 4,096 images and takes mmpretrain's
+# learning rate for them, 4.8, on GPUs that hold 32.
 _base_ = [
     '_base_/models/byol_r50.py',
     '_base_/datasets/imagenet_byol.py',

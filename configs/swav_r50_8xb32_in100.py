@@ -18,8 +18,9 @@ default_hooks = dict(
         epoch_queue_starts=15,
         crops_for_assign=[0, 1],
         feat_dim=128,
-        # A batch: with the one at hand 512 images for the 300 prototypes.
-        queue_length=256,
+        # Of all processes; with the batch at hand each spreads 512 images,
+        # see swav_r50_8xb32_in1k.py, over the 300 prototypes.
+        queue_length=3840,
         frozen_layers_cfg=dict(prototypes=494),  # steps: the first epoch
     )
 )

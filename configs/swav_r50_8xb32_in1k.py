@@ -17,7 +17,9 @@ default_hooks = dict(
         epoch_queue_starts=15,
         crops_for_assign=[0, 1],
         feat_dim=128,
-        # With the batch 4,096 images for the 3,000 prototypes.
+        # Of all processes, as in the official code: with the batch 4,096
+        # images for the 3,000 prototypes. mmpretrain's Sinkhorn does not sum
+        # over processes, so that each spreads an eighth of them.
         queue_length=3840,
         frozen_layers_cfg=dict(prototypes=5005),  # steps: the first epoch
     )

@@ -280,7 +280,6 @@ DIFFERENT = {
     'simclr': {},
     'swav': {
         'model.head.loss.num_prototypes': [3000, 300],
-        f'{SWAV}.queue_length': [3840, 256],
         f'{SWAV}.frozen_layers_cfg.prototypes': [5005, STEPS['in100']],
     },
     'byol': {

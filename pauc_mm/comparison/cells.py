@@ -134,9 +134,12 @@ def comparison_cell(
     own, batch = _rate_and_batch(config)
     rate = own if rate is None else rate
     length = '' if epochs is None else f'_{epochs}ep'
-    options = {**suite.options, 'randomness.seed': seed}
-    if rate != own:
-        options['optim_wrapper.optimizer.lr'] = rate
+    options = {
+        **suite.options,
+        'randomness.seed': seed,
+        # Also the recipe's own, which someone may edit while cells wait.
+        'optim_wrapper.optimizer.lr': rate,
+    }
     if gpus is not None and gpus != suite.gpus:
         share, rest = divmod(batch * suite.gpus, gpus)
         if rest or not share:
@@ -154,6 +157,11 @@ def comparison_cell(
         epochs=epochs,
         measure=MEASURE,
     )
+
+
+def recipe_rate(config: str) -> float:
+    """The learning rate of a config, ``pauc_mm::NAME``."""
+    return _rate_and_batch(config)[0]
 
 
 @functools.cache

@@ -41,17 +41,22 @@ def write_documents(
 
     Raises:
         OSError: If one cannot be written.
+        ValueError: If there is a file of that name that is no such report.
     """
     report = Path(folder) / suite.report
     figure = report.parent / 'figures' / f'{report.stem}.png'
     raw = report.with_suffix('.json')
     report.parent.mkdir(parents=True, exist_ok=True)
-    plot_accuracy_and_collapse(suite, grouped, figure)
     above = f'# {suite.title}\n\n'
     if report.is_file():
         old = report.read_text(encoding='utf-8')
-        if MARK in old:
-            above = old[: old.index(MARK)]
+        if MARK not in old:
+            raise ValueError(
+                f"'{report}' has no line '{MARK}', so it is not a report of "
+                'this program: move it, or name another folder with --docs.'
+            )
+        above = old[: old.index(MARK)]
+    plot_accuracy_and_collapse(suite, grouped, figure)
     picture = figure.relative_to(report.parent).as_posix()
     text = suite_report(suite, grouped, tuning, command, missing, picture)
     whole = f'{above}{MARK}\n\n{text}'

@@ -6,8 +6,13 @@ from typing import Optional
 
 from ..evaluation.functional import knn_predict
 from ..evaluation.metrics.embedding_metric import EmbeddingMetric
+from ..matrix.provenance import usable_cores
 from ..transfer.linear_probe import fit_linear_probe
 from ..transfer.low_shot import SINGLE_SHOT_COST, low_shot_svm
+
+# Where all pairs of training images, or many draws, would take hours.
+_MAX_LEAVE_ONE_OUT = 100_000
+_MAX_CLASSES = 100
 
 
 class FrozenAccuracy(EmbeddingMetric):
@@ -19,10 +24,10 @@ class FrozenAccuracy(EmbeddingMetric):
       :class:`~pauc_mm.evaluation.metrics.KNNAccuracy`;
     - ``knn_train``: the same of the training images, each classified by the
       others. It looks at no held-out image, so a learning rate may be chosen
-      by it;
+      by it; left out if there are more than 100,000 of them;
     - ``linear``: see :func:`~pauc_mm.transfer.linear_probe.fit_linear_probe`;
     - ``shot1``, ``shot5`` and so on: linear SVMs on so many labelled images a
-      class, mean over the draws, see
+      class, mean over the draws (one of more than 100 classes), see
       :func:`~pauc_mm.transfer.low_shot.low_shot_svm`; at the one cost that
       PCL's code takes, for choosing it takes longer than all the rest and
       with few images chooses badly.
@@ -79,17 +84,22 @@ class FrozenAccuracy(EmbeddingMetric):
         )
         found = dict(
             knn=self._knn(test, train, classes),
-            knn_train=self._knn(train, train, classes, exclude_self=True),
             linear=probe.accuracies(*test, top=(1,))[1],
         )
+        if len(train[1]) <= _MAX_LEAVE_ONE_OUT:
+            found['knn_train'] = self._knn(
+                train, train, classes, exclude_self=True
+            )
         names = [f'class {number}' for number in range(classes)]
+        many = classes > _MAX_CLASSES
         low_shot = low_shot_svm(
             *train,
             *test,
             names,
             shots=self.shots,
             costs=(SINGLE_SHOT_COST,),
-            draws=self.draws,
+            draws=1 if many else self.draws,
+            jobs=usable_cores() if many else 1,
         )
         for row in low_shot['rows']:
             found[f'shot{row["k"]}'] = row['mean']

@@ -28,8 +28,9 @@ class PrototypeCollapse(EmbeddingMetric):
       :func:`~pauc_mm.hooks.prototype_usage.prototype_usage`. None of them for
       a model without prototypes;
     - of spherical k-means with the same K for all models: ``unique_0.025``
-      and so on, and ``intra_variance``, which is near 0 where the members of
-      a prototype have become one point.
+      and so on, where a cluster that stayed empty is a copy, and
+      ``intra_variance``, which is near 0 where the members of a prototype
+      have become one point.
 
     Args:
         sets (sequence of Tensor): The model's prototypes, each (K, D).
@@ -94,7 +95,9 @@ class PrototypeCollapse(EmbeddingMetric):
         clusters = FaissKMeans(spherical=True).fit(points.numpy(), number, 0)
         centroids = F.normalize(torch.from_numpy(clusters.centroids), dim=1)
         unique = unique_prototypes(centroids, EPSILONS)
-        found = {f'unique_{eps:g}': share for eps, share in unique.items()}
+        # Empty clusters are dropped, as of points that coincide.
+        kept = len(centroids) / number
+        found = {f'unique_{e:g}': kept * share for e, share in unique.items()}
         groups = torch.as_tensor(clusters.assignments)
         found['intra_variance'] = intra_group_variance(points, groups)
         return found

@@ -49,9 +49,10 @@ def suite_report(
         parts += [
             f'## {label[0].upper()}{label[1:]}',
             '### Accuracy on held-out images, %',
-            'Of frozen features: kNN with k = 20; a linear classifier on all '
-            'labels; linear SVMs on 1, 5 and 10 labelled images a class, mean '
-            'of 10 draws.',
+            'Of frozen features: kNN with k = 20, of the training images '
+            '(each by the others: what choices are made by) and of held-out '
+            'ones; a linear classifier on all labels; linear SVMs on 1, 5 and '
+            '10 labelled images a class, mean of the draws.',
             accuracy_table(suite, methods),
             f'Difference from {suite.methods[suite.baseline].label}, of equal '
             'seeds, ± its standard error:',

@@ -16,9 +16,11 @@ Grouped = Mapping[str, Mapping[str, Mapping[int, dict]]]
 # data -> method -> learning rate -> result
 Tuning = Mapping[str, Mapping[str, Mapping[float, dict]]]
 
+KNN_TRAIN = figure_column('kNN, training', 'accuracy/knn_train', 100)
 KNN = figure_column('kNN', 'accuracy/knn', 100)
 LINEAR = figure_column('linear', 'accuracy/linear', 100)
 ACCURACY = (
+    KNN_TRAIN,
     KNN,
     LINEAR,
     *(
@@ -89,7 +91,7 @@ def best_rate(by_rate: Mapping[float, dict]) -> float:
     """
     return max(
         sorted(by_rate),
-        key=lambda rate: by_rate[rate]['figures']['accuracy/knn_train'],
+        key=lambda rate: KNN_TRAIN.value(by_rate[rate]),
     )
 
 
@@ -104,13 +106,12 @@ def mean_and_error(
     return Summary(found.mean, error, found.number)
 
 
-def above(better: Optional[Summary], other: Optional[Summary]) -> bool:
+def above(better: Summary, other: Summary) -> bool:
     """Whether one mean is above another by more than both standard errors."""
-    if better is None or other is None:
-        return False
-    return better.mean - (better.spread or 0) > other.mean + (
-        other.spread or 0
-    )
+    return better.mean - better.spread > other.mean + other.spread
+
+
+_MEANS = ('threads', 'hardware')
 
 
 def epoch_ratio(
@@ -124,12 +125,12 @@ def epoch_ratio(
         baseline (str): What is divided by.
 
     Returns:
-        Summary or None: Of the medians of the epochs; None where a cell has
-        no time of an epoch, or no seed is in both.
+        Summary or None: Of the mean epochs, E-steps included; None where no
+        seed is in both, or they ran with unequal threads or hardware.
     """
     ratios = []
     for seed, result in methods[method].items():
         other = methods.get(baseline, {}).get(seed)
-        if other and other['epoch_seconds'] and result['epoch_seconds']:
+        if other and all(result[key] == other[key] for key in _MEANS):
             ratios.append(result['epoch_seconds'] / other['epoch_seconds'])
     return mean_and_deviation(ratios)

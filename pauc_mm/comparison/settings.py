@@ -129,8 +129,9 @@ _SMALL_OPTIONS = {'train_dataloader.num_workers': 0}
 SUITES = {
     'small': Suite(
         'Methods compared on small images',
-        'Equal epochs, batch, backbone and augmentation; the learning rate of '
-        'each is the best of four, by kNN among the training images.',
+        'Equal epochs, batch, backbone and augmentation (CLD has a third '
+        'view, by its definition). The learning rate of each is chosen from '
+        'four by kNN among the training images, see the end.',
         _SMALL,
         SMALL_DATA,
         'results.md',

@@ -103,6 +103,9 @@ def test_points_have_no_variance():
     points = F.normalize(blobs(90, spread=1e-6)[0], dim=1)
     found = PrototypeCollapse([], 3).compute_metrics([part('bank', points)])
     assert found['intra_variance'] < 1e-9
+    same = F.normalize(torch.ones(90, 8), dim=1)
+    found = PrototypeCollapse([], 3).compute_metrics([part('bank', same)])
+    assert found['unique_0.025'] == pytest.approx(1 / 3)  # one of three
 
 
 def test_a_recipe_without_a_bank_is_refused(tmp_path):

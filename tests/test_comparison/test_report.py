@@ -42,6 +42,7 @@ def test_accuracies_rates_and_times(grouped):
     assert header == [
         'method',
         'seeds',
+        'kNN, training',
         'kNN',
         'linear',
         '1 label',
@@ -51,12 +52,12 @@ def test_accuracies_rates_and_times(grouped):
         'epoch, x MoCo v2',
     ]
     # 80, 81, 82: mean 81, deviation 1; half of that for one label
-    assert body[0][:3] == ['MoCo v2', '3', '81.0 ± 1.0']
-    assert body[0][4] == '40.5 ± 0.5'
-    assert body[0][7:] == ['0.12', '1.00 ± 0.00']
+    assert body[0][:4] == ['MoCo v2', '3', '80.0 ± 1.0', '81.0 ± 1.0']
+    assert body[0][5] == '40.5 ± 0.5'
+    assert body[0][8:] == ['0.12', '1.00 ± 0.00']
     # The best of each column in bold, and nothing else
-    assert body[2][2:4] == ['**91.0 ± 1.0**', '**93.0 ± 1.0**']
-    assert body[2][8] == '1.50 ± 0.00'
+    assert body[2][3:5] == ['**91.0 ± 1.0**', '**93.0 ± 1.0**']
+    assert body[2][9] == '1.50 ± 0.00'
     assert '**' not in ''.join(body[0] + body[1])
 
 
@@ -82,7 +83,6 @@ def test_above_means_by_more_than_both_errors(grouped):
     assert above(Summary(2.0, 0.4, 3), Summary(1.0, 0.5, 3))
     assert not above(Summary(2.0, 0.5, 3), Summary(1.0, 0.5, 3))
     assert not above(Summary(1.0, 0.1, 3), Summary(2.0, 0.1, 3))
-    assert not above(None, Summary(1.0, 0.1, 3))
     # Deviation 1 of three: error 1 / sqrt(3)
     found = mean_and_error(KNN, grouped['digits']['pauc'])
     assert found.mean == pytest.approx(91) and found.number == 3
@@ -92,7 +92,7 @@ def test_above_means_by_more_than_both_errors(grouped):
 def test_the_order_of_the_paper(grouped):
     _, _, knn, linear = rows(claim_table(SMALL, grouped))
     assert knn[:2] == ['digits', 'kNN'] and knn[-1] == linear[-1] == 'yes'
-    assert knn[2] == '91.00 ± 0.58'
+    assert knn[2:4] == ['3', '91.00 ± 0.58']
     mixed = [
         made(m, seed, knn + 0.01 * seed)
         for seed in range(3)
@@ -100,6 +100,20 @@ def test_the_order_of_the_paper(grouped):
     ]
     assert rows(claim_table(SMALL, group(mixed)))[-1][-1] == 'no'
     assert claim_table(SMALL, group([made('mocov2', 0, 0.8)])) == ''
+    # One seed has no error, and says nothing; seeds of one method neither.
+    alone = [r for r in mixed if r['cell']['place']['seed'] == 0]
+    assert claim_table(SMALL, group(alone)) == ''
+    more = group([*mixed, made('pauc', 3, 0.99)])
+    assert claim_table(SMALL, more) == claim_table(SMALL, group(mixed))
+
+
+def test_times_are_compared_on_equal_terms():
+    results = made_suite()
+    for result in results:
+        if result['cell']['place']['method'] == 'pauc':
+            result['threads'] = 2
+    *_, row = rows(accuracy_table(SMALL, group(results)['digits']))
+    assert row[0] == 'PAUC' and row[-1] == '-'
 
 
 def test_the_rate_is_chosen_without_held_out_images():
@@ -130,7 +144,8 @@ def test_the_table_of_rates():
     ]
     results.append(made('pauc', 0, 0.99, rate=1.08))
     *_, row = rows(tuning_table(SMALL, group_tuning(results)))
-    assert row[-2:] == ['**1.08: 98.0**', 'best at an end of the grid']
+    assert row[-2] == '**1.08: 98.0**'
+    assert row[-1] == 'best at an end of the grid, the recipe has 0.12'
 
 
 def test_documents_keep_what_people_wrote(grouped, tmp_path):
@@ -154,6 +169,10 @@ def test_documents_keep_what_people_wrote(grouped, tmp_path):
     text, _ = write_documents(*arguments)
     assert 'My reading.' in report.read_text() and text.count(MARK) == 1
     assert 'not run' not in text
+    report.write_text('# Something else\n')
+    with pytest.raises(ValueError, match='results.md. has no line .*--docs'):
+        write_documents(*arguments)
+    assert report.read_text() == '# Something else\n'
 
 
 def test_ablations_are_named_with_their_group():

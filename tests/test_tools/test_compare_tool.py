@@ -73,7 +73,8 @@ def test_the_report_of_what_is_there(tool, tmp_path, capsys, monkeypatch):
     text = capsys.readouterr().out
     assert '85.0 ± 7.1' in text
     assert '- digits_pauc_lr0.12_seed1: not run, or failed' in text
-    assert '## Learning rates' not in text and 'lr0.04' not in text
+    # What has been tuned is told, also without --tune; gaps are not.
+    assert '**0.04: 89.0**' in text and 'mocov2_lr0.36' not in text
     assert '--report-only' not in text
     tool.main([*options, '--tune', '--seeds', '0'])
     text = capsys.readouterr().out

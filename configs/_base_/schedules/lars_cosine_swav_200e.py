@@ -1,8 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # SwAV's schedule for a batch of 256: the official code's
-# scripts/swav_200ep_bs256_pretrain.sh. mmpretrain's recipe has its learning
-# rates, but neither momentum nor weight decay; both are the official code's,
-# which passes all parameters to LARS alike.
+# scripts/swav_200ep_bs256_pretrain.sh, with the momentum of main_swav.py,
+# which passes all parameters to LARS alike. mmpretrain has the same values.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='LARS', lr=0.6, momentum=0.9, weight_decay=1e-6),
