@@ -14,8 +14,25 @@ from ..compat.config_paths import PREFIX, resolve_config
 from .cell import Cell
 
 _SCALED = ('begin', 'end', 'T_max', 'step_size')
-# Of how it is run, not of what comes out.
-_LEFT_OUT = ('work_dir', 'launcher', 'resume', 'log_level', 'visualizer')
+# Of where and how it is run, not of what comes out.
+_LEFT_OUT = (
+    'work_dir',
+    'launcher',
+    'resume',
+    'log_level',
+    'visualizer',
+    'env_cfg',
+)
+_LEFT_OUT_EVERYWHERE = (
+    'data_root',
+    'num_workers',
+    'persistent_workers',
+    'pin_memory',
+    'prefetch_factor',
+)
+# To be raised with a change of code by which the same config gives something
+# else: stored results are then run again.
+_REVISION = 2
 
 
 def load_cell_config(cell: Cell) -> Config:
@@ -59,14 +76,30 @@ def config_digest(cell: Cell) -> str:
 
     Returns:
         str: 16 hexadecimal digits of the SHA-256 of the complete config,
-        without what says how it is run, and of the measure.
+        without what says where and how it is run, of the measure, and of the
+        revision of the code.
     """
     content = load_cell_config(cell).to_dict()
     for key in _LEFT_OUT:
         content.pop(key, None)
-    whole = dict(config=content, measure=cell.measure)
+    whole = dict(
+        config=_pruned(content), measure=cell.measure, revision=_REVISION
+    )
     text = json.dumps(whole, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _pruned(value):
+    """A part of a config, without what is left out everywhere."""
+    if isinstance(value, dict):
+        return {
+            key: _pruned(part)
+            for key, part in value.items()
+            if key not in _LEFT_OUT_EVERYWHERE
+        }
+    if isinstance(value, (list, tuple)):
+        return [_pruned(part) for part in value]
+    return value
 
 
 def shorten(cfg: Config, epochs: int) -> None:

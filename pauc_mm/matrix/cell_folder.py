@@ -3,16 +3,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Optional
 
-from ..utils.files import keep_aside, write_json
+from ..utils.files import free_name, keep_aside, write_json
 
 RESULT, STATE, LOG = 'result.json', 'state.json', 'log.txt'
-_LOCK = 'lock'
+_LOCK, _REPLACED = 'lock', 'replaced'
 
 
 class CellFolder:
@@ -52,8 +51,8 @@ class CellFolder:
     def prepare(self, digest: str) -> None:
         """Make the folder ready for a run of this config.
 
-        What another config left is not resumed: its result is kept aside as
-        ``result.json.1`` and so on, its run is removed.
+        What another config left is not resumed but kept aside: its result as
+        ``result.json.1`` and so on, its run in a folder ``replaced.1``.
 
         Args:
             digest (str): Of the config.
@@ -63,10 +62,17 @@ class CellFolder:
             keep_aside(self.path / RESULT)
         if self.state().get('digest') == digest:
             return
-        for path in list(self.path.iterdir()):
-            if path.name in (LOG, _LOCK) or path.name.startswith(RESULT):
-                continue
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        left = [
+            path
+            for path in self.path.iterdir()
+            if path.name not in (LOG, _LOCK)
+            and not path.name.startswith((RESULT, _REPLACED))
+        ]
+        if left:
+            aside = free_name(self.path / _REPLACED)
+            aside.mkdir()
+            for path in left:
+                path.rename(aside / path.name)
         self.write_state(digest=digest, epoch=0, max_epochs=0, seconds=0.0)
 
     def drop_checkpoints(self) -> None:

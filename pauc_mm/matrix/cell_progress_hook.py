@@ -1,7 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import statistics
 import time
 from typing import Optional
 
@@ -19,20 +18,18 @@ class CellProgressHook(Hook):
     Args:
         folder (CellFolder): Whose state is written after every epoch.
         started (float): When this process began, of ``time.perf_counter``.
-
-    Attributes:
-        epoch_seconds (list[float]): Of each epoch in this process, with its
-            E-step, without the checks and evaluations after it.
     """
 
-    # Before all that other hooks do after an epoch.
+    # Before what other hooks do before an epoch, the E-step included.
     priority = 'VERY_HIGH'
 
     def __init__(self, folder: CellFolder, started: float) -> None:
         self.folder = folder
         self.started = started
-        self.before = float(folder.state().get('seconds', 0.0))
-        self.epoch_seconds: list[float] = []
+        state = folder.state()
+        self.before = float(state.get('seconds', 0.0))
+        self.train_seconds = float(state.get('train_seconds', 0.0))
+        self.epochs = int(state.get('timed_epochs', 0))
         self._began = started
 
     @property
@@ -41,21 +38,50 @@ class CellProgressHook(Hook):
         return self.before + time.perf_counter() - self.started
 
     @property
-    def median(self) -> Optional[float]:
-        """Seconds of an epoch; None if there was none in this process."""
-        return statistics.median(self.epoch_seconds or [0.0]) or None
+    def epoch_seconds(self) -> Optional[float]:
+        """Mean seconds of an epoch with its E-step, of all attempts.
+
+        Without the monitors, checkpoints and evaluations after it. None if
+        no epoch has been trained.
+        """
+        return self.train_seconds / self.epochs if self.epochs else None
+
+    def register(self, runner: Runner) -> None:
+        """Join a runner, with what stops the clock."""
+        runner.register_hook(self)
+        runner.register_hook(_EpochEnd(self))
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Take the time."""
         self._began = time.perf_counter()
 
-    def after_train_epoch(self, runner: Runner) -> None:
+    def end_epoch(self, runner: Runner) -> None:
         """Write how far it is."""
-        self.epoch_seconds.append(time.perf_counter() - self._began)
+        self.train_seconds += time.perf_counter() - self._began
+        self.epochs += 1
         state = self.folder.state()
         state.update(
             epoch=runner.epoch + 1,
             max_epochs=runner.max_epochs,
             seconds=round(self.seconds, 2),
+            train_seconds=round(self.train_seconds, 3),
+            timed_epochs=self.epochs,
         )
         self.folder.write_state(**state)
+
+
+class _EpochEnd(Hook):
+    """Stops the clock after the hooks that belong to the training.
+
+    Those of this priority that were there before it, so after an E-step at
+    the end of an epoch, but before monitors and checkpoints.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self, clock: CellProgressHook) -> None:
+        self.clock = clock
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Tell the clock."""
+        self.clock.end_epoch(runner)

@@ -75,7 +75,7 @@ def run_cell(path: Path, cell: Cell) -> dict:
         runner = cli.build_runner(cfg)
         clock = CellProgressHook(folder, started)
         if get_rank() == 0:
-            runner.register_hook(clock)
+            clock.register(runner)
         runner.train()
         figures = measure(runner)
         return by_the_first(
@@ -114,7 +114,7 @@ def _store(
         records={name: _lines(folder.path / name) for name in cell.files},
         epochs=epochs,
         seconds=round(clock.seconds, 1),
-        epoch_seconds=clock.median,
+        epoch_seconds=clock.epoch_seconds,
         versions=versions(),
         hardware=hardware(),
         threads=torch.get_num_threads(),

@@ -43,8 +43,14 @@ def keep_aside(path: Path) -> Path:
     Returns:
         Path: Its new name; the highest number is the newest.
     """
+    aside = free_name(path)
+    path.rename(aside)
+    return aside
+
+
+def free_name(path: Path) -> Path:
+    """The first of ``NAME.1``, ``NAME.2`` and so on that is not there."""
     number = 1
     while (aside := path.with_name(f'{path.name}.{number}')).exists():
         number += 1
-    path.rename(aside)
     return aside

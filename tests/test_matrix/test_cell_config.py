@@ -32,7 +32,14 @@ def test_options_are_merged_and_recipes_stay_as_they_are():
 def test_the_digest_changes_with_all_that_matters_only(tmp_path):
     digests = []
     for number, more in enumerate(
-        ['', "work_dir = 'x'\nlog_level = 'DEBUG'\n", 'other = 1\n']
+        [
+            '',
+            "work_dir = 'x'\nlog_level = 'DEBUG'\n"
+            'env_cfg = dict(dist_cfg=dict(timeout=5))\n'
+            'train_dataloader = dict(num_workers=7, pin_memory=True,\n'
+            "    dataset=dict(data_root='/elsewhere'))\n",
+            'other = 1\n',
+        ]
     ):
         path = tmp_path / f'{number}.py'
         path.write_text(f"_base_ = '{RECIPE}'\n{more}")

@@ -130,6 +130,10 @@ def test_a_changed_config_starts_anew_and_keeps_the_old(recipe, tmp_path):
         assert new['epoch_seconds'] > 0
         aside = json.loads((tmp_path / f'result.json.{number}').read_text())
         assert aside == old
+        kept = tmp_path / f'replaced.{number}'
+        assert (kept / 'epoch_1.pth').is_file()
+        state = json.loads((kept / 'state.json').read_text())
+        assert state['digest'] == old['digest']
         old = new
     assert CellFolder(tmp_path).result() == new
 
