@@ -7,9 +7,8 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
-# Learning rate: not tuned yet. The grid to try, the same for SwAV, SimCLR and
-# BYOL, is 0.04, 0.12, 0.36, 1.08 by kNN on the test split, seed 0. None has
-# been run to the end; 0.12 is that of MoCo v2, which has the same loss.
+# Learning rate: not tuned yet. "compare.py --suite small --tune", in tools,
+# chooses from 0.04, 0.12, 0.36 and 1.08 by kNN among the training images.
 optim_wrapper = dict(optimizer=dict(lr=0.12))
 default_hooks = dict(checkpoint=dict(interval=20), logger=dict(interval=11))
 val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader)
