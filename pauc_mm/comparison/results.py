@@ -68,8 +68,18 @@ def group(results: Sequence[dict]) -> dict:
 
 
 def group_tuning(results: Sequence[dict]) -> dict:
-    """Sort results by data, method and learning rate."""
-    return _sorted(results, 'rate')
+    """Sort results of one seed by data, method and learning rate.
+
+    Left out are methods of which there is one rate, or none that has not
+    diverged: there is nothing to choose.
+    """
+    grouped: dict = {}
+    for data, methods in _sorted(results, 'rate').items():
+        for method, by_rate in methods.items():
+            some = [r for r in by_rate.values() if not r.get('diverged')]
+            if some and len(by_rate) > 1:
+                grouped.setdefault(data, {})[method] = by_rate
+    return grouped
 
 
 def _sorted(results: Sequence[dict], last: str) -> dict:
@@ -87,10 +97,11 @@ def best_rate(by_rate: Mapping[float, dict]) -> float:
     Of equals the lowest.
 
     Args:
-        by_rate (Mapping[float, dict]): Results; not empty.
+        by_rate (Mapping[float, dict]): Results, one of which at least has not
+            diverged.
     """
     return max(
-        sorted(by_rate),
+        sorted(rate for rate in by_rate if not by_rate[rate].get('diverged')),
         key=lambda rate: KNN_TRAIN.value(by_rate[rate]),
     )
 

@@ -12,6 +12,7 @@ from .cells import recipe_rate
 from .results import (
     ACCURACY,
     KNN,
+    KNN_TRAIN,
     LINEAR,
     Grouped,
     Tuning,
@@ -124,8 +125,9 @@ def tuning_table(suite: Suite, tuning: Tuning) -> str:
                 if rate not in by_rate:
                     cells.append(f'{rate:g}: {MISSING}')
                     continue
-                figures = by_rate[rate]['figures']
-                text = f'{rate:g}: {100 * figures["accuracy/knn_train"]:.1f}'
+                found = KNN_TRAIN.value(by_rate[rate])
+                told = 'diverged' if found is None else f'{found:.1f}'
+                text = f'{rate:g}: {told}'
                 cells.append(f'**{text}**' if rate == chosen else text)
             remarks = []
             if not set(declared) <= set(by_rate):

@@ -71,7 +71,9 @@ def results_and_gaps(
     results, gaps = [], []
     for cell in cells:
         result = store.finished(cell)
-        if result is not None:
+        if result is not None and result.get('diverged'):
+            gaps.append(f'{cell}: its training diverged')
+        elif result is not None:
             results.append(result)
         elif store.outdated(cell):
             gaps.append(f'{cell}: its config has changed since it was run')

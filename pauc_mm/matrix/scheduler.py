@@ -207,6 +207,8 @@ def _told(cell: Cell, result: dict | None, failures: list) -> str:
         # torchrun ends its account with a rule.
         last = [line for line in lines if line.strip(' =-')] or lines
         return f'{cell}: FAILED, {last[-1]}'
+    if result.get('diverged'):
+        return f'{cell}: diverged, {result["diverged"].splitlines()[0]}'
     some = list(result['figures'].items())[:4]
     text = ', '.join(f'{name} {value:.4g}' for name, value in some)
     return f'{cell}: {text} ({result["seconds"]:.0f} s)'

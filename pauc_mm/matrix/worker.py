@@ -13,11 +13,13 @@ import json
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
 import torch
 from mmengine.dist import get_rank, get_world_size
+from mmengine.runner import Runner
 
 from ..utils import cli
 from ..utils.files import write_json
@@ -45,7 +47,9 @@ def run_cell(path: Path, cell: Cell) -> dict:
 
     Returns:
         dict: The result, as it is stored in ``result.json``: ``digest``,
-        ``cell``, ``figures`` by name, ``records`` (the content of
+        ``cell``, ``figures`` by name, ``diverged`` (None, or what the error
+        said if the weights are not finite, and there are no figures),
+        ``records`` (the content of
         ``cell.files``), ``seconds`` of all attempts, ``epoch_seconds``,
         ``epochs``, ``versions``, ``hardware``, ``threads`` and ``date``; of
         several processes also ``processes`` and ``gpus``, the number of
@@ -76,12 +80,32 @@ def run_cell(path: Path, cell: Cell) -> dict:
         clock = CellProgressHook(folder, started)
         if get_rank() == 0:
             clock.register(runner)
-        runner.train()
-        figures = measure(runner)
+        figures, diverged = _train_and_measure(runner, measure)
         return by_the_first(
-            lambda: _store(folder, cell, digest, figures, clock, runner.epoch),
+            lambda: _store(folder, cell, digest, figures, diverged, clock),
             'Storing the result of',
         )
+
+
+def _train_and_measure(
+    runner: Runner, measure: Callable[[Runner], dict]
+) -> tuple[dict, Optional[str]]:
+    """Figures; or none and what was said, if the weights have diverged.
+
+    That is an outcome like any other: training again would not change it.
+    """
+    try:
+        runner.train()
+        figures = measure(runner)
+        _check_finite(figures)
+    except (ValueError, RuntimeError) as error:
+        weights = runner.model.state_dict().values()
+        if all(
+            torch.isfinite(w).all() for w in weights if w.is_floating_point()
+        ):
+            raise
+        return {}, str(error)
+    return figures, None
 
 
 def _prepare(
@@ -100,19 +124,22 @@ def _store(
     cell: Cell,
     digest: str,
     figures: dict,
+    diverged: Optional[str],
     clock: CellProgressHook,
-    epochs: int,
 ) -> dict:
     """The result, as it is written into the folder."""
-    _check_finite(figures)
     folder.drop_checkpoints()
     result = dict(
         format=_FORMAT,
         digest=digest,
         cell=json.loads(cell.to_json()),
         figures=figures,
-        records={name: _lines(folder.path / name) for name in cell.files},
-        epochs=epochs,
+        diverged=diverged,
+        records={
+            name: _lines(folder.path / name)
+            for name in (() if diverged else cell.files)
+        },
+        epochs=folder.state()['epoch'],
         seconds=round(clock.seconds, 1),
         epoch_seconds=clock.epoch_seconds,
         versions=versions(),

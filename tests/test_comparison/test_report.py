@@ -142,6 +142,11 @@ def test_the_table_of_rates():
         '1.08: -',
         'incomplete',
     ]
+    lost = made('pauc', 0, 0.5, rate=1.08)
+    lost = dict(lost, figures={}, diverged='a weight is NaN')
+    *_, row = rows(tuning_table(SMALL, group_tuning([*results, lost])))
+    assert row[-2:] == ['1.08: diverged', '']
+    assert group_tuning(results[:1]) == group_tuning([lost]) == {}
     results.append(made('pauc', 0, 0.99, rate=1.08))
     *_, row = rows(tuning_table(SMALL, group_tuning(results)))
     assert row[-2] == '**1.08: 98.0**'

@@ -139,6 +139,17 @@ def test_a_changed_config_starts_anew_and_keeps_the_old(recipe, tmp_path):
 
 
 @pytest.mark.usefixtures('quick_log')
+def test_a_divergence_is_an_outcome(recipe, tmp_path, monkeypatch):
+    options = {'train_cfg.max_epochs': 1, 'optim_wrapper.optimizer.lr': 1e30}
+    result = run_cell(tmp_path, make(recipe, **options))
+    assert result['figures'] == result['records'] == {}
+    assert 'finite' in result['diverged']
+    # Not trained again
+    monkeypatch.delattr(Runner, 'train')
+    assert run_cell(tmp_path, make(recipe, **options)) == result
+
+
+@pytest.mark.usefixtures('quick_log')
 def test_what_stops_a_cell(recipe, tmp_path, monkeypatch):
     cell = Cell('a', recipe, measure='pauc_mm.matrix.measures:nothing')
     with pytest.raises(ValueError, match='measures:nothing.*module:function'):

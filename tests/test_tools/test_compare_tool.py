@@ -66,6 +66,8 @@ def test_the_report_of_what_is_there(tool, tmp_path, capsys, monkeypatch):
     rates = (0.04, 0.12, 0.36, 1.08)
     results = [made('mocov2', seed, 0.8 + 0.1 * seed) for seed in range(2)]
     results += [made('pauc', 0, 0.9, rate=rate) for rate in rates]
+    lost = made('mocov2', 2, 0.5)
+    results.append(dict(lost, figures={}, diverged='a weight is NaN'))
     store(tmp_path, results)
     options = ['--suite', 'small', '--data', 'digits', '--report-only']
     options += ['--methods', 'mocov2', 'pauc', '--out', str(tmp_path)]
@@ -73,6 +75,7 @@ def test_the_report_of_what_is_there(tool, tmp_path, capsys, monkeypatch):
     text = capsys.readouterr().out
     assert '85.0 ± 7.1' in text
     assert '- digits_pauc_lr0.12_seed1: not run, or failed' in text
+    assert '- digits_mocov2_lr0.12_seed2: its training diverged' in text
     # What has been tuned is told, also without --tune; gaps are not.
     assert '**0.04: 89.0**' in text and 'mocov2_lr0.36' not in text
     assert '--report-only' not in text

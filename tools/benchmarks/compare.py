@@ -25,7 +25,7 @@ from pauc_mm.comparison import (
     group_tuning,
     tuning_cells,
 )
-from pauc_mm.comparison.cells import TUNING_SEED, check_images
+from pauc_mm.comparison.cells import check_images
 from pauc_mm.comparison.documents import write_documents
 from pauc_mm.matrix import Cell, Store
 from pauc_mm.matrix.cell_process import worker_command
@@ -182,19 +182,13 @@ def write_report(
     results, gaps = results_and_gaps(_once(cells + tuning), store)
     own = {cell.name for cell in cells}
     grouped = group([r for r in results if r['cell']['name'] in own])
-    rates = results
-    if suite.tuned and not tuning:
+    rates: list[dict] = []
+    if suite.tuned:
         # What an earlier call has tuned belongs to the report of this one.
-        others = tuning_cells(suite, args.data, args.methods, args.epochs)
-        rates = [r for r in map(store.finished, others) if r]
-    seed_0 = [r for r in rates if r['cell']['place']['seed'] == TUNING_SEED]
-    tuned = {
-        data: {m: by_rate for m, by_rate in own.items() if len(by_rate) > 1}
-        for data, own in group_tuning(seed_0).items()
-    }
-    tuned = {data: own for data, own in tuned.items() if own}
+        tried = tuning_cells(suite, args.data, args.methods, args.epochs)
+        rates = [r for r in map(store.finished, tried) if r]
     text, files = write_documents(
-        suite, grouped, tuned, args.docs, command, gaps
+        suite, grouped, group_tuning(rates), args.docs, command, gaps
     )
     print(text)
     for path in files:
