@@ -52,7 +52,9 @@ def suite_report(
             'Of frozen features: kNN with k = 20, of the training images '
             '(each by the others: what choices are made by) and of held-out '
             'ones; a linear classifier on all labels; linear SVMs on 1, 5 and '
-            '10 labelled images a class, mean of the draws.',
+            '10 labelled images a class, mean of the draws. Last column: the '
+            'mean epoch, E-steps included, in '
+            + ('processor time.' if 'cpu' in suite.clock else 'time.'),
             accuracy_table(suite, methods),
             f'Difference from {suite.methods[suite.baseline].label}, of equal '
             'seeds, ± its standard error:',

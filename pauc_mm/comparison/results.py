@@ -126,7 +126,10 @@ _MEANS = ('threads', 'hardware')
 
 
 def epoch_ratio(
-    methods: Mapping[str, Mapping[int, dict]], method: str, baseline: str
+    methods: Mapping[str, Mapping[int, dict]],
+    method: str,
+    baseline: str,
+    clock: str,
 ) -> Optional[Summary]:
     """Time of an epoch as a multiple of the baseline's, of equal seeds.
 
@@ -134,6 +137,7 @@ def epoch_ratio(
         methods (Mapping): Method to seed to result, of one data set.
         method (str): Whose.
         baseline (str): What is divided by.
+        clock (str): Key of the time in a result.
 
     Returns:
         Summary or None: Of the mean epochs, E-steps included; None where no
@@ -143,5 +147,6 @@ def epoch_ratio(
     for seed, result in methods[method].items():
         other = methods.get(baseline, {}).get(seed)
         if other and all(result[key] == other[key] for key in _MEANS):
-            ratios.append(result['epoch_seconds'] / other['epoch_seconds'])
+            if result.get(clock) and other.get(clock):
+                ratios.append(result[clock] / other[clock])
     return mean_and_deviation(ratios)

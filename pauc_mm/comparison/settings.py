@@ -56,6 +56,9 @@ class Suite:
         options (Mapping): Changes of every config, as ``--cfg-options``.
         seeds (tuple[int, ...]): Defaults to (0, 1, 2).
         gpus (int): That the recipes are for. Defaults to 1, or none.
+        clock (str): Figure by which epochs are compared, see
+            :class:`~pauc_mm.matrix.cell_progress_hook.CellProgressHook`.
+            Defaults to 'epoch_cpu_seconds', for a machine with other work.
         megabytes (int): That a cell may write. Defaults to
             :data:`~pauc_mm.matrix.scheduler.FREE_MEGABYTES`.
     """
@@ -70,6 +73,7 @@ class Suite:
     options: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2)
     gpus: int = 1
+    clock: str = 'epoch_cpu_seconds'
     megabytes: int = FREE_MEGABYTES
 
 
@@ -118,6 +122,7 @@ def _imagenet(data: str, about: str) -> Suite:
         options={'env_cfg.dist_cfg.timeout': 14400},
         seeds=(0,),
         gpus=8,
+        clock='epoch_seconds',
         megabytes=4000,
     )
 

@@ -55,7 +55,7 @@ def accuracy_table(
             top = found is not None and found.mean == best[column.title]
             cells.append(f'**{text}**' if top else text)
         rates = {r['cell']['place']['rate'] for r in by_seed.values()}
-        ratio = epoch_ratio(methods, method, suite.baseline)
+        ratio = epoch_ratio(methods, method, suite.baseline, suite.clock)
         rows.append(
             [
                 suite.methods[method].title,

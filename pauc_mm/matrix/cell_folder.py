@@ -8,10 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Optional
 
-from ..utils.files import free_name, keep_aside, write_json
+from ..utils.files import (
+    LOCK,
+    free_name,
+    keep_aside,
+    only_process_in,
+    write_json,
+)
 
 RESULT, STATE, LOG = 'result.json', 'state.json', 'log.txt'
-_LOCK, _REPLACED = 'lock', 'replaced'
+_REPLACED = 'replaced'
 
 
 class CellFolder:
@@ -65,7 +71,7 @@ class CellFolder:
         left = [
             path
             for path in self.path.iterdir()
-            if path.name not in (LOG, _LOCK)
+            if path.name not in (LOG, LOCK)
             and not path.name.startswith((RESULT, _REPLACED))
         ]
         if left:
@@ -92,20 +98,7 @@ class CellFolder:
         Raises:
             RuntimeError: If another process is in.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            yield
-            return
-        with open(self.path / _LOCK, 'w') as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise RuntimeError(
-                    f"Another process is at work in '{self.path}': wait for "
-                    'it, or end it.'
-                ) from error
+        with only_process_in(self.path):
             yield
 
     def log_end(self, lines: int = 15) -> str:

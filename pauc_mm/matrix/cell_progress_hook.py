@@ -29,8 +29,9 @@ class CellProgressHook(Hook):
         state = folder.state()
         self.before = float(state.get('seconds', 0.0))
         self.train_seconds = float(state.get('train_seconds', 0.0))
+        self.cpu_seconds = float(state.get('cpu_seconds', 0.0))
         self.epochs = int(state.get('timed_epochs', 0))
-        self._began = started
+        self._began = started, time.process_time()
 
     @property
     def seconds(self) -> float:
@@ -46,6 +47,15 @@ class CellProgressHook(Hook):
         """
         return self.train_seconds / self.epochs if self.epochs else None
 
+    @property
+    def epoch_cpu_seconds(self) -> Optional[float]:
+        """As :attr:`epoch_seconds`, of the processor.
+
+        What else runs on the machine matters less to it. The processes that
+        load images are not in it.
+        """
+        return self.cpu_seconds / self.epochs if self.epochs else None
+
     def register(self, runner: Runner) -> None:
         """Join a runner, with what stops the clock."""
         runner.register_hook(self)
@@ -53,11 +63,12 @@ class CellProgressHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Take the time."""
-        self._began = time.perf_counter()
+        self._began = time.perf_counter(), time.process_time()
 
     def end_epoch(self, runner: Runner) -> None:
         """Write how far it is."""
-        self.train_seconds += time.perf_counter() - self._began
+        self.train_seconds += time.perf_counter() - self._began[0]
+        self.cpu_seconds += time.process_time() - self._began[1]
         self.epochs += 1
         state = self.folder.state()
         state.update(
@@ -65,6 +76,7 @@ class CellProgressHook(Hook):
             max_epochs=runner.max_epochs,
             seconds=round(self.seconds, 2),
             train_seconds=round(self.train_seconds, 3),
+            cpu_seconds=round(self.cpu_seconds, 3),
             timed_epochs=self.epochs,
         )
         self.folder.write_state(**state)

@@ -33,7 +33,8 @@ def run_all(
 
     Raises:
         SystemExit: With 130 if it was stopped, with a message if the disk is
-            full or a stored result cannot be read.
+            full, a stored result cannot be read, or another process runs
+            cells of this store.
     """
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -45,7 +46,7 @@ def run_all(
             file=sys.stderr,
         )
         raise SystemExit(130) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise SystemExit(f'error: {error}') from error
     finally:
         signal.signal(signal.SIGTERM, before)

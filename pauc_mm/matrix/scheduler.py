@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ..utils.files import only_process_in
 from .cell import Cell
 from .cell_config import config_digest, read_again
 from .cell_folder import CellFolder
@@ -99,6 +100,7 @@ def run_cells(
     Raises:
         ValueError: If ``jobs`` is below 1 or two cells have one name.
         OSError: If the disk is nearly full, or a folder cannot be written.
+        RuntimeError: If another process runs cells of this store.
     """
     if jobs < 1:
         raise ValueError(f'jobs must be at least 1, not {jobs}.')
@@ -106,7 +108,11 @@ def run_cells(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f'Several cells are named {", ".join(twice)}.')
-    Path(store.root).mkdir(parents=True, exist_ok=True)
+    with only_process_in(store.root):
+        return _run_missing(cells, store, jobs, watcher, worker)
+
+
+def _run_missing(cells, store, jobs, watcher, worker):
     waiting: list[Cell] = []
     known: dict[str, list[float]] = {}
     for cell in cells:

@@ -49,9 +49,9 @@ def run_cell(path: Path, cell: Cell) -> dict:
         dict: The result, as it is stored in ``result.json``: ``digest``,
         ``cell``, ``figures`` by name, ``diverged`` (None, or what the error
         said if the weights are not finite, and there are no figures),
-        ``records`` (the content of
-        ``cell.files``), ``seconds`` of all attempts, ``epoch_seconds``,
-        ``epochs``, ``versions``, ``hardware``, ``threads`` and ``date``; of
+        ``records`` (the content of ``cell.files``), ``seconds`` of all
+        attempts, ``epoch_seconds``, ``epoch_cpu_seconds``, ``epochs``,
+        ``versions``, ``hardware``, ``threads`` and ``date``; of
         several processes also ``processes`` and ``gpus``, the number of
         either. All processes return the same.
 
@@ -142,6 +142,7 @@ def _store(
         epochs=folder.state()['epoch'],
         seconds=round(clock.seconds, 1),
         epoch_seconds=clock.epoch_seconds,
+        epoch_cpu_seconds=clock.epoch_cpu_seconds,
         versions=versions(),
         hardware=hardware(),
         threads=torch.get_num_threads(),

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+LOCK = 'lock'
 
 
 def write_text(path: Path, text: str) -> None:
@@ -46,6 +50,37 @@ def keep_aside(path: Path) -> Path:
     aside = free_name(path)
     path.rename(aside)
     return aside
+
+
+@contextmanager
+def only_process_in(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder, which is made.
+
+    Where there is no fcntl, on Windows, nothing is kept out.
+
+    Args:
+        folder (Path): Gets a file :data:`LOCK`.
+
+    Raises:
+        RuntimeError: If another process is in.
+        OSError: If it cannot be written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with open(folder / LOCK, 'w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RuntimeError(
+                f"Another process is at work in '{folder}': wait for it, or "
+                'end it.'
+            ) from error
+        yield
 
 
 def free_name(path: Path) -> Path:

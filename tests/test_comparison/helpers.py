@@ -45,7 +45,7 @@ def made_suite():
                     seed,
                     knn + 0.01 * seed,
                     own=method == 'pauc',
-                    epoch_seconds=1.5 if method == 'pauc' else 1.0,
+                    epoch_cpu_seconds=1.5 if method == 'pauc' else 1.0,
                 )
             )
     return results

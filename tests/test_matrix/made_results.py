@@ -20,6 +20,7 @@ def made_result(cell, figures, records=None, **changes):
         epochs=10,
         seconds=100.0,
         epoch_seconds=1.0,
+        epoch_cpu_seconds=1.0,
         versions=dict(python='3.11.1', torch='2.14.1'),
         hardware='Some CPU, 2 cores',
         threads=1,

@@ -12,6 +12,7 @@ import pytest
 
 from pauc_mm.matrix import Cell, Store, config_digest, run_cells
 from pauc_mm.matrix.provenance import usable_cores
+from pauc_mm.utils.files import only_process_in
 
 WORKER = (sys.executable, str(Path(__file__).with_name('fake_worker.py')))
 RECIPE = 'pauc_mm::carp_tiny_digits.py'
@@ -140,6 +141,14 @@ def test_a_config_that_is_edited_meanwhile(tmp_path):
     assert [str(f.cell) for f in failures] == ['second']
     assert failures[0].reason == 'its config was changed while it ran'
     assert Store(root).outdated(cells[0])
+
+
+def test_two_programs_on_one_store(tmp_path):
+    with only_process_in(tmp_path):
+        with pytest.raises(RuntimeError, match='Another process is at work'):
+            run([make('a')], tmp_path)
+    assert not (tmp_path / 'a').exists()
+    assert run([make('a')], tmp_path)[0] == []
 
 
 def test_a_full_disk(tmp_path, monkeypatch):

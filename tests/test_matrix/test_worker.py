@@ -63,6 +63,7 @@ def test_the_result(whole, recipe):
     assert result['epochs'] == 6
     assert [r['epoch'] for r in result['records'][FILE]] == [0, 1, 2, 5, 6]
     assert 0 < result['epoch_seconds'] < result['seconds'] < 60
+    assert result['epoch_cpu_seconds'] > 0
     assert torch.__version__.startswith(result['versions']['torch'])
     assert result['threads'] == torch.get_num_threads()
     state = CellFolder(folder).state()
