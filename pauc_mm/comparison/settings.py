@@ -12,9 +12,10 @@ from ..matrix.scheduler import FREE_MEGABYTES
 from .ablations import ABLATIONS
 
 # Learning rates that a method is tuned over: four, each three times the one
-# before. SGD moves CARP's prototypes, which have length 1, by an angle that
-# is so much smaller that it has rates of its own.
-RATES = (0.04, 0.12, 0.36, 1.08)
+# before. From 0.36 on MoCo v2 collapses. SGD moves CARP's prototypes, which
+# have length 1, by an angle that is so much smaller that it has rates of its
+# own.
+RATES = (0.0133, 0.04, 0.12, 0.36)
 _CARP_RATES = (0.22, 0.67, 2.0, 6.0)
 
 

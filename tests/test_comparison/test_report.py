@@ -136,20 +136,20 @@ def test_the_table_of_rates():
     assert row == [
         'digits',
         'PAUC',
+        '0.0133: -',
         '0.04: 80.0',
         '**0.12: 90.0**',
         '0.36: 70.0',
-        '1.08: -',
         'incomplete',
     ]
-    lost = made('pauc', 0, 0.5, rate=1.08)
+    lost = made('pauc', 0, 0.5, rate=0.0133)
     lost = dict(lost, figures={}, diverged='a weight is NaN')
     *_, row = rows(tuning_table(SMALL, group_tuning([*results, lost])))
-    assert row[-2:] == ['1.08: diverged', '']
+    assert row[2] == '0.0133: diverged' and row[-1] == ''
     assert group_tuning(results[:1]) == group_tuning([lost]) == {}
-    results.append(made('pauc', 0, 0.99, rate=1.08))
+    results.append(made('pauc', 0, 0.99, rate=0.0133))
     *_, row = rows(tuning_table(SMALL, group_tuning(results)))
-    assert row[-2] == '**1.08: 98.0**'
+    assert row[2] == '**0.0133: 98.0**'
     assert row[-1] == 'best at an end of the grid, the recipe has 0.12'
 
 
