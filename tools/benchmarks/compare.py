@@ -113,12 +113,12 @@ def parse(argv: list[str]) -> tuple:
         check_matrix_arguments(args)
         check_gpus(args, suite)
         names = args.data, args.methods
+        tuning: list[Cell] = []
+        if args.tune:  # refused by some suites, before much is read
+            tuning = tuning_cells(suite, *names, args.epochs)
         cells = comparison_cells(
             suite, *names, args.seeds, args.epochs, args.gpus
         )
-        tuning: list[Cell] = []
-        if args.tune:
-            tuning = tuning_cells(suite, *names, args.epochs)
         chosen = choose(_once(cells + tuning), args.only)
         cells = [cell for cell in cells if cell in chosen]
         tuning = [cell for cell in tuning if cell in chosen]
