@@ -3,30 +3,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.lines import Line2D
-
-from ..matrix.column import Column
-from ..visualization._style import colour, marker, new_figure, save, tidy
-from .results import EFFECTIVE_RANK, INTRA_VARIANCE, KNN, Grouped
+from ..visualization._style import colour, marker, panels, save, tidy
+from .results import INTRA_VARIANCE, KNN, Grouped
 from .settings import Suite
 
-_X = (
-    (INTRA_VARIANCE, 'variance within prototypes (points at 0)'),
-    (EFFECTIVE_RANK, 'effective rank of the embeddings'),
-)
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Inches of a panel, its column of names included.
+_WIDTH, _HEIGHT = 6.4, 4.6
+# Least distance of two names, as a share of the height of a panel.
+_LINE = 0.055
 
 
 def plot_accuracy_and_collapse(
     suite: Suite, grouped: Grouped, path: str | Path
 ) -> Path:
-    """Draw kNN accuracy over two measures of a collapse.
+    """Draw kNN accuracy over the variance that prototypes have left.
 
-    A row for each data set. Large marks are means over seeds with standard
-    deviations, small ones the seeds. To the left prototypes have become
-    points, or embeddings have lost dimensions.
+    A panel for each data set. Large marks are means over seeds with standard
+    deviations, small ones the seeds; each mean is named at the right. To the
+    left prototypes have become points.
 
     Args:
         suite (Suite): What was run.
@@ -36,46 +37,39 @@ def plot_accuracy_and_collapse(
     Returns:
         Path: The file.
     """
-    rows = len(grouped)
-    figure = new_figure(9.2, 3.3 * rows + 1.1)
-    axes = figure.subplots(rows, len(_X), squeeze=False, sharey='row')
+    figure, axes = panels(len(grouped), _WIDTH, _HEIGHT, columns=2)
     places = {method: i for i, method in enumerate(suite.methods)}
-    for line, (data, methods) in zip(axes, grouped.items()):
-        for axis, (column, title) in zip(line, _X):
-            for method, by_seed in methods.items():
-                _draw(axis, places[method], column, by_seed)
-            axis.set_xlabel(title)
-            tidy(axis)
-        line[0].set_ylabel(f'{suite.data[data].label}\nkNN accuracy (%)')
-    shown = dict.fromkeys(m for own in grouped.values() for m in own)
-    figure.legend(
-        handles=[
-            Line2D(
-                [],
-                [],
-                linestyle='none',
-                color=colour(places[method]),
-                marker=marker(places[method]),
-                markersize=8,
-                label=suite.methods[method].title,
-            )
-            for method in shown
-        ],
-        loc='outside lower center',
-        ncols=4,
-        fontsize=9,
-        frameon=False,
-    )
+    for axis, (data, methods) in zip(axes, grouped.items()):
+        means = {
+            method: _draw(axis, places[method], by_seed)
+            for method, by_seed in methods.items()
+        }
+        axis.set_title(suite.data[data].label)
+        axis.set_xlabel('variance within prototypes (points at 0)')
+        axis.set_ylabel('kNN accuracy (%)')
+        axis.set_xlim(left=0)
+        tidy(axis)
+        _name(
+            axis,
+            [
+                (*mean, suite.methods[method].title, colour(places[method]))
+                for method, mean in means.items()
+                if mean
+            ],
+        )
     figure.suptitle('Accuracy against collapse')
     return save(figure, path)
 
 
-def _draw(axis, i: int, column: Column, by_seed: Mapping[int, dict]) -> None:
-    across, up = column.by_seed(by_seed), KNN.by_seed(by_seed)
+def _draw(
+    axis: Axes, i: int, by_seed: Mapping[int, dict]
+) -> tuple[float, float] | None:
+    """Draw a method; its mean, or None where it has not both figures."""
+    across, up = INTRA_VARIANCE.by_seed(by_seed), KNN.by_seed(by_seed)
     seeds = [seed for seed in across if seed in up]
     if not seeds:
-        return
-    x, y = (column.summary(by_seed), KNN.summary(by_seed))
+        return None
+    x, y = INTRA_VARIANCE.summary(by_seed), KNN.summary(by_seed)
     axis.scatter(
         [across[seed] for seed in seeds],
         [up[seed] for seed in seeds],
@@ -97,3 +91,48 @@ def _draw(axis, i: int, column: Column, by_seed: Mapping[int, dict]) -> None:
         elinewidth=1,
         zorder=3,
     )
+    return x.mean, y.mean
+
+
+def _name(axis: Axes, points: list[tuple[float, float, str, str]]) -> None:
+    """Names in a column at the right, each with a line to its point.
+
+    Args:
+        axis (Axes): With its limits as they will be.
+        points (list): (x, y, name, colour), any number.
+    """
+    if not points:
+        return
+    low, high = axis.get_ylim()
+    points = sorted(points, key=lambda point: point[1])
+    heights = _spread([(y - low) / (high - low) for _, y, _, _ in points])
+    for (x, y, name, tint), height in zip(points, heights):
+        axis.annotate(
+            name,
+            xy=(x, y),
+            xytext=(1.03, height),
+            textcoords='axes fraction',
+            va='center',
+            fontsize=9,
+            color=tint,
+            arrowprops={
+                'arrowstyle': '-',
+                'color': tint,
+                'linewidth': 0.6,
+                'alpha': 0.5,
+                'shrinkA': 1,
+                'shrinkB': 5,
+            },
+        )
+
+
+def _spread(heights: Sequence[float]) -> list[float]:
+    """Ascending heights of 0 to 1, moved the least until names fit."""
+    from sklearn.isotonic import IsotonicRegression
+
+    last = len(heights) - 1
+    gap = min(_LINE, 1 / max(last, 1))
+    feet = [height - i * gap for i, height in enumerate(heights)]
+    fit = IsotonicRegression(y_min=0, y_max=max(1 - last * gap, 0))
+    moved = fit.fit_transform(range(len(feet)), feet)
+    return [float(foot) + i * gap for i, foot in enumerate(moved)]
