@@ -153,4 +153,9 @@ def shorten(cfg: Config, epochs: int) -> None:
     mixture = (cfg.get('model') or {}).get('mixture') or {}
     if mixture.get('warmup_steps'):
         mixture['warmup_steps'] = scaled(mixture['warmup_steps'])
+    for hook in cfg.get('custom_hooks') or []:
+        if hook.get('epoch_queue_starts'):  # SwAVHook
+            hook['epoch_queue_starts'] = max(
+                1, scaled(hook['epoch_queue_starts'])
+            )
     cfg.train_cfg['max_epochs'] = epochs

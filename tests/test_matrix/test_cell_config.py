@@ -93,6 +93,18 @@ def test_schedules_keep_their_proportions():
     assert cfg.default_hooks.clustering.warmup_epochs == 1
 
 
+def test_the_queue_of_swav_starts_in_proportion():
+    cfg = config()
+    cfg.custom_hooks = [
+        dict(type='SwAVHook', epoch_queue_starts=15, queue_length=3840)
+    ]
+    shorten(cfg, 20)
+    assert cfg.custom_hooks[0].epoch_queue_starts == 3
+    assert cfg.custom_hooks[0].queue_length == 3840
+    shorten(cfg, 2)
+    assert cfg.custom_hooks[0].epoch_queue_starts == 1
+
+
 def test_what_cannot_be_shortened():
     with pytest.raises(ValueError, match='--epochs 0: it must be at least 1'):
         shorten(config(), 0)
