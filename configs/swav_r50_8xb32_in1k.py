@@ -21,6 +21,6 @@ default_hooks = dict(
         # images for the 3,000 prototypes. mmpretrain's Sinkhorn does not sum
         # over processes, so that each spreads an eighth of them.
         queue_length=3840,
-        frozen_layers_cfg=dict(prototypes=5005),  # steps: the first epoch
+        frozen_layers_cfg=dict(prototypes=5005),  # steps: an epoch and one
     )
 )

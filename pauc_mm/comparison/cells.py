@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from ..matrix import Cell, load_cell_config
@@ -36,6 +36,7 @@ def comparison_cells(
     seeds: Sequence[int],
     epochs: Optional[int] = None,
     gpus: Optional[int] = None,
+    rates: Optional[Mapping[tuple[str, str], float]] = None,
 ) -> list[Cell]:
     """One for each combination, those of the first seed first.
 
@@ -46,6 +47,8 @@ def comparison_cells(
         seeds (sequence of int): Seeds.
         epochs (int, optional): Length instead of the recipes'.
         gpus (int, optional): See :func:`comparison_cell`.
+        rates (Mapping, optional): (data, method) to the learning rate; the
+            recipe's where there is none. Defaults to the recipes'.
 
     Returns:
         list[Cell]: In the order in which they are to be run.
@@ -56,7 +59,15 @@ def comparison_cells(
     """
     check_names(suite, data, methods)
     return [
-        comparison_cell(suite, name, method, seed, epochs=epochs, gpus=gpus)
+        comparison_cell(
+            suite,
+            name,
+            method,
+            seed,
+            (rates or {}).get((name, method)),
+            epochs,
+            gpus,
+        )
         for seed in seeds
         for name in data
         for method in methods
@@ -71,8 +82,8 @@ def tuning_cells(
 ) -> list[Cell]:
     """All learning rates of all methods, with one seed.
 
-    That of the recipe is the cell of the comparison with that seed, and is
-    run once.
+    That which is chosen is the cell of the comparison with that seed, and
+    is run once.
 
     Args:
         suite (Suite): One that is tuned.

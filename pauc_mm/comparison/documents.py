@@ -30,7 +30,8 @@ def write_documents(
 
     Args:
         suite (Suite): What was run.
-        grouped (Mapping): Of :func:`~.results.group`; not empty.
+        grouped (Mapping): Of :func:`~.results.group`; without results of
+            the comparison there is no picture.
         tuning (Mapping): Of :func:`~.results.group_tuning`; may be empty.
         folder (Path): Made if it is not there.
         command (str): That makes them again.
@@ -56,13 +57,15 @@ def write_documents(
                 'this program: move it, or name another folder with --docs.'
             )
         above = old[: old.index(MARK)]
-    plot_accuracy_and_collapse(suite, grouped, figure)
-    picture = figure.relative_to(report.parent).as_posix()
+    files, picture = [report, raw], ''
+    if grouped:
+        files.insert(1, plot_accuracy_and_collapse(suite, grouped, figure))
+        picture = figure.relative_to(report.parent).as_posix()
     text = suite_report(suite, grouped, tuning, command, missing, picture)
     whole = f'{above}{MARK}\n\n{text}'
     write_text(report, whole)
     write_json(raw, _plain(grouped, tuning))
-    return whole, [report, figure, raw]
+    return whole, files
 
 
 def _plain(grouped: Grouped, tuning: Tuning) -> list[dict]:

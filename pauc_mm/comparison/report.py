@@ -6,12 +6,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..matrix.made import made_lines
-from .results import ACCURACY, GEOMETRY, OWN, UNIQUE, Grouped, Tuning
+from .results import (
+    ACCURACY,
+    GEOMETRY,
+    KNN_TRAIN,
+    OWN,
+    UNIQUE,
+    Grouped,
+    Tuning,
+    chosen_rates,
+)
 from .settings import Suite
 from .tables import (
     CLAIM,
     accuracy_table,
     claim_table,
+    columns_with_numbers,
     difference_table,
     plain_table,
     tuning_table,
@@ -30,7 +40,7 @@ def suite_report(
 
     Args:
         suite (Suite): What was run.
-        grouped (Mapping): Of :func:`~.results.group`; not empty.
+        grouped (Mapping): Of :func:`~.results.group`; may be empty.
         tuning (Mapping): Of :func:`~.results.group_tuning`; may be empty.
         command (str): That makes them again.
         missing (sequence of str): What is not in them, and why.
@@ -41,7 +51,8 @@ def suite_report(
         str: Markdown, without a heading.
     """
     parts = [
-        f'{suite.about} Mean ± standard deviation over seeds.',
+        f'{suite.about} {_rates(grouped, tuning)} Mean ± standard deviation '
+        'over seeds.',
         *([f'![Accuracy and collapse]({picture})'] if picture else []),
     ]
     for data, methods in grouped.items():
@@ -49,9 +60,14 @@ def suite_report(
         parts += [
             f'## {label[0].upper()}{label[1:]}',
             '### Accuracy on held-out images, %',
-            'Of frozen features: kNN with k = 20, of the training images '
-            '(each by the others: what choices are made by) and of held-out '
-            'ones; a linear classifier on all labels; linear SVMs on 1, 5 and '
+            'Of frozen features: kNN with k = 20, '
+            + (
+                'of the training images (each by the others: what choices are '
+                'made by) and of held-out ones; '
+                if columns_with_numbers([KNN_TRAIN], methods)
+                else ''
+            )
+            + 'a linear classifier on all labels; linear SVMs on 1, 5 and '
             '10 labelled images a class, mean of the draws. Last column: the '
             'mean epoch, E-steps included, in '
             + ('processor time.' if 'cpu' in suite.clock else 'time.'),
@@ -84,8 +100,9 @@ def suite_report(
         if claims:
             parts += [
                 '## Is PAUC above PCL above MoCo v2?',
-                'Mean ± standard error. Yes: the means are in this order, and '
-                'no two standard errors overlap.',
+                'Mean ± standard error over seeds. Yes: the means are in this '
+                'order, and no two standard errors overlap. That there are '
+                'only so many held-out images is not in these errors.',
                 claims,
             ]
     if missing:
@@ -93,6 +110,22 @@ def suite_report(
         parts += ['## Not in the tables', lines]
     parts += ['## How this was made', _made(grouped, tuning, command)]
     return '\n\n'.join(parts) + '\n'
+
+
+def _rates(grouped: Grouped, tuning: Tuning) -> str:
+    best = chosen_rates(tuning)
+    chosen = [
+        result['cell']['place']['rate'] == best.get((data, method))
+        for data, methods in grouped.items()
+        for method, by_seed in methods.items()
+        for result in by_seed.values()
+    ]
+    if chosen and all(chosen):
+        return (
+            'The learning rate of each was chosen by kNN among the training '
+            'images, see the end.'
+        )
+    return "Learning rates are the recipes', or those in the tables."
 
 
 def _made(grouped: Grouped, tuning: Tuning, command: str) -> str:

@@ -106,6 +106,22 @@ def best_rate(by_rate: Mapping[float, dict]) -> float:
     )
 
 
+def chosen_rates(tuning: Tuning) -> dict[tuple[str, str], float]:
+    """The best rate of each method on each data set.
+
+    Args:
+        tuning (Mapping): Of :func:`group_tuning`.
+
+    Returns:
+        dict[tuple[str, str], float]: By (data, method).
+    """
+    return {
+        (data, method): best_rate(by_rate)
+        for data, methods in tuning.items()
+        for method, by_rate in methods.items()
+    }
+
+
 def mean_and_error(
     column: Column, by_seed: Mapping[int, dict]
 ) -> Optional[Summary]:

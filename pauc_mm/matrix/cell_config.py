@@ -14,7 +14,8 @@ from ..compat.config_paths import PREFIX, resolve_config
 from .cell import Cell
 
 _SCALED = ('begin', 'end', 'T_max', 'step_size')
-# Of where and how it is run, not of what comes out.
+# Of where and how it is run. The number of loading processes changes which
+# augmentations are drawn, as another seed would, and not their distribution.
 _LEFT_OUT = (
     'work_dir',
     'launcher',
@@ -153,9 +154,10 @@ def shorten(cfg: Config, epochs: int) -> None:
     mixture = (cfg.get('model') or {}).get('mixture') or {}
     if mixture.get('warmup_steps'):
         mixture['warmup_steps'] = scaled(mixture['warmup_steps'])
-    for hook in cfg.get('custom_hooks') or []:
-        if hook.get('epoch_queue_starts'):  # SwAVHook
-            hook['epoch_queue_starts'] = max(
-                1, scaled(hook['epoch_queue_starts'])
-            )
+    swav = (cfg.get('default_hooks') or {}).get('swav') or {}
+    if swav.get('epoch_queue_starts'):
+        swav['epoch_queue_starts'] = max(1, scaled(swav['epoch_queue_starts']))
+    frozen = swav.get('frozen_layers_cfg') or {}
+    for layer, steps in frozen.items():
+        frozen[layer] = max(1, scaled(steps))
     cfg.train_cfg['max_epochs'] = epochs

@@ -15,7 +15,8 @@ from .cell_config import config_digest
 from .cell_folder import LOG, CellFolder
 
 WORKER = (sys.executable, '-m', 'pauc_mm.matrix.worker')
-_PATIENCE = 10.0  # seconds from asking a process to end to ending it
+# Seconds from asking a process to end to ending it; torchrun gives its own 30.
+_PATIENCE = 40.0
 
 
 class CellProcess:

@@ -13,12 +13,23 @@ from .provenance import usable_cores
 from .scheduler import Store
 
 
-def add_matrix_arguments(parser: argparse.ArgumentParser, out: str) -> None:
+def add_matrix_arguments(
+    parser: argparse.ArgumentParser,
+    out: str,
+    example: str,
+    seeds: str = '0 1 2',
+    jobs: str = '%(default)s',
+) -> None:
     """Adds the options that say which cells, how long, where, how many.
 
     Args:
         parser (ArgumentParser): Changed in place.
         out (str): Default folder.
+        example (str): A pattern that matches names of cells.
+        seeds (str): What the help says of their default. Defaults to
+            '0 1 2'.
+        jobs (str): The same of the cells at the same time. Defaults to the
+            number.
     """
     add = parser.add_argument
     add(
@@ -27,14 +38,14 @@ def add_matrix_arguments(parser: argparse.ArgumentParser, out: str) -> None:
         nargs='+',
         default=[0, 1, 2],
         metavar='N',
-        help='seeds of weights, order and augmentation (default: 0 1 2)',
+        help=f'seeds of weights, order and augmentation (default: {seeds})',
     )
     add(
         '--only',
         nargs='+',
         metavar='PATTERN',
         help='only cells whose name matches one of these, such as '
-        "'digits-*_seed0'; quote them",
+        f"'{example}'; quote them",
     )
     add(
         '--epochs',
@@ -55,7 +66,7 @@ def add_matrix_arguments(parser: argparse.ArgumentParser, out: str) -> None:
         default=min(usable_cores(), 2),
         metavar='N',
         help='cells at the same time, which share the cores (default: '
-        '%(default)s)',
+        f'{jobs})',
     )
     add(
         '--report-only',
@@ -86,9 +97,7 @@ def choose(cells: Sequence[Cell], patterns: Sequence[str] | None) -> list:
     Raises:
         ValueError: If a pattern matches none.
     """
-    if patterns is None:
-        return list(cells)
-    for pattern in patterns:
+    for pattern in patterns or ():
         if not any(fnmatch.fnmatch(c.name, pattern) for c in cells):
             names = ', '.join(cell.name for cell in cells[:4])
             more = ', ...' * (len(cells) > 4)
@@ -96,10 +105,16 @@ def choose(cells: Sequence[Cell], patterns: Sequence[str] | None) -> list:
                 f'--only {pattern!r} matches none of the {len(cells)} cells: '
                 f'{names}{more}.'
             )
+    return matching(cells, patterns)
+
+
+def matching(cells: Sequence[Cell], patterns: Sequence[str] | None) -> list:
+    """As :func:`choose`, of what a pattern may well match none of."""
     return [
         cell
         for cell in cells
-        if any(fnmatch.fnmatch(cell.name, pattern) for pattern in patterns)
+        if patterns is None
+        or any(fnmatch.fnmatch(cell.name, pattern) for pattern in patterns)
     ]
 
 

@@ -81,10 +81,11 @@ def results_and_gaps(
         else:
             gaps.append(f'{cell}: not run, or failed')
     if not results:
+        told = '\n'.join(f'  {gap}' for gap in gaps)
         raise SystemExit(
             f"error: there is no result in '{store.root}' to report: run "
             'without --report-only first, or give its --out, --epochs and '
-            '--only.'
+            f'--only.\n{told}'
         )
     return results, gaps
 
@@ -95,6 +96,7 @@ def run_and_report(
     store: Store,
     report: Callable[[], None],
     worker: Sequence[str] = WORKER,
+    then: Callable[[], Sequence[Cell]] | None = None,
 ) -> None:
     """Run what is missing, then report what there is.
 
@@ -104,17 +106,23 @@ def run_and_report(
         store (Store): Where they are kept.
         report (callable): Writes the report.
         worker (sequence of str): Command that runs a cell.
+        then (callable, optional): Cells that depend on the results of those,
+            and are run after them.
 
     Raises:
         SystemExit: With 1 if a cell failed, with a message if a stored
             result is damaged, as :func:`run_all` if it was stopped.
     """
-    failures = []
+    failures, names = [], {cell.name for cell in cells}
     if not args.report_only:
         failures = run_all(cells, store, args.jobs, worker)
+        if then is not None:
+            more = then()
+            names |= {cell.name for cell in more}
+            failures += run_all(more, store, args.jobs, worker)
     if failures:
         print(failure_text(failures), file=sys.stderr)
-    if len(failures) < len(cells):
+    if len({f.cell.name for f in failures}) < len(names):
         try:
             report()
         except ValueError as error:  # a stored result is damaged

@@ -196,12 +196,17 @@ def _kind(cell: Cell) -> str:
 def _end(process: CellProcess, store: Store, failures: list) -> dict | None:
     cell, code = process.cell, process.code
     read_again()
-    result = store.finished(cell) if code == 0 else None
+    end = process.folder.log_end()
+    reason = end or f'exit status {code}, and it printed nothing'
+    result = None
+    if code == 0:
+        try:
+            result = store.finished(cell)
+            if store.outdated(cell):
+                reason = 'its config was changed while it ran'
+        except Exception as error:  # Of a config any: it is a program.
+            reason = f'its config cannot be read any more: {error}'
     if result is None:
-        end = process.folder.log_end()
-        reason = end or f'exit status {code}, and it printed nothing'
-        if code == 0 and store.outdated(cell):
-            reason = 'its config was changed while it ran'
         log = process.folder.path / 'log.txt'
         failures.append(Failure(cell, reason, log))
     return result

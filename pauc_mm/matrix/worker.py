@@ -21,6 +21,7 @@ import torch
 from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import Runner
 
+from ..evaluation.functional._checks import NoDirectionError
 from ..utils import cli
 from ..utils.files import write_json
 from .cell import Cell
@@ -48,7 +49,8 @@ def run_cell(path: Path, cell: Cell) -> dict:
     Returns:
         dict: The result, as it is stored in ``result.json``: ``digest``,
         ``cell``, ``figures`` by name, ``diverged`` (None, or what the error
-        said if the weights are not finite, and there are no figures),
+        said if the weights are not finite or embeddings are zero, and there
+        are no figures),
         ``records`` (the content of ``cell.files``), ``seconds`` of all
         attempts, ``epoch_seconds``, ``epoch_cpu_seconds``, ``epochs``,
         ``versions``, ``hardware``, ``threads`` and ``date``; of
@@ -90,14 +92,17 @@ def run_cell(path: Path, cell: Cell) -> dict:
 def _train_and_measure(
     runner: Runner, measure: Callable[[Runner], dict]
 ) -> tuple[dict, Optional[str]]:
-    """Figures; or none and what was said, if the weights have diverged.
+    """Figures; or none and what was said, if the training is lost.
 
-    That is an outcome like any other: training again would not change it.
+    It is if weights are not finite, or embeddings have become zero. That is
+    an outcome like any other: training again would not change it.
     """
     try:
         runner.train()
         figures = measure(runner)
         _check_finite(figures)
+    except NoDirectionError as error:
+        return {}, str(error)
     except (ValueError, RuntimeError) as error:
         weights = runner.model.state_dict().values()
         if all(

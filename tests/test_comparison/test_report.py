@@ -8,6 +8,7 @@ from PIL import Image
 
 from pauc_mm.comparison import SUITES, group, group_tuning
 from pauc_mm.comparison.documents import MARK, write_documents
+from pauc_mm.comparison.report import suite_report
 from pauc_mm.comparison.results import (
     ACCURACY,
     KNN,
@@ -73,6 +74,31 @@ def test_differences_are_of_equal_seeds(grouped):
     assert alone[:3] == ['CLD', '0', '-']
 
 
+def test_what_no_method_has_is_no_column(grouped, tmp_path):
+    # ImageNet has more training images than are compared with each other.
+    results = made_suite()
+    for result in results:
+        del result['figures']['accuracy/knn_train']
+    methods = group(results)['digits']
+    header, _, *body = rows(accuracy_table(SMALL, methods))
+    assert header[:3] == ['method', 'seeds', 'kNN'] and len(header) == 9
+    assert [row[2] for row in body][-1] == '**91.0 ± 1.0**'
+    header, *_ = rows(difference_table(SMALL, methods, ACCURACY))
+    assert header[:3] == ['method', 'pairs', 'kNN']
+    text = suite_report(SMALL, group(results), {}, 'python x')
+    assert 'training images (each by' not in text
+    whole = suite_report(SMALL, grouped, {}, 'python x')
+    assert 'training images (each by' in whole
+
+
+def test_times_of_fewer_seeds_are_told(grouped):
+    results = made_suite()
+    for result in results[:3]:
+        del result['epoch_cpu_seconds']
+    body = rows(accuracy_table(SMALL, group(results)['digits']))[2:]
+    assert body[2][-1] == '1.50 ± 0.00 (2 of 3)'
+
+
 def test_own_prototypes_are_shown_where_there_are_some(grouped):
     *_, moco, pcl, pauc = rows(plain_table(SMALL, grouped['digits'], OWN))
     assert moco[1:] == pcl[1:] == ['-'] * 6
@@ -98,7 +124,15 @@ def test_the_order_of_the_paper(grouped):
         for seed in range(3)
         for m, knn in (('mocov2', 0.8), ('pclv2', 0.85), ('pauc', 0.855))
     ]
-    assert rows(claim_table(SMALL, group(mixed)))[-1][-1] == 'no'
+    answer = rows(claim_table(SMALL, group(mixed)))[-1][-1]
+    assert answer == 'no: PAUC and PCL v2 not told apart'
+    reverse = [
+        made(m, seed, knn + 0.01 * seed)
+        for seed in range(3)
+        for m, knn in (('mocov2', 0.9), ('pclv2', 0.8), ('pauc', 0.85))
+    ]
+    answer = rows(claim_table(SMALL, group(reverse)))[-1][-1]
+    assert answer == 'no: MoCo v2 is above PCL v2'
     assert claim_table(SMALL, group([made('mocov2', 0, 0.8)])) == ''
     # One seed has no error, and says nothing; seeds of one method neither.
     alone = [r for r in mixed if r['cell']['place']['seed'] == 0]
@@ -151,6 +185,13 @@ def test_the_table_of_rates():
     *_, row = rows(tuning_table(SMALL, group_tuning(results)))
     assert row[2] == '**0.0133: 98.0**'
     assert row[-1] == 'best at an end of the grid, the recipe has 0.12'
+
+
+def test_rates_alone_are_a_report(tmp_path):
+    tuning = group_tuning([made('pauc', 0, 0.9, rate=r) for r in (0.04, 0.12)])
+    text, files = write_documents(SMALL, {}, tuning, tmp_path, 'python x', [])
+    assert '**0.04: 89.0**' in text and '![' not in text
+    assert [file.name for file in files] == ['results.md', 'results.json']
 
 
 def test_documents_keep_what_people_wrote(grouped, tmp_path):

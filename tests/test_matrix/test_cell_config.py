@@ -94,15 +94,16 @@ def test_schedules_keep_their_proportions():
 
 
 def test_the_queue_of_swav_starts_in_proportion():
-    cfg = config()
-    cfg.custom_hooks = [
-        dict(type='SwAVHook', epoch_queue_starts=15, queue_length=3840)
-    ]
-    shorten(cfg, 20)
-    assert cfg.custom_hooks[0].epoch_queue_starts == 3
-    assert cfg.custom_hooks[0].queue_length == 3840
-    shorten(cfg, 2)
-    assert cfg.custom_hooks[0].epoch_queue_starts == 1
+    cfg = load_cell_config(Cell('a', 'pauc_mm::swav_r50_8xb32_in1k.py'))
+    swav = cfg.default_hooks.swav
+    length = swav.queue_length
+    assert cfg.train_cfg.max_epochs == 200
+    shorten(cfg, 40)
+    assert swav.epoch_queue_starts == 3  # of 15
+    assert swav.frozen_layers_cfg.prototypes == 1001  # of 5005
+    assert swav.queue_length == length
+    shorten(cfg, 1)
+    assert swav.epoch_queue_starts == 1
 
 
 def test_what_cannot_be_shortened():

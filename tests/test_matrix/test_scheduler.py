@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pauc_mm.matrix import Cell, Store, config_digest, run_cells
+from pauc_mm.matrix.cell_config import read_again
 from pauc_mm.matrix.provenance import usable_cores
 from pauc_mm.utils.files import only_process_in
 
@@ -124,7 +125,14 @@ def test_a_changed_config_is_run_again(tmp_path):
     assert store.finished(changed)
 
 
-def test_a_config_that_is_edited_meanwhile(tmp_path):
+@pytest.mark.parametrize(
+    'new, reason',
+    [
+        ('a = 2', 'its config was changed while it ran'),
+        ('a = (', 'its config cannot be read any more: '),
+    ],
+)
+def test_a_config_that_is_edited_meanwhile(tmp_path, new, reason):
     recipe = tmp_path / 'recipe.py'
     recipe.write_text('a = 1\n')
     cells = []
@@ -135,11 +143,13 @@ def test_a_config_that_is_edited_meanwhile(tmp_path):
 
     def edit():
         if (root / 'second').is_dir():
-            recipe.write_text('a = 2\n')
+            recipe.write_text(f'{new}\n')
 
     failures, _ = run(cells, root, action=edit)
     assert [str(f.cell) for f in failures] == ['second']
-    assert failures[0].reason == 'its config was changed while it ran'
+    assert failures[0].reason.startswith(reason)
+    recipe.write_text('a = 2\n')
+    read_again()
     assert Store(root).outdated(cells[0])
 
 

@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from pauc_mm.evaluation.functional._checks import as_unit_vectors
 from pauc_mm.matrix import Cell, CellFolder, config_digest
 from pauc_mm.matrix.worker import run_cell
 from tests.helpers import PLAIN, loader_cfg
@@ -146,6 +147,24 @@ def test_a_divergence_is_an_outcome(recipe, tmp_path, monkeypatch):
     assert result['figures'] == result['records'] == {}
     assert 'finite' in result['diverged']
     # Not trained again
+    monkeypatch.delattr(Runner, 'train')
+    assert run_cell(tmp_path, make(recipe, **options)) == result
+
+
+@pytest.mark.usefixtures('quick_log')
+def test_embeddings_that_become_zero_are_an_outcome(
+    recipe, tmp_path, monkeypatch
+):
+    def measure(runner):
+        return dict(a=float(as_unit_vectors(torch.zeros(2, 3)).sum()))
+
+    monkeypatch.setattr(
+        'pauc_mm.matrix.worker.find_measure', lambda _: measure
+    )
+    options = {'train_cfg.max_epochs': 1}
+    result = run_cell(tmp_path, make(recipe, **options))
+    assert result['figures'] == {}
+    assert '2 of 2 embeddings have zero norm' in result['diverged']
     monkeypatch.delattr(Runner, 'train')
     assert run_cell(tmp_path, make(recipe, **options)) == result
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pauc_mm.comparison import SUITES, comparison_cells
+from pauc_mm.comparison.cells import recipe_rate
 from tests.test_comparison.helpers import SMALL, made
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,12 +80,63 @@ def test_the_report_of_what_is_there(tool, tmp_path, capsys, monkeypatch):
     # What has been tuned is told, also without --tune; gaps are not.
     assert '**0.0133: 89.0**' in text and 'mocov2_lr0.36' not in text
     assert '--report-only' not in text
-    tool.main([*options, '--tune', '--seeds', '0'])
+    assert "Learning rates are the recipes'" in text
+    assert '- digits_mocov2_lr0.12_seed0' not in text
+    tool.main([*options, '--tune', '--seeds', '0', '1'])
     text = capsys.readouterr().out
     assert '**0.0133: 89.0**' in text and '0.36: 89.0' in text
     assert '- digits_mocov2_lr0.36_seed0: not run, or failed' in text
+    # Compared is the best rate.
+    assert '- digits_pauc_lr0.0133_seed1: not run, or failed' in text
     with pytest.raises(SystemExit, match='there is no result in .* to report'):
         tool.main([*options, '--epochs', '3'])
+
+
+def test_when_all_has_diverged(tool, tmp_path):
+    lost = dict(made('pauc', 0, 0.5), figures={}, diverged='a weight is NaN')
+    store(tmp_path, [lost])
+    options = ['--suite', 'small', '--data', 'digits', '--methods', 'pauc']
+    options += ['--seeds', '0', '--report-only', '--out', str(tmp_path)]
+    with pytest.raises(SystemExit, match='pauc.*_seed0: its training diver'):
+        tool.main(options)
+
+
+def test_the_best_rate_is_compared(tool, tmp_path, monkeypatch):
+    """First the rates, then other seeds with the best of them."""
+    rates = {0.0133: 0.7, 0.04: 0.9, 0.12: 0.8, 0.36: 0.6}
+    ran = []
+
+    def run_all(cells, where, jobs, worker):
+        for cell in cells:
+            if where.finished(cell):
+                continue
+            place = cell.place
+            ran.append((place['method'], place['rate'], place['seed']))
+            knn = rates.get(place['rate'], 0.5)
+            result = made(
+                place['method'], place['seed'], knn, 'digits', place['rate']
+            )
+            store(tmp_path, [result])
+        return []
+
+    monkeypatch.setattr('pauc_mm.matrix.run_and_report.run_all', run_all)
+    options = ['--suite', 'small', '--data', 'digits', '--out', str(tmp_path)]
+    options += ['--methods', 'pauc', '--tune']
+    tool.main(options)
+    tried = [('pauc', rate, 0) for rate in rates]
+    assert ran == [*tried, ('pauc', 0.04, 1), ('pauc', 0.04, 2)]
+    text = (tmp_path / 'results.md').read_text()
+    assert 'was chosen by kNN among the training images, see' in text
+    assert '| PAUC   | 3 ' in text
+    del ran[:]
+    tool.main(options[:-1])  # The recipe's, of which one is there.
+    (tuned,) = {rate for _, rate, _ in ran}
+    assert tuned == recipe_rate('pauc_mm::pauc_tiny_digits.py') != 0.04
+    assert ran == [('pauc', tuned, 1), ('pauc', tuned, 2)]
+    del ran[:]
+    only = ['--methods', 'mocov2', '--only', '*lr0.12_seed[02]']
+    tool.main([*options, *only])
+    assert ran == [('mocov2', 0.12, 0), ('mocov2', 0.12, 2)]
 
 
 def test_only_a_whole_suite_goes_into_the_docs(tool, tmp_path, monkeypatch):

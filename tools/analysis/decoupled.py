@@ -66,7 +66,7 @@ def get_parser() -> argparse.ArgumentParser:
             metavar='NAME',
             help=f'{text}: {", ".join(known)} (default: {" ".join(default)})',
         )
-    add_matrix_arguments(parser, 'work_dirs/decoupled')
+    add_matrix_arguments(parser, 'work_dirs/decoupled', 'digits-*_seed0')
     return parser
 
 

@@ -19,13 +19,14 @@ import pauc_mm  # noqa: F401  (registers; makes pauc_mm:: paths resolve)
 from pauc_mm.comparison import (
     SUITES,
     Suite,
+    chosen_rates,
     comparison_cells,
     find_suite,
     group,
     group_tuning,
     tuning_cells,
 )
-from pauc_mm.comparison.cells import check_images
+from pauc_mm.comparison.cells import check_images, comparison_cell
 from pauc_mm.comparison.documents import write_documents
 from pauc_mm.matrix import Cell, Store
 from pauc_mm.matrix.cell_process import worker_command
@@ -33,12 +34,14 @@ from pauc_mm.matrix.command_line import (
     add_matrix_arguments,
     check_matrix_arguments,
     choose,
+    matching,
     open_store,
 )
 from pauc_mm.matrix.provenance import usable_cores
 from pauc_mm.matrix.run_and_report import results_and_gaps, run_and_report
 
 _NAME = 'tools/benchmarks/compare.py'
+_JOBS = min(usable_cores(), 2)
 _DOCS = Path(__file__).resolve().parents[2] / 'docs'
 
 
@@ -52,7 +55,8 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog=f'suites, their data and their methods:\n{suites}\n\n'
-        'cells are named DATA_METHOD_lrRATE_seedN, for --only.\n\n'
+        'cells are named DATA_METHOD_lrRATE_seedN, for --only (after the '
+        'rate _Nep or _Ngpu, if --epochs or --gpus says so).\n\n'
         'examples:\n'
         f'  python {_NAME} --suite small\n'
         f'  python {_NAME} --suite small --tune\n'
@@ -69,8 +73,9 @@ def get_parser() -> argparse.ArgumentParser:
     add(
         '--tune',
         action='store_true',
-        help='also train with the other learning rates of each method, seed '
-        '0, and report which is best',
+        help='first train each method with several learning rates, seed 0, '
+        'and compare with the best of each, by kNN among the training images, '
+        "instead of the recipe's",
     )
     add(
         '--docs',
@@ -78,7 +83,13 @@ def get_parser() -> argparse.ArgumentParser:
         help='folder of the report; by default docs/ beside the tools if the '
         'whole suite is reported, else that of --out',
     )
-    add_matrix_arguments(parser, 'work_dirs/compare/SUITE')
+    add_matrix_arguments(
+        parser,
+        'work_dirs/compare/SUITE',
+        example='digits_*_seed0',
+        seeds='0 1 2, and 0 on ImageNet',
+        jobs=f'{_JOBS}, and 1 where a cell takes GPUs',
+    )
     add(
         '--gpus',
         type=int,
@@ -91,7 +102,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def parse(argv: list[str]) -> tuple:
-    """Arguments, suite, cells, those for tuning, and store.
+    """Arguments, suite, cells for tuning, if that is wanted, and store.
 
     Ends the program if something is wrong.
     """
@@ -108,7 +119,7 @@ def parse(argv: list[str]) -> tuple:
         if args.gpus is None:
             args.gpus = suite.gpus
         if args.jobs is None:
-            args.jobs = 1 if suite.gpus > 1 else min(usable_cores(), 2)
+            args.jobs = 1 if suite.gpus > 1 else _JOBS
         args.docs = Path(args.docs or (_DOCS if whole else args.out))
         check_matrix_arguments(args)
         check_gpus(args, suite)
@@ -116,19 +127,15 @@ def parse(argv: list[str]) -> tuple:
         tuning: list[Cell] = []
         if args.tune:  # refused by some suites, before much is read
             tuning = tuning_cells(suite, *names, args.epochs)
-        cells = comparison_cells(
-            suite, *names, args.seeds, args.epochs, args.gpus
-        )
-        chosen = choose(_once(cells + tuning), args.only)
-        cells = [cell for cell in cells if cell in chosen]
-        tuning = [cell for cell in tuning if cell in chosen]
+        chosen = choose(possible_cells(args, suite), args.only)
+        tuning = matching(tuning, args.only)
         if not args.report_only:
             check_images(chosen)
         store = open_store(args.out)
         store.megabytes = suite.megabytes
     except (ValueError, ImportError, OSError) as error:
         parser.error(str(error))
-    return args, suite, cells, tuning, store
+    return args, suite, tuning, store
 
 
 def check_gpus(args: argparse.Namespace, suite: Suite) -> None:
@@ -165,6 +172,48 @@ def check_gpus(args: argparse.Namespace, suite: Suite) -> None:
         )
 
 
+def possible_cells(args: argparse.Namespace, suite: Suite) -> list[Cell]:
+    """All that may be run, whichever learning rates will be chosen."""
+    names = args.data, args.methods
+    if not args.tune:
+        return comparison_cells(
+            suite, *names, args.seeds, args.epochs, args.gpus
+        )
+    more = [
+        comparison_cell(suite, data, method, seed, rate, args.epochs)
+        for seed in args.seeds
+        for data in args.data
+        for method in args.methods
+        for rate in suite.methods[method].rates
+    ]
+    return _once(tuning_cells(suite, *names, args.epochs) + more)
+
+
+def cells_to_compare(
+    args: argparse.Namespace, suite: Suite, store: Store
+) -> list[Cell]:
+    """With the best of the rates that were tried, or the recipes'."""
+    rates = {}
+    if args.tune:
+        rates = chosen_rates(group_tuning(tuned(args, suite, store)))
+    cells = comparison_cells(
+        suite,
+        args.data,
+        args.methods,
+        args.seeds,
+        args.epochs,
+        args.gpus,
+        rates,
+    )
+    return matching(cells, args.only)
+
+
+def tuned(args: argparse.Namespace, suite: Suite, store: Store) -> list[dict]:
+    """Results of all rates that were tried, by an earlier call too."""
+    cells = tuning_cells(suite, args.data, args.methods, args.epochs)
+    return [result for result in map(store.finished, cells) if result]
+
+
 def _once(cells: list[Cell]) -> list[Cell]:
     """Without those that are there already."""
     return list({cell.name: cell for cell in cells}.values())
@@ -173,20 +222,16 @@ def _once(cells: list[Cell]) -> list[Cell]:
 def write_report(
     args: argparse.Namespace,
     suite: Suite,
-    cells: list[Cell],
     tuning: list[Cell],
     store: Store,
     command: str,
 ) -> None:
     """Write the report of what is there, and print it."""
+    cells = cells_to_compare(args, suite, store)
     results, gaps = results_and_gaps(_once(cells + tuning), store)
     own = {cell.name for cell in cells}
     grouped = group([r for r in results if r['cell']['name'] in own])
-    rates: list[dict] = []
-    if suite.tuned:
-        # What an earlier call has tuned belongs to the report of this one.
-        tried = tuning_cells(suite, args.data, args.methods, args.epochs)
-        rates = [r for r in map(store.finished, tried) if r]
+    rates = tuned(args, suite, store) if suite.tuned else []
     text, files = write_documents(
         suite, grouped, group_tuning(rates), args.docs, command, gaps
     )
@@ -198,15 +243,20 @@ def write_report(
 def main(argv: list[str] | None = None) -> None:
     """Run what is missing, write the report."""
     argv = sys.argv[1:] if argv is None else argv
-    args, suite, cells, tuning, store = parse(argv)
+    args, suite, tuning, store = parse(argv)
     shown = [option for option in argv if option != '--report-only']
     command = shlex.join(['python', _NAME, *shown])
+
+    def rest() -> list[Cell]:
+        return cells_to_compare(args, suite, store)
+
     run_and_report(
         args,
-        _once(cells + tuning),
+        tuning if args.tune else rest(),
         store,
-        lambda: write_report(args, suite, cells, tuning, store, command),
+        lambda: write_report(args, suite, tuning, store, command),
         worker_command(args.gpus),
+        rest if args.tune else None,
     )
 
 

@@ -1,8 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # SwAV, mmpretrain's own, for images of 16 pixels: the model of its
-# swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py with the backbone of
-# the other small recipes, widths that fit it, and BatchNorm, which runs
-# without a GPU, for SyncBN. tests/test_configs.py compares the two.
+# swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py with the backbone
+# of the other small recipes, widths that fit it, and BatchNorm, which runs
+# without a GPU, for SyncBN. tests/test_small_recipes.py compares the two.
 model = dict(
     type='SwAV',
     backbone=dict(

@@ -18,6 +18,10 @@ ArrayLike = Union[Tensor, np.ndarray]
 _MIN_NORM = torch.finfo(torch.float32).tiny
 
 
+class NoDirectionError(ValueError):
+    """Vectors of length zero: the network has collapsed, or lost layers."""
+
+
 def require(module: str, package: str, needed_by: str) -> ModuleType:
     """Import an optional dependency or say what to install.
 
@@ -88,13 +92,14 @@ def as_unit_vectors(
         Tensor: Shape (N, D), rows of norm 1, on the same device.
 
     Raises:
-        ValueError: If a row is not finite or has no direction.
+        NoDirectionError: If a row has length zero.
+        ValueError: If a row is not finite.
     """
     values = as_matrix(values, name).to(dtype)
     norms = torch.linalg.vector_norm(values, dim=1, keepdim=True)
     zero = torch.nonzero(norms.flatten() < _MIN_NORM).flatten()
     if len(zero):
-        raise ValueError(
+        raise NoDirectionError(
             f'{len(zero)} of {len(values)} {name} have zero norm and cannot '
             f'be normalised; first rows: {zero[:10].tolist()}. The network '
             'maps these samples to nothing (dead units or a wrong layer).'
