@@ -7,9 +7,6 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
-# Learning rate: not tuned yet. "compare.py --suite small --tune", in tools,
-# chooses from 0.0133, 0.04, 0.12 and 0.36 by kNN among the training images.
-optim_wrapper = dict(optimizer=dict(lr=0.12))
 default_hooks = dict(checkpoint=dict(interval=20), logger=dict(interval=11))
 val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader)
 test_cfg = dict(

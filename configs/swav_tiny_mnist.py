@@ -7,7 +7,6 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
-optim_wrapper = dict(optimizer=dict(lr=0.04))  # as in swav_tiny_digits.py
 param_scheduler = [
     dict(type='CosineAnnealingLR', T_max=65, by_epoch=True, begin=0, end=65)
 ]

@@ -242,7 +242,7 @@ def test_small_recipes_have_the_same_budget(name):
     )
     assert views['num_views'] in (count, [count])
     views['num_views'] = 2  # all from one pipeline, as compared below
-    cfg['optim_wrapper']['optimizer']['lr'] = 0.12  # each method has its own
+    cfg['optim_wrapper']['optimizer']['lr'] = 0.04  # each method has its own
     hooks = cfg.pop('default_hooks')
     assert base.pop('default_hooks').items() <= hooks.items()
     if '_lt' in name:  # the long-tailed data sets have a test of their own

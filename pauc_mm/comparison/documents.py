@@ -42,8 +42,14 @@ def write_documents(
 
     Raises:
         OSError: If one cannot be written.
-        ValueError: If there is a file of that name that is no such report.
+        ValueError: If there is a file of that name that is no such report,
+            or there are no results.
     """
+    if not grouped and not tuning:
+        raise ValueError(
+            'there is no result of the comparison to report yet: run without '
+            '--report-only first, or choose other cells with --only.'
+        )
     report = Path(folder) / suite.report
     figure = report.parent / 'figures' / f'{report.stem}.png'
     raw = report.with_suffix('.json')

@@ -67,17 +67,23 @@ def group(results: Sequence[dict]) -> dict:
     return _sorted(results, 'seed')
 
 
-def group_tuning(results: Sequence[dict]) -> dict:
+def group_tuning(results: Sequence[dict], least: int = 2) -> dict:
     """Sort results of one seed by data, method and learning rate.
 
-    Left out are methods of which there is one rate, or none that has not
-    diverged: there is nothing to choose.
+    Args:
+        results (sequence of dict): As for :func:`group`.
+        least (int): Methods with fewer rates are left out. Defaults to 2:
+            of one there is nothing to choose.
+
+    Returns:
+        dict: Data to method to rate to result, without methods all of whose
+        trainings have diverged.
     """
     grouped: dict = {}
     for data, methods in _sorted(results, 'rate').items():
         for method, by_rate in methods.items():
             some = [r for r in by_rate.values() if not r.get('diverged')]
-            if some and len(by_rate) > 1:
+            if some and len(by_rate) >= least:
                 grouped.setdefault(data, {})[method] = by_rate
     return grouped
 

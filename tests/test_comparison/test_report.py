@@ -55,7 +55,7 @@ def test_accuracies_rates_and_times(grouped):
     # 80, 81, 82: mean 81, deviation 1; half of that for one label
     assert body[0][:4] == ['MoCo v2', '3', '80.0 ± 1.0', '81.0 ± 1.0']
     assert body[0][5] == '40.5 ± 0.5'
-    assert body[0][8:] == ['0.12', '1.00 ± 0.00']
+    assert body[0][8:] == ['0.04', '1.00 ± 0.00']
     # The best of each column in bold, and nothing else
     assert body[2][3:5] == ['**91.0 ± 1.0**', '**93.0 ± 1.0**']
     assert body[2][9] == '1.50 ± 0.00'
@@ -164,15 +164,15 @@ def test_the_rate_is_chosen_without_held_out_images():
 def test_the_table_of_rates():
     results = [
         made('pauc', 0, knn + 0.01, rate=rate)
-        for rate, knn in ((0.04, 0.8), (0.12, 0.9), (0.36, 0.7))
+        for rate, knn in ((0.04, 0.9), (0.12, 0.8), (0.36, 0.7))
     ]
     *_, row = rows(tuning_table(SMALL, group_tuning(results)))
     assert row == [
         'digits',
         'PAUC',
         '0.0133: -',
-        '0.04: 80.0',
-        '**0.12: 90.0**',
+        '**0.04: 90.0**',
+        '0.12: 80.0',
         '0.36: 70.0',
         'incomplete',
     ]
@@ -184,7 +184,7 @@ def test_the_table_of_rates():
     results.append(made('pauc', 0, 0.99, rate=0.0133))
     *_, row = rows(tuning_table(SMALL, group_tuning(results)))
     assert row[2] == '**0.0133: 98.0**'
-    assert row[-1] == 'best at an end of the grid, the recipe has 0.12'
+    assert row[-1] == 'best at an end of the grid, the recipe has 0.04'
 
 
 def test_rates_alone_are_a_report(tmp_path):
@@ -192,6 +192,12 @@ def test_rates_alone_are_a_report(tmp_path):
     text, files = write_documents(SMALL, {}, tuning, tmp_path, 'python x', [])
     assert '**0.04: 89.0**' in text and '![' not in text
     assert [file.name for file in files] == ['results.md', 'results.json']
+
+
+def test_nothing_is_no_report(tmp_path):
+    with pytest.raises(ValueError, match='no result of the comparison'):
+        write_documents(SMALL, {}, {}, tmp_path, 'python x', [])
+    assert not any(tmp_path.iterdir())
 
 
 def test_documents_keep_what_people_wrote(grouped, tmp_path):

@@ -195,7 +195,7 @@ def cells_to_compare(
     """With the best of the rates that were tried, or the recipes'."""
     rates = {}
     if args.tune:
-        rates = chosen_rates(group_tuning(tuned(args, suite, store)))
+        rates = chosen_rates(group_tuning(tuned(args, suite, store), 1))
     cells = comparison_cells(
         suite,
         args.data,
