@@ -9,7 +9,7 @@ _base_ = [
 
 # SGD in place of LARS, as in the other small recipes. Of 0.12, 0.5, 2 and 8
 # (digits, seed 0, the first 40 of 120 epochs) 2 has the best kNN, 96.9%, with
-# learned prototypes; 0.12, which suits MoCo v2, hardly moves them.
+# learned prototypes; 0.12 hardly moves them.
 optim_wrapper = dict(optimizer=dict(lr=2.0))
 default_hooks = dict(
     checkpoint=dict(interval=20),

@@ -122,7 +122,7 @@ def run_and_report(
             failures += run_all(more, store, args.jobs, worker)
     if failures:
         print(failure_text(failures), file=sys.stderr)
-    if len({f.cell.name for f in failures}) < len(names):
+    if args.report_only or len({f.cell.name for f in failures}) < len(names):
         try:
             report()
         except ValueError as error:  # a stored result is damaged

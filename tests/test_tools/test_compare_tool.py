@@ -88,6 +88,10 @@ def test_the_report_of_what_is_there(tool, tmp_path, capsys, monkeypatch):
     assert '- digits_mocov2_lr0.36_seed0: not run, or failed' in text
     # Compared is the best rate.
     assert '- digits_pauc_lr0.0133_seed1: not run, or failed' in text
+    # Also where none of the cells for tuning is asked for.
+    tool.main([*options, '--tune', '--only', 'digits_mocov2_*_seed1'])
+    text = capsys.readouterr().out
+    assert '| MoCo v2 | 1 ' in text and '| PAUC' not in text.split('## Lea')[0]
     with pytest.raises(SystemExit, match='there is no result in .* to report'):
         tool.main([*options, '--epochs', '3'])
 
