@@ -29,7 +29,9 @@ if not is_check_env_run():
             models,
         )
     from .compat.config_paths import install_config_paths
+    from .compat.local_checkpoints import install_local_checkpoints
 
     install_config_paths()
+    install_local_checkpoints()
 
 __all__ = ['__version__']

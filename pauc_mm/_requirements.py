@@ -49,6 +49,9 @@ FAISS_DISTS = (
     'faiss',
 )
 
+NUMPY = Requirement(
+    'numpy', ('numpy',), '>=1.22', '2.4.6', '"numpy>=1.22"', True
+)
 # In the order in which to install. mmcv itself goes up to 2.4 with mmpretrain;
 # only mmdet wants it below 2.2.
 RUNTIME = (
@@ -68,7 +71,7 @@ RUNTIME = (
         'torch "torchvision>=0.16"',
         True,
     ),
-    Requirement('numpy', ('numpy',), '>=1.22', '2.4.6', '"numpy>=1.22"', True),
+    NUMPY,
     Requirement(
         'mmengine',
         ('mmengine', 'mmengine-lite'),

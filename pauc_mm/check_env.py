@@ -23,13 +23,15 @@ from typing import NamedTuple, Optional
 from ._requirements import (
     FAISS_DISTS,
     MMDET,
+    NUMPY,
     RUNTIME,
     SETUPTOOLS,
     Requirement,
 )
 from .version import __version__
 
-PYTHON_ALLOWED = '>=3.9'
+# mmengine 0.10 calls pkgutil.find_loader, which Python 3.14 removed.
+PYTHON_ALLOWED = '>=3.9,<3.14'
 PYTHON_TESTED = '3.11'
 
 
@@ -247,8 +249,31 @@ def check_python() -> Row:
         return row
     return row._replace(
         status='wrong',
-        problem=f'Python {version} is too old',
+        problem=f'Python {version} is not in the range {PYTHON_ALLOWED}',
         fix='python3.11 -m venv .venv && . .venv/bin/activate',
+    )
+
+
+def check_numpy(probe: bool = True) -> Row:
+    """Looks at numpy, and whether torch was built for it.
+
+    Args:
+        probe (bool): Whether to import it too. Defaults to True.
+
+    Returns:
+        Row: What was found.
+    """
+    row = check(NUMPY, probe)
+    torch = installed_versions(('torch',)).get('torch', '')
+    if row.status != 'ok' or not re.match(r'2\.[0-2]\.', torch):
+        return row
+    if in_range(row.installed, '<2'):
+        return row
+    return row._replace(
+        status='wrong',
+        problem=f'torch {torch} was built for numpy 1: tensors of arrays fail '
+        "with 'Numpy is not available'",
+        fix=pip('install "numpy<2"'),
     )
 
 
@@ -371,7 +396,12 @@ def collect(probe: bool = True) -> list[Row]:
         list[Row]: The table.
     """
     rows = [check_python()]
-    rows += [check(requirement, probe) for requirement in RUNTIME]
+    rows += [
+        check_numpy(probe)
+        if requirement is NUMPY
+        else check(requirement, probe)
+        for requirement in RUNTIME
+    ]
     rows += [check_setuptools(), check_detection(probe)]
     return rows
 

@@ -39,6 +39,7 @@ ALIKE = {
     'uniform_weight_10': {f'{UNIFORM}.loss_weight': 10.0},
     'corr_weight_0p01': {f'{CORR}.loss_weight': 0.01},
     'corr_weight_1': {f'{CORR}.loss_weight': 1.0},
+    'corr_weight_10': {f'{CORR}.loss_weight': 10.0},
     'weights_0p1_0p1_0p01': {
         f'{ALIGN}.loss_weight': 0.1,
         f'{UNIFORM}.loss_weight': 0.1,
@@ -48,6 +49,11 @@ ALIKE = {
         f'{ALIGN}.loss_weight': 10.0,
         f'{UNIFORM}.loss_weight': 10.0,
         f'{CORR}.loss_weight': 1.0,
+    },
+    'weights_100_100_10': {
+        f'{ALIGN}.loss_weight': 100.0,
+        f'{UNIFORM}.loss_weight': 100.0,
+        f'{CORR}.loss_weight': 10.0,
     },
     'corr_temperature_0p03': {f'{CORR}.temperature': 0.03},
     'corr_temperature_0p3': {f'{CORR}.temperature': 0.3},

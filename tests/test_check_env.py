@@ -206,11 +206,29 @@ def test_setuptools_without_pkg_resources_is_a_note(version, status, dists):
     assert not row.fatal
 
 
-def test_old_python(monkeypatch):
-    monkeypatch.setattr(check_env.platform, 'python_version', lambda: '3.8.18')
+@pytest.mark.parametrize('version', ['3.8.18', '3.14.0'])
+def test_python_out_of_range(version, monkeypatch):
+    monkeypatch.setattr(check_env.platform, 'python_version', lambda: version)
     row = check_env.check_python()
     assert row.fatal
-    assert '3.8.18' in row.problem
+    assert version in row.problem
+
+
+@pytest.mark.parametrize(
+    'torch, numpy, status',
+    [
+        ('2.2.2+cu121', '2.0.1', 'wrong'),
+        ('2.1.0', '1.26.4', 'ok'),
+        ('2.3.0', '2.0.1', 'ok'),
+        ('2.14.1', '2.4.6', 'ok'),
+        (None, '2.0.1', 'ok'),
+    ],
+)
+def test_numpy_that_torch_was_not_built_for(torch, numpy, status, dists):
+    dists.update(numpy=numpy, **({'torch': torch} if torch else {}))
+    row = check_env.check_numpy(probe=False)
+    assert row.status == status
+    assert ('numpy<2' in row.fix) == (status == 'wrong')
 
 
 def test_report_names_every_problem_and_its_command():

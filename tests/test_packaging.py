@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -149,12 +150,14 @@ def test_wheel_contents(wheel):
     }
     assert sources <= names
     assert f'Version: {__version__}' in metadata
-    assert 'Requires-Python: >=3.9' in metadata
+    assert re.search('Requires-Python: (>=3.9,<3.14|<3.14,>=3.9)', metadata)
     assert 'Apache-2.0' in metadata
     requires = [x for x in metadata.splitlines() if 'Requires-Dist' in x]
     assert any('faiss-cpu' in line for line in requires)
     assert not any('mmcv' in line for line in requires)
     assert any('extra == "detection"' in line for line in requires)
+    # Beside faiss-cpu, which is required, it would break both.
+    assert not any('faiss-gpu' in line for line in requires)
 
 
 def test_wheel(wheel, tmp_path):

@@ -14,8 +14,10 @@ pauc_say() { printf '[setup] %s\n' "$*" >&2; }
 
 pauc_runs() { "$1" -c 'import sys' >/dev/null 2>&1; }
 
-pauc_new_enough() {
-    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null
+# mmengine does not run on Python 3.14.
+pauc_fits() {
+    "$1" -c 'import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 14))' \
+        2>/dev/null
 }
 
 # Interpreter of the active environment, or nothing.
@@ -35,12 +37,12 @@ pauc_make_venv() {
     if [[ -z $base ]]; then
         for base in python3 python3.13 python3.12 python3.11 python3.10 \
             python3.9; do
-            pauc_new_enough "$base" && break
+            pauc_fits "$base" && break
         done
     fi
-    if ! pauc_new_enough "$base"; then
-        pauc_say "needs Python >= 3.9, and '$base' is not. Install one and" \
-            "name it: PYTHON=/path/to/python3.11 bash $0"
+    if ! pauc_fits "$base"; then
+        pauc_say "needs Python 3.9 to 3.13, and '$base' is not. Install one" \
+            "and name it: PYTHON=/path/to/python3.11 bash $0"
         return 1
     fi
     if ! "$base" -c 'import ensurepip, venv' >/dev/null 2>&1; then
@@ -155,8 +157,8 @@ pauc_setup() {
             return 1
         fi
     fi
-    if ! pauc_new_enough "$PYTHON"; then
-        pauc_say "needs Python >= 3.9; $PYTHON is $("$PYTHON" --version)"
+    if ! pauc_fits "$PYTHON"; then
+        pauc_say "needs Python 3.9 to 3.13; $PYTHON is $("$PYTHON" --version)"
         return 1
     fi
     export PYTHON

@@ -17,8 +17,7 @@ def concentration(
         \phi_c = \frac{\sum_{z=1}^{Z} \|v'_z - c\|_2}{Z \log(Z + \alpha)}
 
     A small phi is a tight, large cluster; phi takes the place of the
-    temperature, so a loose cluster pulls its members less than a tight one
-    repels them. What follows is :func:`concentration_of_means`.
+    temperature. What follows is :func:`concentration_of_means`.
 
     Args:
         distances (Tensor): ||v' - c||_2 of each momentum embedding v' to its

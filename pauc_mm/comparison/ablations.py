@@ -58,8 +58,10 @@ _ROWS = {
         'uniform_weight_10': 'uniformity 10',
         'corr_weight_0p01': 'correlation 0.01',
         'corr_weight_1': 'correlation 1',
+        'corr_weight_10': 'correlation 10',
         'weights_0p1_0p1_0p01': 'all three: 0.1, 0.1, 0.01',
         'weights_10_10_1': 'all three: 10, 10, 1',
+        'weights_100_100_10': 'all three: 100, 100, 10',
     },
     'Temperature of the correlation': {
         'corr_temperature_0p03': 'T = 0.03',

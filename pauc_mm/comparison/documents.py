@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..utils.files import write_json, write_text
+from .ablation_figure import plot_differences
 from .figures import plot_accuracy_and_collapse
 from .report import suite_report
 from .results import Grouped, Tuning
@@ -64,8 +65,14 @@ def write_documents(
             )
         above = old[: old.index(MARK)]
     files, picture = [report, raw], ''
-    if grouped:
-        files.insert(1, plot_accuracy_and_collapse(suite, grouped, figure))
+    only = [suite.baseline] if suite.is_ablation else []
+    if any(set(methods) - set(only) for methods in grouped.values()):
+        plot = (
+            plot_differences
+            if suite.is_ablation
+            else plot_accuracy_and_collapse
+        )
+        files.insert(1, plot(suite, grouped, figure))
         picture = figure.relative_to(report.parent).as_posix()
     text = suite_report(suite, grouped, tuning, command, missing, picture)
     whole = f'{above}{MARK}\n\n{text}'

@@ -18,14 +18,16 @@ from .results import (
 )
 from .settings import Suite
 from .tables import (
-    CLAIM,
     accuracy_table,
-    claim_table,
     columns_with_numbers,
     difference_table,
     plain_table,
     tuning_table,
 )
+from .verdicts import CLAIM, ERRORS, by_chance, claim_table, defaults_table
+
+# Most names of cells in a line of what is missing.
+_NAMES = 8
 
 
 def suite_report(
@@ -44,8 +46,7 @@ def suite_report(
         tuning (Mapping): Of :func:`~.results.group_tuning`; may be empty.
         command (str): That makes them again.
         missing (sequence of str): What is not in them, and why.
-        picture (str): Of :func:`~.figures.plot_accuracy_and_collapse`, as it
-            is reached from the report. Defaults to '': none.
+        picture (str): As it is reached from the report. Defaults to '': none.
 
     Returns:
         str: Markdown, without a heading.
@@ -53,7 +54,7 @@ def suite_report(
     parts = [
         f'{suite.about} {_rates(grouped, tuning)} Mean ± standard deviation '
         'over seeds.',
-        *([f'![Accuracy and collapse]({picture})'] if picture else []),
+        *([f'![{_caption(suite)}]({picture})'] if picture else []),
     ]
     for data, methods in grouped.items():
         label = suite.data[data].label
@@ -105,11 +106,42 @@ def suite_report(
                 'only so many held-out images is not in these errors.',
                 claims,
             ]
+    if suite.is_ablation and grouped:
+        parts += [
+            '## Which defaults follow',
+            'Difference in kNN among the training images, of equal seeds, ± '
+            f'its standard error. In bold: more than {ERRORS} standard errors '
+            'from zero. A default is moved only by what is in bold and '
+            'positive on all data, with all seeds: chance alone would put '
+            f'{by_chance(suite):.0%} of the {len(suite.methods) - 1} changes '
+            'so far above on one of the data sets. Changes that are nowhere '
+            'in bold are left out.',
+            defaults_table(suite, grouped),
+        ]
     if missing:
-        lines = '\n'.join(f'- {line}' for line in missing)
-        parts += ['## Not in the tables', lines]
+        parts += ['## Not in the tables', _gaps(missing)]
     parts += ['## How this was made', _made(grouped, tuning, command)]
     return '\n\n'.join(parts) + '\n'
+
+
+def _caption(suite: Suite) -> str:
+    if suite.is_ablation:
+        return f'Differences from {suite.methods[suite.baseline].label}'
+    return 'Accuracy and collapse'
+
+
+def _gaps(missing: Sequence[str]) -> str:
+    """Cells with the same reason on one line."""
+    names: dict[str, list[str]] = {}
+    for line in missing:
+        name, _, reason = line.partition(': ')
+        names.setdefault(reason, []).append(name)
+    lines = []
+    for reason, some in names.items():
+        shown, rest = some[:_NAMES], len(some) - _NAMES
+        more = f' and {rest} more' if rest > 0 else ''
+        lines.append(f'- {", ".join(shown)}{more}: {reason}')
+    return '\n'.join(lines)
 
 
 def _rates(grouped: Grouped, tuning: Tuning) -> str:
@@ -125,7 +157,9 @@ def _rates(grouped: Grouped, tuning: Tuning) -> str:
             'The learning rate of each was chosen by kNN among the training '
             'images, see the end.'
         )
-    return "Learning rates are the recipes', or those in the tables."
+    if tuning:
+        return "Learning rates are the recipes', or those in the tables."
+    return "Learning rates are the recipes'."
 
 
 def _made(grouped: Grouped, tuning: Tuning, command: str) -> str:

@@ -77,6 +77,11 @@ class Suite:
     clock: str = 'epoch_cpu_seconds'
     megabytes: int = FREE_MEGABYTES
 
+    @property
+    def is_ablation(self) -> bool:
+        """Whether its methods are changes of its baseline."""
+        return any(method.group for method in self.methods.values())
+
 
 _LABELS = {
     'mocov2': 'MoCo v2',

@@ -12,20 +12,12 @@ from ..transfer.tables import markdown
 from .cells import recipe_rate
 from .results import (
     ACCURACY,
-    KNN,
     KNN_TRAIN,
-    LINEAR,
-    Grouped,
     Tuning,
-    above,
     best_rate,
     epoch_ratio,
-    mean_and_error,
 )
 from .settings import Suite
-
-# The claim of PAUC's paper, from the best to the worst.
-CLAIM = ('pauc', 'pclv2', 'mocov2')
 
 
 def accuracy_table(
@@ -173,37 +165,3 @@ def tuning_table(suite: Suite, tuning: Tuning) -> str:
         'where the recipe has another rate than the best.\n\n'
         + markdown(['data', 'method', *['rate'] * width, ''], rows)
     )
-
-
-def claim_table(suite: Suite, grouped: Grouped) -> str:
-    """Whether PAUC's paper's order holds, by kNN and by a linear probe."""
-    labels = [suite.methods[method].title for method in CLAIM]
-    rows = []
-    for data, methods in grouped.items():
-        if not set(CLAIM) <= set(methods):
-            continue
-        seeds = set.intersection(*(set(methods[m]) for m in CLAIM))
-        if len(seeds) < 2:  # without a standard error nothing can be said
-            continue
-        for column in (KNN, LINEAR):
-            found = [
-                mean_and_error(column, {s: methods[m][s] for s in seeds})
-                for m in CLAIM
-            ]
-            cells = [summary.text(2) for summary in found]
-            answer = _answer(found, labels)
-            rows.append([data, column.title, str(len(seeds)), *cells, answer])
-    if not rows:
-        return ''
-    return markdown(['data', 'by', 'seeds', *labels, ''], rows)
-
-
-def _answer(found: Sequence[Summary], labels: Sequence[str]) -> str:
-    """'yes', or what is wrong with each step from the better to the worse."""
-    wrong = []
-    for i, (better, other) in enumerate(zip(found, found[1:])):
-        if above(other, better):
-            wrong.append(f'{labels[i + 1]} is above {labels[i]}')
-        elif not above(better, other):
-            wrong.append(f'{labels[i]} and {labels[i + 1]} not told apart')
-    return f'no: {", ".join(wrong)}' if wrong else 'yes'

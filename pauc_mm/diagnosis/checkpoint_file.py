@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..utils.stand_ins import stand_in
+
 TRUST = (
     'If you trust where the file comes from, --trust-checkpoint (trust=True) '
     'loads it and lets it run its code'
@@ -27,18 +29,12 @@ class _Ignored:
         pass
 
 
-def _stand_in(name: str) -> type:
-    module, _, qualname = name.rpartition('.')
-    body = dict(__module__=module, __qualname__=qualname)
-    return type(qualname, (_Ignored,), body)
-
-
 # What ordinary checkpoints hold beside tensors: the arguments of DINO, the
 # log history of mmengine, numpy numbers such as a best accuracy. None of it
 # is needed, so that harmless classes take the place of the real ones, whose
 # code (getattr above all) is never run.
 _STAND_INS = [
-    _stand_in(name)
+    stand_in(name, _Ignored)
     for name in (
         'argparse.Namespace',
         'builtins.getattr',

@@ -128,6 +128,14 @@ def _check_epochs(hook: ClusteringHook, runner: Runner) -> None:
             'of the run, here '
             f'{runner.max_epochs // 10}.'
         )
+    if hook.warmup_epochs + hook.ramp_epochs > runner.max_epochs:
+        raise ValueError(
+            f'default_hooks.clustering.ramp_epochs={hook.ramp_epochs} after '
+            f'warmup_epochs={hook.warmup_epochs} is more than '
+            f'train_cfg.max_epochs={runner.max_epochs}: the prototype losses '
+            'would never have their whole weight. Set ramp_epochs to '
+            f'{runner.max_epochs - hook.warmup_epochs} at most.'
+        )
 
 
 def _check_batches(model: PCL, runner: Runner, num_samples: int) -> None:

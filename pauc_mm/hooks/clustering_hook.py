@@ -9,15 +9,12 @@ import torch
 from mmengine.dataset import Compose, default_collate
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS, TASK_UTILS
 
-from ..clustering import (
-    KMeansResult,
-    cluster_on_ranks,
-    concentration,
-    normalized_mutual_information,
-)
+from ..clustering import KMeansResult, cluster_on_ranks, concentration
+from ..compat.cpu_amp import CPUAmpOptimWrapper
 from ..models.embedding import embed_batch, unwrap
 from ..models.extraction import check_finite, extract_embeddings
 from ..models.momentum_bank import MomentumBank
@@ -28,6 +25,8 @@ from .clustering_checks import (
     check_same_setup,
     refuse_without_e_step,
 )
+from .clustering_log import clustering_summary
+from .global_batch import global_batch_size
 from .training_set import base_dataset, fingerprint, with_pipeline
 
 
@@ -47,6 +46,10 @@ class ClusteringHook(Hook):
         pipeline (list[dict]): Transforms for one centred view of an image;
             they replace those of the training data set.
         warmup_epochs (int): Epochs of InfoNCE alone. Defaults to 20.
+        ramp_epochs (int): Epochs after them in which the weight of all
+            prototype losses rises in equal steps to 1, where their sudden
+            start makes the loss leap: with 4 it is 1/4, 1/2, 3/4, 1. Defaults
+            to 0: it is 1 at once, as in the papers.
         interval (int): Epochs between two E-steps. Defaults to 1.
         batch_size (int): Images a batch and process. Defaults to 256.
         num_workers (int): Worker processes for the images. Defaults to 4.
@@ -75,6 +78,7 @@ class ClusteringHook(Hook):
         self,
         pipeline: Sequence[dict],
         warmup_epochs: int = 20,
+        ramp_epochs: int = 0,
         interval: int = 1,
         batch_size: int = 256,
         num_workers: int = 4,
@@ -85,6 +89,7 @@ class ClusteringHook(Hook):
     ) -> None:
         for name, value, least in (
             ('warmup_epochs', warmup_epochs, 0),
+            ('ramp_epochs', ramp_epochs, 0),
             ('interval', interval, 1),
             ('batch_size', batch_size, 1),
             ('num_workers', num_workers, 0),
@@ -106,6 +111,7 @@ class ClusteringHook(Hook):
                 )
         self.pipeline = pipeline
         self.warmup_epochs = warmup_epochs
+        self.ramp_epochs = ramp_epochs
         self.interval = interval
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -159,6 +165,13 @@ class ClusteringHook(Hook):
         if warmed_up and not made:
             if self._due(runner.epoch) or not model.prototypes.ready:
                 self.e_step(runner, runner.epoch)
+        model.prototype_weight = self._weight(runner.epoch)
+        if model.prototype_weight < 1:
+            runner.logger.info(
+                f'Epoch {runner.epoch + 1}: the prototype losses have '
+                f'{model.prototype_weight:.2g} of their weight '
+                f'(default_hooks.clustering.ramp_epochs={self.ramp_epochs}).'
+            )
         device = next(model.parameters()).device
         model.proto_head.seed(derive_seed(runner.seed, runner.epoch), device)
         if self._from_bank_after(runner):
@@ -178,6 +191,12 @@ class ClusteringHook(Hook):
         model.end_epoch()
         if self._from_bank_after(runner):
             self.e_step(runner, runner.epoch + 1)
+
+    def _weight(self, epoch: int) -> float:
+        step = epoch + 1 - self.warmup_epochs
+        if not 0 < step < self.ramp_epochs:
+            return 1.0
+        return step / self.ramp_epochs
 
     def _due(self, epoch: int) -> bool:
         since_warmup = epoch - self.warmup_epochs
@@ -205,7 +224,9 @@ class ClusteringHook(Hook):
         model.start_momentum_encoder()
         start = time.perf_counter()
         embeddings = self._embed(runner, epoch)
-        check_finite(embeddings, epoch + 1)
+        check_finite(
+            embeddings, epoch + 1, self._path, _precision(runner, self)
+        )
         embedded = time.perf_counter()
         results = self._cluster(embeddings, runner, epoch)
         clustered = time.perf_counter()
@@ -222,7 +243,15 @@ class ClusteringHook(Hook):
             if model.prototypes.ready and is_main_process():
                 previous = model.prototypes.assignments[m].cpu()
             runner.logger.info(
-                _summary(model.num_clusters[m], result, phi, previous)
+                clustering_summary(
+                    m,
+                    model.num_clusters[m],
+                    result,
+                    phi,
+                    previous,
+                    global_batch_size(runner),
+                    model.proto_head.num_negatives,
+                )
             )
         model.prototypes.update(
             [torch.from_numpy(result.centroids) for result in results],
@@ -256,6 +285,9 @@ class ClusteringHook(Hook):
             channels_last=self.channels_last,
             bank=bank,
         )
+
+    def _path(self, i: int) -> Optional[str]:
+        return self.dataset.get_data_info(i).get('img_path')
 
     def _cluster(
         self, embeddings: torch.Tensor, runner: Runner, epoch: int
@@ -315,20 +347,15 @@ class ClusteringHook(Hook):
             )
 
 
-def _summary(k: int, result: KMeansResult, phi, previous) -> str:
-    """One log line about a clustering."""
-    assignments = torch.from_numpy(result.assignments)
-    sizes = torch.bincount(assignments)
-    nmi = 'none before'
-    if previous is not None:
-        score = normalized_mutual_information(previous, assignments)
-        nmi = f'{score:.3f}'
-    return (
-        f'Clustering K={k}: {len(sizes)} clusters used, sizes min '
-        f'{int(sizes.min())} / median {int(sizes.median())} / max '
-        f'{int(sizes.max())}, objective {result.objective:.4f}, mean '
-        f'concentration {float(phi.mean()):.4f} (min {float(phi.min()):.4f}, '
-        f'max {float(phi.max()):.4f}), k-means on {result.num_trained} of '
-        f'{len(result.assignments)} samples, NMI with the previous '
-        f'assignment: {nmi}'
-    )
+def _precision(runner: Runner, hook: ClusteringHook) -> str:
+    """Which half precision is in use, for a message."""
+    used = []
+    wrapper = runner.optim_wrapper
+    if isinstance(wrapper, CPUAmpOptimWrapper):
+        used.append('bfloat16 in training')
+    elif isinstance(wrapper, AmpOptimWrapper):
+        dtype = str(wrapper.cast_dtype or torch.float16)
+        used.append(f'{dtype.removeprefix("torch.")} in training')
+    if hook.amp_dtype is not None:
+        used.append(f'{hook.amp_dtype} in the E-step')
+    return ' and '.join(used) or 'off'

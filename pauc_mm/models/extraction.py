@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Optional
 
 import torch
@@ -162,14 +162,20 @@ def _check_visits(
 
 
 def check_finite(
-    embeddings: torch.Tensor, epoch: int, paths: Sequence[str] = ()
+    embeddings: torch.Tensor,
+    epoch: int,
+    path: Optional[Callable[[int], Optional[str]]] = None,
+    amp: str = 'off',
 ) -> None:
     """Stop with the facts if an embedding is NaN or infinite.
 
     Args:
         embeddings (Tensor): Shape (N, D).
         epoch (int): Epoch for the message.
-        paths (Sequence[str]): Optional names of the N samples.
+        path (callable, optional): From the number of a sample to its file,
+            or None. Defaults to None.
+        amp (str): Where there is half precision, for the message. Defaults
+            to 'off'.
 
     Raises:
         RuntimeError: How many samples, which first, and what to try.
@@ -184,13 +190,14 @@ def check_finite(
     bad = torch.nonzero(~finite).flatten()
     if not len(bad):
         return
-    first = [
-        f'{i} ({paths[i]})' if len(paths) else str(i) for i in bad[:5].tolist()
-    ]
+    first = []
+    for i in bad[:5].tolist():
+        name = path(i) if path is not None else None
+        first.append(f'{i} ({name})' if name else str(i))
     raise RuntimeError(
         f'{len(bad)} of {len(embeddings)} embeddings are not finite in epoch '
-        f'{epoch}; first sample_idx: {", ".join(first)}. Lower the learning '
-        'rate (optim_wrapper.optimizer.lr) or clip gradients '
+        f'{epoch}; first sample_idx: {", ".join(first)}. AMP: {amp}. Lower '
+        'the learning rate (optim_wrapper.optimizer.lr) or clip gradients '
         '(optim_wrapper.clip_grad); with fp16 AMP try "bfloat16", in training '
         '(optim_wrapper.dtype) or in the E-step '
         '(default_hooks.clustering.amp_dtype).'

@@ -76,6 +76,7 @@ class PCL(MomentumContrast):
             prototypes, mixture, self.num_clusters, feat_dim, self.temperature
         )
         self.bank: Optional[MomentumBank] = None
+        self.prototype_weight = 1.0  # less while ClusteringHook ramps it up
         self._said_no_e_step = False
 
     @property
@@ -121,10 +122,25 @@ class PCL(MomentumContrast):
             assigned = self._assign(key, data_samples)
             if assigned is not None:
                 # In two steps: torch.compile would compile anew each time.
-                more = self.prototype_losses(query, key, assigned)
+                more = self._ramped(
+                    self.prototype_losses(query, key, assigned)
+                )
                 losses = {**losses, **more}
             self.gather_keys(key)
         return losses
+
+    @torch.compiler.disable  # the weight may change with each epoch
+    def _ramped(
+        self, losses: dict[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        if self.prototype_weight == 1:
+            return losses
+        return {
+            name: value * self.prototype_weight
+            if name.startswith('loss')
+            else value
+            for name, value in losses.items()
+        }
 
     def _assign(
         self, key: torch.Tensor, data_samples: list[DataSample]

@@ -124,6 +124,8 @@ def train(run: Run, settings: Settings, blobs: Blobs) -> nn.Module:
         epoch=0,
         max_epochs=settings.rounds,
         logger=logging.getLogger(__name__),
+        optim_wrapper=optimizer,
+        train_dataloader=SimpleNamespace(batch_size=settings.batch_size),
     )
     order = torch.Generator().manual_seed(derive_seed(run.seed, 2))
     noise = torch.Generator().manual_seed(derive_seed(run.seed, 3))

@@ -8,9 +8,18 @@ from tests.test_matrix.made_results import made_result
 SMALL = SUITES['small']
 
 
-def made(method, seed, knn, data='digits', rate=None, own=False, **changes):
+def made(
+    method,
+    seed,
+    knn,
+    data='digits',
+    rate=None,
+    own=False,
+    suite=SMALL,
+    **changes,
+):
     """A result with this kNN; the other figures follow from it."""
-    cell = comparison_cell(SMALL, data, method, seed, rate)
+    cell = comparison_cell(suite, data, method, seed, rate)
     figures = {
         'accuracy/knn': knn,
         'accuracy/knn_train': knn - 0.01,

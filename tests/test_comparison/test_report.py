@@ -19,11 +19,11 @@ from pauc_mm.comparison.results import (
 )
 from pauc_mm.comparison.tables import (
     accuracy_table,
-    claim_table,
     difference_table,
     plain_table,
     tuning_table,
 )
+from pauc_mm.comparison.verdicts import claim_table
 from pauc_mm.matrix import Summary
 from tests.test_comparison.helpers import SMALL, made, made_suite
 
@@ -203,10 +203,13 @@ def test_nothing_is_no_report(tmp_path):
 def test_documents_keep_what_people_wrote(grouped, tmp_path):
     tuning = group_tuning([made('pauc', 0, 0.9, rate=r) for r in (0.04, 0.12)])
     arguments = SMALL, grouped, tuning, tmp_path / 'new', 'python x'
-    text, (report, figure, raw) = write_documents(*arguments, ['a: not run'])
+    text, (report, figure, raw) = write_documents(
+        *arguments, ['a: not run', 'c: diverged', 'b: not run']
+    )
     assert report.name == 'results.md'
     assert text.startswith('# Methods compared on small images\n\n' + MARK)
-    assert '- a: not run' in text and 'python x' in text
+    assert '- a, b: not run' in text and 'python x' in text
+    assert '- c: diverged' in text
     assert '![Accuracy and collapse](figures/results.png)' in text
     assert 'torch 2.14.1' in text and '2026-11-20 to 2026-11-22' in text
     assert '`pauc_mm::mocov2_tiny_digits.py` with' in text

@@ -124,6 +124,8 @@ def test_log_line_says_what_matters(tmp_path, caplog):
     assert len(lines) == 4  # two clusterings in two epochs
     for word in ('clusters used', 'median', 'objective', 'concentration'):
         assert word in lines[0]
+    assert 'others of its cluster, chance for acc_proto_0 ' in lines[0]
+    assert 'chance for acc_proto_1 ' in lines[1]
     assert 'none before' in lines[0]
     nmi = float(lines[2].rsplit(' ', 1)[1])
     assert 0 < nmi <= 1
@@ -195,6 +197,7 @@ def test_a_clusterer_without_warm_start_is_not_asked_for_it(tmp_path):
         ('amp_dtype', 'half'),
         ('channels_last', 'yes'),
         ('interval', 0),
+        ('ramp_epochs', -1),
     ],
 )
 def test_bad_options_name_the_key(tmp_path, key, value):
@@ -218,6 +221,64 @@ def test_non_finite_embeddings_stop_with_the_facts(tmp_path):
         clustering_hook(runner).e_step(runner, 2)
 
 
+def test_they_are_named_with_the_precision(tmp_path, monkeypatch):
+    cfg = run_cfg(tmp_path, max_epochs=2)
+    cfg.optim_wrapper.update(type='CPUAmpOptimWrapper', dtype='bfloat16')
+    cfg.default_hooks.clustering.amp_dtype = 'bfloat16'
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    hook = clustering_hook(runner)
+    nan_weights(runner)
+    monkeypatch.setattr(
+        hook.dataset,
+        'get_data_info',
+        lambda i: dict(original(i), img_path=f'{i}.jpg'),
+    )
+    original = type(hook.dataset).get_data_info.__get__(hook.dataset)
+    with pytest.raises(
+        RuntimeError,
+        match=r'0 \(0.jpg\), 1 \(1.jpg\).* AMP: bfloat16 in training and '
+        'bfloat16 in the E-step',
+    ):
+        hook.e_step(runner, 2)
+
+
+def test_the_ramp_weighs_the_prototype_losses(tmp_path):
+    cfg = run_cfg(tmp_path, warmup_epochs=1, max_epochs=6)
+    cfg.default_hooks.clustering.ramp_epochs = 3
+    runner = Runner.from_cfg(cfg)
+    runner.load_or_resume()
+    model, raw, shares = runner.model, {}, {}
+    unweighted, whole = model.prototype_losses, model.loss
+    instance, kept = model.instance_losses, {}
+
+    def remember(*args):
+        raw.clear()
+        raw.update(unweighted(*args))
+        return dict(raw)
+
+    def keep(*args):
+        kept.update(instance(*args))
+        return dict(kept)
+
+    def compare(*args, **kwargs):
+        losses = whole(*args, **kwargs)
+        for name, value in kept.items():
+            assert torch.equal(losses[name], value)
+        for name, value in raw.items():
+            share = (losses[name] / value).item() if value != 0 else None
+            if name.startswith('loss') and share is not None:
+                shares.setdefault(runner.epoch, set()).add(round(share, 5))
+            if name.startswith('acc'):
+                assert losses[name] == value
+        return losses
+
+    model.prototype_losses, model.loss = remember, compare
+    model.instance_losses = keep
+    runner.train()
+    assert shares == {1: {0.33333}, 2: {0.66667}, 3: {1}, 4: {1}, 5: {1}}
+
+
 def concat(runner_cfg):
     half = dict(type='TinyImages', num_images=24, pipeline=TWO_VIEWS)
     runner_cfg.train_dataloader.dataset = dict(
@@ -232,6 +293,10 @@ def concat(runner_cfg):
         (
             {'default_hooks.clustering.warmup_epochs': 4},
             r'warmup_epochs=4 is not below train_cfg.max_epochs=4',
+        ),
+        (
+            {'default_hooks.clustering.ramp_epochs': 4},
+            r'ramp_epochs=4 after warmup_epochs=1 .*Set ramp_epochs to 3',
         ),
         ({'model.queue_len': 8}, r'model.queue_len=8 is smaller'),
         ({'train_dataloader.batch_size': 64}, r'no whole batch of 48'),

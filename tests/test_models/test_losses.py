@@ -112,7 +112,7 @@ def test_one_cluster_for_the_whole_batch_gives_zero_loss():
     assert loss.item() == 0 and accuracy.item() == 1
 
 
-def test_a_larger_phi_pulls_less():
+def test_a_larger_phi_pulls_less_while_no_prototype_wins():
     # Orthonormal prototypes make the coordinates of the gradient the pull
     # of each: (1 - p) / phi towards the own one. A query orthogonal to all
     # of them has p = 1/5 whatever phi is, so the pull falls as 1 / phi.
@@ -133,6 +133,30 @@ def test_a_larger_phi_pulls_less():
         assert loss.item() == pytest.approx(math.log(5))
         assert query.grad[0, 0].item() == pytest.approx(-0.8 / own_phi)
         assert query.grad[0, 1].item() == pytest.approx(0.2 / 0.2)
+
+
+def test_a_larger_phi_pulls_more_while_the_own_prototype_wins():
+    # The figures of docs/faq.md: the own product is 0.6, those with 15 other
+    # prototypes are 0, so p = 1 / (1 + 15 exp(-0.6 / phi)).
+    centroids = torch.eye(17, dtype=torch.float64)[:16]
+    pulls = []
+    for phi in (0.05, 0.1, 0.2, 0.4):
+        query = torch.zeros(1, 17, dtype=torch.float64)
+        query[0, 0], query[0, 16] = 0.6, 0.8
+        query.requires_grad_()
+        loss, _ = proto_nce(
+            query,
+            centroids,
+            torch.full((16,), phi, dtype=torch.float64),
+            torch.tensor([[0]]),
+            torch.arange(1, 16)[None],
+            torch.ones(1, 15, dtype=torch.bool),
+        )
+        loss.backward()
+        pulls.append(-query.grad[0, 0].item())
+        share = 1 / (1 + 15 * math.exp(-0.6 / phi))
+        assert pulls[-1] == pytest.approx((1 - share) / phi)
+    assert pulls == pytest.approx([0.00184, 0.357, 2.14, 1.92], rel=0.01)
 
 
 def test_proto_nce_is_permutation_invariant_and_differentiable():

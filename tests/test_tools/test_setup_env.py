@@ -2,6 +2,7 @@
 """tools/setup_env.sh, with a pip that only writes down what it is asked."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -214,7 +215,25 @@ def test_old_python(repo, env, tmp_path):
     python = base_python(tmp_path, missing='version_info')
     result, _ = run(repo, PYTHON=str(python), MADE=str(env))
     assert result.returncode == 1
-    assert 'needs Python >= 3.9' in result.stderr
+    assert 'needs Python 3.9 to 3.13' in result.stderr
+
+
+@pytest.mark.parametrize(
+    'version, fits',
+    [('3, 8, 18', 0), ('3, 9, 0', 1), ('3, 13, 9', 1), ('3, 14, 0', 0)],
+)
+def test_versions_that_fit(version, fits):
+    script = (ROOT / 'tools' / 'setup_env.sh').read_text()
+    function = re.search(r'^pauc_fits\(\) {\n.*?^}$', script, re.M | re.S)[0]
+    # An interpreter that says it is of another version.
+    python = (
+        'fake() { python3 -c "import sys; sys.version_info = '
+        f'({version}); exec(sys.argv[1])" "$2"; }}'
+    )
+    found = subprocess.run(
+        ['bash', '-c', f'{python}; {function}; pauc_fits fake']
+    )
+    assert (found.returncode == 0) == fits
 
 
 def test_broken_venv_is_not_removed(repo):
