@@ -170,7 +170,7 @@ pauc_setup() {
     for group in runtime "$@"; do
         if [[ ! -f $REPO/requirements/$group.txt ]]; then
             pauc_say "there is no group '$group'; there are:" \
-                'dev, detection, gpu'
+                'dev, detection'
             return 1
         fi
         local stamp=$prefix/.pauc_mm-$group state

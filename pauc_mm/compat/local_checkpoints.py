@@ -24,7 +24,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmengine.utils import digit_version
 
-from ..utils.stand_ins import stand_in
+from ..utils.stand_ins import loads_instead, stand_in
 
 _LOCAL = ''  # the prefix of files in mmengine's table of loaders
 
@@ -84,7 +84,7 @@ def _wrap(loader: Callable) -> Callable:
     # mmengine shows the end of this name in the log.
     def load_from_local(filename: str, map_location: Any = None) -> Any:
         try:
-            with torch.serialization.safe_globals(_STAND_INS):
+            with loads_instead(_STAND_INS):
                 content = loader(filename, map_location)
             return _made(content)
         except _Unknown as error:

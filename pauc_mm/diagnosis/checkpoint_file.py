@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..utils.stand_ins import stand_in
+from ..utils.stand_ins import loads_instead, stand_in
 
 TRUST = (
     'If you trust where the file comes from, --trust-checkpoint (trust=True) '
@@ -77,7 +77,7 @@ def read_checkpoint(path: str | os.PathLike, trust: bool = False) -> dict:
         options['mmap'] = True
     allow = nullcontext()
     if hasattr(torch.serialization, 'safe_globals') and not trust:
-        allow = torch.serialization.safe_globals(_STAND_INS)
+        allow = loads_instead(_STAND_INS)
     try:
         with allow:
             content = torch.load(str(path), **options)
