@@ -8,6 +8,7 @@ A program declares its cells (:class:`Cell`), runs what is missing
 from .cell import Cell
 from .cell_config import config_digest, load_cell_config, shorten
 from .cell_folder import CellFolder
+from .known_results import take_known
 from .scheduler import Failure, Store, run_cells
 from .summary import Summary, mean_and_deviation, paired_difference
 from .time_left import spoken, time_left
@@ -25,5 +26,6 @@ __all__ = [
     'run_cells',
     'shorten',
     'spoken',
+    'take_known',
     'time_left',
 ]

@@ -12,6 +12,7 @@ import pytest
 
 from pauc_mm.comparison import SUITES, comparison_cells
 from pauc_mm.comparison.cells import recipe_rate
+from pauc_mm.matrix import Store, take_known
 from tests.test_comparison.helpers import SMALL, made
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +97,69 @@ def test_the_report_of_what_is_there(tool, tmp_path, capsys, monkeypatch):
     assert '| MoCo v2 | 1 ' in text and '| PAUC' not in text.split('## Lea')[0]
     with pytest.raises(SystemExit, match='there is no result in .* to report'):
         tool.main([*options, '--epochs', '3'])
+
+
+def test_a_report_is_enough_to_go_on_from(tool, tmp_path, capsys, monkeypatch):
+    monkeypatch.delattr('pauc_mm.matrix.run_and_report.run_all')
+    first, second = tmp_path / 'first', tmp_path / 'second'
+    results = [made('mocov2', seed, 0.8) for seed in range(3)]
+    results += [made('pauc', seed, 0.9) for seed in range(3)]
+    store(first, results)
+    options = ['--suite', 'small', '--data', 'digits', '--report-only']
+    options += ['--methods', 'mocov2', 'pauc', '--out']
+    tool.main([*options, str(first)])
+    known = first / 'results.json'
+    again = [*options, str(second), '--known', str(known)]
+    store(second, [dict(results[4], seconds=7.0)])
+    tool.main(again)
+    assert '5 results of 6 cells were taken' in capsys.readouterr().err
+    made_again = json.loads((second / 'results.json').read_text())
+    expected = json.loads(known.read_text())
+    expected[4]['seconds'] = 7.0  # what the store has is not replaced
+    assert made_again == expected
+
+
+def test_known_results_of_another_config_are_not_taken(
+    tool, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.delattr('pauc_mm.matrix.run_and_report.run_all')
+    known = tmp_path / 'known.json'
+    other = dict(made('pauc', 0, 0.9), digest='of another config')
+    known.write_text(json.dumps([made('mocov2', 0, 0.8), other]))
+    options = ['--suite', 'small', '--data', 'digits', '--report-only']
+    options += ['--methods', 'mocov2', 'pauc', '--out', str(tmp_path)]
+    tool.main([*options, '--known', str(known)])
+    out, err = capsys.readouterr()
+    assert '1 results of 6 cells' in err and '1 were not' in err
+    assert 'digits_pauc_lr0.04_seed0' in out[out.index('not run') - 200 :]
+
+
+@pytest.mark.parametrize(
+    'content', ['', '[{"cell": 3}]', '{"a": 1}', '[{"cell": {"name": "a"}}]']
+)
+def test_a_file_without_results(tool, tmp_path, capsys, content):
+    known = tmp_path / 'known.json'
+    known.write_text(content)
+    options = ['--suite', 'small', '--out', str(tmp_path)]
+    with pytest.raises(SystemExit) as ended:
+        tool.main([*options, '--known', str(known)])
+    assert ended.value.code == 2
+    assert 'does not have results of cells' in capsys.readouterr().err
+
+
+def test_published_results_are_of_the_configs_as_they_are(tool, tmp_path):
+    """Else a report is of something that can no longer be run."""
+    for suite, name in (('small', 'results'), ('ablations', 'ablations')):
+        known = ROOT / 'docs' / f'{name}.json'
+        number = len(json.loads(known.read_text()))
+        args = tool.get_parser().parse_args(['--suite', suite, '--tune'])
+        found = SUITES[suite]
+        args.seeds, args.gpus = list(found.seeds), 1
+        args.data, args.methods = list(found.data), list(found.methods)
+        args.tune = found.tuned
+        cells = tool.possible_cells(args, found)
+        store = Store(tmp_path / suite)
+        assert take_known(known, cells, store) == (number, 0)
 
 
 def test_when_all_has_diverged(tool, tmp_path):

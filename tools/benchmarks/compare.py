@@ -37,6 +37,7 @@ from pauc_mm.matrix.command_line import (
     matching,
     open_store,
 )
+from pauc_mm.matrix.known_results import take_known
 from pauc_mm.matrix.provenance import usable_cores
 from pauc_mm.matrix.run_and_report import results_and_gaps, run_and_report
 
@@ -63,6 +64,7 @@ def get_parser() -> argparse.ArgumentParser:
         f'  python {_NAME} --suite small --methods mocov2 pauc --data digits\n'
         f'  python {_NAME} --suite ablations --seeds 0 --epochs 10\n'
         f'  python {_NAME} --suite small --report-only\n'
+        f'  python {_NAME} --suite small --tune --known docs/results.json\n'
         f'  python {_NAME} --suite in100 --gpus 4\n',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -82,6 +84,14 @@ def get_parser() -> argparse.ArgumentParser:
         metavar='DIR',
         help='folder of the report; by default docs/ beside the tools if the '
         'whole suite is reported, else that of --out',
+    )
+    add(
+        '--known',
+        type=Path,
+        metavar='FILE',
+        help='begin with the results in this .json of a report, such as '
+        'docs/results.json: cells of the same config are not run again. Times '
+        'of an epoch are compared on equal hardware only',
     )
     add_matrix_arguments(
         parser,
@@ -133,9 +143,20 @@ def parse(argv: list[str]) -> tuple:
             check_images(chosen)
         store = open_store(args.out)
         store.megabytes = suite.megabytes
-    except (ValueError, ImportError, OSError) as error:
+        if args.known is not None:
+            begin_with(args.known, _once(tuning + chosen), store)
+    except (ValueError, ImportError, OSError, RuntimeError) as error:
         parser.error(str(error))
     return args, suite, tuning, store
+
+
+def begin_with(known: Path, cells: list[Cell], store: Store) -> None:
+    """Store what is known of these cells, and say how much that is."""
+    taken, changed = take_known(known, cells, store)
+    told = f'{taken} results of {len(cells)} cells were taken from {known}.'
+    if changed:
+        told += f' {changed} were not: their configs have changed since.'
+    print(told, file=sys.stderr)
 
 
 def check_gpus(args: argparse.Namespace, suite: Suite) -> None:
