@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,9 +52,8 @@ def write_documents(
             'there is no result of the comparison to report yet: run without '
             '--report-only first, or choose other cells with --only.'
         )
-    report = Path(folder) / suite.report
+    report, raw = _places(suite, folder)
     figure = report.parent / 'figures' / f'{report.stem}.png'
-    raw = report.with_suffix('.json')
     report.parent.mkdir(parents=True, exist_ok=True)
     above = f'# {suite.title}\n\n'
     if report.is_file():
@@ -79,6 +79,24 @@ def write_documents(
     write_text(report, whole)
     write_json(raw, _plain(grouped, tuning))
     return whole, files
+
+
+def missing_from(
+    suite: Suite, grouped: Grouped, tuning: Tuning, folder: Path
+) -> int:
+    """How many results a folder's raw file has, and these have not."""
+    _, raw = _places(suite, folder)
+    if not raw.is_file():
+        return 0
+    own = {result['cell']['name'] for result in _plain(grouped, tuning)}
+    stored = json.loads(raw.read_text(encoding='utf-8'))
+    return len({result['cell']['name'] for result in stored} - own)
+
+
+def _places(suite: Suite, folder: Path) -> tuple[Path, Path]:
+    """Report and raw results."""
+    report = Path(folder) / suite.report
+    return report, report.with_suffix('.json')
 
 
 def _plain(grouped: Grouped, tuning: Tuning) -> list[dict]:

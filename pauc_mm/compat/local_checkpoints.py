@@ -96,9 +96,10 @@ def _wrap(loader: Callable) -> Callable:
             name, cause = match[1], error
         raise RuntimeError(
             f"'{filename}' was not loaded: beside weights and mmengine's log "
-            f'history it holds {name}, and loading that may run code. If you '
-            'trust where it comes from, a script of tools/converters with '
-            '--trust-checkpoint writes its weights alone, and '
+            f'history it holds {name}, which is not read, for making it may '
+            'run code. If you trust where it comes from, a script of '
+            'tools/converters with --trust-checkpoint writes its weights '
+            'alone, and '
             'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 loads all of it.'
         ) from cause
 

@@ -193,8 +193,8 @@ def recognise(state: State, path: str, advice: str = _CONFIG_ADVICE) -> Layout:
         )
     raise ValueError(
         f"'{path}' has {found}. {close}. Known are ResNets of pauc_mm, "
-        'mmpretrain, torchvision and the official MoCo, PCL, SwAV and DINO; '
-        + advice
+        'mmpretrain, torchvision and the official MoCo, PCL, SwAV, DINO, '
+        'Barlow Twins and VICReg; ' + advice
     )
 
 

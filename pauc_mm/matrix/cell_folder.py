@@ -18,6 +18,11 @@ from ..utils.files import (
 
 RESULT, STATE, LOG = 'result.json', 'state.json', 'log.txt'
 _REPLACED = 'replaced'
+# What a report reads of every result.
+RESULT_KEYS = frozenset(
+    'format digest cell figures records epochs seconds epoch_seconds '
+    'versions hardware threads date'.split()
+)
 
 
 class CellFolder:

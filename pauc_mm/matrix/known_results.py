@@ -10,7 +10,7 @@ from pathlib import Path
 from ..utils.files import only_process_in, write_json
 from .cell import Cell
 from .cell_config import config_digest
-from .cell_folder import RESULT
+from .cell_folder import RESULT, RESULT_KEYS
 from .scheduler import Store
 
 
@@ -42,13 +42,14 @@ def take_known(
     with only_process_in(store.root):
         for cell in cells:
             known = by_name.get(cell.name)
-            if known is None or store.finished(cell) is not None:
+            if known is None:
                 continue
-            digest = config_digest(cell)
+            digest, folder = config_digest(cell), store.folder(cell)
+            if folder.finished(digest) is not None:
+                continue
             if known['digest'] != digest:
                 changed += 1
                 continue
-            folder = store.folder(cell)
             folder.path.mkdir(parents=True, exist_ok=True)
             folder.prepare(digest)
             write_json(folder.path / RESULT, known)
@@ -61,10 +62,7 @@ def _read(path: Path) -> dict[str, dict]:
     try:
         content = json.loads(Path(path).read_text(encoding='utf-8'))
         by_name = {result['cell']['name']: result for result in content}
-        complete = all(
-            {'digest', 'figures', 'seconds'} <= set(result)
-            for result in content
-        )
+        complete = all(result.keys() >= RESULT_KEYS for result in content)
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ValueError(f'{_wrong(path)}: {error!r}') from error
     if not complete:

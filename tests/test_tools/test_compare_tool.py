@@ -13,6 +13,7 @@ import pytest
 from pauc_mm.comparison import SUITES, comparison_cells
 from pauc_mm.comparison.cells import recipe_rate
 from pauc_mm.matrix import Store, take_known
+from pauc_mm.matrix.cell_folder import RESULT_KEYS
 from tests.test_comparison.helpers import SMALL, made
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +62,7 @@ def test_a_real_comparison_of_two_epochs(tmp_path):
     for name in ('knn', 'knn_train', 'linear', 'shot1', 'shot5', 'shot10'):
         assert 0.1 < pauc[f'accuracy/{name}'] <= 1
     assert results[0]['epochs'] == 2
+    assert all(set(result) >= RESULT_KEYS for result in results)
 
 
 def test_the_report_of_what_is_there(tool, tmp_path, capsys, monkeypatch):
@@ -221,6 +223,26 @@ def test_only_a_whole_suite_goes_into_the_docs(tool, tmp_path, monkeypatch):
     assert (tmp_path / 'docs' / 'results.md').is_file()
     tool.main([*options, '--docs', str(tmp_path / 'mine')])
     assert (tmp_path / 'mine' / 'results.md').is_file()
+
+
+def test_published_results_are_not_lost(tool, tmp_path, monkeypatch, capsys):
+    docs, out, less = (tmp_path / name for name in ('docs', 'out', 'less'))
+    monkeypatch.setattr(tool, '_DOCS', docs)
+    store(out, [made('mocov2', seed, 0.8) for seed in range(2)])
+    store(less, [made('mocov2', 0, 0.9)])
+    options = ['--suite', 'small', '--report-only', '--out']
+    tool.main([*options, str(out)])
+    published = (docs / 'results.md').read_text()
+    tool.main([*options, str(less)])
+    assert 'has 1 results which are not here' in capsys.readouterr().err
+    assert (docs / 'results.md').read_text() == published
+    assert (less / 'results.md').is_file()
+    known = ['--known', str(docs / 'results.json')]
+    tool.main([*options, str(less), *known])
+    again = (docs / 'results.md').read_text()
+    assert again != published  # its own result of seed 0 counts
+    assert '--known' not in again and '--report-only' not in again
+    assert f'--suite small --out {less}' in again
 
 
 @pytest.mark.parametrize(

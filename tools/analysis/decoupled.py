@@ -33,7 +33,7 @@ _NAME = 'tools/analysis/decoupled.py'
 def get_parser() -> argparse.ArgumentParser:
     """Command line of this program."""
     methods = '\n'.join(
-        f'  {name:<18}{method.label}'
+        f'  {name:<20}{method.label}'
         + ('' if method.by_default else ' (not run unless named)')
         for name, method in METHODS.items()
     )

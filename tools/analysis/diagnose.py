@@ -20,7 +20,7 @@ EXAMPLES = """examples:
   python $D swav_800ep_pretrain.pth.tar --data imagenet/val --labels
   python $D --compare work_dirs/run/epoch_*.pth --data photos
 
-Checkpoints of pauc_mm, mmpretrain, the official MoCo, PCL, SwAV and DINO
+Checkpoints of pauc_mm, mmpretrain, the official MoCo, PCL, SwAV, DINO
 ResNets, and of torchvision are recognised. Without --data the images are those
 that the checkpoint's config tests on. A second call does only what is new.
 """

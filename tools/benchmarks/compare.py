@@ -27,7 +27,7 @@ from pauc_mm.comparison import (
     tuning_cells,
 )
 from pauc_mm.comparison.cells import check_images, comparison_cell
-from pauc_mm.comparison.documents import write_documents
+from pauc_mm.comparison.documents import missing_from, write_documents
 from pauc_mm.matrix import Cell, Store
 from pauc_mm.matrix.cell_process import worker_command
 from pauc_mm.matrix.command_line import (
@@ -83,7 +83,8 @@ def get_parser() -> argparse.ArgumentParser:
         '--docs',
         metavar='DIR',
         help='folder of the report; by default docs/ beside the tools if the '
-        'whole suite is reported, else that of --out',
+        'whole suite is reported, with no result less than the report there '
+        'has, else that of --out',
     )
     add(
         '--known',
@@ -130,7 +131,8 @@ def parse(argv: list[str]) -> tuple:
             args.gpus = suite.gpus
         if args.jobs is None:
             args.jobs = 1 if suite.gpus > 1 else _JOBS
-        args.docs = Path(args.docs or (_DOCS if whole else args.out))
+        args.publish = whole and args.docs is None
+        args.docs = Path(args.docs or args.out)
         check_matrix_arguments(args)
         check_gpus(args, suite)
         names = args.data, args.methods
@@ -253,20 +255,38 @@ def write_report(
     own = {cell.name for cell in cells}
     grouped = group([r for r in results if r['cell']['name'] in own])
     rates = tuned(args, suite, store) if suite.tuned else []
-    text, files = write_documents(
-        suite, grouped, group_tuning(rates), args.docs, command, gaps
-    )
+    tried = group_tuning(rates)
+    docs = args.docs
+    if args.publish:
+        less = missing_from(suite, grouped, tried, _DOCS)
+        if less:
+            print(
+                f"The report goes to '{docs}': that in '{_DOCS}' has {less} "
+                'results which are not here (--known begins with them, '
+                '--docs replaces it all the same).',
+                file=sys.stderr,
+            )
+        else:
+            docs = _DOCS
+    text, files = write_documents(suite, grouped, tried, docs, command, gaps)
     print(text)
     for path in files:
         print(f'written: {path}', file=sys.stderr)
+
+
+def _of_results(argv: list[str]) -> list[str]:
+    """The options that say which results there are, not where from."""
+    rest = argparse.ArgumentParser(add_help=False)
+    rest.add_argument('--known')
+    rest.add_argument('--report-only', action='store_true')
+    return rest.parse_known_args(argv)[1]
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run what is missing, write the report."""
     argv = sys.argv[1:] if argv is None else argv
     args, suite, tuning, store = parse(argv)
-    shown = [option for option in argv if option != '--report-only']
-    command = shlex.join(['python', _NAME, *shown])
+    command = shlex.join(['python', _NAME, *_of_results(argv)])
 
     def rest() -> list[Cell]:
         return cells_to_compare(args, suite, store)

@@ -26,7 +26,8 @@ EXAMPLES = """examples:
   python $S work_dirs/run/epoch_200.pth --train places205/train \\
       --test places205/val --shots 1 2 4 8 16 --costs 0.01 0.1 1 10
 
-Costs are chosen by cross-validation on the k images, of 26 from 1e-7 to 100;
+Costs are chosen by cross-validation on the k images, of 26 from 1e-7 to 100
+(for one image a class there is nothing to validate with: 0.5, as PCL's code);
 one cost is taken as it is. Without 'full' only the images that are drawn are
 embedded. Many classes take long: see --costs and --jobs.
 """

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# A minute or two on one core: 8 epochs, x0.1 after 6. In so few steps Adam
+# Some minutes on one core: 8 epochs, x0.1 after 6. In so few steps Adam
 # gets further than SGD.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=8, val_interval=8)
 val_cfg = dict(type='ValLoop')
