@@ -16,7 +16,7 @@ model = dict(
     num_clusters=[1600],
     proto_head=dict(num_negatives=1024),
     # A component remembers 100 samples of its own, as on ImageNet-1k.
-    mixture=dict(eta=0.99, warmup_steps=9880),  # 20 epochs of 494 steps
+    mixture=dict(eta=0.99, warmup_epochs=20),
 )
 default_hooks = dict(
     collapse_monitor=dict(type='CollapseMonitorHook', interval=10)

@@ -16,7 +16,7 @@ model = dict(
     num_clusters=[16384],
     # A component remembers 100 samples of its own: 1.3 epochs of 78 images,
     # as an E-step before each epoch looks at all images once.
-    mixture=dict(eta=0.99, warmup_steps=100080),  # 20 epochs, as there
+    mixture=dict(eta=0.99, warmup_epochs=20),  # as there
 )
 default_hooks = dict(
     collapse_monitor=dict(type='CollapseMonitorHook', interval=10)

@@ -184,6 +184,8 @@ _forkserver.set_forkserver_preload(['tests.helpers'])
 def _rank(function, rank, world_size, folder, args):
     warnings.simplefilter('ignore')
     torch.set_num_threads(1)
+    # Processes of gloo that share a GPU are nothing that is supported.
+    os.environ['CUDA_VISIBLE_DEVICES'] = ''
     os.environ['LOCAL_RANK'] = str(rank)
     torch.distributed.init_process_group(
         'gloo',

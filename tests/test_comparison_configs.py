@@ -307,10 +307,6 @@ DIFFERENT = {
         'model.num_clusters': [[16384], [1600]],
         'model.queue_len': [16384, 1024],
         'model.proto_head.num_negatives': [16000, 1024],
-        'model.mixture.warmup_steps': [
-            20 * STEPS['in1k'],
-            20 * STEPS['in100'],
-        ],
     },
 }
 DIFFERENT['pclv2'] = DIFFERENT['pauc'] = DIFFERENT['pcl']

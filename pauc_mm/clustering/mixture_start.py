@@ -88,13 +88,14 @@ def plus_plus_rows(
     closest = _squared_distances(centred, squares, rows)[0]
     chosen = [rows]
     for count in range(1, k):
-        # In float64, or the last of many embeddings could not be drawn.
-        ladder = closest.double().cumsum(0)
+        # In float64, or the last of many embeddings could not be drawn; on
+        # the CPU, where a sum is the same each time.
+        ladder = closest.double().cpu().cumsum(0)
         if not ladder[-1] > 0:
             raise ValueError(_too_few(count, k, len(embeddings)))
         draws = torch.rand(TRIALS, generator=generator, dtype=torch.float64)
-        rows = torch.searchsorted(ladder, draws.to(ladder) * ladder[-1])
-        rows.clamp_(max=len(embeddings) - 1)
+        rows = torch.searchsorted(ladder, draws * ladder[-1])
+        rows = rows.clamp(max=len(embeddings) - 1).to(embeddings.device)
         left = _squared_distances(centred, squares, rows)
         left = torch.minimum(left, closest)
         best = left.sum(dim=1).argmin()

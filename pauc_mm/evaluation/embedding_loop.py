@@ -10,7 +10,6 @@ import torch
 from mmengine.dist import get_dist_info
 from mmengine.evaluator import Evaluator
 from mmengine.runner import TestLoop, ValLoop
-from mmengine.runner.amp import autocast
 from mmpretrain.registry import LOOPS
 from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader
@@ -116,10 +115,12 @@ class _EmbeddingLoop:
         """Return the samples of a batch with feature, embedding and split."""
         from ..models.embedding import embed_batch
 
-        with autocast(enabled=self.fp16):
-            features, embeddings, samples = embed_batch(
-                self.runner.model, data_batch
-            )
+        half = 'float16' if torch.cuda.is_available() else 'bfloat16'
+        features, embeddings, samples = embed_batch(
+            self.runner.model,
+            data_batch,
+            amp_dtype=half if self.fp16 else None,
+        )
         if not samples:
             raise ValueError(
                 f'The {split} pipeline packs no data_samples: end it with '

@@ -3,12 +3,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from mmengine.dist import get_world_size
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..models.embedding import unwrap
 from ..models.pcl import PCL
+from ..utils import raise_together
 from .global_batch import global_batch_size
 from .mixture_checks import check_mixture_begins
 from .training_set import base_dataset, fingerprint
@@ -50,6 +52,8 @@ def check_clustering_setup(hook: ClusteringHook, runner: Runner) -> None:
             needed = hook.kmeans.gpu_memory(max(model.num_clusters), dim)
             where += f' and take about {needed / 2**20:.0f} MiB there'
         runner.logger.info(f'k-means will run on {where}.')
+        if device is not False:
+            _try_gpu(hook, model.queue.shape[0])
         if device is False and torch.cuda.is_available():
             runner.logger.warning(
                 'Training runs on a GPU, but k-means will not: install the '
@@ -58,6 +62,20 @@ def check_clustering_setup(hook: ClusteringHook, runner: Runner) -> None:
                 'processes wait env_cfg.dist_cfg.timeout seconds at most.'
             )
     _say_what_to_expect(hook, model, runner, num_samples)
+
+
+def _try_gpu(hook: ClusteringHook, dim: int) -> None:
+    """Cluster a little, so that a fault shows before the warm-up.
+
+    Where faiss has no kernels for a GPU, or the driver is too old for it, it
+    ends the process instead of raising an error.
+    """
+    error = None
+    try:
+        hook.kmeans.fit(np.eye(dim, dtype=np.float32), 2, 0)
+    except Exception as caught:
+        error = caught
+    raise_together(error, 'Trying k-means on the GPU')
 
 
 def refuse_without_e_step(model: PCL) -> None:
@@ -91,6 +109,7 @@ def check_online_setup(model: PCL, runner: Runner) -> None:
     _check_batches(model, runner, num_samples)
     _warn_of_few(model, runner, num_samples)
     prototypes = model.prototypes
+    prototypes.count_epochs(len(runner.train_dataloader))
     if prototypes.ready:  # resumed
         return
     check_mixture_begins(

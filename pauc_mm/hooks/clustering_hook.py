@@ -27,6 +27,7 @@ from .clustering_checks import (
 )
 from .clustering_log import clustering_summary
 from .global_batch import global_batch_size
+from .shared_seed import shared_seed
 from .training_set import base_dataset, fingerprint, with_pipeline
 
 
@@ -173,7 +174,8 @@ class ClusteringHook(Hook):
                 f'(default_hooks.clustering.ramp_epochs={self.ramp_epochs}).'
             )
         device = next(model.parameters()).device
-        model.proto_head.seed(derive_seed(runner.seed, runner.epoch), device)
+        seed = shared_seed(runner)
+        model.proto_head.seed(derive_seed(seed, runner.epoch), device)
         if self._from_bank_after(runner):
             model.bank = MomentumBank(
                 len(runner.train_dataloader.sampler),
@@ -293,7 +295,7 @@ class ClusteringHook(Hook):
         self, embeddings: torch.Tensor, runner: Runner, epoch: int
     ) -> list[KMeansResult]:
         model = unwrap(runner.model)
-        starts = None
+        starts, seed = None, shared_seed(runner)
         if getattr(self.kmeans, 'warm_start', False):
             starts = [c.cpu().numpy() for c in model.prototypes.centroids]
         return cluster_on_ranks(
@@ -301,7 +303,7 @@ class ClusteringHook(Hook):
             embeddings.numpy(),
             model.num_clusters,
             [
-                derive_seed(runner.seed, epoch, m)
+                derive_seed(seed, epoch, m)
                 for m in range(len(model.num_clusters))
             ],
             starts,

@@ -18,6 +18,8 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from ..models.embedding import embed_batch, encoder_of
 from ..utils import raise_together, share_buffers
 
+_PIECE = 65536  # rows
+
 
 @torch.no_grad()
 def embed_sample(
@@ -29,7 +31,8 @@ def embed_sample(
     momentum: bool = False,
     amp_dtype: Optional[str] = None,
     channels_last: bool = False,
-) -> tuple[Tensor, Tensor]:
+    features: bool = True,
+) -> tuple[Optional[Tensor], Tensor]:
     """Features and embeddings of some samples of a data set.
 
     Each rank embeds its share. Modes and buffers of the model and all random
@@ -48,11 +51,13 @@ def embed_sample(
             Defaults to None: full precision.
         channels_last (bool): Whether the images go through the network in
             that memory format. Defaults to False.
+        features (bool): Whether the features are wanted, which of a million
+            images take ten gigabytes. Defaults to True.
 
     Returns:
-        tuple[Tensor, Tensor]: The backbone's pooled features, shape (n, C),
-        and the l2-normalised embeddings, shape (n, D); float32, on the CPU,
-        the same on every rank.
+        tuple[Tensor or None, Tensor]: The backbone's pooled features, shape
+        (n, C), and the l2-normalised embeddings, shape (n, D); float32, on
+        the CPU, the same on every rank.
 
     Raises:
         RuntimeError: If another rank failed. What fails on this one is raised
@@ -72,26 +77,37 @@ def embed_sample(
                     num_workers=num_workers,
                     collate_fn=default_collate,
                 )
-                batches = [
-                    embed_batch(
+                batches = []
+                for batch in loader:
+                    both = embed_batch(
                         model, batch, momentum, amp_dtype, channels_last
                     )[:2]
-                    for batch in loader
-                ]
-                parts = tuple(torch.cat(p).cpu() for p in zip(*batches))
+                    wanted = both if features else both[1:]
+                    batches.append([matrix.cpu() for matrix in wanted])
+                parts = tuple(map(torch.cat, zip(*batches)))
         except Exception as caught:
             error = caught
         raise_together(error, 'Embedding images')
-    if world_size == 1:
-        return parts[0], parts[1]
-    widths = torch.tensor([part.shape[1] for part in parts] or [0, 0])
+    if world_size > 1:
+        parts = _of_all_ranks(parts, len(places), 1 + features)
+    return parts[0] if features else None, parts[-1]
+
+
+def _of_all_ranks(
+    parts: tuple[Tensor, ...], number: int, matrices: int
+) -> tuple[Tensor, ...]:
+    """Put the shares of the ranks together, a piece at a time."""
+    rank, world_size = get_rank(), get_world_size()
+    widths = torch.tensor([p.shape[1] for p in parts] or [0] * matrices)
     all_reduce(widths, op='max')  # a rank without images knows no widths
-    whole = [torch.zeros(len(places), int(width)) for width in widths]
+    whole = tuple(torch.zeros(number, int(width)) for width in widths)
     for matrix, part in zip(whole, parts):
         matrix[rank::world_size] = part
     for matrix in whole:
-        all_reduce(matrix)
-    return whole[0], whole[1]
+        # On the GPU, where NCCL takes it, all of it may not fit.
+        for piece in matrix.split(_PIECE):
+            all_reduce(piece)
+    return whole
 
 
 @contextmanager

@@ -3,13 +3,14 @@ import random
 
 import numpy as np
 import torch
-from mmengine.dist import broadcast_object_list, get_rank
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ..models.embedding import unwrap
 from ..utils import derive_seed
+from .shared_seed import shared_seed
 
 
 def seed_worker(worker_id: int) -> None:
@@ -40,17 +41,15 @@ class EpochSeedHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Take over the seeding of sampler, workers and model parts."""
-        # With randomness.diff_rank_seed each rank has a seed of its own, but
-        # they must share the images out, and draw negatives, alike.
-        shared = [runner.seed]
-        broadcast_object_list(shared)
+        # The ranks must share the images out, and draw negatives, alike.
+        seed = shared_seed(runner)
         for module in unwrap(runner.model).modules():
             if hasattr(module, 'seed_run'):
-                module.seed_run(shared[0])
+                module.seed_run(seed)
         loader = runner.train_dataloader
         # The sampler was built before the checkpoint told the run's seed.
         if hasattr(loader.sampler, 'seed'):
-            loader.sampler.seed = shared[0]
+            loader.sampler.seed = seed
         if loader.num_workers == 0:
             return
         loader.worker_init_fn = seed_worker

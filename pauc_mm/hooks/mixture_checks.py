@@ -30,8 +30,10 @@ def check_mixture_begins(
         if warmup_steps
         else ''
     )
+    epochs = begin / len(runner.train_dataloader)
     facts = (
-        f'Online mixtures begin after {begin} steps ({warmup}{collecting} '
+        f'Online mixtures begin after {begin} steps or {epochs:.3g} epochs '
+        f'({warmup}{collecting} '
         f'for model.mixture.init_samples={init_samples})'
     )
     if begin >= steps:

@@ -163,6 +163,7 @@ class UniqueSharesHook(Hook):
             self.batch_size,
             self.num_workers,
             self.momentum,
+            features=False,
         )
         error, sets = None, []
         if is_main_process():

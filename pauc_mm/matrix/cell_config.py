@@ -152,6 +152,8 @@ def shorten(cfg: Config, epochs: int) -> None:
                 f'{cfg.filename}: at least 2.'
             )
     mixture = (cfg.get('model') or {}).get('mixture') or {}
+    if mixture.get('warmup_epochs'):
+        mixture['warmup_epochs'] *= factor
     if mixture.get('warmup_steps'):
         mixture['warmup_steps'] = scaled(mixture['warmup_steps'])
     swav = (cfg.get('default_hooks') or {}).get('swav') or {}

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Sequence
 from typing import Optional
 
@@ -43,6 +44,9 @@ class OnlinePrototypes(nn.Module):
             Of mixtures that begin with the keys of an untrained encoder many
             components are soon of no use: take a tenth of the training, or
             what PCL takes. Defaults to 0.
+        warmup_epochs (float, optional): The same in epochs, whatever the
+            batch and the number of GPUs: a Runner sets ``warmup_steps`` from
+            it, see :meth:`count_epochs`. Defaults to None.
         seed (int): Of the beginning and of the negatives. Mixed with the
             seed of the run by :meth:`seed_run`. Defaults to 0.
         **mixture: Options of the mixtures, of which ``eta`` counts: a
@@ -73,6 +77,7 @@ class OnlinePrototypes(nn.Module):
         temperature: float,
         init_samples: Optional[int] = None,
         warmup_steps: int = 0,
+        warmup_epochs: Optional[float] = None,
         seed: int = 0,
         **mixture,
     ) -> None:
@@ -85,12 +90,15 @@ class OnlinePrototypes(nn.Module):
                 'model.mixture.warmup_steps must be an integer >= 0, not '
                 f'{warmup_steps!r}.'
             )
-        self.warmup_steps = warmup_steps
+        self.warmup_steps: Optional[int] = warmup_steps
+        self.warmup_epochs = _checked_epochs(warmup_epochs, warmup_steps)
+        if warmup_epochs is not None:
+            self.warmup_steps = None  # until the length of an epoch is known
         known = sorted(_MIXTURE_OPTIONS)
         for name in mixture.keys() - _MIXTURE_OPTIONS:
             raise ValueError(
                 f'model.mixture.{name} is no option; there are init_samples, '
-                f'warmup_steps, {", ".join(known)}.'
+                f'warmup_steps, warmup_epochs, {", ".join(known)}.'
             )
         try:
             self.mixtures = nn.ModuleList(
@@ -167,11 +175,28 @@ class OnlinePrototypes(nn.Module):
             return torch.stack(
                 [mixture.assign_and_update(keys) for mixture in self.mixtures]
             )
+        if self.warmup_steps is None:
+            raise RuntimeError(
+                f'model.mixture.warmup_epochs={self.warmup_epochs}, but how '
+                'many steps an epoch has is not known: inherit '
+                'default_hooks.setup_check of '
+                'configs/_base_/default_runtime.py, which tells, or give '
+                'model.mixture.warmup_steps.'
+            )
         if step >= self.warmup_steps:
             collected = self._collector.add(keys)
             if collected is not None:
                 self._begin(collected)
         return None
+
+    def count_epochs(self, steps: int) -> None:
+        """Set ``warmup_steps``, where ``warmup_epochs`` was given.
+
+        Args:
+            steps (int): Of an epoch.
+        """
+        if self.warmup_epochs is not None:
+            self.warmup_steps = round(self.warmup_epochs * steps)
 
     def seed_run(self, seed: int) -> None:
         """Make what is drawn a function of the seed of the run, too.
@@ -224,6 +249,25 @@ class OnlinePrototypes(nn.Module):
         super()._load_from_state_dict(*args, **kwargs)
         self._step = int(self.steps)
         self._collector.clear()
+
+
+def _checked_epochs(epochs: Optional[float], steps: int) -> Optional[float]:
+    if epochs is None:
+        return None
+    if isinstance(epochs, bool) or not isinstance(epochs, (int, float)):
+        raise TypeError(
+            f'model.mixture.warmup_epochs must be a number, not {epochs!r}.'
+        )
+    if not 0 <= epochs < math.inf:
+        raise ValueError(
+            f'model.mixture.warmup_epochs must be >= 0, not {epochs!r}.'
+        )
+    if steps:
+        raise ValueError(
+            f'model.mixture.warmup_epochs={epochs} and '
+            f'model.mixture.warmup_steps={steps} say the same: give one.'
+        )
+    return epochs
 
 
 def _is_whole(value, least: int) -> bool:

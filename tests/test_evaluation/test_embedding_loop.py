@@ -161,6 +161,20 @@ def test_bank_then_query(tmp_path, stage, loop_type):
     assert calls[-2][1] == dict(metrics=metrics)
 
 
+@pytest.mark.parametrize('fp16', [True, False])
+def test_half_precision_is_what_the_network_computes_in(tmp_path, fp16):
+    query = Images(6, 1)
+    loop = dict(type='EmbeddingTestLoop', fp16=fp16)
+    runner = build_runner(tmp_path, 'test', query, loop)
+    seen = set()
+    runner.model.backbone.register_forward_hook(
+        lambda module, args, out: seen.add(out[-1].dtype)
+    )
+    runner.test()
+    half = torch.float16 if torch.cuda.is_available() else torch.bfloat16
+    assert seen == {half if fp16 else torch.float32}
+
+
 def test_without_a_bank_and_through_the_runner(tmp_path):
     query = Images(12, 1)
     runner = build_runner(

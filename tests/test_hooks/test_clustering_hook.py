@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 
 from pauc_mm.clustering import concentration
 from pauc_mm.models import extract_embeddings
-from tests.helpers import TWO_VIEWS, run_cfg
+from tests.helpers import TWO_VIEWS, run_cfg, run_ranks
 
 
 def clustering_hook(runner):
@@ -405,3 +405,58 @@ def test_a_sample_seen_twice_is_an_error(tmp_path):
     dataset.pipeline = collide
     with pytest.raises(RuntimeError, match='7 were not embedded'):
         extract_embeddings(runner.model, dataset, batch_size=16)
+
+
+def seeds_of_a_run(folder):
+    """Of the negatives and of k-means, where each rank has its own seed."""
+    from pauc_mm.compat import prepare_launch
+
+    cfg = run_cfg(folder, max_epochs=2)
+    cfg.launcher = 'pytorch'
+    cfg.train_dataloader.batch_size = 8
+    cfg.randomness = dict(seed=7, diff_rank_seed=True)
+    prepare_launch(cfg)
+    runner = Runner.from_cfg(cfg)
+    negatives, clusterings = [], []
+    head = runner.model.module.proto_head
+    kmeans = clustering_hook(runner).kmeans
+    seed, fit = head.seed, kmeans.fit
+
+    def noted_seed(number, device):
+        negatives.append(number)
+        return seed(number, device)
+
+    def noted_fit(features, k, seed, **kwargs):
+        clusterings.append((k, seed))
+        return fit(features, k, seed, **kwargs)
+
+    head.seed, kmeans.fit = noted_seed, noted_fit
+    runner.train()
+    return runner.seed, negatives, clusterings
+
+
+def test_ranks_with_seeds_of_their_own_draw_negatives_alike(tmp_path):
+    two = run_ranks(seeds_of_a_run, 2, tmp_path / 'r', tmp_path / 'two')
+    (one,) = run_ranks(seeds_of_a_run, 1, tmp_path / 's', tmp_path / 'one')
+    (own, negatives, first), (other, others, second) = two
+    assert (own, other) == (7, 8)
+    assert negatives == others == one[1] and len(negatives) == 2
+    # However many processes share the clusterings out
+    assert sorted(first + second) == sorted(one[2]) and len(one[2]) == 2
+
+
+def test_a_gpu_that_cannot_cluster_is_told_before_the_warm_up(
+    tmp_path, monkeypatch
+):
+    cfg = run_cfg(tmp_path, max_epochs=2)
+    runner = Runner.from_cfg(cfg)
+    kmeans = clustering_hook(runner).kmeans
+    monkeypatch.setattr(kmeans, 'gpu_id', lambda: 0)
+
+    def run(*args, **kwargs):
+        raise RuntimeError('no kernel image is available')
+
+    monkeypatch.setattr(kmeans, '_run', run)
+    with pytest.raises(RuntimeError, match='no kernel image'):
+        runner.train()
+    assert runner.iter == 0

@@ -1,4 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import importlib
 import json
 import logging
 import random
@@ -452,6 +453,8 @@ def test_conditions_on_any_of_the_sets():
 
 
 def trained_on_ranks(folder, stop):
+    # In pieces, as of a million images
+    importlib.import_module('pauc_mm.hooks.embed_sample')._PIECE = 5
     cfg = monitored(
         folder,
         'PCL',

@@ -76,6 +76,7 @@ def test_a_run_makes_no_e_step(tmp_path, monkeypatch, kind):
         ({}, None),
         # Begins in the third epoch: only the count of steps is carried over.
         (dict(warmup_steps=7), 7),
+        (dict(warmup_epochs=7 / 3), 7),  # three steps an epoch
     ],
 )
 def test_resumed_equals_uninterrupted(tmp_path, changes, seed):
@@ -97,6 +98,18 @@ def test_resumed_equals_uninterrupted(tmp_path, changes, seed):
     resumed = checkpoint(tmp_path)
     for part in ('state_dict', 'optimizer', 'param_schedulers'):
         assert_same(whole[part], resumed[part], part)
+
+
+@pytest.mark.parametrize('batch_size, begins', [(8, 12), (16, 6), (24, 4)])
+def test_epochs_of_warm_up_do_not_depend_on_the_batch(
+    tmp_path, batch_size, begins
+):
+    changes = {'train_dataloader.batch_size': batch_size}
+    mixture = dict(MIXTURE, warmup_epochs=2)
+    runner = Runner.from_cfg(online_cfg(tmp_path, mixture=mixture, **changes))
+    runner.train()
+    assert runner.model.prototypes.warmup_steps == begins
+    assert runner.model.prototypes.ready
 
 
 def training(folder):
@@ -164,7 +177,7 @@ def test_another_kind_of_prototypes_is_not_resumed(tmp_path):
         ),
         (
             {'model.mixture.warmup_steps': 11},
-            r'begin after 13 steps \(model.mixture.warmup_steps=11',
+            r'begin after 13 steps or 4.33 epochs .*warmup_steps=11',
         ),
         ({'model.num_clusters': [4, 49]}, '49 clusters of 48 training'),
         ({'model.queue_len': 8}, 'model.queue_len=8 is smaller'),

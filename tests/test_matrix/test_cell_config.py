@@ -87,6 +87,10 @@ def test_schedules_keep_their_proportions():
     assert cfg.default_hooks.clustering.warmup_epochs == 2
     shorten(cfg, 100)
     assert cfg.param_scheduler[1].T_max == 90
+    cfg.model.mixture = dict(warmup_epochs=20)
+    shorten(cfg, 10)
+    assert cfg.model.mixture.warmup_epochs == 2
+    shorten(cfg, 100)
     # At least one epoch of each, whatever the length
     shorten(cfg, 2)
     assert cfg.param_scheduler[0].end == 1

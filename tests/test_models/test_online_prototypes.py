@@ -432,11 +432,27 @@ def test_on_a_gpu():
             'model.mixture.warmup_steps must be an integer >= 0, not -1',
         ),
         (dict(mixture=dict(warmup_steps=0.5)), 'warmup_steps .* 0.5'),
+        (dict(mixture=dict(warmup_epochs=-1)), 'warmup_epochs must .* not -1'),
+        (
+            dict(mixture=dict(warmup_steps=9, warmup_epochs=2)),
+            'warmup_epochs=2 and model.mixture.warmup_steps=9 say the same',
+        ),
     ],
 )
 def test_bad_options_name_the_key(changes, message):
     with pytest.raises(ValueError, match=message):
         online_model(**changes)
+
+
+def test_epochs_of_warm_up_need_the_length_of_an_epoch():
+    prototypes = OnlinePrototypes((4, 6), 8, 0.1, warmup_epochs=0.5)
+    keys = F.normalize(torch.randn(24, 8), dim=1)
+    with pytest.raises(RuntimeError, match='setup_check'):
+        prototypes.assign_and_learn(keys)
+    prototypes.count_epochs(4)
+    assert prototypes.warmup_steps == 2
+    with pytest.raises(TypeError, match="must be a number, not 'two'"):
+        OnlinePrototypes((4, 6), 8, 0.1, warmup_epochs='two')
 
 
 def test_embeddings_that_are_alike_cannot_begin():

@@ -1,0 +1,22 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from mmengine.dist import broadcast_object_list
+from mmengine.runner import Runner
+
+
+def shared_seed(runner: Runner) -> int:
+    """The first rank's seed. A collective call.
+
+    With ``randomness.diff_rank_seed`` each rank has a seed of its own, but
+    what all must draw alike, such as negatives, needs one.
+
+    Args:
+        runner (Runner): The runner.
+
+    Returns:
+        int: The same on all ranks.
+    """
+    shared = [runner.seed]
+    broadcast_object_list(shared)
+    return shared[0]
