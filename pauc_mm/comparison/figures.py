@@ -45,7 +45,7 @@ def plot_accuracy_and_collapse(
             for method, by_seed in methods.items()
         }
         axis.set_title(suite.data[data].label)
-        axis.set_xlabel('variance within prototypes (points at 0)')
+        axis.set_xlabel('variance within k-means clusters (0: points)')
         axis.set_ylabel('kNN accuracy (%)')
         axis.set_xlim(left=0)
         tidy(axis)

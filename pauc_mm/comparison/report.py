@@ -71,7 +71,8 @@ def suite_report(
             + 'a linear classifier on all labels; linear SVMs on 1, 5 and '
             '10 labelled images a class, mean of the draws. Last column: the '
             'mean epoch, E-steps included, in '
-            + ('processor time.' if 'cpu' in suite.clock else 'time.'),
+            + ('processor ' if 'cpu' in suite.clock else '')
+            + 'time, of runs on equal hardware.',
             accuracy_table(suite, methods),
             f'Difference from {suite.methods[suite.baseline].label}, of equal '
             'seeds, ± its standard error:',
