@@ -7,6 +7,11 @@ from collections.abc import Sequence
 
 from .time_left import spoken
 
+_UNEQUAL = (
+    'Not all on one kind of machine: they round differently, so that equal '
+    'seeds are then two runs, not one.'
+)
+
 
 def made_lines(results: Sequence[dict]) -> list[str]:
     """When and on what cells were run, and how long that took.
@@ -36,5 +41,6 @@ def made_lines(results: Sequence[dict]) -> list[str]:
         f'- {period}; {len(results)} cells, {total} in all if one after '
         f'another, {longest} the longest',
         *(f'- {text}' for text in hardware),
+        *(['- ' + _UNEQUAL] if len(hardware) > 1 else []),
         *(f'- {text}' for text in versions),
     ]

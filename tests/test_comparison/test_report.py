@@ -25,6 +25,7 @@ from pauc_mm.comparison.tables import (
 )
 from pauc_mm.comparison.verdicts import claim_table
 from pauc_mm.matrix import Summary
+from pauc_mm.matrix.made import made_lines
 from tests.test_comparison.helpers import SMALL, made, made_suite
 
 
@@ -236,3 +237,12 @@ def test_ablations_are_named_with_their_group():
     assert len({method.title for method in suite.methods.values()}) == len(
         suite.methods
     )
+
+
+def test_runs_of_several_machines_are_said_to_be_such():
+    results = [made('mocov2', seed, 0.8) for seed in range(2)]
+    assert 'one kind of machine' not in '\n'.join(made_lines(results))
+    results[1]['hardware'] = 'Another CPU, 8 cores'
+    text = '\n'.join(made_lines(results))
+    assert '- Another CPU, 8 cores (1 a cell)' in text
+    assert 'Not all on one kind of machine' in text
