@@ -34,7 +34,7 @@ def take_known(
 
     Raises:
         ValueError: If the file is not such a list.
-        OSError: If it cannot be read, or the store not be written.
+        OSError: If it is not there, or the store cannot be written.
         RuntimeError: If another process runs cells of this store.
     """
     by_name = _read(path)
@@ -59,6 +59,11 @@ def take_known(
 
 def _read(path: Path) -> dict[str, dict]:
     """Results by the name of their cell."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"--known '{path}': there is no such file. Name the .json beside "
+            'a report, such as docs/results.json.'
+        )
     try:
         content = json.loads(Path(path).read_text(encoding='utf-8'))
         by_name = {result['cell']['name']: result for result in content}
@@ -72,6 +77,6 @@ def _read(path: Path) -> dict[str, dict]:
 
 def _wrong(path: Path) -> str:
     return (
-        f"'{path}' does not have results of cells, as the .json beside a "
-        'report has'
+        f"--known '{path}' does not have results of cells, as the .json "
+        'beside a report has'
     )

@@ -147,6 +147,9 @@ def test_a_file_without_results(tool, tmp_path, capsys, content):
         tool.main([*options, '--known', str(known)])
     assert ended.value.code == 2
     assert 'does not have results of cells' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        tool.main([*options, '--known', str(tmp_path / 'missing.json')])
+    assert "missing.json': there is no such file" in capsys.readouterr().err
 
 
 def test_published_results_are_of_the_configs_as_they_are(tool, tmp_path):
