@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 
 from pauc_mm.evaluation.functional._checks import as_unit_vectors
-from pauc_mm.matrix import Cell, CellFolder, config_digest
-from pauc_mm.matrix.worker import run_cell
+from pauc_mm.matrix import Cell, CellFolder, config_digest, worker
 from tests.helpers import PLAIN, loader_cfg
 from tests.test_hooks.test_unique_shares_hook import carp_run
 
@@ -35,6 +36,18 @@ def recipe(tmp_path_factory):
     path = tmp_path_factory.mktemp('recipe') / 'recipe.json'
     path.write_text(json.dumps(cfg))
     return str(path)
+
+
+def run_cell(folder, cell):
+    """As in a process of its own.
+
+    mmengine keeps logger and visualizer of a run by its name, which has the
+    second, and two of these runs may begin in one.
+    """
+    for kept in (Visualizer, MMLogger, MessageHub):
+        for name in set(kept._instance_dict) - {'mmengine'}:
+            del kept._instance_dict[name]
+    return worker.run_cell(folder, cell)
 
 
 def make(recipe, **options):
