@@ -168,9 +168,9 @@ pauc_setup() {
         >"$limits" || return
     prefix=$("$PYTHON" -c 'import sys; print(sys.prefix)') || return
     for group in runtime "$@"; do
-        if [[ ! -f $REPO/requirements/$group.txt ]]; then
-            pauc_say "there is no group '$group'; there are:" \
-                'dev, detection'
+        if [[ ! $group =~ ^(runtime|dev|detection)$ ]]; then
+            pauc_say "there is no group '$group'; there are: dev, detection" \
+                '(for faiss-gpu see requirements/gpu.txt)'
             return 1
         fi
         local stamp=$prefix/.pauc_mm-$group state

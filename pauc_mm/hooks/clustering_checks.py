@@ -52,8 +52,7 @@ def check_clustering_setup(hook: ClusteringHook, runner: Runner) -> None:
             needed = hook.kmeans.gpu_memory(max(model.num_clusters), dim)
             where += f' and take about {needed / 2**20:.0f} MiB there'
         runner.logger.info(f'k-means will run on {where}.')
-        if device is not False:
-            _try_gpu(hook, model.queue.shape[0])
+        _try_gpu(hook, device, model.queue.shape[0])
         if device is False and torch.cuda.is_available():
             runner.logger.warning(
                 'Training runs on a GPU, but k-means will not: install the '
@@ -64,15 +63,17 @@ def check_clustering_setup(hook: ClusteringHook, runner: Runner) -> None:
     _say_what_to_expect(hook, model, runner, num_samples)
 
 
-def _try_gpu(hook: ClusteringHook, dim: int) -> None:
+def _try_gpu(hook: ClusteringHook, device: int | bool, dim: int) -> None:
     """Cluster a little, so that a fault shows before the warm-up.
 
     Where faiss has no kernels for a GPU, or the driver is too old for it, it
-    ends the process instead of raising an error.
+    ends the process instead of raising an error. A collective call: not all
+    ranks need have a GPU that faiss sees.
     """
     error = None
     try:
-        hook.kmeans.fit(np.eye(dim, dtype=np.float32), 2, 0)
+        if device is not False:
+            hook.kmeans.fit(np.eye(dim, dtype=np.float32), 2, 0)
     except Exception as caught:
         error = caught
     raise_together(error, 'Trying k-means on the GPU')

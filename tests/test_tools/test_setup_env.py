@@ -166,6 +166,10 @@ def test_unknown_group(repo, env):
     result, _ = run(repo, 'nonsense', active=env)
     assert result.returncode == 1
     assert "no group 'nonsense'" in result.stderr
+    # It would stand beside faiss-cpu, whose files are the same.
+    result, _ = run(repo, 'gpu', active=env)
+    assert result.returncode == 1
+    assert 'see requirements/gpu.txt' in result.stderr
 
 
 def base_python(tmp_path, missing=''):
