@@ -14,7 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 import pauc_mm  # noqa: F401
-from pauc_mm.models.embedding import embed_images
+from pauc_mm.models.embed import embed_images
 
 CONFIG = Path(__file__).resolve().parents[1] / 'configs/pcl_tiny_mnist.py'
 

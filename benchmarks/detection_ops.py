@@ -13,7 +13,7 @@ from importlib import import_module
 import torch
 from _harness import Report, get_parser, interleave, parse
 
-from pauc_mm.compat import torchvision_ops
+from pauc_mm.detection import torchvision_ops
 
 COMPILED = 'compiled by mmcv'
 OURS = "torchvision's"

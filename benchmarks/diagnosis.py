@@ -16,10 +16,10 @@ from _memory import PeakMeter
 
 import pauc_mm  # noqa: F401
 from pauc_mm.diagnosis.clusterings import find_clusterings
-from pauc_mm.diagnosis.embedding import EmbeddedImages
 from pauc_mm.diagnosis.figures import draw_all
-from pauc_mm.diagnosis.images import ImageSource
 from pauc_mm.diagnosis.measures import measure
+from pauc_mm.embedding.embedded_images import EmbeddedImages
+from pauc_mm.embedding.images import ImageSource
 
 CLASSES = 100
 

@@ -9,7 +9,10 @@ from _memory import peak_memory_in_subprocess
 
 from pauc_mm.transfer import fit_linear_probe
 from pauc_mm.transfer.linear_probe import LEARNING_RATES
-from pauc_mm.transfer.probe_training import Standardiser, train_classifiers
+from pauc_mm.transfer.probe_training import (
+    Standardiser,
+    train_classifiers,
+)
 
 TEST = 2000
 

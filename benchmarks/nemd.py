@@ -12,12 +12,12 @@ from _harness import Report, Timing, get_parser, interleave, parse, positive
 from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
 from pauc_mm.evaluation.functional import nemd
-from pauc_mm.evaluation.functional._checks import require
 from pauc_mm.evaluation.functional._transport import (
     Problem,
     solve_exact,
     solve_sinkhorn,
 )
+from pauc_mm.evaluation.functional.checks import require
 
 EXACT = "nemd(solver='emd')"
 AGREEMENT = 1e-6

@@ -24,8 +24,8 @@ if not is_check_env_run():
             clustering,
             compat,
             datasets,
+            engine,
             evaluation,
-            hooks,
             models,
         )
     from .compat.config_paths import install_config_paths

@@ -78,7 +78,7 @@ def test_same_loss_and_gradient_for_the_same_global_batch(tmp_path, kind):
 def e_step(folder, num_clusters):
     from mmengine.runner import Runner
 
-    from pauc_mm.compat import prepare_launch
+    from pauc_mm.engine.launch import prepare_launch
 
     cfg = run_cfg(folder, max_epochs=2, warmup_epochs=0)
     cfg.model.num_clusters = num_clusters
@@ -125,8 +125,9 @@ def bank_embeddings(folder):
     """Of 11 images: 0 to 5 seen by rank 0, 3 to 8 by rank 1, two by none."""
     from mmengine.runner import Runner
 
-    from pauc_mm.compat import prepare_launch
-    from pauc_mm.models import MomentumBank, extract_embeddings
+    from pauc_mm.embedding.extraction import extract_embeddings
+    from pauc_mm.engine.launch import prepare_launch
+    from pauc_mm.models import MomentumBank
 
     cfg = run_cfg(folder, max_epochs=2)
     cfg.launcher = 'pytorch'
@@ -163,7 +164,7 @@ def test_banks_of_two_processes_are_joined(tmp_path):
 def ddp_runner(folder, **changes):
     from mmengine.runner import Runner
 
-    from pauc_mm.compat import prepare_launch
+    from pauc_mm.engine.launch import prepare_launch
 
     cfg = run_cfg(folder, **changes)
     cfg.launcher = 'pytorch'
@@ -192,8 +193,8 @@ def test_two_processes_train_and_stay_in_step(tmp_path, wrapper):
 
 def train_then_embed(folder):
     """Embeddings by both ranks, and by this rank's network alone."""
-    from pauc_mm.models import extract_embeddings
-    from pauc_mm.models.embedding import embed_batch
+    from pauc_mm.embedding.extraction import extract_embeddings
+    from pauc_mm.models.embed import embed_batch
 
     runner = ddp_runner(folder, max_epochs=2)
     runner.train()

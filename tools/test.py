@@ -10,7 +10,7 @@ from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 
 import pauc_mm  # noqa: F401  (registers; makes pauc_mm:: paths resolve)
-from pauc_mm.utils import cli
+from pauc_mm.apis import config as cli
 
 EXAMPLES = """examples:
   python tools/test.py configs/pauc_tiny_digits.py \\

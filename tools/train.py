@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 import pauc_mm  # noqa: F401  (registers; makes pauc_mm:: paths resolve)
-from pauc_mm.utils import cli
+from pauc_mm.apis import config as cli
 
 EXAMPLES = """examples:
   python tools/train.py configs/pauc_tiny_digits.py

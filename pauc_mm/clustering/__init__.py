@@ -4,9 +4,9 @@ from .batch_prototypes import batch_prototypes
 from .cluster_on_ranks import cluster_on_ranks
 from .concentration import concentration
 from .kmeans import FaissKMeans, KMeansResult
+from .mixture import OnlineGaussianMixture
 from .mutual_information import normalized_mutual_information
 from .negatives import sample_negative_prototypes
-from .online_gaussian_mixture import OnlineGaussianMixture
 
 __all__ = [
     'FaissKMeans',

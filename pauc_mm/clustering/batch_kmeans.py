@@ -5,7 +5,7 @@ from typing import Optional
 
 import torch
 
-from .mixture_start import nearest_mean
+from .mixture.start import nearest_mean
 
 
 def batch_kmeans(

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from mmengine.dist import broadcast, get_rank, get_world_size
 
-from ..utils import raise_together
+from pauc_mm.utils import raise_together
+
 from .kmeans import KMeansResult
 
 

@@ -24,7 +24,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmengine.utils import digit_version
 
-from ..utils.stand_ins import loads_instead, stand_in
+from .stand_ins import loads_instead, stand_in
 
 _LOCAL = ''  # the prefix of files in mmengine's table of loaders
 

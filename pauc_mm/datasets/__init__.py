@@ -1,7 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Datasets, registered in mmpretrain's DATASETS."""
 
-from .collate import default_collate, pseudo_collate
 from .image_folder import ImageFolder
 from .image_scan import check_image, list_images, scan_images
 from .imagenet100 import ImageNet100
@@ -17,9 +16,7 @@ __all__ = [
     'MlxtendMNIST',
     'SklearnDigits',
     'check_image',
-    'default_collate',
     'list_images',
-    'pseudo_collate',
     'scan_images',
     'subset',
 ]

@@ -3,8 +3,9 @@ import importlib
 import warnings
 from importlib.util import find_spec
 
-from .._requirements import MMDET
-from ..compat.torchvision_ops import install_ops
+from pauc_mm._requirements import MMDET
+
+from .torchvision_ops import install_ops
 
 
 def import_mmdet() -> None:

@@ -10,7 +10,7 @@ from typing import Optional
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from ..utils.distributed import raise_together
+from pauc_mm.utils.distributed import raise_together
 
 
 def check_annotations(cfg: Config) -> list[str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..utils.progress import progress
+from pauc_mm.utils.progress import progress
+
 from .annotation_problems import Problems, missing_files
 from .coco_boxes import TOLERANCE
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .embedding import EmbeddedImages
+from pauc_mm.embedding.embedded_images import EmbeddedImages
 
 # Images a prototype needs for a word about its size or emptiness.
 IMAGES_A_PROTOTYPE = 10
@@ -127,7 +127,7 @@ def nearest(vectors: Tensor, prototypes: Tensor) -> Tensor:
 
 
 def _kmeans(vectors: Tensor, k: int, seed: int) -> Clustering:
-    from ..clustering import FaissKMeans
+    from pauc_mm.clustering import FaissKMeans
 
     runs = 5 if len(vectors) <= MAX_REDO else 1
     result = FaissKMeans(nredo=runs).fit(vectors.numpy(), k, seed)

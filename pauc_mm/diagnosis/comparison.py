@@ -128,7 +128,7 @@ def run_epochs(
 def _draw(
     reports: list[dict], epochs: Optional[list[int]], out: Path
 ) -> list[dict]:
-    from ..visualization import (
+    from pauc_mm.visualization import (
         plot_comparison,
         plot_epoch_curves,
         plot_spectra,

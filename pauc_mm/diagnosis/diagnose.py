@@ -11,12 +11,13 @@ from typing import Optional
 
 import torch
 
-from ..version import __version__
+from pauc_mm.checkpoints.load_encoder import load_encoder
+from pauc_mm.embedding.embedded_images import drop_zeros, embed_all
+from pauc_mm.embedding.images import find_images
+from pauc_mm.version import __version__
+
 from .clusterings import check_num_clusters, find_clusterings
-from .embedding import drop_zeros, embed_all
 from .figures import draw_all
-from .images import find_images
-from .load_encoder import load_encoder
 from .measures import EPSILONS, measure
 from .report import make_report, write_report
 

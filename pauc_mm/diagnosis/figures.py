@@ -10,10 +10,11 @@ from typing import Optional
 import numpy as np
 import torch
 
-from ..utils import progress
+from pauc_mm.embedding.embedded_images import EmbeddedImages
+from pauc_mm.embedding.images import ImageSource
+from pauc_mm.utils import progress
+
 from .clusterings import Clustering
-from .embedding import EmbeddedImages
-from .images import ImageSource
 
 # t-SNE of more takes minutes and shows no more.
 MAX_TSNE = 2000
@@ -103,7 +104,7 @@ def _groups(source: ImageSource, clusterings: list[Clustering]) -> tuple:
 
 
 def _circle(path, name, images, groups, names) -> Picture:
-    from ..visualization import circle_projection, plot_circles
+    from pauc_mm.visualization import circle_projection, plot_circles
 
     points, kept = circle_projection(images.vectors.numpy())
     plot_circles({name: points}, path, labels=groups, class_names=names)
@@ -123,7 +124,7 @@ def _circle(path, name, images, groups, names) -> Picture:
 
 
 def _unique(path, measures) -> Picture:
-    from ..visualization import plot_unique_curves
+    from pauc_mm.visualization import plot_unique_curves
 
     curves = {
         c['name']: (c['unique_curve']['epsilons'], c['unique_curve']['shares'])
@@ -141,7 +142,7 @@ def _unique(path, measures) -> Picture:
 
 
 def _spectrum(path, measures) -> Optional[Picture]:
-    from ..visualization import plot_spectra
+    from pauc_mm.visualization import plot_spectra
 
     # One point has no spectrum.
     spaces = {
@@ -166,7 +167,7 @@ def _spectrum(path, measures) -> Optional[Picture]:
 
 
 def _sizes(path, clusterings: list[Clustering]) -> Picture:
-    from ..visualization import plot_cluster_sizes
+    from pauc_mm.visualization import plot_cluster_sizes
 
     plot_cluster_sizes(
         {c.name: c.sizes.tolist() for c in clusterings[:MAX_CURVES]}, path
@@ -181,7 +182,7 @@ def _sizes(path, clusterings: list[Clustering]) -> Picture:
 
 
 def _montage(path, source, images, clusterings) -> Picture:
-    from ..visualization import ClusterRow, plot_cluster_montage
+    from pauc_mm.visualization import ClusterRow, plot_cluster_montage
 
     fine = clusterings[-1]
     coarse = clusterings[0] if len(clusterings) > 1 else None
@@ -256,7 +257,7 @@ def _pixels(dataset, index: int, bgr: bool) -> np.ndarray:
 
 
 def _tsne(path, name, images, groups, names, by, seed) -> Picture:
-    from ..visualization import plot_embedding_maps, tsne_map
+    from pauc_mm.visualization import plot_embedding_maps, tsne_map
 
     rows = np.arange(len(images.features))
     if len(rows) > MAX_TSNE:

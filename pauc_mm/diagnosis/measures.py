@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..evaluation.functional import (
+from pauc_mm.embedding.embedded_images import EmbeddedImages
+from pauc_mm.evaluation.functional import (
     adjusted_mutual_information,
     alignment,
     cluster_entropy,
@@ -25,11 +26,11 @@ from ..evaluation.functional import (
     unique_prototypes,
     void_fraction,
 )
-from ..evaluation.functional.effective_rank import rank_of_spectrum
-from ..utils import progress
-from ..visualization import circle_projection
+from pauc_mm.evaluation.functional.effective_rank import rank_of_spectrum
+from pauc_mm.utils import progress
+from pauc_mm.visualization import circle_projection
+
 from .clusterings import IMAGES_A_PROTOTYPE, Clustering
-from .embedding import EmbeddedImages
 
 # Of images, for measures that compare all pairs.
 MAX_SAMPLES = 10_000

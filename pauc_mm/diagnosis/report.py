@@ -37,7 +37,7 @@ def make_report(
     """
     import torch
 
-    from ..version import __version__
+    from pauc_mm.version import __version__
 
     figures = headline(measures)
     return dict(

@@ -1,7 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Measures of frozen embeddings, as functions, metrics and loops."""
 
-from .embedding_loop import EmbeddingTestLoop, EmbeddingValLoop
 from .functional import (
     NEMDResult,
     UniqueCurve,
@@ -33,8 +32,6 @@ __all__ = [
     'ClusterAgreement',
     'EmbeddingGeometry',
     'EmbeddingMetric',
-    'EmbeddingTestLoop',
-    'EmbeddingValLoop',
     'KNNAccuracy',
     'NEMDResult',
     'UniqueCurve',

@@ -3,23 +3,24 @@ from .backbones import TinyConvNet
 from .carp import CARP
 from .cld import CLD
 from .cosine_momentum_encoder import CosineMomentumEncoder
-from .embedding import embed_batch, embed_images
-from .extraction import check_finite, extract_embeddings
+from .embed import embed_batch, embed_images
 from .heads import CARPHead, ProtoNCEHead
-from .learned_prototypes import LearnedPrototypes
 from .losses import (
     PrototypeAlignmentLoss,
     PrototypeCorrelationLoss,
     PrototypeUniformityLoss,
 )
-from .mixture_prototypes import MixturePrototypes
-from .momentum_bank import MomentumBank
 from .momentum_contrast import MomentumContrast
 from .momentum_encoder import MomentumEncoder
 from .necks import AvgPoolFlatten, CARPNeck, CLDNeck
 from .pauc import PAUC
 from .pcl import PCL
-from .prototypes import PrototypeSets
+from .prototypes import (
+    LearnedPrototypes,
+    MixturePrototypes,
+    MomentumBank,
+    PrototypeSets,
+)
 
 __all__ = [
     'CARP',
@@ -42,8 +43,6 @@ __all__ = [
     'PrototypeSets',
     'PrototypeUniformityLoss',
     'TinyConvNet',
-    'check_finite',
     'embed_batch',
     'embed_images',
-    'extract_embeddings',
 ]

@@ -11,10 +11,11 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from ..clustering.deferred_flag import DeferredFlag
+from pauc_mm.clustering.deferred_flag import DeferredFlag
+
 from .cosine_momentum_encoder import CosineMomentumEncoder
-from .learned_prototypes import LearnedPrototypes
-from .mixture_prototypes import MixturePrototypes
+from .prototypes.learned_prototypes import LearnedPrototypes
+from .prototypes.mixture_prototypes import MixturePrototypes
 
 
 @MODELS.register_module()

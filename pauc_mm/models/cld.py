@@ -9,10 +9,11 @@ from mmengine.dist import get_world_size
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from ..clustering.batch_kmeans import batch_kmeans
-from ..clustering.deferred_flag import DeferredFlag
-from ..utils import derive_seed, gather_with_grad
-from ..utils.checks import check_positive
+from pauc_mm.clustering.batch_kmeans import batch_kmeans
+from pauc_mm.clustering.deferred_flag import DeferredFlag
+from pauc_mm.utils import derive_seed, gather_with_grad
+from pauc_mm.utils.checks import check_positive
+
 from .momentum_contrast import MomentumContrast
 
 

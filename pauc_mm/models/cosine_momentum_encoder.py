@@ -4,7 +4,8 @@ import math
 import torch
 from torch import nn
 
-from ..utils.training_step import training_step
+from pauc_mm.utils.training_step import training_step
+
 from .momentum_encoder import MomentumEncoder
 
 

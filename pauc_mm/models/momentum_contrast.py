@@ -9,8 +9,9 @@ from mmpretrain.models.utils import batch_shuffle_ddp, batch_unshuffle_ddp
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from ..utils.checks import check_positive
-from .embedding import embed_images
+from pauc_mm.utils.checks import check_positive
+
+from .embed import embed_images
 from .momentum_encoder import MomentumEncoder
 
 

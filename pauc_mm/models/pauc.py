@@ -7,8 +7,9 @@ from mmengine.dist import all_gather
 from mmengine.logging import print_log
 from mmpretrain.registry import MODELS
 
-from ..clustering import batch_prototypes
-from ..utils import gather_with_grad
+from pauc_mm.clustering import batch_prototypes
+from pauc_mm.utils import gather_with_grad
+
 from .pcl import PCL
 
 

@@ -10,10 +10,10 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from .build_prototypes import build_prototypes
-from .momentum_bank import MomentumBank
 from .momentum_contrast import MomentumContrast
-from .online_prototypes import OnlinePrototypes
+from .prototypes.build_prototypes import build_prototypes
+from .prototypes.momentum_bank import MomentumBank
+from .prototypes.online_prototypes import OnlinePrototypes
 
 
 @MODELS.register_module()
@@ -26,8 +26,8 @@ class PCL(MomentumContrast):
     temperature, the augmentation and the schedule.
 
     With ``prototypes='kmeans'``, as in the paper, the E-step is made by
-    :class:`pauc_mm.hooks.ClusteringHook`. With 'online_gmm' there is none:
-    the prototypes are the means of mixtures that learn from the keys of each
+    :class:`pauc_mm.engine.hooks.ClusteringHook`. With 'online_gmm' there is
+    none: the prototypes are the means of mixtures that learn from the keys of each
     step (docs/decoupled.md), and the config has no ClusteringHook. Until
     there are prototypes the loss is InfoNCE alone.
 

@@ -7,9 +7,13 @@ from typing import Any, Optional
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from ..compat.config_paths import resolve_config
-from ..diagnosis.encoder import Encoder
-from ..diagnosis.plain_config import loads_foreign_files, restrict_types
+from pauc_mm.checkpoints.encoder import Encoder
+from pauc_mm.checkpoints.plain_config import (
+    loads_foreign_files,
+    restrict_types,
+)
+from pauc_mm.compat.config_paths import resolve_config
+
 from .labelled_images import (
     GIVE_FOLDERS,
     LabelledImages,

@@ -10,7 +10,8 @@ from typing import Optional, Union
 
 import numpy as np
 
-from ..evaluation.functional import knn_predict
+from pauc_mm.evaluation.functional import knn_predict
+
 from .features import FeatureOptions, embed, find_images
 from .labelled_images import LabelledImages
 from .linear_probe import LEARNING_RATES, check_grid, fit_linear_probe
@@ -48,7 +49,7 @@ def evaluate_linear_probe(
         k) and ``held_out``, a list of (learning rate, weight decay, accuracy
         or None where it diverged).
     """
-    from ..diagnosis.diagnose import pick_device
+    from pauc_mm.diagnosis.diagnose import pick_device
 
     grid = [(lr, wd) for lr in learning_rates for wd in weight_decays]
     check_grid(grid, held_out, epochs, probe_batch_size)

@@ -12,8 +12,10 @@ from typing import Optional
 
 from torch import Tensor
 
-from ..diagnosis import Encoder, load_encoder
-from ..diagnosis.embedding import embed_all
+from pauc_mm.checkpoints import load_encoder
+from pauc_mm.checkpoints.encoder import Encoder
+from pauc_mm.embedding.embedded_images import embed_all
+
 from .config_images import from_config, from_data_config
 from .labelled_images import LabelledImages, from_folders, from_voc
 
@@ -25,8 +27,8 @@ class FeatureOptions:
     """Which network, and which images.
 
     Attributes:
-        checkpoint (str): Any file that :func:`pauc_mm.diagnosis.load_encoder`
-            reads.
+        checkpoint (str): Any file that
+            :func:`pauc_mm.checkpoints.load_encoder` reads.
         train (str, optional): Folder of training images; without it those
             that the checkpoint's config names.
         test (str, optional): Folder of test images.
@@ -174,7 +176,7 @@ def embed(
         ValueError: If the encoder has no projection and its output is asked
             for, or 'cuda' is and torch sees no GPU.
     """
-    from ..diagnosis.diagnose import pick_device
+    from pauc_mm.diagnosis.diagnose import pick_device
 
     if options.space == 'embedding' and encoder.neck is None:
         raise ValueError(

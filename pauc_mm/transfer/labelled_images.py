@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from mmengine.registry import init_default_scope
 
-from ..datasets import subset
-from ..diagnosis.encoder import IMAGENET_PIPELINE, Encoder
-from ..diagnosis.images import ImageSource, centre_crop
+from pauc_mm.checkpoints.encoder import IMAGENET_PIPELINE, Encoder
+from pauc_mm.datasets import subset
+from pauc_mm.embedding.images import ImageSource, centre_crop
+
 from .voc import VOCClassification
 
 GIVE_FOLDERS = (

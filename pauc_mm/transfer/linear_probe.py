@@ -9,8 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..evaluation.functional._checks import ArrayLike, as_groups, as_matrix
-from ..utils.checks import check_positive
+from pauc_mm.evaluation.functional.checks import (
+    ArrayLike,
+    as_groups,
+    as_matrix,
+)
+from pauc_mm.utils.checks import check_positive
+
 from .probe_training import (
     Standardiser,
     logits_in_parts,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..evaluation.functional._checks import require
+from pauc_mm.evaluation.functional.checks import require
 
 COSTS = tuple(
     sorted(

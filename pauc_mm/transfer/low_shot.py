@@ -9,9 +9,10 @@ from typing import Optional, Union
 import numpy as np
 from torch import Tensor
 
-from ..evaluation.functional._checks import as_unit_vectors
-from ..utils import derive_seed
-from ..utils.checks import check_positive
+from pauc_mm.evaluation.functional.checks import as_unit_vectors
+from pauc_mm.utils import derive_seed
+from pauc_mm.utils.checks import check_positive
+
 from .average_precision import MODES, average_precision
 from .linear_svm import (
     COSTS,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..utils import derive_seed
+from pauc_mm.utils import derive_seed
 
 
 def as_targets(labels: Tensor, num_classes: int) -> np.ndarray:

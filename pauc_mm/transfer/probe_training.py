@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import threshold_
 
-from ..utils import progress
+from pauc_mm.utils import progress
 
 # Rows that are standardised or classified at once.
 _CHUNK = 2048

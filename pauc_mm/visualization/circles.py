@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._style import MAX_LEGEND, check_series, colour, marker, panels, save
 from .circle_projection import circle_density
+from .style import MAX_LEGEND, check_series, colour, marker, panels, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ._style import new_figure, save
+from .style import new_figure, save
 
 # In pixels and inches, at 130 dots an inch.
 _TILE = 88

@@ -7,8 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._style import as_vector, check_series, colour, marker, panels, save, tidy
 from .epoch_curves import Range, _check_ranges, shade
+from .style import (
+    as_vector,
+    check_series,
+    colour,
+    marker,
+    panels,
+    save,
+    tidy,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ._style import (
+from .style import (
     COLOURS,
     MARKERS,
     MAX_LEGEND,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._style import (
+from .style import (
     as_vector,
     check_series,
     colour,

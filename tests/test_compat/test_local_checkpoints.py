@@ -12,8 +12,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, Runner
 from mmengine.utils import digit_version
 
+from pauc_mm.checkpoints.pretrained import read_weights
 from pauc_mm.compat.local_checkpoints import install_local_checkpoints
-from pauc_mm.utils.pretrained import read_weights
 from tests.helpers import run_cfg
 
 needs_it = pytest.mark.skipif(

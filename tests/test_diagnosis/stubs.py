@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import torch
 import torch.nn.functional as F
 
-from pauc_mm.diagnosis.embedding import EmbeddedImages
+from pauc_mm.embedding.embedded_images import EmbeddedImages
 
 DIM = 16
 

@@ -8,11 +8,11 @@ import torch
 from mmengine.registry import DefaultScope
 from PIL import Image
 
+from pauc_mm.checkpoints.load_encoder import load_encoder
 from pauc_mm.diagnosis import compare, diagnose
 from pauc_mm.diagnosis.comparison import run_epochs, short_names
-from pauc_mm.diagnosis.embedding import drop_zeros, embed_all
-from pauc_mm.diagnosis.images import find_images
-from pauc_mm.diagnosis.load_encoder import load_encoder
+from pauc_mm.embedding.embedded_images import drop_zeros, embed_all
+from pauc_mm.embedding.images import find_images
 
 PICTURES = {
     'circle.png',
@@ -75,7 +75,7 @@ def test_a_second_call_does_nothing_again(run, tmp_path, monkeypatch):
     assert diagnose(checkpoint, tmp_path, **options) == first
     assert times == {f: f.stat().st_mtime_ns for f in tmp_path.iterdir()}
     # Other measures of the same embeddings.
-    monkeypatch.setattr('pauc_mm.diagnosis.embedding._run', None)
+    monkeypatch.setattr('pauc_mm.embedding.embedded_images._run', None)
     again = diagnose(checkpoint, tmp_path, **options, num_clusters=[4])
     assert len(again['measures']['clusterings']) == 3
     assert again['headline']['uniformity'] == first['headline']['uniformity']

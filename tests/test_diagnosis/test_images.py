@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from pauc_mm.diagnosis.images import find_images
+from pauc_mm.embedding.images import find_images
 from tests.test_diagnosis.stubs import encoder
 
 PACK = dict(type='PackInputs')

@@ -13,8 +13,12 @@ from torch import nn
 
 from pauc_mm.clustering import OnlineGaussianMixture
 from pauc_mm.clustering.deferred_flag import DeferredFlag
-from pauc_mm.hooks.collapse_measures import has_prototypes, prototype_sets
-from pauc_mm.models import CARPHead, CosineMomentumEncoder, MixturePrototypes
+from pauc_mm.evaluation.collapse import has_prototypes, prototype_sets
+from pauc_mm.models import (
+    CARPHead,
+    CosineMomentumEncoder,
+    MixturePrototypes,
+)
 from pauc_mm.models.losses.partition import (
     assignment_consistency,
     block_assignments,

@@ -10,7 +10,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from pauc_mm.clustering import batch_kmeans
-from pauc_mm.models.embedding import embed_images
+from pauc_mm.models.embed import embed_images
 from pauc_mm.utils import derive_seed
 from tests.helpers import (
     PLAIN,
@@ -491,7 +491,7 @@ def test_compiled_agrees_with_eager():
 def cld_run(folder, **changes):
     from mmengine.runner import Runner
 
-    from pauc_mm.compat import prepare_launch
+    from pauc_mm.engine.launch import prepare_launch
 
     cfg = run_cfg(folder, max_epochs=4, **changes)
     del cfg.default_hooks['clustering']

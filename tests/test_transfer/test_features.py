@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from pauc_mm.diagnosis import Encoder
+from pauc_mm.checkpoints.encoder import Encoder
 from pauc_mm.transfer import FeatureOptions, extract
 
 
@@ -35,7 +35,7 @@ def passes(monkeypatch):
 
 
 def test_features_are_those_of_the_network(options):
-    from pauc_mm.diagnosis import load_encoder
+    from pauc_mm.checkpoints import load_encoder
 
     train, test = extract(options(batch_size=5))
     assert train.features.shape == (24, 128) and len(test) == 12

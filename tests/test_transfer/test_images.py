@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pauc_mm.diagnosis import load_encoder
+from pauc_mm.checkpoints import load_encoder
 from pauc_mm.transfer.config_images import from_config
 from pauc_mm.transfer.labelled_images import (
     crop_pipeline,

@@ -33,7 +33,12 @@ from pauc_mm.transfer.suite.fine_tuned import (
     final_figures,
     recipe_task,
 )
-from pauc_mm.transfer.suite.published import FIGURES, METHODS, SHOTS, SOURCES
+from pauc_mm.transfer.suite.published import (
+    FIGURES,
+    METHODS,
+    SHOTS,
+    SOURCES,
+)
 from tests.test_transfer.helpers import write_folders
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/benchmarks'

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pauc_mm.visualization._style import new_figure
+from pauc_mm.visualization.style import new_figure
 
 
 @pytest.fixture

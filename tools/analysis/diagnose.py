@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pauc_mm  # noqa: F401  (registers everything)
+from pauc_mm.apis.encoder_arguments import add_encoder_arguments
 from pauc_mm.diagnosis import compare, diagnose
-from pauc_mm.diagnosis.command_line import add_encoder_arguments
 from pauc_mm.diagnosis.report import criteria_rows, format_figure
 
 EXAMPLES = """examples:

@@ -14,7 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pauc_mm
-from pauc_mm.diagnosis.command_line import add_encoder_arguments
+from pauc_mm.apis.encoder_arguments import add_encoder_arguments
 from pauc_mm.transfer import FeatureOptions
 from pauc_mm.transfer.suite import (
     FAILED,

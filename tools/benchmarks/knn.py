@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 
 import pauc_mm  # noqa: F401  (registers everything)
+from pauc_mm.apis.frozen_features import add_arguments, run_tool
 from pauc_mm.transfer import evaluate_knn
-from pauc_mm.transfer.command_line import add_arguments, run_tool
 from pauc_mm.transfer.tables import knn_table
 
 EXAMPLES = """examples:

@@ -12,8 +12,8 @@ import argparse
 import numpy as np
 
 import pauc_mm  # noqa: F401  (registers everything)
+from pauc_mm.apis.frozen_features import add_arguments, run_tool
 from pauc_mm.transfer import evaluate_linear_probe
-from pauc_mm.transfer.command_line import add_arguments, run_tool
 from pauc_mm.transfer.tables import probe_table
 
 EXAMPLES = """examples:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 
 import pauc_mm  # noqa: F401  (registers everything)
+from pauc_mm.apis.frozen_features import add_arguments, run_tool
 from pauc_mm.transfer import evaluate_low_shot
 from pauc_mm.transfer.average_precision import MODES
-from pauc_mm.transfer.command_line import add_arguments, run_tool
 from pauc_mm.transfer.linear_svm import COSTS
 from pauc_mm.transfer.low_shot import SHOTS
 from pauc_mm.transfer.tables import low_shot_table

@@ -6,8 +6,8 @@ backbone, not only a ResNet.
 """
 
 import pauc_mm  # noqa: F401  (registers everything)
-from pauc_mm.converters import extract_backbone
-from pauc_mm.converters.command_line import make_parser, run_converter
+from pauc_mm.apis.converters import make_parser, run_converter
+from pauc_mm.checkpoints.converters import extract_backbone
 
 EXAMPLES = """examples:
   C=tools/converters/extract_backbone.py

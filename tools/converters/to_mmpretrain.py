@@ -5,8 +5,8 @@ Both networks' outputs are compared before anything is written.
 """
 
 import pauc_mm  # noqa: F401  (registers everything)
-from pauc_mm.converters import to_mmpretrain
-from pauc_mm.converters.command_line import make_parser, run_converter
+from pauc_mm.apis.converters import make_parser, run_converter
+from pauc_mm.checkpoints.converters import to_mmpretrain
 
 EXAMPLES = """examples:
   C=tools/converters/to_mmpretrain.py

@@ -5,9 +5,9 @@ Both networks' outputs are compared before anything is written.
 """
 
 import pauc_mm  # noqa: F401  (registers everything)
-from pauc_mm.converters import to_torchvision
-from pauc_mm.converters.command_line import make_parser, run_converter
-from pauc_mm.converters.to_torchvision import NAMES
+from pauc_mm.apis.converters import make_parser, run_converter
+from pauc_mm.checkpoints.converters import to_torchvision
+from pauc_mm.checkpoints.converters.to_torchvision import NAMES
 
 EXAMPLES = """examples:
   C=tools/converters/to_torchvision.py

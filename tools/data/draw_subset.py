@@ -13,15 +13,10 @@ import sys
 
 import pauc_mm  # noqa: F401  (checks the installation)
 from pauc_mm.datasets.image_list import (
-    ImageList,
-    read_annotations,
-    read_class_folders,
-    write_annotations,
+    ImageList, read_annotations, read_class_folders, write_annotations,
 )
 from pauc_mm.datasets.subset_list import (
-    check_classes,
-    draw_rows,
-    select_listed,
+    check_classes, draw_rows, select_listed,
 )
 
 EXAMPLES = """examples:

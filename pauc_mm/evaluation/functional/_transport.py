@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._checks import require
+from .checks import require
 
 # Largest l1 error of a plan's marginals. Unit vectors are at most 2 apart, so
 # it moves a cost by no more than about the same amount.

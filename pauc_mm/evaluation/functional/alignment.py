@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import torch
 
-from ._checks import ArrayLike, as_unit_vectors
+from .checks import ArrayLike, as_unit_vectors
 
 
 def alignment(x: ArrayLike, y: ArrayLike, alpha: float = 2.0) -> float:

@@ -9,7 +9,7 @@ from typing import Union
 
 import torch
 
-from ._checks import ArrayLike
+from .checks import ArrayLike
 
 
 def cluster_entropy(sizes: Union[ArrayLike, Sequence[int]]) -> float:

@@ -8,7 +8,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from ._checks import ArrayLike
+from .checks import ArrayLike
 from .singular_values import singular_values
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import torch
 
-from ._checks import ArrayLike, as_groups, as_unit_vectors
+from .checks import ArrayLike, as_groups, as_unit_vectors
 
 
 def intra_group_variance(embeddings: ArrayLike, groups: ArrayLike) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._checks import ArrayLike, as_unit_vectors, require
+from .checks import ArrayLike, as_unit_vectors, require
 
 
 def knn_predict(

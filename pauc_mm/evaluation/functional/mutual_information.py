@@ -8,7 +8,13 @@ from typing import Callable, Optional
 import torch
 from torch import Tensor
 
-from ._checks import ArrayLike, as_groups, as_unit_vectors, require, subsample
+from .checks import (
+    ArrayLike,
+    as_groups,
+    as_unit_vectors,
+    require,
+    subsample,
+)
 
 # Cosines of float32 vectors that differ by less are equal.
 _DECIMALS = 12

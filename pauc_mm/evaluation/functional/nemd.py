@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._checks import ArrayLike, as_groups, as_unit_vectors, require
 from ._transport import Problem, solve_exact, solve_sinkhorn
+from .checks import ArrayLike, as_groups, as_unit_vectors, require
 
 SOLVERS = ('emd', 'sinkhorn')
 

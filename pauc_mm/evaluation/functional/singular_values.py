@@ -8,7 +8,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from ._checks import ArrayLike, as_matrix, subsample
+from .checks import ArrayLike, as_matrix, subsample
 
 _MIN_CHUNK = 4096
 

@@ -8,7 +8,7 @@ from typing import Optional
 
 import torch
 
-from ._checks import ArrayLike, as_unit_vectors, subsample
+from .checks import ArrayLike, as_unit_vectors, subsample
 
 
 def uniformity(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._checks import ArrayLike, as_matrix, as_unit_vectors, subsample
+from .checks import ArrayLike, as_matrix, as_unit_vectors, subsample
 
 # Published values are at 0.025, 0.1, 0.25 and 0.5.
 # fmt: off

@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from ._checks import ArrayLike, as_unit_vectors
+from .checks import ArrayLike, as_unit_vectors
 
 # Of uniform samples, an arc that expects ten is empty once in 22,000 times.
 _MIN_EXPECTED = 10

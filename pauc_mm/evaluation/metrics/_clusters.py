@@ -8,7 +8,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from ..functional._checks import as_unit_vectors
+from pauc_mm.evaluation.functional.checks import as_unit_vectors
 
 
 def choose_num_clusters(num_clusters: Optional[int], num_samples: int) -> int:
@@ -48,7 +48,7 @@ def cluster(
         Tensor: The cluster of each, shape (N,), int64, numbered from 0
         without the clusters that stayed empty.
     """
-    from ...clustering import FaissKMeans
+    from pauc_mm.clustering import FaissKMeans
 
     unit = as_unit_vectors(vectors, field, torch.float32).cpu().numpy()
     number = choose_num_clusters(num_clusters, len(unit))

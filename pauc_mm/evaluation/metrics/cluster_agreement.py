@@ -8,13 +8,14 @@ from typing import Optional
 import torch
 from mmpretrain.registry import METRICS
 
-from ..functional import (
+from pauc_mm.evaluation.functional import (
     adjusted_mutual_information,
     cluster_entropy,
     feature_label_information,
     group_label_information,
 )
-from ..functional._checks import require
+from pauc_mm.evaluation.functional.checks import require
+
 from ._clusters import check_num_clusters, choose_num_clusters, cluster
 from .embedding_metric import EmbeddingMetric
 

@@ -8,9 +8,13 @@ import logging
 from mmengine.logging import print_log
 from mmpretrain.registry import METRICS
 
-from ..functional import singular_values, uniformity
-from ..functional._checks import as_unit_vectors, subsample
-from ..functional.effective_rank import rank_of_spectrum
+from pauc_mm.evaluation.functional import singular_values, uniformity
+from pauc_mm.evaluation.functional.checks import (
+    as_unit_vectors,
+    subsample,
+)
+from pauc_mm.evaluation.functional.effective_rank import rank_of_spectrum
+
 from .embedding_metric import EmbeddingMetric
 
 

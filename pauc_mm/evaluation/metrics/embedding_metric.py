@@ -17,7 +17,7 @@ from mmengine.dist import (
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
-from ...utils import raise_together
+from pauc_mm.utils import raise_together
 
 SPLITS = ('bank', 'query')
 

@@ -9,8 +9,9 @@ from typing import Optional, Union
 from mmpretrain.registry import METRICS
 from torch import Tensor
 
-from ..functional import knn_predict
-from ..functional._checks import require
+from pauc_mm.evaluation.functional import knn_predict
+from pauc_mm.evaluation.functional.checks import require
+
 from .embedding_metric import EmbeddingMetric
 
 
@@ -105,7 +106,7 @@ class KNNAccuracy(EmbeddingMetric):
             ValueError: If the training set has fewer than three classes, or
                 all are of one size.
         """
-        from ...datasets.long_tail import head_middle_tail
+        from pauc_mm.datasets.long_tail import head_middle_tail
 
         try:
             self.class_groups = head_middle_tail(counts)

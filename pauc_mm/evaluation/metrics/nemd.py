@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmpretrain.registry import METRICS
 from torch import Tensor
 
-from ..functional import (
+from pauc_mm.evaluation.functional import (
     NEMDResult,
     cluster_entropy,
     effective_rank,
@@ -19,8 +19,9 @@ from ..functional import (
     uniformity,
     unique_prototypes,
 )
-from ..functional._checks import as_unit_vectors, require
-from ..functional.nemd import check_options
+from pauc_mm.evaluation.functional.checks import as_unit_vectors, require
+from pauc_mm.evaluation.functional.nemd import check_options
+
 from ._clusters import check_num_clusters, cluster
 from .embedding_metric import EmbeddingMetric
 

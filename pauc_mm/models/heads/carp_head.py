@@ -7,15 +7,15 @@ import torch
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 
-from ...utils import derive_seed
-from ...utils.checks import check_positive
-from ...utils.training_step import training_step
-from ..losses.partition import (
+from pauc_mm.models.losses.partition import (
     assignment_consistency,
     block_assignments,
     divergence_from_uniform,
     random_partition,
 )
+from pauc_mm.utils import derive_seed
+from pauc_mm.utils.checks import check_positive
+from pauc_mm.utils.training_step import training_step
 
 
 @MODELS.register_module()

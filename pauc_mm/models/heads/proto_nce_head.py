@@ -7,9 +7,11 @@ from mmengine.dist import all_gather, get_rank
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 
-from ...clustering import sample_negative_prototypes
-from ..losses.functional import proto_nce
-from ..prototypes import PrototypeSets
+from pauc_mm.clustering import sample_negative_prototypes
+from pauc_mm.models.losses.functional import proto_nce
+from pauc_mm.models.prototypes.prototype_sets import (
+    PrototypeSets,
+)
 
 
 @MODELS.register_module()

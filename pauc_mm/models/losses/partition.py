@@ -15,7 +15,7 @@ from itertools import product
 
 import torch
 
-from ...utils import gather_with_grad
+from pauc_mm.utils import gather_with_grad
 
 
 def random_partition(num_prototypes: int, seed: int) -> torch.Tensor:

@@ -5,7 +5,8 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from ...utils.checks import check_pairs, check_positive
+from pauc_mm.utils.checks import check_pairs, check_positive
+
 from .functional import prototype_uniformity
 
 

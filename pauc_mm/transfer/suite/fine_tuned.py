@@ -17,9 +17,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ... import __version__
-from ...compat.config_paths import resolve_config
-from ...converters import to_mmpretrain
+from pauc_mm import __version__
+from pauc_mm.checkpoints.converters import to_mmpretrain
+from pauc_mm.compat.config_paths import resolve_config
+
 from .data_at_hand import LAYOUTS
 from .task import Figure, Setup, Task
 

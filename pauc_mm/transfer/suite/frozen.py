@@ -11,15 +11,20 @@ from typing import Any
 
 import torch
 
-from ... import __version__
-from ..evaluations import (
+from pauc_mm import __version__
+from pauc_mm.transfer.evaluations import (
     evaluate_knn,
     evaluate_linear_probe,
     evaluate_low_shot,
 )
-from ..features import FeatureOptions, file_stamp, find_images
-from ..labelled_images import LabelledImages
-from ..low_shot_draw import as_targets
+from pauc_mm.transfer.features import (
+    FeatureOptions,
+    file_stamp,
+    find_images,
+)
+from pauc_mm.transfer.labelled_images import LabelledImages
+from pauc_mm.transfer.low_shot_draw import as_targets
+
 from .published import SHOTS
 from .task import OWN, Figure, Setup, Task, plain_options
 

@@ -12,8 +12,9 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from typing import Optional
 
-from ...diagnosis import load_encoder
-from ..features import find_images
+from pauc_mm.checkpoints import load_encoder
+from pauc_mm.transfer.features import find_images
+
 from .fine_tuned import fine_tuning_tasks
 from .frozen import frozen_tasks
 from .task import OWN, Setup, Task

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..tables import markdown
+from pauc_mm.transfer.tables import markdown
+
 from .published import FIGURES, METHODS, SOURCES
 from .run import DONE, FAILED, NOT_RUN
 from .task import Figure, Task

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
-from ..features import FeatureOptions
+from pauc_mm.transfer.features import FeatureOptions
+
 from .data_at_hand import FoundData
 
 OWN = 'own'

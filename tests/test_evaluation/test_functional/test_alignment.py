@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from pauc_mm.evaluation import alignment
+from pauc_mm.evaluation.functional import alignment
 
 
 def loop(x, y, alpha):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import entropy
 
-from pauc_mm.evaluation import cluster_entropy
+from pauc_mm.evaluation.functional import cluster_entropy
 
 
 @pytest.mark.parametrize('number', [2, 7, 1000])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from pauc_mm.evaluation import effective_rank
+from pauc_mm.evaluation.functional import effective_rank
 
 
 @pytest.mark.parametrize('dim', [1, 4, 32])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from pauc_mm.evaluation import intra_group_variance
+from pauc_mm.evaluation.functional import intra_group_variance
 
 
 def test_equals_a_loop():

@@ -11,7 +11,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import wasserstein_distance
 
-from pauc_mm.evaluation import nemd
+from pauc_mm.evaluation.functional import nemd
 
 # The package exports the function under the name of its module.
 nemd_module = importlib.import_module('pauc_mm.evaluation.functional.nemd')

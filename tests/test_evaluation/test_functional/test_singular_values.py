@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pauc_mm.evaluation import singular_values
+from pauc_mm.evaluation.functional import singular_values
 
 # The package exports the function under the name of its module.
 module = importlib.import_module(

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pauc_mm.evaluation import uniformity
+from pauc_mm.evaluation.functional import uniformity
 
 
 def random_points(num, dim=5, seed=0):

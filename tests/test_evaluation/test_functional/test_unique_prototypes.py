@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from pauc_mm.evaluation import unique_curve, unique_prototypes
+from pauc_mm.evaluation import unique_curve
+from pauc_mm.evaluation.functional import unique_prototypes
 
 
 def greedy(points, epsilon):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from pauc_mm.evaluation import void_fraction
+from pauc_mm.evaluation.functional import void_fraction
 
 
 def on_circle(degrees):

@@ -13,10 +13,10 @@ from pauc_mm.clustering import FaissKMeans
 from pauc_mm.evaluation import (
     ClusterAgreement,
     adjusted_mutual_information,
-    cluster_entropy,
     feature_label_information,
     group_label_information,
 )
+from pauc_mm.evaluation.functional import cluster_entropy
 
 KEYS = {
     'ami',

@@ -9,8 +9,8 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import METRICS
 from mmpretrain.structures import DataSample
 
-from pauc_mm.evaluation import (
-    EmbeddingGeometry,
+from pauc_mm.evaluation import EmbeddingGeometry
+from pauc_mm.evaluation.functional import (
     effective_rank,
     singular_values,
     uniformity,

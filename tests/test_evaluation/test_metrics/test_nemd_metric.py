@@ -9,8 +9,8 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import METRICS
 from mmpretrain.structures import DataSample
 
-from pauc_mm.evaluation import (
-    NEMD,
+from pauc_mm.evaluation import NEMD
+from pauc_mm.evaluation.functional import (
     effective_rank,
     intra_group_variance,
     nemd,

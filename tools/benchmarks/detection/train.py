@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import pauc_mm  # noqa: F401  (registers; makes pauc_mm:: paths resolve)
-from pauc_mm.utils.fine_tune import fine_tune
+from pauc_mm.apis.fine_tune import fine_tune
 
 DESCRIPTION = """\
 Fine-tune a detector of mmdet from a pretrained backbone. CONFIG is one of

@@ -1,0 +1,167 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The picture of the ablations: what each change gains or costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.runner.column import Column
+from experiments.runner.summary import paired_difference
+from pauc_mm.visualization.style import (
+    colour,
+    marker,
+    panels,
+    save,
+    tidy,
+)
+
+from .results import ACCURACY, KNN_TRAIN, LINEAR, Grouped
+from .settings import Suite
+from .verdicts import ERRORS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_ONE_LABEL = next(c for c in ACCURACY if c.title == '1 label')
+COLUMNS = (KNN_TRAIN, LINEAR, _ONE_LABEL)
+# Inches of a panel and of a row.
+_WIDTH, _ROW = 3.5, 0.24
+# Points up to which an axis with a few far larger differences is linear.
+_ROUND = (0.5, 1, 2, 5, 10, 20, 50)
+# How far the data sets of a row are drawn apart, in rows.
+_APART = 0.36
+
+
+def plot_differences(suite: Suite, grouped: Grouped, path: str | Path) -> Path:
+    """Draw the differences from the baseline, paired by seed.
+
+    A row for each method under the heading of its group, a panel for each
+    accuracy. Large marks are means, their bars two standard errors, small
+    marks the seeds.
+
+    Args:
+        suite (Suite): What was run.
+        grouped (Mapping): Of :func:`~.results.group`; not empty.
+        path (str or Path): Picture to write.
+
+    Returns:
+        Path: The file.
+    """
+    heights, headings = _heights(suite, grouped)
+    rows = len(heights) + len(headings)
+    figure, axes = panels(len(COLUMNS), _WIDTH, _ROW * rows + 1, len(COLUMNS))
+    for axis, column in zip(axes, COLUMNS):
+        axis.axvline(0, color='0.4', linewidth=1, zorder=1)
+        means = _draw(axis, column, suite, grouped, heights)
+        axis.set_title(column.title)
+        axis.set_xlabel('difference, points')
+        _scale(axis, means)
+        axis.xaxis.set_major_formatter(lambda x, _: f'{x:+.3g}' if x else '0')
+        axis.tick_params(axis='x', labelsize=8)
+        axis.set_ylim(rows - 0.5, -0.5)
+        axis.set_yticks([])
+        tidy(axis)
+    _name_rows(axes[0], suite, heights, headings)
+    names = dict(zip(*reversed(axes[0].get_legend_handles_labels())))
+    if names:
+        figure.legend(
+            names.values(),
+            names.keys(),
+            loc='outside lower center',
+            ncols=len(names),
+            frameon=False,
+        )
+    figure.suptitle(
+        f'Difference from {suite.methods[suite.baseline].label}, '
+        f'bars: {ERRORS} standard errors'
+    )
+    return save(figure, path)
+
+
+def _heights(
+    suite: Suite, grouped: Grouped
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows of the methods and of the headings, from the top."""
+    heights: dict[str, int] = {}
+    headings: dict[str, int] = {}
+    for name, method in suite.methods.items():
+        some = any(name in methods for methods in grouped.values())
+        if name == suite.baseline or not some:
+            continue
+        if method.group not in headings:
+            headings[method.group] = len(heights) + len(headings)
+        heights[name] = len(heights) + len(headings)
+    return heights, headings
+
+
+def _draw(
+    axis: Axes,
+    column: Column,
+    suite: Suite,
+    grouped: Grouped,
+    heights: Mapping[str, int],
+) -> list[float]:
+    """Draw a panel; the means."""
+    means = []
+    middle = (len(grouped) - 1) / 2
+    for i, (data, methods) in enumerate(grouped.items()):
+        baseline = column.by_seed(methods.get(suite.baseline, {}))
+        style = {'color': colour(i), 'marker': marker(i)}
+        for name, by_seed in methods.items():
+            own = column.by_seed(by_seed)
+            found = paired_difference(own, baseline)
+            if name not in heights or found is None:
+                continue
+            height = heights[name] + _APART * (i - middle)
+            means.append(found.mean)
+            seeds = [own[s] - baseline[s] for s in own if s in baseline]
+            axis.scatter(seeds, [height] * len(seeds), s=7, alpha=0.4, **style)
+            axis.errorbar(
+                found.mean,
+                height,
+                xerr=None if found.spread is None else ERRORS * found.spread,
+                markersize=6,
+                markeredgecolor='white',
+                elinewidth=1.2,
+                linestyle='none',
+                label=suite.data[data].label,
+                zorder=3,
+                **style,
+            )
+    return means
+
+
+def _scale(axis: Axes, means: list[float]) -> None:
+    """Logarithmic outside of what most changes do.
+
+    A change that destroys the encoder would otherwise hide all others.
+    """
+    from matplotlib.ticker import FixedLocator
+
+    sizes = sorted(map(abs, means))
+    most = sizes[int(0.8 * len(sizes))] if sizes else 0
+    linear = next((x for x in _ROUND if x >= most), _ROUND[-1])
+    if max(map(abs, axis.get_xlim())) <= 3 * linear:
+        return
+    axis.set_xscale('symlog', linthresh=linear, linscale=1.5)
+    ticks = [linear / 2, linear, *(x for x in _ROUND if x >= 4 * linear)]
+    axis.xaxis.set_major_locator(
+        FixedLocator([-x for x in ticks] + [0] + ticks)
+    )
+
+
+def _name_rows(
+    axis: Axes,
+    suite: Suite,
+    heights: Mapping[str, int],
+    headings: Mapping[str, int],
+) -> None:
+    axis.set_yticks(
+        [*heights.values(), *headings.values()],
+        [*(suite.methods[name].label for name in heights), *headings],
+    )
+    axis.tick_params(axis='y', length=0)
+    for text in axis.get_yticklabels()[len(heights) :]:
+        text.set_fontweight('bold')

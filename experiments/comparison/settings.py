@@ -1,0 +1,166 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""What is compared: add a line to add a method, a data set or a suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from experiments.runner.choices import SMALL_DATA, Data
+from experiments.runner.scheduler import FREE_MEGABYTES
+
+from .ablations import ABLATIONS
+
+# Learning rates that a method is tuned over: four, each three times the one
+# before. From 0.36 on MoCo v2 collapses on the digits. CARP's recipes have
+# rates some seventeen times as large, see carp_tiny_digits.py; decoupled CARP
+# has the same ones, so that the two can be compared.
+RATES = (0.0133, 0.04, 0.12, 0.36)
+_CARP_RATES = (0.22, 0.67, 2.0, 6.0)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the tables.
+
+    Attributes:
+        label (str): For people.
+        config (str): Name of its config; ``{data}`` stands for the data set.
+        rates (tuple[float, ...]): Learning rates that it is tuned over.
+            Defaults to :data:`RATES`.
+        group (str): Heading of the rows, in an ablation. Defaults to ''.
+    """
+
+    label: str
+    config: str
+    rates: tuple[float, ...] = RATES
+    group: str = ''
+
+    @property
+    def title(self) -> str:
+        """Label with the heading of its rows."""
+        return f'{self.group}: {self.label}' if self.group else self.label
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Methods on data sets.
+
+    Attributes:
+        title (str): Of the report.
+        about (str): A sentence under it.
+        methods (Mapping[str, Method]): By their name on the command line.
+        data (Mapping[str, Data]): By their name.
+        report (str): File of the report in docs/.
+        baseline (str): The method that the others are compared with.
+        tuned (bool): Whether ``--tune`` may be asked for. Defaults to False.
+        options (Mapping): Changes of every config, as ``--cfg-options``.
+        seeds (tuple[int, ...]): Defaults to (0, 1, 2).
+        gpus (int): That the recipes are for. Defaults to 1, or none.
+        clock (str): Figure by which epochs are compared, see
+            :class:`~experiments.runner.cell_progress_hook.CellProgressHook`.
+            Defaults to 'epoch_cpu_seconds', for a machine with other work.
+        megabytes (int): That a cell may write. Defaults to
+            :data:`~experiments.runner.scheduler.FREE_MEGABYTES`.
+    """
+
+    title: str
+    about: str
+    methods: Mapping[str, Method]
+    data: Mapping[str, Data]
+    report: str
+    baseline: str = 'mocov2'
+    tuned: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    gpus: int = 1
+    clock: str = 'epoch_cpu_seconds'
+    megabytes: int = FREE_MEGABYTES
+
+    @property
+    def is_ablation(self) -> bool:
+        """Whether its methods are changes of its baseline."""
+        return any(method.group for method in self.methods.values())
+
+
+_LABELS = {
+    'mocov2': 'MoCo v2',
+    'simclr': 'SimCLR',
+    'swav': 'SwAV',
+    'byol': 'BYOL',
+    'pcl': 'PCL v1',
+    'pclv2': 'PCL v2',
+    'pauc': 'PAUC',
+    'pauc_online_gmm': 'PAUC, online mixture',
+    'cld': 'CLD',
+    'carp': 'CARP',
+    'carp_decoupled': 'CARP, decoupled',
+}
+# PCL v2 is the version that the other small recipes are.
+_SMALL_NAMES = {'pcl': 'pclv1', 'pclv2': 'pcl'}
+_SMALL = {
+    name: Method(
+        label,
+        f'{_SMALL_NAMES.get(name, name)}_tiny_{{data}}.py',
+        _CARP_RATES if name.startswith('carp') else RATES,
+    )
+    for name, label in _LABELS.items()
+}
+
+
+def _imagenet(data: str, about: str) -> Suite:
+    batches = {('cld', 'in1k'): 64}
+    return Suite(
+        f'Methods compared on {about}',
+        "The papers' settings, one encoder each; see the configs for what "
+        'differs. Their linear classification, detection and so on of a '
+        'checkpoint: `tools/benchmarks/evaluate_all.py`.',
+        {
+            name: Method(
+                label,
+                f'{name}_r50_8xb{batches.get((name, data), 32)}_{{data}}.py',
+            )
+            for name, label in _LABELS.items()
+        },
+        {data: Data(about)},
+        f'results_{data}.md',
+        # The linear probe of the first process makes the others wait.
+        options={'env_cfg.dist_cfg.timeout': 14400},
+        seeds=(0,),
+        gpus=8,
+        clock='epoch_seconds',
+        megabytes=4000,
+    )
+
+
+# Two cells run side by side on two cores, and forking a loading process in
+# each short epoch takes a fifth of the time.
+_SMALL_OPTIONS = {'train_dataloader.num_workers': 0}
+
+SUITES = {
+    'small': Suite(
+        'Methods compared on small images',
+        'Equal epochs, batch, backbone and augmentation (CLD has a third '
+        'view, by its definition).',
+        _SMALL,
+        SMALL_DATA,
+        'results.md',
+        tuned=True,
+        options=_SMALL_OPTIONS,
+    ),
+    'ablations': Suite(
+        'Ablations of PAUC',
+        'Each row changes one thing in the recipe of its data set.',
+        {
+            name: Method(one.label, one.config('{data}'), group=one.group)
+            for name, one in ABLATIONS.items()
+        },
+        SMALL_DATA,
+        'ablations.md',
+        baseline='all',
+        options=_SMALL_OPTIONS,
+    ),
+    'in100': _imagenet('in100', 'ImageNet-100'),
+    'in1k': _imagenet('in1k', 'ImageNet-1k'),
+}

@@ -1,0 +1,162 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The tables of a suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Optional
+
+from experiments.runner.column import Column
+from experiments.runner.summary import MISSING, Summary
+from pauc_mm.transfer.tables import markdown
+
+from .cells import recipe_rate
+from .results import ACCURACY, KNN_TRAIN, Tuning, best_rate, epoch_ratio
+from .settings import Suite
+
+
+def accuracy_table(
+    suite: Suite, methods: Mapping[str, Mapping[int, dict]]
+) -> str:
+    """Accuracies, learning rate and time of an epoch; best means in bold.
+
+    Args:
+        suite (Suite): What was run.
+        methods (Mapping): Method to seed to result.
+
+    Returns:
+        str: A Markdown table.
+    """
+    columns = columns_with_numbers(ACCURACY, methods)
+    best = {
+        column.title: max(
+            summary.mean
+            for summary in map(column.summary, methods.values())
+            if summary
+        )
+        for column in columns
+    }
+    rows = []
+    for method, by_seed in methods.items():
+        cells = []
+        for column in columns:
+            text, found = column.text(by_seed), column.summary(by_seed)
+            top = found is not None and found.mean == best[column.title]
+            cells.append(f'**{text}**' if top else text)
+        rates = {r['cell']['place']['rate'] for r in by_seed.values()}
+        ratio = epoch_ratio(methods, method, suite.baseline, suite.clock)
+        rows.append(
+            [
+                suite.methods[method].title,
+                str(len(by_seed)),
+                *cells,
+                ', '.join(f'{rate:g}' for rate in sorted(rates)),
+                _ratio_text(ratio, len(by_seed)),
+            ]
+        )
+    baseline = suite.methods[suite.baseline].label
+    header = ['method', 'seeds', *(column.title for column in columns)]
+    return markdown([*header, 'lr', f'epoch, x {baseline}'], rows)
+
+
+def columns_with_numbers(
+    columns: Sequence[Column], methods: Mapping[str, Mapping[int, dict]]
+) -> list[Column]:
+    """Those that have a number for some method."""
+    return [
+        column
+        for column in columns
+        if any(column.summary(by_seed) for by_seed in methods.values())
+    ]
+
+
+def _ratio_text(ratio: Optional[Summary], seeds: int) -> str:
+    if ratio is None:
+        return MISSING
+    fewer = f' ({ratio.number} of {seeds})' if ratio.number < seeds else ''
+    return ratio.text(2) + fewer
+
+
+def difference_table(
+    suite: Suite,
+    methods: Mapping[str, Mapping[int, dict]],
+    columns: Sequence[Column],
+) -> str:
+    """Differences from the baseline, paired by seed."""
+    baseline = methods.get(suite.baseline, {})
+    columns = columns_with_numbers(columns, methods)
+    rows = [
+        [
+            suite.methods[method].title,
+            str(len(set(by_seed) & set(baseline))),
+            *(column.difference(by_seed, baseline) for column in columns),
+        ]
+        for method, by_seed in methods.items()
+        if method != suite.baseline
+    ]
+    return markdown(['method', 'pairs', *(c.title for c in columns)], rows)
+
+
+def plain_table(
+    suite: Suite,
+    methods: Mapping[str, Mapping[int, dict]],
+    columns: Sequence[Column],
+) -> str:
+    """Mean and deviation of some columns."""
+    rows = [
+        [
+            suite.methods[method].title,
+            *(column.text(by_seed) for column in columns),
+        ]
+        for method, by_seed in methods.items()
+    ]
+    return markdown(['method', *(column.title for column in columns)], rows)
+
+
+def tuning_table(suite: Suite, tuning: Tuning) -> str:
+    """Accuracy among the training images for each rate, and the recipe's rate.
+
+    Args:
+        suite (Suite): What was run.
+        tuning (Mapping): Of :func:`~.results.group_tuning`.
+
+    Returns:
+        str: A sentence and a Markdown table.
+    """
+    rows = []
+    width = max(
+        len(suite.methods[method].rates)
+        for methods in tuning.values()
+        for method in methods
+    )
+    for data, methods in tuning.items():
+        for method, by_rate in methods.items():
+            declared = suite.methods[method].rates
+            chosen = best_rate(by_rate)
+            cells = [''] * width
+            for i, rate in enumerate(declared):
+                if rate not in by_rate:
+                    cells[i] = f'{rate:g}: {MISSING}'
+                    continue
+                found = KNN_TRAIN.value(by_rate[rate])
+                told = 'diverged' if found is None else f'{found:.1f}'
+                text = f'{rate:g}: {told}'
+                cells[i] = f'**{text}**' if rate == chosen else text
+            remarks = []
+            if not set(declared) <= set(by_rate):
+                remarks.append('incomplete')
+            elif chosen in (min(declared), max(declared)):
+                remarks.append('best at an end of the grid')
+            config = suite.methods[method].config.format(data=data)
+            own = recipe_rate(f'pauc_mm::{config}')
+            if own != chosen:
+                remarks.append(f'the recipe has {own:g}')
+            label = suite.methods[method].label
+            rows.append([data, label, *cells, ', '.join(remarks)])
+    return (
+        'kNN accuracy (k = 20, %) of the training images, each classified by '
+        'the others, seed 0. No held-out image was looked at. Rates that are '
+        'a few tenths apart are not told apart by one seed. A remark says '
+        'where the recipe has another rate than the best.\n\n'
+        + markdown(['data', 'method', *['rate'] * width, ''], rows)
+    )

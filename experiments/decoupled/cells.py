@@ -1,0 +1,75 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The cells of the study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+from experiments.runner import Cell
+from experiments.runner.choices import check_choice, check_packages
+from pauc_mm.engine.hooks.unique_shares_hook import FILE_NAME
+
+from .settings import DATA, METHODS, TAILS
+
+
+def study_cells(
+    data: Sequence[str],
+    tails: Sequence[str],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    epochs: Optional[int] = None,
+) -> list[Cell]:
+    """One for each combination, those of the first seed first.
+
+    Args:
+        data (sequence of str): Keys of :data:`~.settings.DATA`.
+        tails (sequence of str): Keys of :data:`~.settings.TAILS`.
+        methods (sequence of str): Keys of :data:`~.settings.METHODS`.
+        seeds (sequence of int): Seeds.
+        epochs (int, optional): Length instead of the recipes'.
+
+    Returns:
+        list[Cell]: In the order in which they are to be run.
+
+    Raises:
+        ValueError: If a name is unknown or given twice.
+        ImportError: If a package with images is missing.
+    """
+    for option, names, known in (
+        ('--data', data, DATA),
+        ('--tails', tails, TAILS),
+        ('--methods', methods, METHODS),
+    ):
+        check_choice(option, names, known)
+    check_packages(data, DATA)
+    return [
+        study_cell(name, tail, method, seed, epochs)
+        for seed in seeds
+        for name in data
+        for tail in tails
+        for method in methods
+    ]
+
+
+def study_cell(
+    data: str, tail: str, method: str, seed: int, epochs: Optional[int] = None
+) -> Cell:
+    """One cell; see :func:`study_cells`."""
+    # Other seeds make other classes rare.
+    tailed = {'train_dataloader.dataset.imbalance_seed': seed}
+    length = '' if epochs is None else f'_{epochs}ep'
+    recipe = METHODS[method].recipe
+    return Cell(
+        name=f'{data}-{tail}_{method}{length}_seed{seed}',
+        config=f'pauc_mm::{recipe}_tiny_{data}{TAILS[tail]}.py',
+        options={
+            'randomness.seed': seed,
+            'default_hooks.unique_shares.type': 'UniqueSharesHook',
+            **(tailed if TAILS[tail] else {}),
+            **METHODS[method].options,
+        },
+        place=dict(data=data, tail=tail, method=method, seed=seed),
+        epochs=epochs,
+        files=(FILE_NAME,),
+    )

@@ -1,0 +1,128 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The tables of the study as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from experiments.runner.column import Column
+from experiments.runner.made import made_lines
+from pauc_mm.transfer.tables import markdown
+
+from .results import KNN, UNIQUE, UNIQUE_USED, USED, Grouped, records
+from .settings import METHODS
+
+_TABLES = (
+    (
+        'Unique prototypes, % of all, after the last epoch',
+        'Greedily, a prototype is a copy if its cosine distance to one that '
+        'is kept is below the threshold at the head of the column.',
+        UNIQUE,
+    ),
+    (
+        'Prototypes in use',
+        'Those that are the nearest one, by cosine, of at least one training '
+        'image. Perplexity: as many, used alike, would have the same entropy. '
+        'Among prototypes that coincide rounding decides which is the '
+        'nearest, so read this with the next table.',
+        USED,
+    ),
+    (
+        'Unique prototypes, % of those in use',
+        'Columns: the threshold.',
+        UNIQUE_USED,
+    ),
+    (
+        'kNN accuracy, %, k = 20',
+        'Of the backbone on held-out images, against the balanced training '
+        'images. Head, middle and tail: mean over the 4, 3 and 3 classes that '
+        'are most frequent, middling and rarest in what was trained on.',
+        KNN,
+    ),
+)
+
+
+def study_report(
+    grouped: Grouped, command: str, missing: Sequence[str] = ()
+) -> str:
+    """All tables, and with what they were made.
+
+    Args:
+        grouped (Mapping): Of :func:`~.results.group`; not empty.
+        command (str): That makes them again.
+        missing (sequence of str): What is not in them, and why.
+
+    Returns:
+        str: Markdown.
+    """
+    parts = [
+        '# Do decoupled prototypes collapse?',
+        'Mean ± standard deviation over seeds; rows with a minus: differences '
+        'paired by seed, mean ± standard error.',
+    ]
+    for title, note, columns in _TABLES:
+        parts += [f'## {title}', note, study_table(grouped, columns)]
+    if missing:
+        lines = '\n'.join(f'- {line}' for line in missing)
+        parts += ['## Not in the tables', lines]
+    parts += ['## How this was made', _made(grouped, command)]
+    return '\n\n'.join(parts) + '\n'
+
+
+def study_table(grouped: Grouped, columns: Sequence[Column]) -> str:
+    """A row for each data set, tail and method, then the differences.
+
+    Args:
+        grouped (Mapping): Of :func:`~.results.group`.
+        columns (sequence of Column): What to show.
+
+    Returns:
+        str: A Markdown table.
+    """
+    baseline = next(iter(METHODS))
+    rows = []
+    for (data, tail), methods in grouped.items():
+        for method, by_seed in methods.items():
+            cells = [column.text(by_seed) for column in columns]
+            name = METHODS[method].label
+            rows.append([data, tail, name, str(len(by_seed)), *cells])
+        for method, by_seed in methods.items():
+            if method == baseline or baseline not in methods:
+                continue
+            other = methods[baseline]
+            cells = [column.difference(by_seed, other) for column in columns]
+            name = f'{METHODS[method].label} - {METHODS[baseline].label}'
+            pairs = len(set(by_seed) & set(other))
+            rows.append([data, tail, name, str(pairs), *cells])
+    header = ['data', 'training set', 'method', 'seeds']
+    return markdown([*header, *(c.title for c in columns)], rows)
+
+
+def _made(grouped: Grouped, command: str) -> str:
+    results = [
+        result
+        for methods in grouped.values()
+        for by_seed in methods.values()
+        for result in by_seed.values()
+    ]
+    lines = [f'```bash\n{command}\n```', '']
+    for data, tail in grouped:
+        for method, by_seed in grouped[data, tail].items():
+            some = next(iter(by_seed.values()))
+            changes = {
+                key: value
+                for key, value in some['cell']['options'].items()
+                if key in METHODS[method].options
+            }
+            changed = ' '.join(f'{k}={v}' for k, v in changes.items())
+            last = records(some)[-1]
+            lines.append(
+                f'- {data}, {tail}, {METHODS[method].label}: '
+                f'`{some["cell"]["config"]}`'
+                + (f' with `{changed}`' if changed else '')
+                + f', {some["epochs"]} epochs, {last["images"]} images, '
+                f'{last["prototypes"]} prototypes, config '
+                f'{", ".join(sorted({r["digest"] for r in by_seed.values()}))}'
+            )
+    lines += made_lines(results)
+    return '\n'.join(lines)

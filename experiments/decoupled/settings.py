@@ -1,0 +1,55 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""What the study compares: add a line to add a setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from experiments.runner.choices import SMALL_DATA
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the tables.
+
+    Attributes:
+        label (str): For people.
+        recipe (str): Beginning of the config's name, before ``_tiny_``.
+        options (Mapping): Changes of the config, as ``--cfg-options``.
+        by_default (bool): Whether it is run without being named.
+    """
+
+    label: str
+    recipe: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    by_default: bool = True
+
+
+# The first is what the others are compared with.
+METHODS = {
+    'joint': Method('joint CARP', 'carp'),
+    'decoupled': Method('decoupled CARP', 'carp_decoupled'),
+    'joint-lr0.5': Method(
+        'joint CARP, learning rate 0.5',
+        'carp',
+        {'optim_wrapper.optimizer.lr': 0.5},
+        by_default=False,
+    ),
+    'decoupled-from-data': Method(
+        'decoupled CARP, means that begin among the embeddings',
+        'carp_decoupled',
+        {'model.mixture.init': 'kmeans'},
+        by_default=False,
+    ),
+    'joint-no-entropy': Method(
+        'joint CARP without the entropy term',
+        'carp',
+        {'model.head.uniform_weight': 0.0},
+        by_default=False,
+    ),
+}
+DATA = SMALL_DATA
+# End of the config's name for each.
+TAILS = {'balanced': '', 'long-tailed': '_lt'}

@@ -1,0 +1,133 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""From the config of a classifier or detector to one that we can fine-tune."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Optional
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import get_world_size
+
+from pauc_mm.checkpoints.pretrained import read_weights
+
+PREFIX = 'backbone.'
+HOOKS = dict(
+    backbone_check='BackboneCheckHook', checkpoint_guard='CheckpointGuardHook'
+)
+
+
+def set_backbone_checkpoint(
+    cfg: Config, checkpoint: str, prefix: Optional[str] = None
+) -> None:
+    """Names the checkpoint that the backbone of a model begins with.
+
+    Other parts that begin with the same weights as the backbone did, such as
+    the fifth stage of a C4 detector, which is in its head, get it too.
+    Hooks are added that refuse to train if the weights do not fit, and that
+    make ``--resume`` work.
+
+    Args:
+        cfg (Config): Of mmpretrain or mmdet; changed in place.
+        checkpoint (str): A file, an address that mmengine knows, or 'none'
+            for random weights.
+        prefix (str, optional): What the names of the backbone's tensors begin
+            with in the checkpoint; '' for nothing. Defaults to None: of a
+            file 'backbone.' if there are such names, else nothing; of
+            addresses 'backbone.', but nothing for torchvision's.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The config has no ``model.backbone``.
+    """
+    backbone = (cfg.get('model') or {}).get('backbone')
+    if backbone is None:
+        raise ValueError(
+            'the config has no model.backbone, so that there is nothing to '
+            'load the checkpoint into.'
+        )
+    before = _checkpoint_of(backbone)
+    parts = [backbone]
+    parts += [
+        part
+        for part in _dicts(cfg.model)
+        if part is not backbone
+        and before is not None
+        and _checkpoint_of(part) == before
+    ]
+    init = None
+    if checkpoint != 'none':
+        init = dict(type='Pretrained', checkpoint=checkpoint)
+        prefix = _find_prefix(checkpoint) if prefix is None else prefix
+        if prefix:
+            init['prefix'] = prefix
+    for part in parts:
+        part.pop('pretrained', None)  # the older way to say it
+        part['init_cfg'] = ConfigDict(init) if init else None
+    hooks = cfg.setdefault('default_hooks', ConfigDict())
+    for name, kind in HOOKS.items():
+        hooks.setdefault(name, ConfigDict(type=f'mmpretrain.{kind}'))
+
+
+def use_plain_norm_on_cpu(cfg: Config) -> bool:
+    """BatchNorm of each process in place of SyncBN, which needs GPUs.
+
+    Args:
+        cfg (Config): With ``launcher`` set; changed in place if there are
+            several processes and no GPU.
+
+    Returns:
+        bool: Whether anything was changed.
+    """
+    if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
+        return False
+    synced = [d for d in _dicts(cfg.model) if d.get('type') == 'SyncBN']
+    for norm in synced:
+        norm['type'] = 'BN'
+    return bool(synced)
+
+
+def check_batch_size(cfg: Config) -> Optional[str]:
+    """What to say if the learning rate is meant for another batch.
+
+    Args:
+        cfg (Config): With ``launcher`` set; the processes have been joined.
+
+    Returns:
+        str or None: The sentence; None if the batch is as it should be, or
+        the learning rate will be scaled.
+    """
+    scale = cfg.get('auto_scale_lr') or {}
+    base = scale.get('base_batch_size')
+    batch = cfg.train_dataloader.get('batch_size', 1) * get_world_size()
+    if not base or scale.get('enable') or batch == base:
+        return None
+    return (
+        f'A step takes {batch} images ({get_world_size()} processes), and the '
+        f'learning rate of the config is meant for {base}: use '
+        '--auto-scale-lr to scale it, or change train_dataloader.batch_size.'
+    )
+
+
+def _checkpoint_of(part: dict) -> Optional[str]:
+    init = part.get('init_cfg')
+    if isinstance(init, dict) and init.get('type') == 'Pretrained':
+        return init.get('checkpoint')
+    return None
+
+
+def _dicts(value) -> Iterator[dict]:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _dicts(item)
+
+
+def _find_prefix(checkpoint: str) -> str:
+    if '://' in checkpoint:
+        return '' if checkpoint.startswith('torchvision://') else PREFIX
+    names = read_weights(checkpoint)
+    return PREFIX if any(k.startswith(PREFIX) for k in names) else ''

@@ -1,0 +1,2 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Open checkpoints of any project: encoder, head and prototypes."""

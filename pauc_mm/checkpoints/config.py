@@ -1,0 +1,298 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The config of a checkpoint, and what is built from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any, Optional, Union
+
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmpretrain.models.necks import SwAVNeck
+from mmpretrain.registry import DATASETS, MODELS, TRANSFORMS
+from torch import nn
+
+from pauc_mm.compat.config_paths import PREFIX, resolve_config
+
+from .file import TRUST
+from .plain_config import (
+    loads_foreign_files,
+    parse_plain_config,
+    restrict_types,
+)
+
+
+@dataclass
+class CheckpointConfig:
+    """A config, and whether it may build whatever it names.
+
+    Attributes:
+        cfg (Config): The config.
+        source (str): Where it is from, in words.
+        trusted (bool): False for one that came inside an untrusted file.
+        notes (list[str]): Sentences for the user.
+    """
+
+    cfg: Config
+    source: str
+    trusted: bool
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """Package and class of the model, such as 'pauc_mm PAUC'."""
+        name = _type_name(self.cfg.model)
+        # Not MODELS.get, which would import a module of an unknown name.
+        found = MODELS.module_dict.get(name)
+        package = getattr(found, '__module__', 'mmpretrain')
+        return f'{package.partition(".")[0]} {name}'
+
+    def build(self, part: str) -> Optional[nn.Module]:
+        """The model's backbone or neck, with fresh weights.
+
+        Args:
+            part (str): 'backbone' or 'neck'.
+
+        Returns:
+            nn.Module or None: None if the model has no such part.
+
+        Raises:
+            ValueError: If it cannot be built, or an untrusted config names
+                what may not be.
+        """
+        part_cfg = self.cfg.model.get(part)
+        if part_cfg is None:
+            return None
+        try:
+            if not self.trusted:
+                part_cfg = restrict_types(_plain(part_cfg), MODELS)
+            module = MODELS.build(part_cfg)
+        except Exception as error:
+            trust = '' if self.trusted else f' {TRUST}.'
+            skipped = ' '.join(['', *self.notes])
+            raise ValueError(
+                f'The {part} of {self.source} cannot be built: '
+                f'{error}.{skipped} Name a config that can be with '
+                f'--config.{trust}'
+            ) from error
+        module = revert_sync_batchnorm(module)
+        return _OneView(module) if isinstance(module, SwAVNeck) else module
+
+    def preprocess(self) -> dict:
+        """``mean``, ``std`` and ``to_rgb`` of the data preprocessor."""
+        cfg = self.cfg.model.get('data_preprocessor')
+        cfg = cfg or self.cfg.get('data_preprocessor') or {}
+        if cfg.get('mean') is None:
+            self.notes.append('The config does not normalise its images.')
+        return dict(
+            mean=_plain(cfg.get('mean')),
+            std=_plain(cfg.get('std')),
+            to_rgb=bool(cfg.get('to_rgb') or cfg.get('bgr_to_rgb')),
+        )
+
+    def data(self) -> tuple[Optional[list], Optional[dict]]:
+        """The pipeline of one view, and the data set of evaluation.
+
+        Of the val dataloader, else the test dataloader; the pipeline else of
+        the clustering hook.
+
+        Returns:
+            tuple[list[dict] or None, dict or None]: Pipeline and data set.
+        """
+        pipeline, dataset = None, None
+        for name in ('val_dataloader', 'test_dataloader'):
+            found = _plain((self.cfg.get(name) or {}).get('dataset'))
+            if found and (views := _pipeline(found)):
+                pipeline, dataset = views, found
+                break
+        if pipeline is None:
+            hook = (self.cfg.get('default_hooks') or {}).get('clustering')
+            pipeline = _plain((hook or {}).get('pipeline'))
+        return (
+            self._allowed(pipeline, 'pipeline'),
+            self._allowed(dataset, 'data set'),
+        )
+
+    def encoder_text(self) -> str:
+        """The part of the config that a file with the backbone alone needs.
+
+        Returns:
+            str: Literals that :func:`parse_plain_config` reads: the
+            backbone, the normalisation and the pipeline of one view, without
+            ``init_cfg``.
+
+        Raises:
+            ValueError: If one of them is no plain value, is not registered,
+                or names a file.
+        """
+        pipeline, _ = self.data()
+        model = dict(
+            type=_type_name(self.cfg.model),
+            backbone=restrict_types(_plain(self.cfg.model.backbone), MODELS),
+            data_preprocessor=self.preprocess(),
+        )
+        text = f'model = {model!r}\n'
+        if pipeline is not None:
+            pipeline = restrict_types(pipeline, TRANSFORMS, DATASETS)
+            hooks = dict(clustering=dict(pipeline=pipeline))
+            text += f'default_hooks = {hooks!r}\n'
+        if loads_foreign_files([model, pipeline]) or _files([model, pipeline]):
+            raise ValueError('it names a file')
+        parse_plain_config(text)
+        return text
+
+    def _allowed(self, cfg: Any, what: str) -> Any:
+        if cfg is None or self.trusted:
+            return cfg
+        try:
+            if loads_foreign_files(cfg):
+                raise ValueError('it names a URL or a pickle')
+            return restrict_types(cfg, TRANSFORMS, DATASETS)
+        except ValueError as error:
+            self.notes.append(
+                f'The {what} of {self.source} was left out: {error}.'
+            )
+            return None
+
+
+def find_config(
+    checkpoint: dict,
+    config: Union[str, Config, None],
+    trust: bool,
+    path: str,
+) -> Optional[CheckpointConfig]:
+    """The config that is named, else the one in the checkpoint.
+
+    Args:
+        checkpoint (dict): Top level of the checkpoint.
+        config (str, Config or None): A config or its file; ``pauc_mm::NAME``
+            and ``mmpretrain::NAME`` are known too. It is trusted.
+        trust (bool): Whether the checkpoint is: else only a config of plain
+            values is read from it, and nothing imported for it.
+        path (str): File of the checkpoint, for messages.
+
+    Returns:
+        CheckpointConfig or None: None if there is none.
+
+    Raises:
+        FileNotFoundError: If the named config does not exist.
+        ValueError: If the config in the checkpoint is not plain, or has no
+            model with a backbone.
+    """
+    if config is not None:
+        named = config if isinstance(config, Config) else _from_file(config)
+        label = getattr(named, 'filename', None) or 'that was given'
+        return _checked(CheckpointConfig(named, f'the config {label}', True))
+    meta = checkpoint.get('meta')
+    text = meta.get('cfg') if isinstance(meta, dict) else None
+    if not isinstance(text, str):
+        return None
+    source = f"the config in '{path}'"
+    if trust:
+        cfg = Config.fromstring(text, '.py')
+        return _checked(CheckpointConfig(cfg, source, True))
+    try:
+        cfg = Config(parse_plain_config(text))
+    except (ValueError, KeyError) as error:
+        raise ValueError(
+            f'{source[0].upper()}{source[1:]} was refused: {error}. Name its '
+            f'config file with --config. {TRUST}.'
+        ) from error
+    found = _checked(CheckpointConfig(cfg, source, False))
+    imports = (cfg.get('custom_imports') or {}).get('imports') or []
+    imports = [imports] if isinstance(imports, str) else imports
+    foreign = [m for m in imports if str(m).partition('.')[0] != 'pauc_mm']
+    if foreign:
+        found.notes.append(
+            f'custom_imports of {", ".join(map(str, foreign))} in the '
+            "checkpoint's config were not made."
+        )
+    return found
+
+
+def _from_file(name: str) -> Config:
+    try:
+        if name.startswith(PREFIX):
+            name = resolve_config(name)
+        elif '::' in name:
+            from mmengine.hub import get_config
+
+            return get_config(name)
+        return Config.fromfile(name)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"There is no config '{name}': {error}. Name a config file, or "
+            'pauc_mm::NAME or mmpretrain::NAME.'
+        ) from error
+    except OSError as error:
+        raise ValueError(
+            f"'{name}' is no config: {error} Name a config file such as "
+            'configs/pauc_tiny_digits.py.'
+        ) from error
+
+
+def _checked(found: CheckpointConfig) -> CheckpointConfig:
+    model = found.cfg.get('model')
+    if not isinstance(model, dict) or not model.get('backbone'):
+        raise ValueError(
+            f'{found.source[0].upper()}{found.source[1:]} has no model with '
+            'a backbone: name the config of the pretraining with --config.'
+        )
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Copy ConfigDicts into dicts."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(item) for item in value)
+    return value
+
+
+def _files(value: Any) -> bool:
+    """Whether a config names a file by its whole path."""
+    if isinstance(value, dict):
+        return any(_files(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_files(item) for item in value)
+    return isinstance(value, str) and (
+        PurePosixPath(value).is_absolute()
+        or PureWindowsPath(value).is_absolute()
+    )
+
+
+def _type_name(cfg: dict) -> str:
+    kind = cfg.get('type')
+    return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
+
+
+def _pipeline(dataset: dict) -> Optional[list]:
+    """The pipeline of a data set, or of the one that it wraps."""
+    while 'pipeline' not in dataset and isinstance(
+        dataset.get('dataset'), dict
+    ):
+        dataset = dataset['dataset']
+    steps = dataset.get('pipeline')
+    if steps and any(_type_name(step) == 'MultiView' for step in steps):
+        return None
+    return steps
+
+
+class _OneView(nn.Module):
+    """mmpretrain's SwAVNeck takes a list of the maps of several crops."""
+
+    def __init__(self, neck: nn.Module) -> None:
+        super().__init__()
+        self.neck = neck
+
+    def forward(self, maps) -> torch.Tensor:
+        return self.neck([maps])
+
+    def state_dict(self, *args, **kwargs):
+        return self.neck.state_dict(*args, **kwargs)
+
+    def load_state_dict(self, *args, **kwargs):
+        return self.neck.load_state_dict(*args, **kwargs)

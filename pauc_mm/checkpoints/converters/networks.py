@@ -1,0 +1,250 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""ResNets of mmpretrain and of torchvision for the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+import torchvision
+from mmpretrain.models.backbones import ResNet, ResNet_CIFAR
+from mmpretrain.models.backbones.resnet import Bottleneck
+from torch import nn
+from torchvision.models import resnet as tv
+
+from pauc_mm.checkpoints.inferred_resnet import infer_resnet
+
+State = dict[str, torch.Tensor]
+
+_NAMES = {
+    ('BasicBlock', (2, 2, 2, 2), 64): 'resnet18',
+    ('BasicBlock', (3, 4, 6, 3), 64): 'resnet34',
+    ('Bottleneck', (3, 4, 6, 3), 64): 'resnet50',
+    ('Bottleneck', (3, 4, 23, 3), 64): 'resnet101',
+    ('Bottleneck', (3, 8, 36, 3), 64): 'resnet152',
+    ('Bottleneck', (3, 4, 6, 3), 128): 'wide_resnet50_2',
+    ('Bottleneck', (3, 4, 23, 3), 128): 'wide_resnet101_2',
+}
+
+
+def resnet_of(weights: State, path: str) -> tuple[ResNet, str]:
+    """The ResNet of mmpretrain that weights belong to, all of them.
+
+    Args:
+        weights (dict[str, Tensor]): Named within the backbone.
+        path (str): File, for messages.
+
+    Returns:
+        tuple[ResNet, str]: Without the weights, giving the maps of all
+        stages; and its name, such as 'ResNet-50'.
+
+    Raises:
+        ValueError: It is another network, which mmpretrain's ResNet cannot
+            express, such as SwAV's fivefold wide one, ResNeXt or ResNet-D.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model, name = infer_resnet(weights)
+    # mmpretrain asserts that a BasicBlock does not expand.
+    except (ValueError, AssertionError) as error:
+        reason = str(error) or 'has blocks of two convolutions that expand'
+        raise ValueError(
+            f"The network in '{path}' {reason}: it is no ResNet that "
+            "mmpretrain's class ResNet can be given, and is not converted."
+        ) from error
+    model.out_indices = tuple(range(model.num_stages))
+    return model, name
+
+
+def backbone_config(model: ResNet) -> Optional[dict]:
+    """The config that builds a ResNet of mmpretrain.
+
+    Args:
+        model (ResNet): From :func:`resnet_of`.
+
+    Returns:
+        dict or None: None if no depth that mmpretrain knows has its blocks.
+    """
+    blocks, stages = tuple(model.stage_blocks), model.num_stages
+    cifar = isinstance(model, ResNet_CIFAR)
+    cfg: dict = dict(type='ResNet_CIFAR' if cifar else 'ResNet')
+    for depth, (block, counts) in ResNet.arch_settings.items():
+        if block is model.block and tuple(counts[:stages]) == blocks:
+            cfg['depth'] = depth
+            break
+    else:
+        return None
+    standard = 4 if model.block is Bottleneck else 1
+    for name, usual in (
+        ('stem_channels', 64),
+        ('base_channels', 64),
+        ('expansion', standard),
+    ):
+        value = getattr(model, name)
+        if value != usual:
+            cfg[name] = value
+    if stages < 4:
+        cfg.update(
+            num_stages=stages,
+            strides=model.strides,
+            dilations=model.dilations,
+            out_indices=(stages - 1,),
+        )
+    return cfg
+
+
+def build_resnet(model: ResNet, cfg: Optional[dict]) -> ResNet:
+    """Build a ResNet from its config, as a user would.
+
+    Args:
+        model (ResNet): Returned where there is no config.
+        cfg (dict, optional): From :func:`backbone_config`.
+
+    Returns:
+        ResNet: With fresh weights, giving the maps of all stages.
+    """
+    if cfg is None:
+        return model
+    options = {k: v for k, v in cfg.items() if k != 'type'}
+    kind = ResNet_CIFAR if cfg['type'] == 'ResNet_CIFAR' else ResNet
+    with torch.random.fork_rng(devices=[]):
+        built = kind(**options)
+    built.out_indices = tuple(range(model.num_stages))
+    return built
+
+
+class StagedResNet(tv.ResNet):
+    """torchvision's ResNet of any width, giving the maps of its stages.
+
+    It is how the official implementations build theirs: MoCo and PCL take
+    torchvision's as it is; SwAV widens it and moves one pixel of the first
+    convolution's zero padding into a layer of its own.
+
+    Args:
+        like (ResNet): mmpretrain's, of which the sizes are taken.
+        padded (bool): Whether as SwAV's. Defaults to False.
+
+    Raises:
+        ValueError: If it has not four stages.
+    """
+
+    def __init__(self, like: ResNet, padded: bool = False) -> None:
+        if like.num_stages != 4:
+            raise ValueError(
+                f'The ResNet has {like.num_stages} stages, and those of '
+                'torchvision have four.'
+            )
+        deep = like.block is Bottleneck
+        block = tv.Bottleneck if deep else tv.BasicBlock
+        self._stem = like.stem_channels
+        self._first = like.base_channels * like.expansion // block.expansion
+        width = 64 * like.base_channels / self._first
+        with torch.random.fork_rng(devices=[]):
+            super().__init__(block, like.stage_blocks, width_per_group=width)
+            cifar = isinstance(like, ResNet_CIFAR)
+            self.conv1 = nn.Conv2d(
+                3,
+                self._stem,
+                3 if cifar else 7,
+                stride=1 if cifar else 2,
+                padding=1 if cifar else 2 if padded else 3,
+                bias=False,
+            )
+        self.bn1 = nn.BatchNorm2d(self._stem)
+        self.padding = nn.ConstantPad2d(1 if padded else 0, 0.0)
+        if cifar:
+            self.maxpool = nn.Identity()
+        self.fc = nn.Identity()
+
+    def _make_layer(self, block, planes, *args, **kwargs):
+        if planes == 64:  # the first stage, which follows the stem
+            self.inplanes = self._stem
+        planes = planes * self._first // 64
+        return super()._make_layer(block, planes, *args, **kwargs)
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Maps of the four stages.
+
+        Args:
+            images (Tensor): Shape (N, 3, H, W).
+
+        Returns:
+            list[Tensor]: Shapes (N, C, H', W').
+        """
+        x = self.relu(self.bn1(self.conv1(self.padding(images))))
+        return stage_maps(self, self.maxpool(x))
+
+
+def stage_maps(resnet: tv.ResNet, x: torch.Tensor) -> list[torch.Tensor]:
+    """Maps of the stages of a ResNet of torchvision, behind its stem."""
+    maps = []
+    for i in range(1, 5):
+        x = getattr(resnet, f'layer{i}')(x)
+        maps.append(x)
+    return maps
+
+
+def plain_torchvision(like: ResNet) -> tuple[tv.ResNet, str]:
+    """The ResNet of torchvision itself, without its classifier.
+
+    Args:
+        like (ResNet): mmpretrain's, of which the sizes are taken.
+
+    Returns:
+        tuple[ResNet, str]: With fresh weights, and the code that builds it.
+
+    Raises:
+        ValueError: If torchvision's has no such widths or stem.
+    """
+    deep = like.block is Bottleneck
+    outer = like.base_channels * like.expansion
+    problems = []
+    if isinstance(like, ResNet_CIFAR):
+        problems.append('a first convolution of 3x3 (the CIFAR form)')
+    if like.stem_channels != 64:
+        problems.append(f'{like.stem_channels} channels behind the stem')
+    if outer != (256 if deep else 64):
+        problems.append(f'{outer} channels behind the first stage')
+    if like.num_stages != 4:
+        problems.append(f'{like.num_stages} stages')
+    if problems:
+        raise ValueError(
+            f'The ResNet has {" and ".join(problems)}, which torchvision '
+            'cannot build: its ResNets have a first convolution of 7x7, 64 '
+            f'channels behind the stem, {256 if deep else 64} behind the '
+            'first of four stages.'
+        )
+    blocks, width = tuple(like.stage_blocks), like.base_channels
+    block = 'Bottleneck' if deep else 'BasicBlock'
+    name = _NAMES.get((block, blocks, width))
+    with torch.random.fork_rng(devices=[]):
+        if name is not None:
+            model = torchvision.models.get_model(name, weights=None)
+            code = f'torchvision.models.{name}()'
+        else:
+            model = tv.ResNet(
+                getattr(tv, block), list(blocks), width_per_group=width
+            )
+            code = (
+                'torchvision.models.ResNet(torchvision.models.resnet.'
+                f'{block}, {list(blocks)}, width_per_group={width})'
+            )
+    model.fc = nn.Identity()
+    return model, code
+
+
+def torchvision_maps(
+    resnet: tv.ResNet, images: torch.Tensor
+) -> Sequence[torch.Tensor]:
+    """Maps of the four stages of torchvision's own ResNet.
+
+    Args:
+        resnet (ResNet): From :func:`plain_torchvision`.
+        images (Tensor): Shape (N, 3, H, W).
+
+    Returns:
+        sequence of Tensor: Shapes (N, C, H', W').
+    """
+    x = resnet.relu(resnet.bn1(resnet.conv1(images)))
+    return stage_maps(resnet, resnet.maxpool(x))

@@ -1,0 +1,172 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+import torch
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from pauc_mm.models.embed import embed_images
+
+IMAGENET_PREPROCESS = dict(
+    mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
+)
+"""The statistics of torchvision, the scale of mmpretrain (0 to 255)."""
+
+IMAGENET_PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='ResizeEdge', scale=256, edge='short', backend='pillow'),
+    dict(type='CenterCrop', crop_size=224),
+    dict(type='PackInputs'),
+]
+"""How the official implementations evaluate: for encoders without config."""
+
+
+@dataclass
+class Encoder:
+    """The encoder of a checkpoint, ready to embed images.
+
+    Attributes:
+        backbone (nn.Module): In eval mode, without gradients.
+        neck (nn.Module, optional): The projection head; None where the
+            checkpoint has none, or its form is unknown.
+        layout (str): What was recognised, in words, such as 'pauc_mm PAUC',
+            'official SwAV' or 'torchvision ResNet-50'.
+        prototypes (dict[str, Tensor]): Name to prototypes, (K, D), float32,
+            as stored: not normalised here. Empty if there are none.
+        prototype_space (str, optional): 'embedding' where prototypes lie in
+            the space of the neck's output; None without prototypes.
+        epoch (int, optional): Epochs trained.
+        preprocess (dict): ``mean`` and ``std`` of R, G and B between 0 and
+            255, or None, and ``to_rgb``, whether BGR images are turned.
+        pipeline (list[dict], optional): The config's pipeline of one view;
+            None if it names none. See :data:`IMAGENET_PIPELINE`.
+        dataset (dict, optional): The config's data set of evaluation.
+        config (Config, optional): The config, if one is known.
+        notes (list[str]): What was left out, renamed or guessed, in
+            sentences for the user.
+    """
+
+    backbone: nn.Module
+    neck: Optional[nn.Module]
+    layout: str
+    prototypes: dict[str, torch.Tensor] = field(default_factory=dict)
+    prototype_space: Optional[str] = None
+    epoch: Optional[int] = None
+    preprocess: dict = field(default_factory=lambda: dict(IMAGENET_PREPROCESS))
+    pipeline: Optional[list] = None
+    dataset: Optional[dict] = None
+    config: Optional[Any] = None
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._preprocessor = MODELS.build(
+            dict(type='mmpretrain.SelfSupDataPreprocessor', **self.preprocess)
+        )
+        self.to(self.device)
+        for module in (self.backbone, self.neck):
+            if module is not None:
+                module.requires_grad_(False)
+                module.eval()  # of mmpretrain's ResNet it returns None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the backbone's weights are."""
+        return next(self.backbone.parameters()).device
+
+    def to(self, device: torch.device | str) -> Encoder:
+        """Move the networks, in place; prototypes stay where they are.
+
+        Args:
+            device (torch.device or str): Where to.
+
+        Returns:
+            Encoder: This encoder.
+        """
+        for module in (self.backbone, self.neck, self._preprocessor):
+            if module is not None:
+                module.to(device)
+        return self
+
+    @torch.no_grad()
+    def embed(
+        self, images: torch.Tensor
+    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
+        """Features and embeddings of preprocessed images.
+
+        Args:
+            images (Tensor): What :meth:`preprocess_images` gives, shape
+                (N, 3, H, W), float, on the encoder's device.
+
+        Returns:
+            tuple[Tensor, Tensor or None]: The last map of the backbone,
+            globally average pooled, shape (N, C), and the l2-normalised
+            output of the neck, shape (N, D), or None where there is none;
+            both float32.
+
+        Raises:
+            ValueError: If the images are not such a tensor.
+        """
+        if images.dim() != 4 or not images.is_floating_point():
+            raise ValueError(
+                'embed takes preprocessed images, a float tensor (N, 3, H, '
+                f'W), not {images.dtype} of shape {tuple(images.shape)}: '
+                'give them to preprocess_images first.'
+            )
+        if self.neck is not None:
+            return embed_images(self, images)
+        maps = self.backbone(images)
+        last = maps[-1] if isinstance(maps, (tuple, list)) else maps
+        features = last.flatten(2).mean(-1) if last.dim() > 2 else last
+        return features.float(), None
+
+    @torch.no_grad()
+    def preprocess_images(self, inputs: Any) -> torch.Tensor:
+        """Turn the images of a collated batch into what :meth:`embed` takes.
+
+        Args:
+            inputs (Tensor or list[Tensor]): Images of one size and three
+                channels in the order that the pipeline loads them (BGR from
+                ``LoadImageFromFile``), between 0 and 255: one tensor (N, 3,
+                H, W), a list of N tensors (3, H, W), or a list of one such
+                batch, as ``MultiView`` of one view gives it.
+
+        Returns:
+            Tensor: Normalised, shape (N, 3, H, W), float32, on the
+            encoder's device.
+
+        Raises:
+            ValueError: If the images have several sizes or views, or not
+                three channels.
+        """
+        if isinstance(inputs, (list, tuple)):
+            inputs = _stacked(inputs)
+        if inputs.dim() != 4 or inputs.shape[1] != 3:
+            raise ValueError(
+                'Images must be a batch of shape (N, 3, H, W), not '
+                f'{tuple(inputs.shape)}: load them in colour.'
+            )
+        batch = dict(inputs=inputs, data_samples=None)
+        return self._preprocessor(batch)['inputs']
+
+
+def _stacked(inputs) -> torch.Tensor:
+    """One batch of a list of images, or of one view of them."""
+    if len(inputs) == 1 and inputs[0].dim() == 4:
+        return inputs[0]
+    if inputs and inputs[0].dim() == 4:
+        raise ValueError(
+            f'The pipeline gives {len(inputs)} views of each image, but an '
+            'embedding is taken of one: use a pipeline without MultiView.'
+        )
+    shapes = sorted({tuple(image.shape) for image in inputs})
+    if len(shapes) != 1:
+        raise ValueError(
+            f'The images of a batch have {len(shapes)} shapes '
+            f'({", ".join(map(str, shapes[:3]))}): end the pipeline with a '
+            "crop or resize to one size, such as dict(type='CenterCrop', "
+            'crop_size=224).'
+        )
+    return torch.stack(list(inputs))

@@ -1,0 +1,238 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""From images to features and embeddings, kept for the next time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import torch
+import torch.nn.functional as F
+from mmengine.runner import Runner, set_random_seed
+from torch import Tensor
+
+from pauc_mm.datasets import subset
+from pauc_mm.utils import progress
+
+from .images import ImageSource
+
+# Side of the shrunken images whose kNN accuracy everything is held against.
+PIXELS = 16
+MAX_VIEWS = 2000
+
+
+@dataclass
+class EmbeddedImages:
+    """What a network makes of N images.
+
+    Attributes:
+        features (Tensor): Of the backbone, pooled, shape (N, C), float32.
+        embeddings (Tensor, optional): After the projection, l2-normalised,
+            shape (N, D), float32.
+        pixels (Tensor): The preprocessed images at 16 x 16, shape (N, 768),
+            float16.
+        views (Tensor, optional): Two augmented views of the first images, in
+            the embedding space, or the features if there is none, shape
+            (2, n, D), l2-normalised.
+    """
+
+    features: Tensor
+    embeddings: Optional[Tensor]
+    pixels: Tensor
+    views: Optional[Tensor]
+
+    @property
+    def space(self) -> str:
+        """Where prototypes live: 'embedding', or 'feature' without it."""
+        return 'feature' if self.embeddings is None else 'embedding'
+
+    @property
+    def vectors(self) -> Tensor:
+        """l2-normalised, shape (N, D), in :attr:`space`."""
+        if self.embeddings is not None:
+            return self.embeddings
+        return F.normalize(self.features, dim=1)
+
+
+def embed_all(
+    encoder,
+    source: ImageSource,
+    batch_size: int = 64,
+    num_workers: int = 0,
+    device: str = 'cpu',
+    seed: int = 0,
+    store: Optional[Path] = None,
+    key: Optional[dict] = None,
+) -> EmbeddedImages:
+    """Embed all images, or read what an earlier call kept.
+
+    Args:
+        encoder (Encoder): The network.
+        source (ImageSource): The images.
+        batch_size (int): Images a batch. Defaults to 64.
+        num_workers (int): Processes that load images. Defaults to 0.
+        device (str): 'cpu' or 'cuda'. Defaults to 'cpu'.
+        seed (int): Of the augmented views. Defaults to 0.
+        store (Path, optional): File to keep the result in.
+        key (dict, optional): What the result depends on, besides the images;
+            a file made with another one is written anew.
+
+    Returns:
+        EmbeddedImages: On the CPU.
+
+    Raises:
+        RuntimeError: If an image cannot be embedded or comes out not finite.
+    """
+    stamp = json.dumps([source.fingerprint(), seed, key])
+    if store is not None and store.is_file():
+        kept = _read(store)
+        if kept.pop('stamp', None) == stamp:
+            return EmbeddedImages(**kept)
+    encoder.to(device)
+    options = dict(batch_size=batch_size, num_workers=num_workers)
+    features, embeddings, pixels = _run(
+        encoder, source.dataset, 'Embedding the images', **options
+    )
+    for vectors in (features, embeddings):
+        if vectors is not None:
+            _check(vectors, source, encoder.layout)
+    views = None
+    if source.views is not None:
+        views = _embed_views(encoder, source.views, seed, **options)
+    result = EmbeddedImages(features, embeddings, pixels, views)
+    if store is not None:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        partial = store.with_suffix('.part')
+        torch.save(dict(vars(result), stamp=stamp), partial)
+        partial.replace(store)
+    return result
+
+
+def _read(store: Path) -> dict:
+    """What an earlier call kept, or nothing of a file that is not ours."""
+    try:
+        return dict(torch.load(store, map_location='cpu', weights_only=True))
+    except Exception as error:
+        print(
+            f'{store} is made anew: it cannot be read '
+            f'({type(error).__name__}).'
+        )
+        return {}
+
+
+def _decoded(batches: Iterable) -> Iterator[dict]:
+    """The batches, or in words that an image did not decode."""
+    try:
+        yield from batches
+    except AssertionError as error:  # mmcv's
+        raise ValueError(
+            f'An image does not decode ({error}): leave such files out with '
+            '--corrupt skip.'
+        ) from error
+
+
+def drop_zeros(
+    images: EmbeddedImages, source: ImageSource
+) -> tuple[EmbeddedImages, ImageSource, float]:
+    """Leave out images that the network maps to nothing.
+
+    Returns:
+        tuple[EmbeddedImages, ImageSource, float]: The rest, and the share of
+        images that were left out.
+
+    Raises:
+        ValueError: If fewer than two images are left.
+    """
+    kept = images.features.norm(dim=1) > 0
+    if images.embeddings is not None:
+        kept &= images.embeddings.norm(dim=1) > 0
+    rows = torch.nonzero(kept).flatten()
+    if len(rows) < 2:
+        raise ValueError(
+            f'Complete collapse: {len(kept) - len(rows)} of {len(kept)} '
+            'images have a feature or embedding that is exactly zero (dead '
+            'units), and nothing is left to measure.'
+        )
+    if len(rows) == len(kept):
+        return images, source, 0.0
+    some = EmbeddedImages(
+        images.features[rows],
+        None if images.embeddings is None else images.embeddings[rows],
+        images.pixels[rows],
+        images.views,
+    )
+    share = 1 - len(rows) / len(kept)
+    return some, source.select(rows.tolist()), share
+
+
+def _loader(dataset, batch_size: int, num_workers: int):
+    return Runner.build_dataloader(
+        dict(
+            dataset=dataset,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            batch_size=batch_size,
+            num_workers=num_workers,
+            collate_fn=dict(type='default_collate'),
+        ),
+        seed=0,
+    )
+
+
+@torch.no_grad()
+def _run(encoder, dataset, label, batch_size, num_workers) -> tuple:
+    features, embeddings, pixels = [], [], []
+    loader = _loader(dataset, batch_size, num_workers)
+    for batch in _decoded(progress(loader, label)):
+        images = encoder.preprocess_images(batch['inputs'])
+        feature, embedding = encoder.embed(images)
+        features.append(feature.cpu())
+        if embedding is not None:
+            embeddings.append(embedding.cpu())
+        small = F.interpolate(images, (PIXELS, PIXELS), mode='area')
+        pixels.append(small.flatten(1).half().cpu())
+    return (
+        torch.cat(features),
+        torch.cat(embeddings) if embeddings else None,
+        torch.cat(pixels),
+    )
+
+
+@torch.no_grad()
+def _embed_views(
+    encoder, dataset, seed, batch_size, num_workers
+) -> Optional[Tensor]:
+    """Two views of at most MAX_VIEWS images, evenly over the data set."""
+    number = min(len(dataset), MAX_VIEWS)
+    rows = [i * len(dataset) // number for i in range(number)]
+    # The draws of the loading processes, or of this one, follow from it.
+    set_random_seed(seed)
+    loader = _loader(subset(dataset, rows), batch_size, num_workers)
+    pairs: tuple[list, list] = ([], [])
+    for batch in _decoded(progress(loader, 'Embedding augmented views')):
+        for half, inputs in zip(pairs, batch['inputs']):
+            feature, embedding = encoder.embed(
+                encoder.preprocess_images(inputs)
+            )
+            vector = feature if embedding is None else embedding
+            half.append(F.normalize(vector.cpu(), dim=1))
+    views = torch.stack([torch.cat(half) for half in pairs])
+    # What has no direction has no alignment.
+    views = views[:, (views.norm(dim=2) > 0).all(dim=0)]
+    return views if views.shape[1] else None
+
+
+def _check(vectors: Tensor, source: ImageSource, layout: str) -> None:
+    finite = vectors.isfinite().all(dim=1)
+    if finite.all():
+        return
+    bad = torch.nonzero(~finite).flatten().tolist()
+    names = [source.paths[i] or f'image {i}' for i in bad[:5]]
+    raise RuntimeError(
+        f'The vectors of {len(bad)} of {len(finite)} images are not finite; '
+        f'first: {", ".join(names)}. The training of this checkpoint '
+        f'({layout}) has diverged: take one of an earlier epoch. If it is '
+        'only a few images, look at those.'
+    )

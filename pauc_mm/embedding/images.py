@@ -1,0 +1,290 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The images that a checkpoint is diagnosed on."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Optional
+
+import numpy as np
+import torch
+from mmengine.registry import init_default_scope
+
+from pauc_mm.datasets import subset
+
+# Fewer say nothing about prototypes.
+MIN_IMAGES = 40
+
+
+@dataclass
+class ImageSource:
+    """Images in a fixed order.
+
+    Attributes:
+        dataset (Dataset): One view of each image, as a model is tested.
+        views (Dataset, optional): The same images, augmented as in training.
+        labels (Tensor, optional): Class of each image, shape (N,), int64.
+        classes (list[str], optional): Names of the classes.
+        paths (list[str]): File of each image, '' where it has none.
+        description (str): For the report.
+        bgr (bool): Whether the channels of an image are blue, green, red.
+    """
+
+    dataset: torch.utils.data.Dataset
+    views: Optional[torch.utils.data.Dataset]
+    labels: Optional[torch.Tensor]
+    classes: Optional[list[str]]
+    paths: list[str]
+    description: str
+    bgr: bool = True
+
+    def select(self, rows: list[int]) -> ImageSource:
+        """Some of the images, by their places, ascending."""
+        index = torch.tensor(rows)
+        return replace(
+            self,
+            dataset=subset(self.dataset, rows),
+            views=self.views and subset(self.views, rows),
+            labels=None if self.labels is None else self.labels[index],
+            paths=[self.paths[i] for i in rows],
+        )
+
+    def fingerprint(self) -> str:
+        """Changes if an image, a label or the loading does."""
+        files = []
+        for path in self.paths:
+            stat = os.stat(path) if os.path.isfile(path) else None
+            files.append(
+                [path, stat and stat.st_size, stat and stat.st_mtime_ns]
+            )
+        facts = [
+            files,
+            None if self.labels is None else self.labels.tolist(),
+            repr(self.dataset.pipeline),
+            repr(self.views.pipeline) if self.views is not None else None,
+            self.description,
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def find_images(
+    encoder,
+    data: Optional[str] = None,
+    with_labels: bool = False,
+    image_size: Optional[int] = None,
+    max_images: Optional[int] = None,
+    corrupt: str = 'error',
+    seed: int = 0,
+) -> ImageSource:
+    """Find the images and how to load them.
+
+    Args:
+        encoder (Encoder): Its config, if known, decides how an image is
+            cropped and, without ``data``, which images are taken.
+        data (str, optional): Folder of images. None takes the data set that
+            the config tests on.
+        with_labels (bool): Whether labels are wanted; in a folder the
+            first-level sub-folders are the classes. Defaults to False.
+        image_size (int, optional): Side of the centre crop in pixels, in the
+            place of the config's. Defaults to None: the config's, or 224.
+        max_images (int, optional): Draw so many if there are more.
+        corrupt (str): See :class:`pauc_mm.datasets.ImageFolder`.
+        seed (int): Of that draw. Defaults to 0.
+
+    Returns:
+        ImageSource: The images.
+
+    Raises:
+        ValueError: If there is no folder and no config that names a data set,
+            there are too few images, or labels are wanted and there are none.
+        FileNotFoundError: If the folder does not exist.
+    """
+    from mmpretrain.registry import DATASETS
+
+    init_default_scope('mmpretrain')
+    cfg, pipeline, bgr = _dataset_config(encoder, data, image_size)
+    if data is not None:
+        cfg.update(with_label=with_labels, corrupt=corrupt)
+    try:
+        dataset = DATASETS.build(dict(copy.deepcopy(cfg), pipeline=pipeline))
+    except (FileNotFoundError, ValueError) as error:
+        if data is None:
+            raise
+        raise type(error)(
+            f'{error}\nHere the folder is --data; --corrupt skip leaves out '
+            'images that do not decode; without --labels sub-folders are no '
+            'classes.'
+        ) from error
+    chosen = np.arange(len(dataset))
+    if max_images is not None and len(chosen) > max_images:
+        rng = np.random.default_rng(seed)
+        chosen = np.sort(rng.choice(len(chosen), max_images, replace=False))
+        dataset = subset(dataset, chosen)
+    where = data or f'{cfg["type"]} of the config'
+    if len(dataset) < MIN_IMAGES:
+        raise ValueError(
+            f'{where} has {len(dataset)} images; a diagnosis needs at least '
+            f'{MIN_IMAGES}, and 1,000 or more to say much. Give --data '
+            'another folder, or raise --max-images.'
+        )
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    labels, classes = None, None
+    if with_labels:
+        labels, classes = _labels(infos, dataset, where)
+    return ImageSource(
+        dataset=dataset,
+        views=_views(encoder, cfg, pipeline, chosen),
+        labels=labels,
+        classes=classes,
+        paths=[str(info.get('img_path', '')) for info in infos],
+        description=f'{where}: {len(dataset)} images of {_size(dataset)}',
+        bgr=bgr,
+    )
+
+
+def _size(dataset) -> str:
+    inputs = dataset[0]['inputs']
+    image = inputs[0] if isinstance(inputs, (list, tuple)) else inputs
+    return ' x '.join(map(str, image.shape[-2:])) + ' pixels'
+
+
+def _dataset_config(encoder, data, image_size) -> tuple[dict, list, bool]:
+    """Config of the data set, the test pipeline, and if it gives BGR."""
+    pipeline = copy.deepcopy(list(encoder.pipeline or []))
+    loads = any('LoadImage' in str(step['type']) for step in pipeline)
+    turned = any(step['type'] == 'PILToNumpy' for step in pipeline)
+    # Arrays are in the order that the network is said to want.
+    bgr = not turned if loads else bool(encoder.preprocess.get('to_rgb'))
+    if data is None:
+        if encoder.dataset is None:
+            raise ValueError(
+                f'This checkpoint ({encoder.layout}) names no data set of '
+                'its own: give a folder of images, --data DIR, or a config '
+                'that has one, --config CFG.'
+            )
+        if image_size is not None:
+            raise ValueError(
+                '--image-size goes with --data; the data set of the config '
+                'has its own size.'
+            )
+        cfg = dict(encoder.dataset)
+        cfg.pop('pipeline', None)
+        return cfg, pipeline, bgr
+    if not loads:
+        # Trained on arrays, or nothing is known.
+        arrays = bool(pipeline and encoder.dataset)
+        side = image_size or (_array_side(encoder) if arrays else 224)
+        bgr = bgr or not arrays
+        pipeline = centre_crop(side, bgr)
+    elif image_size is not None:
+        pipeline, bgr = centre_crop(image_size), True
+    return dict(type='ImageFolder', data_root=data), pipeline, bgr
+
+
+def _array_side(encoder) -> int:
+    """Side of the images that the config trains on."""
+    from mmpretrain.registry import DATASETS
+
+    cfg = copy.deepcopy(dict(encoder.dataset, pipeline=encoder.pipeline))
+    try:
+        return int(DATASETS.build(cfg)[0]['inputs'].shape[-1])
+    except Exception as error:
+        raise ValueError(
+            'The config of this checkpoint does not say how large its images '
+            f'are ({type(error).__name__}: {error}): give their side with '
+            '--image-size.'
+        ) from error
+
+
+def centre_crop(side: int, bgr: bool = True) -> list[dict]:
+    """Resize the short edge to 8/7 of the side, then crop the centre."""
+    turn = [dict(type='NumpyToPIL', to_rgb=True), dict(type='PILToNumpy')]
+    return [
+        dict(type='LoadImageFromFile'),
+        *([] if bgr else turn),
+        dict(
+            type='ResizeEdge',
+            scale=side * 8 // 7,
+            edge='short',
+            backend='pillow',
+        ),
+        dict(type='CenterCrop', crop_size=side),
+        dict(type='PackInputs'),
+    ]
+
+
+def _labels(infos: list[dict], dataset, where: str) -> tuple:
+    missing = sum('gt_label' not in info for info in infos)
+    if missing:
+        raise ValueError(
+            f'{missing} of {len(infos)} images of {where} have no label: '
+            'leave out --labels, or sort the images into one sub-folder for '
+            'each class.'
+        )
+    labels = torch.tensor([int(info['gt_label']) for info in infos])
+    if len(labels.unique()) < 2:
+        raise ValueError(
+            f'--labels needs images of two classes or more; {where} has one '
+            'only.'
+        )
+    classes = dataset.metainfo.get('classes')
+    names = range(int(labels.max()) + 1) if classes is None else classes
+    return labels, [str(name) for name in names]
+
+
+def _views(encoder, cfg: dict, pipeline: list, chosen: Sequence[int]):
+    """The images augmented twice, as in training if that is known."""
+    from mmpretrain.registry import DATASETS
+
+    loading = [s for s in pipeline if 'LoadImage' in str(s['type'])]
+    views = _training_views(encoder)
+    if views is None:
+        if not loading:
+            return None
+        side = next(
+            (s['crop_size'] for s in pipeline if s['type'] == 'CenterCrop'),
+            None,
+        )
+        if side is None:
+            return None
+        views = dict(
+            type='MultiView',
+            num_views=2,
+            transforms=[
+                [
+                    dict(
+                        type='RandomResizedCrop',
+                        scale=side,
+                        crop_ratio_range=(0.2, 1.0),
+                        backend='pillow',
+                    ),
+                    dict(type='RandomFlip', prob=0.5),
+                ]
+            ],
+        )
+    steps = [*loading, views, dict(type='PackInputs')]
+    dataset = DATASETS.build(dict(copy.deepcopy(cfg), pipeline=steps))
+    return subset(dataset, chosen)
+
+
+def _training_views(encoder) -> Optional[dict]:
+    """The two views of the training pipeline of the config, if it has them."""
+    if encoder.config is None:
+        return None
+    loader = encoder.config.get('train_dataloader') or {}
+    steps = (loader.get('dataset') or {}).get('pipeline') or []
+    for step in steps:
+        if step['type'] == 'MultiView':
+            counts = step['num_views']
+            counts = [counts] if isinstance(counts, int) else list(counts)
+            if sum(counts) == 2:
+                return copy.deepcopy(dict(step))
+    return None

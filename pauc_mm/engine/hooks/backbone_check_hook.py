@@ -1,0 +1,138 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Optional
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import BaseAveragedModel, PretrainedInit
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+from torch import Tensor, nn
+
+from pauc_mm.checkpoints.pretrained import (
+    MIN_MATCHED,
+    matching_names,
+    read_weights,
+    shapes,
+)
+from pauc_mm.models.embed import unwrap
+
+
+@HOOKS.register_module()
+class BackboneCheckHook(Hook):
+    """Refuse to train a backbone whose weights were not loaded.
+
+    mmengine only warns where the names in a checkpoint are not those of the
+    model, and trains on from random weights. This hook looks at all parts of
+    the model, the backbone as a rule, with an
+    ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix=...)``: before
+    they are loaded at the names, and before the first step at the values. In a
+    config of mmdet its name is ``mmpretrain.BackboneCheckHook``.
+
+    Args:
+        min_matched (float): Share of the tensors of such a part that must be
+            in its checkpoint, with the same shape. Defaults to 0.9.
+    """
+
+    def __init__(self, min_matched: float = MIN_MATCHED) -> None:
+        if not 0 < min_matched <= 1:
+            raise ValueError(
+                'BackboneCheckHook.min_matched must be above 0 and at most 1, '
+                f'but is {min_matched!r}.'
+            )
+        self.min_matched = min_matched
+        self._expected: dict[str, dict[str, Tensor]] = {}
+
+    def before_run(self, runner: Runner) -> None:
+        """Compare names and shapes with those in the checkpoints.
+
+        Raises:
+            ValueError: No checkpoint is named.
+            FileNotFoundError: It does not exist.
+            RuntimeError: It has fewer than ``min_matched`` of the tensors.
+        """
+        self._expected = {}
+        if not isinstance(runner.optim_wrapper, OptimWrapper):
+            return  # not a training run: nothing is initialised
+        for source, parts in _by_source(unwrap(runner.model)).items():
+            checkpoint, prefix = source
+            keys = ', '.join(f'{_key(name)}.init_cfg' for name in parts)
+            if not checkpoint:
+                raise ValueError(
+                    f'{keys}: checkpoint is not set. Name the checkpoint of '
+                    'the pretrained weights there, or set init_cfg=None to '
+                    'start from random ones.'
+                )
+            try:
+                weights = read_weights(checkpoint, prefix)
+                names = matching_names(
+                    parts, weights, checkpoint, self.min_matched
+                )
+            except (FileNotFoundError, RuntimeError) as error:
+                raise type(error)(f'{keys}: {error}') from error
+            for name, module in parts.items():
+                self._expected[name] = {k: weights[k] for k in names[name]}
+                runner.logger.info(
+                    f'{len(names[name])} of the {len(shapes(module))} tensors '
+                    f'of {_key(name)} are in {checkpoint}.'
+                )
+
+    def before_train(self, runner: Runner) -> None:
+        """Compare the values, unless another checkpoint came after these.
+
+        Raises:
+            RuntimeError: A tensor is not that of the checkpoint.
+        """
+        expected, self._expected = self._expected, {}
+        if getattr(runner, '_resume', False) or runner._load_from:
+            return
+        model = unwrap(runner.model)
+        for name, weights in expected.items():
+            own = model.get_submodule(name).state_dict()
+            changed = [
+                k
+                for k, v in weights.items()
+                if not torch.equal(own[k].cpu(), v.to(own[k].dtype))
+            ]
+            if changed:
+                raise RuntimeError(
+                    f'{len(changed)} of the {len(weights)} tensors of '
+                    f'{_key(name)} are not those of its checkpoint, although '
+                    f'the names fit, for example {", ".join(changed[:3])}: '
+                    'something initialised them again after they were '
+                    'loaded, such as an init_weights of the model or a hook.'
+                )
+
+
+def _key(name: str) -> str:
+    return f'model.{name}' if name else 'model'
+
+
+def _by_source(
+    model: nn.Module,
+) -> dict[tuple[Optional[str], Optional[str]], dict[str, nn.Module]]:
+    """Parts of a model that begin with a checkpoint, by that and prefix."""
+    sources: dict = {}
+    for name, part, init in _pretrained_parts(model):
+        source = init.get('checkpoint'), init.get('prefix')
+        sources.setdefault(source, {})[name] = part
+    return sources
+
+
+def _pretrained_parts(
+    model: nn.Module, name: str = ''
+) -> Iterator[tuple[str, nn.Module, dict]]:
+    """Parts of a model that begin with a checkpoint: name, module, init."""
+    if isinstance(model, BaseAveragedModel):
+        return  # a momentum encoder, which takes its weights from the other
+    inits = getattr(model, 'init_cfg', None) or []
+    for init in inits if isinstance(inits, (list, tuple)) else [inits]:
+        kind = init.get('type') if isinstance(init, dict) else None
+        if kind in ('Pretrained', PretrainedInit):
+            yield name, model, init
+    for child_name, child in model.named_children():
+        path = f'{name}.{child_name}' if name else child_name
+        yield from _pretrained_parts(child, path)

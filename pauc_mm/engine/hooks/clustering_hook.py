@@ -1,0 +1,372 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+from mmengine.dataset import Compose, default_collate
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.optim import AmpOptimWrapper
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS, TASK_UTILS
+
+from pauc_mm.clustering import (
+    KMeansResult,
+    cluster_on_ranks,
+    concentration,
+)
+from pauc_mm.datasets.training_set import (
+    base_dataset,
+    fingerprint,
+    with_pipeline,
+)
+from pauc_mm.embedding.extraction import check_finite, extract_embeddings
+from pauc_mm.engine.checks.clustering_checks import (
+    check_clustering_setup,
+    check_same_setup,
+    refuse_without_e_step,
+)
+from pauc_mm.engine.checks.global_batch import global_batch_size
+from pauc_mm.engine.cpu_amp import CPUAmpOptimWrapper
+from pauc_mm.engine.shared_seed import shared_seed
+from pauc_mm.models.embed import embed_batch, unwrap
+from pauc_mm.models.pcl import PCL
+from pauc_mm.models.prototypes.momentum_bank import MomentumBank
+from pauc_mm.utils import derive_seed, raise_together
+
+from .clustering_log import clustering_summary
+
+
+@HOOKS.register_module()
+class ClusteringHook(Hook):
+    """The E-step of PCL and PAUC: cluster the training set before an epoch.
+
+    It embeds the centre-cropped training images with the momentum encoder,
+    clusters them once for each K of ``model.num_clusters``, and gives
+    centroids, concentrations and assignments to the model, which looks them
+    up by ``sample_idx`` in the training process. Several processes share the
+    images and the clusterings. The state is kept in the checkpoint under
+    ``clustering``. Everything that can be checked is checked before the
+    first epoch.
+
+    Args:
+        pipeline (list[dict]): Transforms for one centred view of an image;
+            they replace those of the training data set.
+        warmup_epochs (int): Epochs of InfoNCE alone. Defaults to 20.
+        ramp_epochs (int): Epochs after them in which the weight of all
+            prototype losses rises in equal steps to 1, where their sudden
+            start makes the loss leap: with 4 it is 1/4, 1/2, 3/4, 1. Defaults
+            to 0: it is 1 at once, as in the papers.
+        interval (int): Epochs between two E-steps. Defaults to 1.
+        batch_size (int): Images a batch and process. Defaults to 256.
+        num_workers (int): Worker processes for the images. Defaults to 4.
+        features (str): 'extract' passes over the training set once more, as
+            the papers do. 'momentum_bank' takes the momentum embeddings of
+            the augmented images of the epoch before, and embeds only images
+            that had none; the E-step is then made at the end of that epoch,
+            before its checkpoint is saved, so that a run killed in it
+            resumes one epoch earlier. Defaults to 'extract'.
+        amp_dtype (str, optional): 'float16' or 'bfloat16' to embed under
+            autocast. Defaults to None.
+        channels_last (bool): Whether the images are embedded in that memory
+            format. Defaults to False.
+        kmeans (dict): Config of the clusterer, an object with
+            ``fit(features, k, seed) -> KMeansResult`` in TASK_UTILS. If its
+            ``warm_start`` is true, ``fit`` is also given the centroids of the
+            E-step before, as ``init``.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(
+        self,
+        pipeline: Sequence[dict],
+        warmup_epochs: int = 20,
+        ramp_epochs: int = 0,
+        interval: int = 1,
+        batch_size: int = 256,
+        num_workers: int = 4,
+        features: str = 'extract',
+        amp_dtype: Optional[str] = None,
+        channels_last: bool = False,
+        kmeans: Optional[dict] = None,
+    ) -> None:
+        for name, value, least in (
+            ('warmup_epochs', warmup_epochs, 0),
+            ('ramp_epochs', ramp_epochs, 0),
+            ('interval', interval, 1),
+            ('batch_size', batch_size, 1),
+            ('num_workers', num_workers, 0),
+        ):
+            if not isinstance(value, int) or value < least:
+                raise ValueError(
+                    f'default_hooks.clustering.{name} must be an integer >= '
+                    f'{least}, not {value!r}.'
+                )
+        for name, value, known in (
+            ('features', features, ('extract', 'momentum_bank')),
+            ('amp_dtype', amp_dtype, (None, 'float16', 'bfloat16')),
+            ('channels_last', channels_last, (False, True)),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f'default_hooks.clustering.{name} must be one of '
+                    f'{", ".join(map(repr, known))}, not {value!r}.'
+                )
+        self.pipeline = pipeline
+        self.warmup_epochs = warmup_epochs
+        self.ramp_epochs = ramp_epochs
+        self.interval = interval
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.features = features
+        self.amp_dtype = amp_dtype
+        self.channels_last = channels_last
+        self.kmeans = TASK_UTILS.build(kmeans or dict(type='FaissKMeans'))
+
+    def before_train(self, runner: Runner) -> None:
+        """Check the whole setup before hours are spent on it."""
+        check_clustering_setup(self, runner)
+        self.dataset = with_pipeline(
+            runner.train_dataloader.dataset, Compose(list(self.pipeline))
+        )
+        self._try_pipeline(runner)
+
+    def _try_pipeline(self, runner: Runner) -> None:
+        """Embed two images, so that a fault shows before the warm-up.
+
+        Raises:
+            ValueError: If the pipeline does not give one view of each image,
+                all of one size, with its ``sample_idx``.
+        """
+        error = None
+        was_training = runner.model.training
+        runner.model.eval()
+        try:
+            pair = [self.dataset[i] for i in (0, len(self.dataset) - 1)]
+            batch = default_collate(pair)
+            _, _, samples = embed_batch(
+                runner.model, batch, True, self.amp_dtype, self.channels_last
+            )
+            for sample in samples:
+                sample.sample_idx  # noqa: B018
+        except Exception as caught:
+            error = ValueError(
+                'default_hooks.clustering.pipeline must give one view of each '
+                'image, all of one size, packed with sample_idx; it failed: '
+                f'{type(caught).__name__}: {caught}'
+            )
+            error.__cause__ = caught
+        finally:
+            runner.model.train(was_training)
+        raise_together(error, 'Trying default_hooks.clustering.pipeline')
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Make the E-step if it is due, and seed the negatives."""
+        model = unwrap(runner.model)
+        warmed_up = runner.epoch >= self.warmup_epochs
+        made = model.prototypes.epoch == runner.epoch
+        if warmed_up and not made:
+            if self._due(runner.epoch) or not model.prototypes.ready:
+                self.e_step(runner, runner.epoch)
+        model.prototype_weight = self._weight(runner.epoch)
+        if model.prototype_weight < 1:
+            runner.logger.info(
+                f'Epoch {runner.epoch + 1}: the prototype losses have '
+                f'{model.prototype_weight:.2g} of their weight '
+                f'(default_hooks.clustering.ramp_epochs={self.ramp_epochs}).'
+            )
+        device = next(model.parameters()).device
+        seed = shared_seed(runner)
+        model.proto_head.seed(derive_seed(seed, runner.epoch), device)
+        if self._from_bank_after(runner):
+            model.bank = MomentumBank(
+                len(runner.train_dataloader.sampler),
+                model.queue.shape[0],
+                device,
+            )
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Make the E-step of the next epoch from the bank of this one.
+
+        Before the checkpoint is saved, which then holds the prototypes: the
+        bank, as large as the matrix of embeddings, need not be in it.
+        """
+        model = unwrap(runner.model)
+        model.end_epoch()
+        if self._from_bank_after(runner):
+            self.e_step(runner, runner.epoch + 1)
+
+    def _weight(self, epoch: int) -> float:
+        step = epoch + 1 - self.warmup_epochs
+        if not 0 < step < self.ramp_epochs:
+            return 1.0
+        return step / self.ramp_epochs
+
+    def _due(self, epoch: int) -> bool:
+        since_warmup = epoch - self.warmup_epochs
+        return since_warmup >= 0 and since_warmup % self.interval == 0
+
+    def _from_bank_after(self, runner: Runner) -> bool:
+        following = runner.epoch + 1
+        return (
+            self.features == 'momentum_bank'
+            and following < runner.max_epochs
+            and self._due(following)
+        )
+
+    def e_step(self, runner: Runner, epoch: int) -> None:
+        """Embed, cluster, estimate the concentrations, hand over.
+
+        Args:
+            runner (Runner): The runner.
+            epoch (int): The epoch, from 0, that the prototypes are for.
+
+        Raises:
+            RuntimeError: If embeddings are not finite, or a rank failed.
+        """
+        model = unwrap(runner.model)
+        model.start_momentum_encoder()
+        start = time.perf_counter()
+        embeddings = self._embed(runner, epoch)
+        check_finite(
+            embeddings, epoch + 1, self._path, _precision(runner, self)
+        )
+        embedded = time.perf_counter()
+        results = self._cluster(embeddings, runner, epoch)
+        clustered = time.perf_counter()
+        concentrations = []
+        for m, result in enumerate(results):
+            phi = concentration(
+                torch.from_numpy(result.distances),
+                torch.from_numpy(result.assignments),
+                len(result.centroids),
+                model.temperature,
+            )
+            concentrations.append(phi)
+            previous = None
+            if model.prototypes.ready and is_main_process():
+                previous = model.prototypes.assignments[m].cpu()
+            runner.logger.info(
+                clustering_summary(
+                    m,
+                    model.num_clusters[m],
+                    result,
+                    phi,
+                    previous,
+                    global_batch_size(runner),
+                    model.proto_head.num_negatives,
+                )
+            )
+        model.prototypes.update(
+            [torch.from_numpy(result.centroids) for result in results],
+            concentrations,
+            torch.stack([torch.from_numpy(r.assignments) for r in results]),
+            next(model.parameters()).device,
+            epoch,
+        )
+        runner.logger.info(
+            f'E-step: {embedded - start:.1f} s to embed the images, '
+            f'{clustered - embedded:.1f} s to cluster them, '
+            f'{time.perf_counter() - clustered:.1f} s for the rest.'
+        )
+
+    def _embed(self, runner: Runner, epoch: int) -> torch.Tensor:
+        model = unwrap(runner.model)
+        bank, model.bank = model.bank, None
+        what = f'embedding {len(self.dataset)} images'
+        if bank is not None:
+            what = "from the last epoch's momentum embeddings"
+        elif self.features == 'momentum_bank':
+            what += ', since no epoch has filled the momentum bank'
+        runner.logger.info(f'E-step for epoch {epoch + 1}: {what}.')
+        return extract_embeddings(
+            runner.model,
+            self.dataset,
+            self.batch_size,
+            self.num_workers,
+            description=f'E-step for epoch {epoch + 1}',
+            amp_dtype=self.amp_dtype,
+            channels_last=self.channels_last,
+            bank=bank,
+        )
+
+    def _path(self, i: int) -> Optional[str]:
+        return self.dataset.get_data_info(i).get('img_path')
+
+    def _cluster(
+        self, embeddings: torch.Tensor, runner: Runner, epoch: int
+    ) -> list[KMeansResult]:
+        model = unwrap(runner.model)
+        starts, seed = None, shared_seed(runner)
+        if getattr(self.kmeans, 'warm_start', False):
+            starts = [c.cpu().numpy() for c in model.prototypes.centroids]
+        return cluster_on_ranks(
+            self.kmeans,
+            embeddings.numpy(),
+            model.num_clusters,
+            [
+                derive_seed(seed, epoch, m)
+                for m in range(len(model.num_clusters))
+            ],
+            starts,
+        )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Put the prototypes into the checkpoint."""
+        model = unwrap(runner.model)
+        dataset = runner.train_dataloader.dataset
+        checkpoint['clustering'] = dict(
+            num_clusters=list(model.num_clusters),
+            num_samples=len(base_dataset(dataset)),
+            fingerprint=fingerprint(dataset),
+            **(
+                model.prototypes.state_dict() if model.prototypes.ready else {}
+            ),
+        )
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Take the prototypes from the checkpoint when a run is resumed.
+
+        Raises:
+            ValueError: If the checkpoint was written by another algorithm,
+                on another data set or with other numbers of clusters, or the
+                model makes no E-step.
+        """
+        if not getattr(runner, '_resume', False):
+            return
+        model = unwrap(runner.model)
+        if isinstance(model, PCL):
+            refuse_without_e_step(model)
+        state = checkpoint.get('clustering')
+        if state is None:
+            raise ValueError(
+                'The checkpoint has no entry "clustering": it was not '
+                'written by PCL or PAUC. Resume with the config that wrote '
+                'it, or use load_from to start a new run from its weights.'
+            )
+        check_same_setup(runner, state, model.num_clusters)
+        if 'centroids' in state:  # not within the warm-up
+            model.prototypes.load_state_dict(
+                state, next(model.parameters()).device
+            )
+
+
+def _precision(runner: Runner, hook: ClusteringHook) -> str:
+    """Which half precision is in use, for a message."""
+    used = []
+    wrapper = runner.optim_wrapper
+    if isinstance(wrapper, CPUAmpOptimWrapper):
+        used.append('bfloat16 in training')
+    elif isinstance(wrapper, AmpOptimWrapper):
+        dtype = str(wrapper.cast_dtype or torch.float16)
+        used.append(f'{dtype.removeprefix("torch.")} in training')
+    if hook.amp_dtype is not None:
+        used.append(f'{hook.amp_dtype} in the E-step')
+    return ' and '.join(used) or 'off'

@@ -1,0 +1,95 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""What an E-step says about a clustering."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+
+from pauc_mm.clustering import (
+    KMeansResult,
+    normalized_mutual_information,
+)
+
+
+def clustering_summary(
+    m: int,
+    k: int,
+    result: KMeansResult,
+    phi: torch.Tensor,
+    previous: Optional[torch.Tensor],
+    batch: int,
+    num_negatives: int,
+) -> str:
+    """One log line about a clustering.
+
+    Args:
+        m (int): Its number, from 0.
+        k (int): Clusters asked for.
+        result (KMeansResult): Of N images.
+        phi (Tensor): Concentrations, shape (K,).
+        previous (Tensor, optional): Assignments of the E-step before, shape
+            (N,), int64; None for the first.
+        batch (int): Images of a step over all processes.
+        num_negatives (int): Prototypes drawn as negatives, r.
+
+    Returns:
+        str: Sizes, objective, concentrations, what a batch is like, NMI.
+    """
+    assignments = torch.from_numpy(result.assignments)
+    sizes = torch.bincount(assignments)
+    nmi = 'none before'
+    if previous is not None:
+        score = normalized_mutual_information(previous, assignments)
+        nmi = f'{score:.3f}'
+    rivals = prototypes_of_a_step(sizes, k, batch, num_negatives)
+    return (
+        f'Clustering K={k}: {len(sizes)} clusters used, sizes min '
+        f'{int(sizes.min())} / median {int(sizes.median())} / max '
+        f'{int(sizes.max())}, objective {result.objective:.4f}, mean '
+        f'concentration {float(phi.mean()):.4f} (min {float(phi.min()):.4f}, '
+        f'max {float(phi.max()):.4f}), in a batch of {batch} an image has '
+        f'{others_of_the_cluster(sizes, batch):.2g} others of its cluster, '
+        f'chance for acc_proto_{m} {1 / rivals:.2g}, k-means on '
+        f'{result.num_trained} of {len(result.assignments)} samples, NMI with '
+        f'the previous assignment: {nmi}'
+    )
+
+
+def others_of_the_cluster(sizes: torch.Tensor, batch: int) -> float:
+    """Mean number of batch mates that share an image's cluster.
+
+    These are the false negatives that ``proto_head.mask_same_cluster`` leaves
+    out.
+
+    Args:
+        sizes (Tensor): Members of each cluster, shape (K,), integer.
+        batch (int): Images of a step, drawn without replacement.
+
+    Returns:
+        float: 0 or more.
+    """
+    members = sizes.double()
+    total = members.sum().item()
+    pairs = (members * (members - 1)).sum().item()
+    return (batch - 1) * pairs / max(total * (total - 1), 1)
+
+
+def prototypes_of_a_step(
+    sizes: torch.Tensor, k: int, batch: int, num_negatives: int
+) -> float:
+    """About how many prototypes a sample is compared with, its own too.
+
+    Args:
+        sizes (Tensor): Members of each cluster, integer.
+        k (int): Prototypes that there are.
+        batch (int): Images of a step.
+        num_negatives (int): Prototypes drawn in addition, r.
+
+    Returns:
+        float: At least 1, at most ``k``.
+    """
+    shares = sizes.double() / sizes.sum()
+    in_batch = (1 - (1 - shares) ** batch).sum().item()
+    return max(1.0, min(float(k), in_batch + num_negatives))

@@ -1,0 +1,69 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import random
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+from pauc_mm.engine.shared_seed import shared_seed
+from pauc_mm.models.embed import unwrap
+from pauc_mm.utils import derive_seed
+
+
+def seed_worker(worker_id: int) -> None:
+    """Seed a dataloader worker from the seed that torch gave it.
+
+    torch draws that seed from the main process when an epoch starts. The
+    worker function of mmengine, which this replaces, gives a worker the same
+    seed in every epoch, so that augmentations repeat.
+    """
+    seed = torch.initial_seed()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Make the randomness of an epoch a function of (seed, epoch, rank).
+
+    A run that is resumed at an epoch then sees the random numbers of a run
+    that was never stopped, without any generator state in the checkpoint.
+    Runs after all other hooks of that point, the E-step included, so that
+    what they draw does not matter. Parts of the model that draw from seeds
+    of their own, alike on all ranks, are told the run's seed by their
+    ``seed_run``.
+    """
+
+    priority = 'LOWEST'
+
+    def before_train(self, runner: Runner) -> None:
+        """Take over the seeding of sampler, workers and model parts."""
+        # The ranks must share the images out, and draw negatives, alike.
+        seed = shared_seed(runner)
+        for module in unwrap(runner.model).modules():
+            if hasattr(module, 'seed_run'):
+                module.seed_run(seed)
+        loader = runner.train_dataloader
+        # The sampler was built before the checkpoint told the run's seed.
+        if hasattr(loader.sampler, 'seed'):
+            loader.sampler.seed = seed
+        if loader.num_workers == 0:
+            return
+        loader.worker_init_fn = seed_worker
+        if loader.persistent_workers:
+            runner.logger.warning(
+                'train_dataloader.persistent_workers=True: the workers keep '
+                'their random state from epoch to epoch, so that a resumed '
+                'run will see other augmentations than one that was not '
+                'stopped. Set it to False for exact resuming.'
+            )
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Seed python, numpy and torch."""
+        seed = derive_seed(runner.seed, runner.epoch, get_rank())
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)

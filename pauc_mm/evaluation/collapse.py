@@ -1,0 +1,172 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The cheap measures of a collapse, of a model in training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pauc_mm.models.embed import unwrap
+from pauc_mm.models.prototypes.prototype_sets import (
+    PrototypeSets,
+)
+
+from .functional import (
+    cluster_entropy,
+    effective_rank,
+    intra_group_variance,
+    uniformity,
+    unique_prototypes,
+)
+from .functional.checks import as_matrix
+
+EMBEDDING_MEASURES = (
+    'uniformity',
+    'effective_rank',
+    'feature_effective_rank',
+)
+# Each once for every set of prototypes, as NAME_0, NAME_1 ...
+PROTOTYPE_MEASURES = ('unique_share', 'cluster_entropy', 'intra_variance')
+MEASURES = EMBEDDING_MEASURES + PROTOTYPE_MEASURES
+
+_EPSILON = 0.025
+_MAX_PROTOTYPES = 5000
+
+
+@dataclass
+class PrototypeSet:
+    """One set of prototypes of a model.
+
+    Attributes:
+        vectors (Tensor): Shape (K, D), of any norm but zero.
+        assignments (Tensor, optional): Prototype of each training image,
+            shape (N,), int64; None if the model stores none.
+    """
+
+    vectors: Tensor
+    assignments: Optional[Tensor] = None
+
+
+def has_prototypes(model: nn.Module) -> bool:
+    """Whether a model has prototypes, or will have after an E-step."""
+    model = unwrap(model)
+    own = getattr(model, 'prototypes', None)
+    ours = hasattr(own, 'centroids') or hasattr(own, 'vectors')
+    return ours or bool(_learned(model))
+
+
+def prototype_sets(model: nn.Module) -> list[PrototypeSet]:
+    """The prototypes of PCL, PAUC and CARP, or of mmpretrain's SwAV.
+
+    Args:
+        model (nn.Module): The algorithm, wrapped or not.
+
+    Returns:
+        list[PrototypeSet]: Empty if there are none, or none yet.
+    """
+    model = unwrap(model)
+    own = getattr(model, 'prototypes', None)
+    if hasattr(own, 'vectors'):
+        return [PrototypeSet(own.vectors().detach())]
+    if not hasattr(own, 'centroids'):
+        return [PrototypeSet(weight.detach()) for weight in _learned(model)]
+    if not isinstance(own, PrototypeSets):
+        return [PrototypeSet(centroids) for centroids in own.centroids]
+    return [
+        PrototypeSet(centroids, assigned)
+        for centroids, assigned in zip(own.centroids, own.assignments)
+    ]
+
+
+def _learned(model: nn.Module) -> list[Tensor]:
+    """Weights (K, D) of the layers that compare with prototypes."""
+    loss = getattr(getattr(model, 'head', None), 'loss_module', None)
+    layers = getattr(loss, 'prototypes', None)
+    if not isinstance(layers, nn.Module):
+        return []
+    return [m.weight for m in layers.modules() if isinstance(m, nn.Linear)]
+
+
+def evenly(number: int, most: int) -> np.ndarray:
+    """At most ``most`` of the places 0 to ``number`` - 1, evenly spaced."""
+    return np.linspace(0, number - 1, min(number, most)).round().astype(int)
+
+
+def measure_collapse(
+    features: Tensor,
+    embeddings: Tensor,
+    sets: list[PrototypeSet],
+    places: np.ndarray,
+) -> dict[str, float]:
+    """Measure a sample of the training images, and the prototypes.
+
+    Uniformity and effective ranks are those of
+    :mod:`pauc_mm.evaluation.functional`. Images with an embedding of zero are
+    left out; their share is ``zero_share``, if there are any. For each set of
+    prototypes m there is the share that is unique at 0.025, among at most
+    5000 evenly chosen; the entropy of the cluster sizes, over all training
+    images where the model stores their assignments, or else over these by
+    their nearest prototype; and the variance of these images within the
+    prototypes that have at least two of them, left out if none has. With n
+    images to a prototype that is about 1 - 1/n of what many would give, so
+    follow it over epochs and compare it only for the same K and number.
+
+    Args:
+        features (Tensor): Shape (n, C), of the backbone.
+        embeddings (Tensor): Shape (n, D), l2-normalised.
+        sets (list[PrototypeSet]): The M sets of prototypes.
+        places (np.ndarray): Place of each image in the training set, (n,).
+
+    Returns:
+        dict[str, float]: ``uniformity``, ``effective_rank``,
+        ``feature_effective_rank``, and for each m ``unique_share_m``,
+        ``cluster_entropy_m`` and ``intra_variance_m``.
+
+    Raises:
+        ValueError: If vectors are not finite, or fewer than two embeddings
+            are not zero.
+    """
+    as_matrix(embeddings)
+    directed = torch.linalg.vector_norm(embeddings, dim=1) > 0
+    values = {}
+    if not directed.all():
+        if directed.sum() < 2:
+            raise ValueError(
+                f'{int((~directed).sum())} of {len(embeddings)} embeddings '
+                'are zero: the network maps everything to nothing (dead '
+                'units). Lower the learning rate.'
+            )
+        values['zero_share'] = 1 - directed.double().mean().item()
+        embeddings, features = embeddings[directed], features[directed]
+        places = places[directed.numpy()]
+    values.update(
+        uniformity=uniformity(embeddings),
+        effective_rank=effective_rank(embeddings),
+        feature_effective_rank=effective_rank(features),
+    )
+    for m, prototypes in enumerate(sets):
+        vectors = prototypes.vectors.float().cpu()
+        chosen = vectors[evenly(len(vectors), _MAX_PROTOTYPES)]
+        shares = unique_prototypes(chosen, (_EPSILON,))
+        values[f'unique_share_{m}'] = shares[_EPSILON]
+        if prototypes.assignments is None:
+            groups = (embeddings @ F.normalize(vectors, dim=1).T).argmax(dim=1)
+            everyone = groups
+        else:
+            everyone = prototypes.assignments.cpu()
+            groups = everyone[torch.from_numpy(places)]
+        sizes = torch.bincount(everyone, minlength=len(vectors))
+        values[f'cluster_entropy_{m}'] = cluster_entropy(sizes)
+        # A lone image has no variance, and would look like a collapse.
+        lonely = torch.bincount(groups, minlength=len(vectors))[groups] < 2
+        if not lonely.all():
+            groups = groups.masked_fill(lonely, -1)
+            values[f'intra_variance_{m}'] = intra_group_variance(
+                embeddings, groups
+            )
+    return values

@@ -1,0 +1,628 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The online mixture against slow formulas, scikit-learn and wrong input."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dist import all_reduce_params, get_rank, get_world_size
+from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
+from scipy.optimize import linear_sum_assignment
+
+from pauc_mm.clustering import OnlineGaussianMixture
+from pauc_mm.clustering.deferred_flag import DeferredFlag
+from pauc_mm.clustering.mixture.steps import (
+    TINY,
+    exponential_,
+    inverse_temperature,
+    log_sum_exp,
+)
+from tests.helpers import run_ranks
+from tests.test_models.test_step_never_waits import RefuseToWait
+
+STATE = ('means', 'scatter', 'mass', 'frequency')
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def begun(k=5, dim=3, seed=0, **options):
+    """A mixture with a state in which every number differs."""
+    mixture = OnlineGaussianMixture(k, dim, **options)
+    mixture.initialise(normal(4 * k, dim, seed=seed) + 0.5)
+    generator = torch.Generator().manual_seed(seed + 1)
+    mixture.scatter.uniform_(0.2, 1.5, generator=generator)
+    mixture.mass.uniform_(0.5, 9, generator=generator)
+    mixture.frequency.uniform_(0.01, 0.3, generator=generator)
+    return mixture
+
+
+def slow_update(mixture, batch, b):
+    """The online EM in float64, a sample and a component at a time.
+
+    Returns:
+        mu, Sigma, mass and frequency, from the statistics 1, h and h^2.
+    """
+    mu, var, mass, share = (
+        getattr(mixture, name).double().numpy() for name in STATE
+    )
+    pi = mass if mixture.weighting == 'mass' else share
+    pi = pi / pi.sum()
+    h = batch.double().numpy()
+    size, count, dim = len(h), *mu.shape
+    ones = np.ones(dim)
+    gamma = np.zeros((size, count))
+    for i in range(size):
+        for k in range(count):
+            floored = np.maximum(var[k], mixture.min_variance)
+            density = np.exp(-((h[i] - mu[k]) ** 2) / (2 * floored))
+            density = (density / np.sqrt(2 * np.pi * floored)).prod()
+            gamma[i, k] = (pi[k] * density) ** b
+        gamma[i] /= gamma[i].sum()
+    result = []
+    for k in range(count):
+        old = mass[k] * np.array([ones, mu[k], var[k] + mu[k] ** 2])
+        w = gamma[:, k].sum()
+        new = np.zeros((3, dim))
+        for i in range(size):
+            new += gamma[i, k] * np.array([ones, h[i], h[i] ** 2]) / w
+        if mixture.forgetting == 'responsibility':
+            f = mixture.eta**w
+            s = f * old + (1 - f) / (1 - mixture.eta) * new
+        else:
+            s = mixture.eta ** (size / count) * old + w * new
+        mean = s[1] / s[0]
+        fade = mixture.eta ** (size / count)
+        result.append(
+            (
+                mean,
+                s[2] / s[0] - mean**2,
+                s[0][0],
+                fade * share[k] + (1 - fade) * w / size,
+            )
+        )
+    return [torch.tensor(np.array(part)) for part in zip(*result)]
+
+
+@pytest.mark.parametrize('forgetting', ['responsibility', 'uniform'])
+@pytest.mark.parametrize('weights', ['mass', 'frequency'])
+@pytest.mark.parametrize('size', [1, 2, 12])
+def test_updates_are_the_formulas(forgetting, weights, size):
+    mixture = begun(
+        eta=0.8,
+        forgetting=forgetting,
+        weights=weights,
+        start_temperature=4,
+        annealing_steps=2,
+    )
+    for step, b in enumerate((1 / 4, 1 / 2, 1, 1)):
+        batch = normal(size, 3, seed=step + 10)
+        assert mixture.inverse_temperature.item() == pytest.approx(b)
+        wanted = slow_update(mixture, batch, b)
+        mixture.update(batch)
+        for name, value in zip(STATE, wanted):
+            torch.testing.assert_close(
+                getattr(mixture, name).double(), value, rtol=2e-5, atol=2e-6
+            )
+    assert mixture.steps == 4
+
+
+def test_a_batch_of_one_is_an_update_of_celaya_and_agostini():
+    # One component: gamma = 1, so that f = eta and the sample weighs 1.
+    mixture = OnlineGaussianMixture(1, 2, eta=0.9, init_samples=1)
+    mixture.update(torch.tensor([[1.0, 2.0]]))
+    assert mixture.ready
+    mixture.update(torch.tensor([[4.0, 2.0]]))
+    mean = (0.9 * 1 + 4) / 1.9
+    assert mixture.mass.item() == pytest.approx(1.9)
+    assert mixture.means[0].tolist() == pytest.approx([mean, 2])
+    variance = (0.9 * 1 + 16) / 1.9 - mean**2
+    floor = mixture.min_variance
+    assert mixture.variances[0].tolist() == pytest.approx([variance, floor])
+
+
+def test_densities_against_torch():
+    mixture = begun(k=4, start_temperature=2, annealing_steps=10)
+    h = normal(7, 3, seed=3)
+    gaussians = torch.distributions.Independent(
+        torch.distributions.Normal(mixture.means, mixture.variances.sqrt()), 1
+    )
+    joint = gaussians.log_prob(h[:, None]) + mixture.weights.log()
+    wanted = (joint / 2).log_softmax(dim=1)
+    found = mixture.log_responsibilities(h)
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+    assert torch.equal(mixture.assign(h), wanted.argmax(dim=1))
+    assert mixture.weights.sum().item() == pytest.approx(1)
+
+
+def test_pieces_give_the_same_as_the_whole():
+    whole, pieces = (
+        begun(k=3000, dim=8, scratch_mib=mib, init='random', min_variance=0.2)
+        for mib in (256, 1)
+    )
+    h = normal(64, 8, seed=2)
+    assert len(whole._parts(64)) == 1 and len(pieces._parts(64)) == 3
+    assert torch.equal(whole.assign(h), pieces.assign(h))
+    for mixture in (whole, pieces):
+        mixture.update(h)
+    for name in STATE:
+        torch.testing.assert_close(
+            getattr(whole, name), getattr(pieces, name), rtol=1e-4, atol=1e-6
+        )
+    torch.testing.assert_close(
+        whole.log_responsibilities(h),
+        pieces.log_responsibilities(h),
+        rtol=1e-5,
+        atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize('mib', [256, 1])
+def test_assigning_with_the_update(mib):
+    apart, at_once = (
+        begun(k=3000, dim=8, scratch_mib=mib, init='random') for _ in range(2)
+    )
+    assert len(apart._parts(64)) == (3 if mib == 1 else 1)
+    for seed in range(2):
+        h = normal(64, 8, seed=seed)
+        assigned = apart.assign(h)
+        apart.update(h)
+        assert torch.equal(at_once.assign_and_update(h), assigned)
+        for name in STATE:
+            assert torch.equal(getattr(apart, name), getattr(at_once, name))
+    with pytest.raises(ValueError, match='finite'):
+        at_once.assign_and_update(h * math.nan)
+    with pytest.raises(RuntimeError, match='has not begun'):
+        OnlineGaussianMixture(5, 3).assign_and_update(normal(5, 3))
+
+
+def test_exponentials_without_underflow():
+    values = torch.cat([torch.linspace(-200, 0, 99), torch.tensor([-1e9])])
+    found = exponential_(values.clone())
+    # Nothing is left that is slow, and nothing is lost that counts.
+    assert ((found == 0) | (found >= TINY)).all()
+    torch.testing.assert_close(found, values.exp(), rtol=1e-5, atol=1.1e-30)
+    rows = torch.stack([values, values.flip(0) - 500, values + 80])
+    torch.testing.assert_close(
+        log_sum_exp(rows), rows.logsumexp(dim=1, keepdim=True)
+    )
+
+
+def test_far_from_zero_no_digits_are_lost():
+    near, far = OnlineGaussianMixture(3, 4), OnlineGaussianMixture(3, 4)
+    for step in range(6):
+        batch = normal(12, 4, seed=step)
+        # exact in float32, so that both see the same
+        batch = (batch * 64).round() / 64
+        near.update(batch)
+        far.update(batch + 1000)
+    torch.testing.assert_close(far.means - 1000, near.means, atol=5e-3, rtol=0)
+    torch.testing.assert_close(
+        far.variances, near.variances, atol=5e-3, rtol=0
+    )
+
+
+def mixture_of_50():
+    """Means 2 apart in each dimension, deviations of 0.5 to 1.5."""
+    generator = torch.Generator().manual_seed(0)
+    means = 2 * torch.randn(50, 32, generator=generator)
+    deviations = 0.5 + torch.rand(50, 32, generator=generator)
+    labels = torch.randint(50, (20000,), generator=generator)
+    noise = torch.randn(20000, 32, generator=generator)
+    return means, means[labels] + deviations[labels] * noise, labels
+
+
+def matched(found, truth):
+    """Distances after the best pairing of found and true means."""
+    distances = torch.cdist(found.double(), truth.double()).numpy()
+    rows, columns = linear_sum_assignment(distances)
+    return distances[rows, columns]
+
+
+def rms(distances):
+    return math.sqrt((distances**2).mean())
+
+
+def test_recovers_a_known_mixture_as_scikit_learn_does():
+    from sklearn.mixture import GaussianMixture
+
+    truth, data, labels = mixture_of_50()
+    batch_em = GaussianMixture(50, covariance_type='diag', random_state=0)
+    batch_em.fit(data.numpy())
+    theirs = rms(matched(torch.tensor(batch_em.means_), truth))
+    mixture = OnlineGaussianMixture(
+        50, 32, eta=0.9999, init_samples=1000, seed=0
+    )
+    for batch in data.split(64):
+        mixture.update(batch)
+    ours = rms(matched(mixture.means, truth))
+    own = torch.stack([data[labels == k].mean(dim=0) for k in range(50)])
+    # The means of the true clusters are the best that there is.
+    assert ours <= 1.02 * rms(matched(own, truth)) and ours <= 1.02 * theirs
+
+
+def after_rare_visits(forgetting, seed):
+    """A mixture of 20 clusters, four of which come every 200th batch.
+
+    Returns:
+        tuple: Of the rare clusters: the component that most of fresh samples
+        are assigned to, the share of these, whether the component has most
+        of another cluster too, and the distance of its mean in deviations.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    means = 1.5 * torch.randn(20, 16, generator=generator)
+
+    def samples(labels):
+        noise = torch.randn(len(labels), 16, generator=generator)
+        return means[labels] + noise
+
+    mixture = OnlineGaussianMixture(
+        20, 16, forgetting=forgetting, min_variance=0.01, seed=seed
+    )
+    mixture.initialise(samples(torch.arange(20).repeat_interleave(20)))
+    assert torch.cdist(means, mixture.means).amin(dim=1).max() < 2, 'start'
+    for step in range(801):
+        labels = torch.randint(16, (32,), generator=generator)
+        if step % 200 == 0:
+            labels[:8] = torch.arange(16, 20).repeat_interleave(2)
+        mixture.update(samples(labels))
+    fresh = samples(torch.arange(20).repeat_interleave(50))
+    found = mixture.assign(fresh).view(20, 50)
+    owner = found.mode(dim=1).values
+    share = (found == owner[:, None]).float().mean(dim=1)
+    shared = (owner[:, None] == owner).sum(dim=1) > 1
+    distance = (mixture.means[owner] - means).norm(dim=1) / 4
+    assert share[:16].min() > 0.9 and distance[:16].max() < 0.25
+    return share[16:], shared[16:], distance[16:]
+
+
+@pytest.mark.parametrize('seed', [0, 4])
+def test_rare_components_are_kept_and_uniform_forgetting_loses_them(seed):
+    share, shared, distance = after_rare_visits('responsibility', seed)
+    assert share.min() > 0.9 and not shared.any() and distance.max() < 0.5
+    share, shared, distance = after_rare_visits('uniform', seed)
+    assert shared.all() and distance.min() > 1
+
+
+def on_ranks(steps, uneven=False, **options):
+    """The state after each rank has had its share of the same batches."""
+    rank, world = get_rank(), get_world_size()
+    mixture = OnlineGaussianMixture(12, 6, eta=0.9, **options)
+    for step in range(steps):
+        batch = normal(24, 6, seed=step)
+        first = 9 if uneven else 24 // world
+        ends = (0, first, 24) if world == 2 else (0, 24)
+        mixture.update(batch[ends[rank] : ends[rank + 1]])
+    before = copy.deepcopy(mixture.state_dict())
+    all_reduce_params(mixture.buffers(), op='mean')  # SyncBuffersHook
+    return before, mixture.state_dict()
+
+
+@pytest.mark.parametrize('uneven', [False, True])
+def test_two_ranks_have_the_state_of_one(tmp_path, uneven):
+    alone, _ = on_ranks(40)
+    assert alone['counts'].tolist() == [38, 1]
+    results = run_ranks(on_ranks, 2, tmp_path, 40, uneven)
+    for before, after in results:
+        for name, value in alone.items():
+            torch.testing.assert_close(
+                before[name], value, rtol=1e-5, atol=1e-5
+            )
+            assert torch.equal(before[name], results[0][0][name]), name
+            assert torch.equal(before[name], after[name]), name
+
+
+def in_pieces_on_ranks():
+    mixture = OnlineGaussianMixture(3000, 8, init='random', scratch_mib=1)
+    mixture.initialise(normal(3000, 8))
+    world = get_world_size()
+    ends = (0, 9, 24) if world == 2 else (0, 24)
+    sizes = {len(mixture._parts(n)) for n in (9, 15, 24)}
+    cuts = {mixture._parts(n)[0].stop for n in (9, 15, 24)}
+    for step in range(3):
+        batch = normal(24, 8, seed=step)
+        mixture.update(batch[ends[get_rank()] : ends[get_rank() + 1]])
+    return mixture.state_dict(), sizes, cuts
+
+
+def test_ranks_with_batches_of_other_lengths_cut_the_components_alike(
+    tmp_path,
+):
+    alone, sizes, cuts = in_pieces_on_ranks()
+    assert min(sizes) > 1 and len(cuts) == 3  # by themselves they would not
+    for state, _, _ in run_ranks(in_pieces_on_ranks, 2, tmp_path):
+        for name, value in alone.items():
+            torch.testing.assert_close(
+                state[name], value, rtol=1e-5, atol=1e-5
+            )
+
+
+def refused_on_ranks():
+    mixture = begun()
+    batch = normal(4, 3)
+    if get_rank() == 1:
+        batch[2, 1] = math.nan
+    before = copy.deepcopy(mixture.state_dict())
+    with pytest.raises(ValueError, match='finite'):
+        mixture.update(batch)
+    return all(
+        torch.equal(before[name], value)
+        for name, value in mixture.state_dict().items()
+    )
+
+
+def test_what_is_not_finite_on_one_rank_is_refused_by_all(tmp_path):
+    assert run_ranks(refused_on_ranks, 2, tmp_path) == [True, True]
+
+
+def test_a_checkpoint_of_mmengine_holds_everything(tmp_path):
+    parts = [normal(16, 3, seed=step) for step in range(8)]
+    options = dict(start_temperature=3, annealing_steps=20, eta=0.95)
+    whole = OnlineGaussianMixture(6, 3, **options)
+    for batch in parts[:5]:
+        whole.update(batch)
+    file = tmp_path / 'mixture.pth'
+    torch.save(weights_to_cpu(get_state_dict(whole)), file)
+    resumed = OnlineGaussianMixture(6, 3, **options)
+    with pytest.raises(RuntimeError, match='has not begun'):
+        resumed.assign(parts[0])
+    resumed.load_state_dict(torch.load(file, weights_only=True))
+    assert resumed.ready and resumed.steps == 3
+    for batch in parts[5:]:
+        whole.update(batch)
+        resumed.update(batch)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_copy_and_an_empty_state():
+    mixture = begun()
+    mixture.update(normal(4, 3))
+    other = copy.deepcopy(mixture)
+    assert torch.equal(
+        other.assign(normal(9, 3)), mixture.assign(normal(9, 3))
+    )
+    mixture.load_state_dict(OnlineGaussianMixture(5, 3).state_dict())
+    assert not mixture.ready
+
+
+def test_precision_and_gradients():
+    h = normal(20, 3)
+    plain, lowered = begun(), begun()
+    assert not list(plain.parameters())
+    lowered.half()
+    lowered.bfloat16()
+    assert lowered.means.dtype == lowered.scatter.dtype == torch.float32
+    assert lowered.counts.dtype == torch.float64
+    plain.update(h)
+    inputs = h.clone().requires_grad_()
+    with torch.autocast('cpu', torch.bfloat16):
+        lowered.update(inputs)
+        found = lowered.log_responsibilities(inputs)
+    assert found.dtype == torch.float32 and not found.requires_grad
+    for name in STATE:
+        value = getattr(lowered, name)
+        assert torch.equal(value, getattr(plain, name)), name
+        assert not value.requires_grad
+    lowered.update(h.bfloat16())  # what a network in autocast gives
+    exact = begun().double()
+    exact.update(h)
+    assert exact.means.dtype == torch.float64
+    torch.testing.assert_close(exact.means.float(), plain.means)
+
+
+def test_the_floor_of_the_variances():
+    mixture = OnlineGaussianMixture(2, 2, min_variance=0.01, init_samples=2)
+    for _ in range(50):
+        mixture.update(torch.tensor([[0.0, 1.0], [3.0, 1.0]]))
+    torch.testing.assert_close(mixture.variances, torch.full((2, 2), 0.01))
+    assert (mixture.scatter < 1e-6).all()
+    assert sorted(mixture.means[:, 0].tolist()) == pytest.approx([0, 3])
+
+
+def test_memory_of_a_component():
+    # It never exceeds 1 / (1 - eta), and without samples nothing changes.
+    mixture = OnlineGaussianMixture(2, 1, eta=0.9, init_samples=2)
+    mixture.update(torch.tensor([[-9.0], [9.0]]))
+    right = mixture.means[:, 0].argmax()
+    before = mixture.scatter[right].item()
+    for _ in range(60):
+        mixture.update(torch.tensor([[-9.0], [-9.5], [-8.5]]))
+    assert mixture.mass[1 - right].item() == pytest.approx(10, rel=1e-3)
+    assert mixture.mass[right] == 1 and mixture.means[right] == 9
+    assert mixture.scatter[right] == before
+    assert mixture.frequency[right] < 1e-3
+
+
+def test_annealing():
+    steps = torch.arange(6, dtype=torch.float64)
+    found = [inverse_temperature(s, 1 / 16, 4).item() for s in steps]
+    assert found == pytest.approx([1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 1])
+    assert inverse_temperature(steps[2], 1.0, 0).item() == 1
+    # Hot, all components share every sample; cold, each has its own.
+    hot = begun(start_temperature=1e6, annealing_steps=1)
+    h = normal(3, 3)
+    torch.testing.assert_close(
+        hot.log_responsibilities(h).exp(),
+        torch.full((3, 5), 0.2),
+        rtol=0,
+        atol=1e-4,
+    )
+    hot.update(h)
+    assert hot.inverse_temperature == 1
+
+
+def test_the_beginning():
+    centres = 100 * torch.eye(8)
+    labels = torch.randperm(80, generator=torch.Generator()) % 8
+    data = centres[labels] + normal(80, 8)
+    mixture = OnlineGaussianMixture(8, 8, init_samples=70)
+    for batch in data.split(16):
+        assert not mixture.ready
+        mixture.update(batch)
+    assert mixture.ready and mixture.steps == 0
+    # The means and sizes of the clusters among the first 70 of the 80.
+    order = mixture.means.argmax(dim=1)
+    assert sorted(order.tolist()) == list(range(8))
+    first, known = data[:70], labels[:70]
+    means = torch.stack([first[known == k].mean(dim=0) for k in order])
+    torch.testing.assert_close(mixture.means, means)
+    sizes = torch.bincount(known)[order].float()
+    assert torch.equal(mixture.mass, sizes)
+    torch.testing.assert_close(mixture.frequency, sizes / 70)
+    own = (known[:, None] == order).int().argmax(dim=1)
+    variance = (first - means[own]).square().mean(dim=0)
+    torch.testing.assert_close(mixture.variances, variance.expand(8, 8))
+
+
+def test_the_start_in_random_directions():
+    mixtures = [
+        OnlineGaussianMixture(40, 8, init='directions', seed=seed)
+        for seed in (3, 3, 4)
+    ]
+    data = normal(200, 8) * 0.1 + 2.0
+    for mixture in mixtures:
+        mixture.initialise(data)
+    means, again, others = (m.means for m in mixtures)
+    assert torch.equal(means, again) and not torch.equal(means, others)
+    length = (data**2).sum(dim=1).mean().sqrt().item()
+    assert means.norm(dim=1).numpy() == pytest.approx(length, rel=1e-5)
+    # Uniform on the sphere: no direction is preferred, and none is near all.
+    unit = means / length
+    assert unit.mean(dim=0).norm() < 4 / 40**0.5
+    far = torch.cdist(data, means)
+    nearest = means[far.argmin(dim=1)]
+    wanted = (data - nearest).square().mean(dim=0)
+    torch.testing.assert_close(mixtures[0].variances[0], wanted)
+    for _ in range(300):  # and those that the data chose, move to it
+        mixtures[0].update(data)
+    closest = torch.cdist(mixtures[0].means, data).min(dim=1).values
+    assert closest.min() < 0.3 < closest.max()
+
+
+def test_the_draw_at_random():
+    data = normal(40, 3)
+    first, again, other = (
+        OnlineGaussianMixture(9, 3, init='random', seed=seed)
+        for seed in (0, 0, 1)
+    )
+    for mixture in (first, again, other):
+        mixture.initialise(data)
+        assert all((data == row).all(dim=1).any() for row in mixture.means)
+        assert len(mixture.means.unique(dim=0)) == 9
+        assert (mixture.mass == 1).all()
+    assert torch.equal(first.means, again.means)
+    assert not torch.equal(first.means, other.means)
+
+
+def test_nothing_waits_for_the_device(monkeypatch):
+    mixture = begun(annealing_steps=5)
+    # On a CPU it is read at once, on a GPU a step later.
+    monkeypatch.setattr(DeferredFlag, 'raised', lambda self: False)
+    before = copy.deepcopy(mixture.state_dict())
+    h = normal(6, 3)
+    with RefuseToWait():
+        mixture.update(h * math.inf)
+        assert mixture.steps is not None
+    for name, value in mixture.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    with RefuseToWait():
+        mixture.update(h)
+        mixture.assign(h)
+        mixture.log_responsibilities(h)
+    assert mixture.steps == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_on_a_gpu():
+    here, there = begun(), begun().cuda()
+    mode = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        for step in range(3):
+            h = normal(20, 3, seed=step)
+            here.update(h)
+            there.update(h.pin_memory().cuda(non_blocking=True))
+    finally:
+        torch.cuda.set_sync_debug_mode(mode)
+    for name in STATE:
+        torch.testing.assert_close(
+            getattr(there, name).cpu(), getattr(here, name)
+        )
+    there.update(torch.full((2, 3), math.nan, device='cuda'))
+    with pytest.raises(ValueError, match='finite'):
+        there.update(normal(20, 3).cuda())
+
+
+@pytest.mark.parametrize(
+    'option, value',
+    [
+        ('num_components', 0),
+        ('num_components', 2.5),
+        ('dim', -1),
+        ('eta', 0),
+        ('eta', 1.0),
+        ('eta', math.nan),
+        ('eta', '0.9'),
+        ('forgetting', 'none'),
+        ('weights', 'equal'),
+        ('start_temperature', 0.5),
+        ('start_temperature', math.inf),
+        ('annealing_steps', -1),
+        ('annealing_steps', 10.5),
+        ('min_variance', 0),
+        ('init', 'zeros'),
+        ('init_samples', 7),
+        ('init_samples', 'all'),
+        ('seed', -1),
+        ('scratch_mib', 0),
+    ],
+)
+def test_options_out_of_range(option, value):
+    options = {'num_components': 8, 'dim': 2, option: value}
+    with pytest.raises(ValueError) as caught:
+        OnlineGaussianMixture(**options)
+    assert option in str(caught.value) and repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'batch, error, message',
+    [
+        (torch.zeros(4, 2), ValueError, r'dim = 3, not \(4, 2\)'),
+        (torch.zeros(3), ValueError, r'not \(3,\)'),
+        (torch.zeros(2, 2, 3), ValueError, r'not \(2, 2, 3\)'),
+        (torch.zeros(0, 3), ValueError, 'empty'),
+        (torch.zeros(4, 3).long(), TypeError, 'not torch.int64'),
+        (np.zeros((4, 3)), TypeError, 'not ndarray'),
+        (torch.full((4, 3), math.nan), ValueError, 'must be finite'),
+        (torch.zeros(4, 3).double() + 1e39, ValueError, 'must be finite'),
+    ],
+)
+@pytest.mark.parametrize('ready', [False, True])
+def test_bad_embeddings(batch, error, message, ready):
+    mixture = begun() if ready else OnlineGaussianMixture(5, 3)
+    before = copy.deepcopy(mixture.state_dict())
+    for call in (mixture.update, mixture.initialise):
+        with pytest.raises(error, match=message):
+            call(batch)
+    for name, value in mixture.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    mixture.update(torch.zeros(4, 3))  # and it goes on
+
+
+@pytest.mark.parametrize('init', ['kmeans', 'random'])
+def test_fewer_samples_than_components(init):
+    mixture = OnlineGaussianMixture(5, 3, init=init)
+    with pytest.raises(ValueError, match='num_components=5, but only 4'):
+        mixture.initialise(normal(4, 3))
+    with pytest.raises(ValueError, match='different embeddings'):
+        mixture.initialise(normal(4, 3).repeat(2, 1))
+    with pytest.raises(ValueError, match='only 1 different .* collapsed'):
+        for _ in range(4):
+            mixture.update(torch.ones(5, 3))
+    assert not mixture.ready
+    with pytest.raises(RuntimeError, match='has not begun'):
+        mixture.log_responsibilities(normal(4, 3))

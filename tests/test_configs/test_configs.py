@@ -1,0 +1,709 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import copy
+import functools
+import inspect
+import itertools
+import math
+import os
+import zlib
+from pathlib import Path
+
+import mmpretrain
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, default_collate
+from mmengine.logging import MessageHub
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
+from mmpretrain.registry import (
+    HOOKS,
+    METRICS,
+    MODELS,
+    PARAM_SCHEDULERS,
+    TRANSFORMS,
+)
+from PIL import Image
+
+import pauc_mm  # noqa: F401
+from pauc_mm.models import PCL
+from pauc_mm.models.embed import embed_images
+
+ROOT = Path(__file__).parents[2] / 'configs'
+RECIPES = sorted(
+    str(path.relative_to(ROOT))
+    for path in ROOT.rglob('*.py')
+    # Those below benchmarks/ have tests of their own.
+    if not {'_base_', 'benchmarks'} & set(path.parts)
+)
+STEP = [
+    'pauc_r50_8xb32_in100.py',
+    'pauc_r50_8xb32_in1k.py',
+    'pcl_r50_8xb32_in100.py',
+    'pcl_r50_8xb32_in1k.py',
+]
+COSINE = ['pclv2_r50_8xb32_in100.py', 'pclv2_r50_8xb32_in1k.py']
+VARIABLES = ('DATA_ROOT', 'IMAGE_SIZE', 'CORRUPT', 'IMAGENET_ROOT')
+JITTER = ('brightness', 'contrast', 'saturation', 'hue')
+IN1K = [name for name in STEP + COSINE if 'in1k' in name]
+IN100 = [name for name in STEP + COSINE if 'in100' in name]
+SIDES = {'SklearnDigits': 16, 'MlxtendMNIST': 16, 'ImageFolder': 128}
+# An ablation is built; all else is its recipe's, see test_ablation_configs.py.
+MAIN = [name for name in RECIPES if not name.startswith('ablations/')]
+TINY = [name for name in MAIN if '_tiny_' in name]
+# Views of full size, two if an algorithm is not here. Those of MULTI_CROP may
+# take smaller ones besides.
+VIEWS = {'CLD': 3}
+MULTI_CROP = ('SwAV', 'CARP')
+
+
+@pytest.fixture(autouse=True)
+def scope_and_environment(monkeypatch):
+    init_default_scope('mmpretrain')
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@functools.cache
+def _load(name, environment):
+    return Config.fromfile(ROOT / name)
+
+
+def load(name):
+    environment = tuple(os.environ.get(key) for key in VARIABLES)
+    return copy.deepcopy(_load(name, environment))
+
+
+def save_image(path, size=(80, 60)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.RandomState(zlib.crc32(str(path).encode()))
+    coarse = rng.randint(0, 256, (3, 4, 3), dtype=np.uint8)
+    pixels = np.kron(coarse, np.ones((size[1] // 3, size[0] // 4, 1)))
+    pixels = pixels.astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+# ---- every recipe ----------------------------------------------------------
+def test_the_promised_recipes_are_there():
+    assert set(RECIPES) >= {
+        *STEP,
+        *COSINE,
+        'pauc_r18_folder.py',
+        'pauc_tiny_digits.py',
+        'pcl_tiny_digits.py',
+        'mocov2_tiny_digits.py',
+        'pauc_tiny_mnist.py',
+        'pcl_tiny_mnist.py',
+        'mocov2_tiny_mnist.py',
+        'ablations/pauc_tiny_digits_align_corr.py',
+    }
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_everything_builds(name):
+    cfg = load(name)
+    model = MODELS.build(
+        {**cfg.model, 'data_preprocessor': cfg.data_preprocessor}
+    )
+    assert type(model).__name__ == cfg.model.type
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    trained = {id(p) for g in wrapper.param_groups for p in g['params']}
+    assert {id(p) for p in model.backbone.parameters()} <= trained
+    assert cfg.param_scheduler
+    for scheduler in cfg.param_scheduler:
+        options = {**scheduler, 'optimizer': wrapper.optimizer}
+        if scheduler.get('convert_to_iter_based'):  # by the runner
+            options['epoch_length'] = 10
+        assert PARAM_SCHEDULERS.build(options)
+    Visualizer.get_instance('test_configs')  # of VisualizationHook
+    hooks = {k: HOOKS.build(h) for k, h in cfg.default_hooks.items()}
+    assert {'checkpoint', 'checkpoint_guard', 'epoch_seed'} <= set(hooks)
+    assert ('clustering' in hooks) == needs_an_e_step(cfg, model)
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        assert [METRICS.build(e) for e in evaluator]
+    # All that learns is trained.
+    assert {id(p) for p in model.parameters() if p.requires_grad} <= trained
+    # The neck fits the backbone, and gives what the queue takes.
+    model.eval()
+    with torch.no_grad():
+        features, embeddings = embed_images(model, torch.zeros(1, 3, 32, 32))
+    first = next(m for m in model.neck.modules() if hasattr(m, 'in_features'))
+    assert features.shape == (1, first.in_features)
+    assert embeddings.shape == (1, embedding_width(cfg, model))
+
+
+def needs_an_e_step(cfg, model):
+    """PCL and PAUC do, unless a mixture estimates the prototypes online."""
+    online = cfg.model.get('prototypes') == 'online_gmm'
+    return isinstance(model, PCL) and not online
+
+
+def embedding_width(cfg, model):
+    if hasattr(model, 'queue'):
+        return model.queue.shape[0]
+    return cfg.model.neck.out_channels
+
+
+@pytest.mark.parametrize('name', TINY)
+def test_small_recipe_takes_a_step(name, tmp_path):
+    """On images of the real pipeline: all that learns gets a gradient."""
+    cfg = load(name)
+    torch.manual_seed(0)
+    np.random.seed(0)
+    model = MODELS.build(
+        {**cfg.model, 'data_preprocessor': cfg.data_preprocessor}
+    ).train()
+    # CosineEMA, of BYOL, asks the runner for the length of the training.
+    hub = MessageHub.get_instance('test_small_recipe_takes_a_step')
+    hub.update_info('max_iters', 10)
+    hub.update_info('iter', 0)
+    train = Compose(list(cfg.train_dataloader.dataset.pipeline))
+    count = cfg.train_dataloader.batch_size
+    batch = [train(source(cfg, tmp_path, seed)) for seed in range(count)]
+    data = model.data_preprocessor(default_collate(batch), training=True)
+    loss, _ = model.parse_losses(model(**data, mode='loss'))
+    loss.backward()
+    assert loss.isfinite()
+    gradients = {
+        key: p.grad for key, p in model.named_parameters() if p.requires_grad
+    }
+    assert not [key for key, g in gradients.items() if g is None]
+    assert all(g.isfinite().all() for g in gradients.values())
+    for part in (model.backbone, model.neck):
+        assert any(p.grad.any() for p in part.parameters())
+
+
+@pytest.mark.parametrize('name', MAIN)
+def test_pipelines_run(name, tmp_path, recwarn):
+    cfg = load(name)
+    train = Compose(list(cfg.train_dataloader.dataset.pipeline))
+    for seed in range(4):
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        views = train(source(cfg, tmp_path))['inputs']
+        assert {view.dtype for view in views} == {torch.uint8}
+        count = VIEWS.get(cfg.model.type, 2)
+        assert len(views) >= count
+        for view, other in itertools.combinations(views[:count], 2):
+            assert view.shape == other.shape == (3, *side(cfg))
+            assert not torch.equal(view, other)
+        small = {view.shape for view in views[count:]}
+        assert len(small) == (len(views) > count)
+        assert not small or cfg.model.type in MULTI_CROP
+        for channels, height, width in small:
+            assert (channels, height) == (3, width)
+            assert height < side(cfg)[0]
+    for stage in ('val', 'test'):
+        loader = cfg[f'{stage}_dataloader']
+        view = Compose(list(loader.dataset.pipeline))(source(cfg, tmp_path))
+        assert view['inputs'].shape == (3, *side(cfg))
+        assert view['inputs'].dtype == torch.uint8
+    assert not [w for w in recwarn if 'overflow' in str(w.message)]
+
+
+def source(cfg, tmp_path, seed=1):
+    if cfg.train_dataloader.dataset.type in ('SklearnDigits', 'MlxtendMNIST'):
+        rng = np.random.RandomState(seed)
+        img = rng.randint(0, 256, (16, 16, 3), dtype=np.uint8)
+        return dict(img=img, sample_idx=5)
+    path = save_image(tmp_path / 'x.png', (300, 200))
+    return dict(img_path=str(path), sample_idx=5)
+
+
+def side(cfg):
+    size = SIDES.get(cfg.train_dataloader.dataset.type, 224)
+    return size, size
+
+
+# What a run reads beside the model; the rest of a config are variables.
+OF_A_RUN = set(inspect.signature(Runner.__init__).parameters) - {
+    'self',
+    'model',
+    'env_cfg',  # how long to wait for the E-step
+    'cfg',
+}
+
+
+@pytest.mark.parametrize('name', TINY)
+def test_small_recipes_have_the_same_budget(name):
+    """Data, views, epochs, batch, schedule: only the method and its rate."""
+    cfg = load(name).to_dict()
+    data = 'mnist' if '_mnist' in name else 'digits'
+    base = load(f'mocov2_tiny_{data}.py').to_dict()
+    count = VIEWS.get(cfg['model']['type'], 2)
+    (views,) = (
+        t
+        for t in cfg['train_dataloader']['dataset']['pipeline']
+        if t['type'] == 'MultiView'
+    )
+    assert views['num_views'] in (count, [count])
+    views['num_views'] = 2  # all from one pipeline, as compared below
+    cfg['optim_wrapper']['optimizer']['lr'] = 0.04  # each method has its own
+    hooks = cfg.pop('default_hooks')
+    assert base.pop('default_hooks').items() <= hooks.items()
+    if '_lt' in name:  # the long-tailed data sets have a test of their own
+        return
+    for key in OF_A_RUN - {'default_hooks'}:
+        assert cfg.get(key) == base.get(key), key
+
+
+@pytest.mark.parametrize('data', ['digits', 'mnist'])
+def test_tiny_recipes_differ_in_the_method_only(data):
+    moco, pcl, pauc = (
+        load(f'{method}_tiny_{data}.py').to_dict()
+        for method in ('mocov2', 'pcl', 'pauc')
+    )
+    for cfg in (pauc, pcl, moco):
+        del cfg['model']['type']
+    for term in ('align_loss', 'uniform_loss', 'corr_loss'):
+        assert pauc['model'].pop(term)
+    assert pauc == pcl
+    for part in ('num_clusters', 'proto_head'):
+        assert pcl['model'].pop(part)
+    for hook in ('clustering', 'collapse_monitor'):
+        assert pcl['default_hooks'].pop(hook)
+    for cfg in (pcl, moco):  # how long to wait for the E-step
+        del cfg['env_cfg']
+    assert pcl == moco
+
+
+def test_values_of_mnist():
+    cfg = load('pcl_tiny_mnist.py')
+    epochs = cfg.train_cfg.max_epochs
+    # 31 whole batches of the 4,000 images; 2,000 steps, a fifth to warm up.
+    assert cfg.train_dataloader.batch_size == 128
+    assert 2000 <= epochs * (4000 // 128) < 2031
+    hook = cfg.default_hooks.clustering
+    assert hook.warmup_epochs * 5 == epochs and hook.interval == 2
+    (scheduler,) = cfg.param_scheduler
+    assert scheduler.T_max == scheduler.end == epochs
+    for interval in (
+        cfg.train_cfg.val_interval,
+        cfg.default_hooks.checkpoint.interval,
+    ):
+        assert epochs % interval == 0
+    assert list(cfg.model.num_clusters) == [50, 100, 250]
+    assert cfg.model.proto_head.num_negatives == 128
+    assert cfg.model.queue_len == 2048
+    assert cfg.model.feat_dim == cfg.model.neck.out_channels == 64
+    for loader in (
+        cfg.train_dataloader,
+        cfg.val_dataloader,
+        cfg.test_dataloader,
+        cfg.val_cfg.bank_dataloader,
+        cfg.test_cfg.bank_dataloader,
+    ):
+        assert loader.dataset.type == 'MlxtendMNIST'
+
+
+@pytest.mark.parametrize('name', MAIN)
+def test_loaders_and_loops(name):
+    cfg = load(name)
+    assert cfg.randomness.seed is not None
+    assert cfg.default_scope == 'mmpretrain'
+    assert cfg.custom_imports == dict(
+        imports=['pauc_mm'], allow_failed_imports=False
+    )
+    loaders = [cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader]
+    for stage, loop in (('val', 'Val'), ('test', 'Test')):
+        assert cfg[f'{stage}_cfg'].type == f'Embedding{loop}Loop'
+        bank = cfg[f'{stage}_cfg'].get('bank_dataloader')
+        if bank is not None:
+            loaders.append(bank)
+            # kNN without labels in the bank, or on the query images: nonsense
+            assert bank.dataset.split == 'train'
+            assert bank.dataset.pipeline == cfg.test_pipeline
+            assert bank.dataset.type == cfg.train_dataloader.dataset.type
+            assert cfg[f'{stage}_dataloader'].dataset.split != 'train'
+    for loader in loaders:
+        assert not loader.get('persistent_workers', False)
+        assert loader.collate_fn.type == 'default_collate'
+        assert loader.dataset.get('data_root') == loaders[0].dataset.get(
+            'data_root'
+        )
+    assert cfg.train_dataloader.drop_last
+    assert cfg.train_dataloader.sampler.shuffle
+    if 'queue_len' in cfg.model:
+        assert cfg.model.queue_len >= cfg.train_dataloader.batch_size
+    if 'clustering' in cfg.default_hooks:
+        hook = cfg.default_hooks.clustering
+        assert hook.pipeline == cfg.test_pipeline
+        assert hook.warmup_epochs < cfg.train_cfg.max_epochs
+
+
+# ---- the papers' values ----------------------------------------------------
+@pytest.mark.parametrize('name', STEP + COSINE)
+def test_values_common_to_the_papers(name):
+    """PCL (ICLR 2021), appendix A, and PAUC (BMVC 2022), section 5.1."""
+    cfg = load(name)
+    optimizer = cfg.optim_wrapper.optimizer
+    assert optimizer == dict(
+        type='SGD', lr=0.03, momentum=0.9, weight_decay=1e-4
+    )
+    assert cfg.train_cfg.max_epochs == 200
+    assert cfg.default_hooks.clustering.warmup_epochs == 20
+    assert cfg.default_hooks.clustering.interval == 1
+    assert cfg.train_dataloader.batch_size * 8 == 256
+    assert cfg.auto_scale_lr.base_batch_size == 256
+    assert cfg.model.backbone.type == 'ResNet'
+    assert cfg.model.backbone.depth == 50
+    assert cfg.model.feat_dim == cfg.model.neck.out_channels == 128
+    assert cfg.model.momentum == pytest.approx(1 - 0.999)
+    # E-step: the official code's faiss options.
+    kmeans = cfg.default_hooks.clustering.kmeans
+    assert kmeans.niter == 20 and kmeans.nredo == 5
+    assert kmeans.max_points_per_centroid == 1000
+    assert kmeans.min_points_per_centroid == 10
+    assert cfg.val_evaluator[0].k == (20, 200)
+
+
+@pytest.mark.parametrize('name', STEP)
+def test_values_of_pcl_v1_and_pauc(name):
+    cfg = load(name)
+    assert cfg.model.head.temperature == 0.1
+    assert cfg.model.neck.type == 'LinearNeck'
+    assert cfg.model.neck.norm_cfg is None and cfg.model.neck.gap_dim == 2
+
+
+@pytest.mark.parametrize('name', COSINE)
+def test_values_of_pcl_v2(name):
+    cfg = load(name)
+    assert cfg.model.head.temperature == 0.2
+    assert cfg.model.neck == dict(
+        type='MoCoV2Neck',
+        in_channels=2048,
+        hid_channels=2048,
+        out_channels=128,
+        with_avg_pool=True,
+    )
+
+
+@pytest.mark.parametrize('name', [n for n in STEP if 'pauc' in n])
+def test_values_of_pauc(name):
+    """Eqs. 4 and 5: s = 2 and t = 2. The weights are the project's."""
+    model = load(name).model
+    assert model.align_loss.power == 2 and model.uniform_loss.t == 2
+    assert [
+        model[f'{term}_loss'].loss_weight
+        for term in ('align', 'uniform', 'corr')
+    ] == [1.0, 1.0, 0.1]
+    assert model.corr_loss.temperature == 0.1
+
+
+@pytest.mark.parametrize('name', IN1K)
+def test_values_for_imagenet_1k(name):
+    model = load(name).model
+    assert list(model.num_clusters) == [25000, 50000, 100000]
+    assert model.proto_head.num_negatives == 16000
+    assert model.queue_len == 16384 and model.queue_len % 256 == 0
+
+
+@pytest.mark.parametrize('name', IN100)
+def test_values_for_imagenet_100(name):
+    cfg = load(name)
+    assert list(cfg.model.num_clusters) == [2500, 5000, 10000]
+    assert cfg.model.proto_head.num_negatives == 1024
+    assert cfg.model.queue_len == 1024
+    for loader in (
+        cfg.train_dataloader,
+        cfg.val_dataloader,
+        cfg.test_dataloader,
+        cfg.val_cfg.bank_dataloader,
+        cfg.test_cfg.bank_dataloader,
+    ):
+        assert loader.dataset.type == 'ImageNet100'
+
+
+@pytest.mark.parametrize('name', STEP + COSINE)
+def test_learning_rates(name):
+    cfg = load(name)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.03)
+    (scheduler,) = [
+        PARAM_SCHEDULERS.build({**s, 'optimizer': optimizer})
+        for s in cfg.param_scheduler
+    ]
+    rates = []
+    for _ in range(200):
+        rates.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        scheduler.step()
+    if name in STEP:  # x0.1 at 120 and at 160
+        expected = [0.03] * 120 + [0.003] * 40 + [0.0003] * 40
+    else:  # the official code: 0.03 * 0.5 * (1 + cos(pi * epoch / 200))
+        expected = [
+            0.015 * (1 + math.cos(math.pi * e / 200)) for e in range(200)
+        ]
+    np.testing.assert_allclose(rates, expected, rtol=1e-9)
+
+
+def names_of(transforms):
+    return [t['type'] for t in transforms]
+
+
+def test_augmentation_v1():
+    """Official PCL code without --aug-plus: names, order and strengths."""
+    view = load('pcl_r50_8xb32_in1k.py').view_pipeline
+    assert names_of(view) == [
+        'RandomResizedCrop',
+        'RandomGrayscale',
+        'NumpyToPIL',
+        'torchvision/ColorJitter',
+        'PILToNumpy',
+        'RandomFlip',
+    ]
+    assert view[0].scale == 224 and view[0].crop_ratio_range == (0.2, 1.0)
+    assert view[1].prob == 0.2
+    jitter = [view[3][k] for k in JITTER]
+    assert jitter == [0.4, 0.4, 0.4, 0.4]
+    assert view[5].prob == 0.5
+
+
+def test_augmentation_v2_is_mmpretrains_but_for_the_jitter():
+    view = load('pclv2_r50_8xb32_in1k.py').view_pipeline
+    theirs = Config.fromfile(
+        Path(mmpretrain.__file__).parent
+        / '.mim/configs/_base_/datasets/imagenet_bs32_mocov2.py'
+    ).view_pipeline
+    assert names_of(view) == names_of(theirs)
+    for i in (0, 2, 3, 4):
+        assert view[i] == theirs[i]
+    assert view[1].prob == theirs[1].prob == 0.8
+    assert names_of(view[1].transforms) == [
+        'NumpyToPIL',
+        'torchvision/ColorJitter',
+        'PILToNumpy',
+    ]
+    for key in JITTER:
+        assert view[1].transforms[1][key] == theirs[1].transforms[0][key]
+
+
+# ---- colours ---------------------------------------------------------------
+def jitter_of(view):
+    for transform in view:
+        if transform['type'] == 'torchvision/ColorJitter':
+            return transform
+        if transform['type'] == 'RandomApply':
+            transform['prob'] = 1.0
+            return jitter_of(transform['transforms'])
+    raise AssertionError('no colour jitter')
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'pcl_r50_8xb32_in1k.py',
+        'pclv2_r50_8xb32_in1k.py',
+        'pauc_r18_folder.py',
+    ],
+)
+@pytest.mark.parametrize(
+    'saturation, expected',
+    [
+        (0, (0, 0, 255)),  # nothing changes: red in OpenCV's order stays red
+        ((0, 0), (76, 76, 76)),  # grey: 0.299 of red; taken for blue it is 29
+    ],
+)
+def test_red_is_red_to_the_jitter(name, saturation, expected):
+    view = copy.deepcopy(load(name).view_pipeline)
+    jitter_of(view).update(
+        brightness=0, contrast=0, saturation=saturation, hue=0
+    )
+    for transform in view:
+        if transform['type'] == 'RandomGrayscale':
+            transform['prob'] = 0.0
+    img = np.zeros((60, 80, 3), np.uint8)
+    img[..., 2] = 255
+    out = Compose([TRANSFORMS.build(t) for t in view])(dict(img=img))['img']
+    assert out.dtype == np.uint8
+    assert (out == expected).all()
+
+
+# ---- one place for the folder ----------------------------------------------
+def test_folder_recipe_takes_the_environment(monkeypatch, tmp_path):
+    cfg = load('pauc_r18_folder.py')
+    assert cfg.train_dataloader.dataset.data_root == 'data/my_images'
+    assert cfg.train_dataloader.dataset.corrupt == 'error'
+    monkeypatch.setenv('DATA_ROOT', str(tmp_path / 'my photos'))
+    monkeypatch.setenv('IMAGE_SIZE', '64')
+    monkeypatch.setenv('CORRUPT', 'skip')
+    cfg = load('pauc_r18_folder.py')
+    for stage in ('train', 'val', 'test'):
+        dataset = cfg[f'{stage}_dataloader'].dataset
+        assert dataset.data_root == str(tmp_path / 'my photos')
+        assert dataset.type == 'ImageFolder'
+        assert dataset.corrupt == 'skip'
+    assert cfg.view_pipeline[0].scale == 64
+    assert cfg.default_hooks.clustering.pipeline[1].scale == 73
+    assert cfg.default_hooks.clustering.pipeline[2].crop_size == 64
+
+
+@pytest.mark.parametrize(
+    'name', ['pauc_r50_8xb32_in1k.py', 'pclv2_r50_8xb32_in100.py']
+)
+def test_imagenet_recipes_take_the_environment(name, monkeypatch):
+    assert load(name).train_dataloader.dataset.data_root == 'data/imagenet'
+    monkeypatch.setenv('IMAGENET_ROOT', '/data/ilsvrc')
+    cfg = load(name)
+    for loader in (
+        cfg.train_dataloader,
+        cfg.val_dataloader,
+        cfg.test_dataloader,
+        cfg.val_cfg.bank_dataloader,
+        cfg.test_cfg.bank_dataloader,
+    ):
+        assert loader.dataset.data_root == '/data/ilsvrc'
+
+
+def test_a_config_elsewhere_inherits_a_recipe_and_its_data(tmp_path):
+    (tmp_path / 'mine.py').write_text(
+        "_base_ = 'pauc_mm::pcl_tiny_digits.py'\n"
+        'train_dataloader = dict(batch_size=8)\n'
+    )
+    cfg = Config.fromfile(tmp_path / 'mine.py')
+    batch = next(iter(Runner.build_dataloader(cfg.train_dataloader, seed=0)))
+    assert batch['inputs'][0].shape == (8, 3, 16, 16)
+
+
+# ---- real runs, small ------------------------------------------------------
+def shrink(cfg, work_dir, clusters):
+    """Two epochs on a few images of 32 pixels: warm-up, then one E-step."""
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(work_dir),
+            'experiment_name': f'test_{work_dir.parent.name}',
+            'train_cfg.max_epochs': 2,
+            'train_cfg.val_interval': 2,
+            'model.backbone.depth': 18,
+            'model.backbone.base_channels': 4,
+            'model.backbone.stem_channels': 4,
+            'model.neck.in_channels': 32,
+            'model.num_clusters': clusters,
+            'model.queue_len': 16,
+            'model.proto_head.num_negatives': 4,
+            'train_dataloader.batch_size': 4,
+            'default_hooks.logger.interval': 1,
+            'default_hooks.clustering.warmup_epochs': 1,
+            'default_hooks.clustering.num_workers': 0,
+            'default_hooks.clustering.kmeans.device': 'cpu',
+        }
+    )
+    if cfg.model.neck.type == 'MoCoV2Neck':
+        cfg.model.neck.hid_channels = 32
+    loaders = [cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader]
+    for stage in ('val', 'test'):
+        if 'bank_dataloader' in cfg[f'{stage}_cfg']:
+            loaders.append(cfg[f'{stage}_cfg'].bank_dataloader)
+    for loader in loaders:
+        loader.num_workers = 0
+        shrink_pipeline(loader.dataset.pipeline)
+    shrink_pipeline(cfg.default_hooks.clustering.pipeline)
+    return loaders
+
+
+def shrink_pipeline(transforms):
+    for transform in transforms:
+        kind = transform['type']
+        if kind == 'RandomResizedCrop':
+            transform['scale'] = 32
+        elif kind == 'ResizeEdge':
+            transform['scale'] = 36
+        elif kind == 'CenterCrop':
+            transform['crop_size'] = 32
+        elif kind == 'MultiView':
+            shrink_pipeline(transform['transforms'][0])
+
+
+@pytest.fixture
+def quick_log(monkeypatch):
+    """yapf takes seconds to lay out a config for the log."""
+    monkeypatch.setattr(Config, 'pretty_text', property(repr))
+
+
+def train(cfg):
+    runner = Runner.from_cfg(cfg)
+    before = copy.deepcopy(runner.model.state_dict())
+    runner.train()
+    after = runner.model.state_dict()
+    assert runner.model.prototypes.ready
+    weight = 'backbone.conv1.weight'
+    assert not torch.equal(before[weight], after[weight])
+    assert all(v.isfinite().all() for v in after.values())
+    return runner
+
+
+def metrics_of(runner):
+    return {
+        k[len('val/') :]: history.data[0][-1]
+        for k, history in runner.message_hub.log_scalars.items()
+        if k.startswith('val/')
+    }
+
+
+@pytest.mark.parametrize(
+    'name', ['pauc_r50_8xb32_in1k.py', 'pclv2_r50_8xb32_in1k.py']
+)
+@pytest.mark.usefixtures('quick_log')
+def test_imagenet_recipe_trains(name, tmp_path, monkeypatch):
+    for split, count in (('train', 6), ('val', 4)):
+        for wnid in ('n01440764', 'n01443537'):
+            for i in range(count):
+                save_image(tmp_path / 'imagenet' / split / wnid / f'{i}.JPEG')
+    monkeypatch.setenv('IMAGENET_ROOT', str(tmp_path / 'imagenet'))
+    cfg = load(name)
+    for loader in shrink(cfg, tmp_path / 'work', [2, 3]):
+        loader.dataset.classes = ['tench', 'goldfish']
+    cfg.val_evaluator[0].k = (1, 3)
+    runner = train(cfg)
+    metrics = metrics_of(runner)
+    assert 0 <= metrics['knn/k3'] <= 1
+    assert metrics['nemd/value'] > 0
+    checkpoints = list((tmp_path / 'work').glob('epoch_*.pth'))
+    assert len(checkpoints) == 2
+
+
+@pytest.mark.usefixtures('quick_log')
+def test_imagenet100_recipe_trains(tmp_path, monkeypatch):
+    from pauc_mm.datasets import IMAGENET100_CLASSES
+
+    for split, count in (('train', 1), ('val', 2)):
+        for wnid, _ in IMAGENET100_CLASSES:
+            for i in range(count):
+                save_image(
+                    tmp_path / 'imagenet' / split / wnid / f'{i}.JPEG',
+                    (40, 36),
+                )
+    monkeypatch.setenv('IMAGENET_ROOT', str(tmp_path / 'imagenet'))
+    cfg = load('pauc_r50_8xb32_in100.py')
+    shrink(cfg, tmp_path / 'work', [2, 3])
+    cfg.train_dataloader.batch_size = 16
+    cfg.val_evaluator[0].k = (1, 3)
+    cfg.val_evaluator[1].num_pairs = 20
+    assert metrics_of(train(cfg))['nemd/num_groups'] == 100
+
+
+@pytest.mark.usefixtures('quick_log')
+def test_folder_recipe_trains(tmp_path, monkeypatch):
+    for i in range(10):
+        save_image(tmp_path / 'photos' / str(i % 3) / f'{i}.JPG')
+    broken = save_image(tmp_path / 'photos' / 'broken.jpg')
+    broken.write_bytes(broken.read_bytes()[:300])
+    monkeypatch.setenv('DATA_ROOT', str(tmp_path / 'photos'))
+    monkeypatch.setenv('IMAGE_SIZE', '32')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    cfg = load('pauc_r18_folder.py')
+    shrink(cfg, tmp_path / 'work', [2, 3])
+    with pytest.raises(ValueError, match='broken.jpg'):
+        Runner.from_cfg(cfg).train()
+    monkeypatch.setenv('CORRUPT', 'skip')
+    cfg = load('pauc_r18_folder.py')
+    shrink(cfg, tmp_path / 'skip', [2, 3])
+    cfg.experiment_name += '_skip'
+    cfg.val_evaluator[0].num_clusters = 3
+    runner = train(cfg)
+    assert len(runner.train_dataloader.dataset) == 10
+    assert metrics_of(runner)['nemd/value'] > 0

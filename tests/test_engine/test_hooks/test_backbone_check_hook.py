@@ -1,0 +1,176 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import pytest
+import torch
+from mmengine.runner import Runner
+from mmpretrain.registry import MODELS
+
+from pauc_mm.checkpoints.pretrained import matching_names, read_weights
+from pauc_mm.engine.hooks import BackboneCheckHook
+from pauc_mm.models import TinyConvNet
+from tests.helpers import run_cfg
+
+
+@MODELS.register_module()
+class ForgetfulConvNet(TinyConvNet):
+    """Initialises a layer again after its weights were loaded."""
+
+    def init_weights(self):
+        super().init_weights()
+        torch.nn.init.zeros_(self.layers[0].conv.weight)
+
+
+def save(path, channels=(8, 16), prefix='backbone.', **more):
+    torch.manual_seed(3)
+    net = TinyConvNet(channels=channels, strides=(1, 2))
+    state = {f'{prefix}{k}': v for k, v in net.state_dict().items()}
+    torch.save(dict(state_dict={**state, **more}), path)
+    return path
+
+
+def runner_from(folder, checkpoint, prefix='backbone.', kind=None, **changes):
+    cfg = run_cfg(folder, max_epochs=2)
+    init = dict(type='Pretrained', checkpoint=str(checkpoint), prefix=prefix)
+    cfg.model.backbone.init_cfg = init
+    if kind:
+        cfg.model.backbone.type = kind
+    cfg.default_hooks.backbone_check = dict(type='BackboneCheckHook')
+    cfg.merge_from_dict(changes)
+    runner = Runner.from_cfg(cfg)
+    lines = []
+    runner.logger.info = lines.append
+    return runner, lines
+
+
+def test_weights_that_fit_are_told_and_loaded(tmp_path):
+    path = save(tmp_path / 'a.pth', head=torch.zeros(3))
+    runner, lines = runner_from(tmp_path / 'run', path)
+    seen = {}
+    hook = next(h for h in runner.hooks if isinstance(h, BackboneCheckHook))
+    before_train = hook.before_train
+
+    def spy(runner):
+        seen['conv'] = runner.model.backbone.layers[0].conv.weight.clone()
+        before_train(runner)
+
+    hook.before_train = spy
+    runner.train()
+    saved = torch.load(path)['state_dict']
+    assert torch.equal(seen['conv'], saved['backbone.layers.0.conv.weight'])
+    # Two convolutions without bias, two BatchNorms with four tensors.
+    told = f'10 of the 10 tensors of model.backbone are in {path}.'
+    assert told in lines
+
+
+@pytest.mark.parametrize('prefix', [None, 'backbone', 'encoder.'])
+def test_prefixes(tmp_path, prefix):
+    inside = {None: '', 'backbone': 'backbone.', 'encoder.': 'encoder.'}
+    path = save(tmp_path / 'a.pth', prefix=inside[prefix])
+    runner, lines = runner_from(tmp_path / 'run', path, prefix)
+    runner.call_hook('before_run')  # not yet in training
+    assert not lines
+    runner.train()
+    assert any('10 of the 10' in str(line) for line in lines)
+
+
+def test_below_ninety_percent_is_an_error_with_both_sides(tmp_path):
+    path = save(tmp_path / 'a.pth', channels=(8, 24))
+    runner, _ = runner_from(tmp_path / 'run', path)
+    with pytest.raises(RuntimeError) as error:
+        runner.train()
+    message = str(error.value)
+    # The second convolution and its BatchNorm have other shapes.
+    assert 'model.backbone.init_cfg: Only 5 of the 10 tensors' in message
+    assert (
+        '5 are of another shape there: backbone.layers.1.conv.weight'
+        in message
+    )
+    assert '(24, 8, 3, 3), not (16, 8, 3, 3)' in message
+    runner, _ = runner_from(
+        tmp_path / 'again',
+        path,
+        **{'default_hooks.backbone_check.min_matched': 0.5},
+    )
+    runner.train()  # what fits was asked for, no more
+
+
+def test_exactly_ninety_percent_is_enough(tmp_path):
+    weights = {str(i): torch.zeros(i + 1) for i in range(9)}
+    module = torch.nn.ParameterDict(
+        {str(i): torch.zeros(i + 1) for i in range(10)}
+    )
+    names = matching_names({'x': module}, weights, 'y')
+    assert names == {'x': list(weights)}
+    del weights['8']
+    with pytest.raises(RuntimeError, match='Only 8 of the 10'):
+        matching_names({'x': module}, weights, 'y')
+
+
+def test_parts_of_one_checkpoint_count_together():
+    stem = torch.nn.ParameterDict({f's{i}': torch.zeros(2) for i in range(8)})
+    head = torch.nn.ParameterDict({f'h{i}': torch.zeros(2) for i in range(2)})
+    weights = {**stem.state_dict(), 'h0': torch.zeros(2)}
+    parts = dict(stem=stem, head=head)
+    assert matching_names(parts, weights, 'y')['head'] == ['h0']
+    with pytest.raises(RuntimeError, match='Only 1 of the 2 tensors of head'):
+        matching_names(dict(head=head), weights, 'y')
+    with pytest.raises(RuntimeError, match='of stem and head') as error:
+        matching_names(parts, stem.state_dict(), 'y')
+    assert '2 are missing there: head.h0, head.h1.' in str(error.value)
+
+
+def test_values_that_were_overwritten(tmp_path):
+    path = save(tmp_path / 'a.pth')
+    runner, _ = runner_from(tmp_path / 'run', path, kind='ForgetfulConvNet')
+    with pytest.raises(RuntimeError) as error:
+        runner.train()
+    message = str(error.value)
+    assert '1 of the 10 tensors of model.backbone are not those' in message
+    assert 'layers.0.conv.weight' in message
+
+
+def test_values_of_a_later_checkpoint_are_not_compared(tmp_path):
+    path = save(tmp_path / 'a.pth')
+    runner, _ = runner_from(tmp_path / 'run', path)
+    runner.train()
+    (trained,) = (tmp_path / 'run').glob('epoch_1.pth')
+    for changes in (
+        dict(load_from=str(trained)),
+        dict(load_from=str(trained), resume=True),
+    ):
+        work_dir = tmp_path / f'more_{len(changes)}'
+        runner, _ = runner_from(work_dir, path, **changes)
+        runner.train()
+
+
+def test_wrong_input(tmp_path):
+    with pytest.raises(ValueError, match='min_matched'):
+        BackboneCheckHook(min_matched=90)
+    runner, _ = runner_from(tmp_path / 'a', '')
+    with pytest.raises(
+        ValueError, match='model.backbone.init_cfg: checkpoint'
+    ):
+        runner.train()
+    runner, _ = runner_from(tmp_path / 'b', tmp_path / 'no.pth')
+    with pytest.raises(FileNotFoundError, match='no.pth'):
+        runner.train()
+    path = save(tmp_path / 'c.pth', prefix='encoder_q.')
+    runner, _ = runner_from(tmp_path / 'c', path)
+    with pytest.raises(RuntimeError) as error:
+        runner.train()
+    assert "no weights that begin with 'backbone.'" in str(error.value)
+    assert 'encoder_q.layers.0.conv.weight' in str(error.value)
+    assert 'tools/converters' in str(error.value)
+
+
+@pytest.mark.parametrize(
+    'content', [dict(epoch=3), [1, 2], dict(state_dict=dict(a=1))]
+)
+def test_no_model_at_all(tmp_path, content):
+    torch.save(content, tmp_path / 'a.pth')
+    with pytest.raises(RuntimeError, match='no checkpoint of a model'):
+        read_weights(str(tmp_path / 'a.pth'))
+
+
+def test_module_prefix_is_cut_as_mmengine_does(tmp_path):
+    path = save(tmp_path / 'a.pth', prefix='module.')
+    assert 'layers.0.conv.weight' in read_weights(str(path))

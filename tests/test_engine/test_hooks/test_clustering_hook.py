@@ -1,0 +1,462 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import logging
+
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from pauc_mm.clustering import concentration
+from pauc_mm.embedding.extraction import extract_embeddings
+from tests.helpers import TWO_VIEWS, run_cfg, run_ranks
+
+
+def clustering_hook(runner):
+    return next(
+        h for h in runner.hooks if type(h).__name__ == 'ClusteringHook'
+    )
+
+
+def test_e_step_embeds_every_image_without_augmentation(tmp_path):
+    runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=2))
+    runner.train()
+    model = runner.model
+    hook = clustering_hook(runner)
+    embeddings = extract_embeddings(model, hook.dataset, batch_size=7)
+    # By hand: the images as they are, in order, through the momentum encoder
+    images = torch.stack(
+        [
+            torch.from_numpy(hook.dataset.get_data_info(i)['img'])
+            for i in range(48)
+        ]
+    ).permute(0, 3, 1, 2)
+    model.eval()
+    with torch.no_grad():
+        expected = model.encoder_k((images.float() - 127.5) / 127.5)[0]
+    expected = torch.nn.functional.normalize(expected, dim=1)
+    torch.testing.assert_close(embeddings, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_prototypes_are_consistent_after_the_e_step(tmp_path):
+    runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=2))
+    runner.train()
+    hook = clustering_hook(runner)
+    hook.e_step(runner, 2)
+    model = runner.model
+    prototypes = model.prototypes
+    embeddings = extract_embeddings(model, hook.dataset, batch_size=48)
+    assert prototypes.assignments.shape == (2, 48)
+    for m, (centroids, phi) in enumerate(
+        zip(prototypes.centroids, prototypes.concentrations)
+    ):
+        nearest = (embeddings @ centroids.t()).argmax(dim=1)
+        assert torch.equal(nearest, prototypes.assignments[m])
+        torch.testing.assert_close(
+            phi,
+            concentration(
+                (embeddings - centroids[nearest]).norm(dim=1),
+                nearest,
+                len(centroids),
+                0.1,
+            ),
+            rtol=1e-4,
+            atol=1e-6,
+        )
+        assert phi.mean().item() == pytest.approx(0.1, rel=1e-5)
+
+
+def test_warm_up_then_every_interval(tmp_path, monkeypatch):
+    cfg = run_cfg(tmp_path, max_epochs=7, warmup_epochs=2)
+    cfg.default_hooks.clustering.interval = 3
+    runner = Runner.from_cfg(cfg)
+    hook = clustering_hook(runner)
+    epochs = []
+    original = hook.e_step
+    monkeypatch.setattr(
+        hook, 'e_step', lambda r, e: (epochs.append(e), original(r, e))
+    )
+    runner.train()
+    assert epochs == [2, 5]
+
+
+def test_persistent_workers_train_on_new_assignments(tmp_path):
+    # The ancestor wrote labels into the data set, which persistent workers
+    # never see. Here the training process looks them up by sample_idx.
+    cfg = run_cfg(tmp_path, max_epochs=3)
+    cfg.train_dataloader.update(num_workers=2, persistent_workers=True)
+    runner = Runner.from_cfg(cfg)
+    model = runner.model
+    seen = []
+    original = model.prototype_losses
+
+    def spy(query, key, assigned):
+        seen.append((runner.epoch, assigned.clone()))
+        return original(query, key, assigned)
+
+    model.prototype_losses = spy
+    truth = {}
+    hook = clustering_hook(runner)
+    e_step = hook.e_step
+
+    def remember(r, epoch):
+        e_step(r, epoch)
+        # another labelling in each epoch, to be told apart
+        model.prototypes.assignments[:] = r.epoch
+        truth[r.epoch] = r.epoch
+
+    hook.e_step = remember
+    runner.train()
+    assert sorted(truth) == [1, 2]
+    assert {epoch for epoch, _ in seen} == {1, 2}
+    for epoch, assigned in seen:
+        assert (assigned == epoch).all()
+
+
+def test_log_line_says_what_matters(tmp_path, caplog):
+    cfg = run_cfg(tmp_path, max_epochs=3)
+    cfg.log_level = 'INFO'
+    runner = Runner.from_cfg(cfg)
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    runner.logger.addHandler(handler)
+    runner.train()
+    lines = [line for line in lines if line.startswith('Clustering K=')]
+    assert len(lines) == 4  # two clusterings in two epochs
+    for word in ('clusters used', 'median', 'objective', 'concentration'):
+        assert word in lines[0]
+    assert 'others of its cluster, chance for acc_proto_0 ' in lines[0]
+    assert 'chance for acc_proto_1 ' in lines[1]
+    assert 'none before' in lines[0]
+    nmi = float(lines[2].rsplit(' ', 1)[1])
+    assert 0 < nmi <= 1
+
+
+def test_no_warm_up_clusters_the_query_weights(tmp_path):
+    # The momentum encoder is initialised on its own; before the first step
+    # it must be given the weights of the query encoder.
+    runner = Runner.from_cfg(run_cfg(tmp_path, warmup_epochs=0, max_epochs=1))
+    hook = clustering_hook(runner)
+    weights = {}
+    original = hook._cluster
+
+    def look(*args):
+        weights['query'] = runner.model.neck.fc.weight.clone()
+        weights['momentum'] = runner.model.encoder_k.module[1].fc.weight
+        assert torch.equal(weights['query'], weights['momentum'])
+        return original(*args)
+
+    hook._cluster = look
+    runner.train()
+    assert weights
+
+
+def test_warm_start_begins_with_the_last_centroids(tmp_path):
+    cfg = run_cfg(tmp_path, max_epochs=3)
+    cfg.default_hooks.clustering.kmeans.warm_start = True
+    runner = Runner.from_cfg(cfg)
+    hook = clustering_hook(runner)
+    fit, calls = hook.kmeans.fit, []
+
+    def remember(features, k, seed, init=None):
+        calls.append((runner.epoch, k, init))
+        if init is not None:
+            m = runner.model.num_clusters.index(k)
+            last = runner.model.prototypes.centroids[m].numpy()
+            assert (init == last).all()
+        return fit(features, k, seed, init)
+
+    hook.kmeans.fit = remember
+    runner.train()
+    assert [(e, k, i is None) for e, k, i in calls] == [
+        (1, 4, True),
+        (1, 6, True),
+        (2, 4, False),
+        (2, 6, False),
+    ]
+
+
+def test_a_clusterer_without_warm_start_is_not_asked_for_it(tmp_path):
+    cfg = run_cfg(tmp_path, max_epochs=3)
+    runner = Runner.from_cfg(cfg)
+    hook = clustering_hook(runner)
+    fit = hook.kmeans.fit
+
+    class Plain:
+        def fit(self, features, k, seed):
+            return fit(features, k, seed)
+
+    hook.kmeans = Plain()
+    runner.train()
+    assert runner.model.prototypes.ready
+
+
+@pytest.mark.parametrize(
+    'key, value',
+    [
+        ('features', 'bank'),
+        ('amp_dtype', 'half'),
+        ('channels_last', 'yes'),
+        ('interval', 0),
+        ('ramp_epochs', -1),
+    ],
+)
+def test_bad_options_name_the_key(tmp_path, key, value):
+    cfg = run_cfg(tmp_path)
+    cfg.default_hooks.clustering[key] = value
+    with pytest.raises(ValueError, match=f'clustering.{key} must be'):
+        Runner.from_cfg(cfg)
+
+
+def nan_weights(runner):
+    with torch.no_grad():
+        for parameter in runner.model.encoder_k.parameters():
+            parameter.fill_(float('nan'))
+
+
+def test_non_finite_embeddings_stop_with_the_facts(tmp_path):
+    runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=2))
+    runner.train()
+    nan_weights(runner)
+    with pytest.raises(RuntimeError, match=r'48 of 48 .* epoch 3; first samp'):
+        clustering_hook(runner).e_step(runner, 2)
+
+
+def test_they_are_named_with_the_precision(tmp_path, monkeypatch):
+    cfg = run_cfg(tmp_path, max_epochs=2)
+    cfg.optim_wrapper.update(type='CPUAmpOptimWrapper', dtype='bfloat16')
+    cfg.default_hooks.clustering.amp_dtype = 'bfloat16'
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    hook = clustering_hook(runner)
+    nan_weights(runner)
+    monkeypatch.setattr(
+        hook.dataset,
+        'get_data_info',
+        lambda i: dict(original(i), img_path=f'{i}.jpg'),
+    )
+    original = type(hook.dataset).get_data_info.__get__(hook.dataset)
+    with pytest.raises(
+        RuntimeError,
+        match=r'0 \(0.jpg\), 1 \(1.jpg\).* AMP: bfloat16 in training and '
+        'bfloat16 in the E-step',
+    ):
+        hook.e_step(runner, 2)
+
+
+def test_the_ramp_weighs_the_prototype_losses(tmp_path):
+    cfg = run_cfg(tmp_path, warmup_epochs=1, max_epochs=6)
+    cfg.default_hooks.clustering.ramp_epochs = 3
+    runner = Runner.from_cfg(cfg)
+    runner.load_or_resume()
+    model, raw, shares = runner.model, {}, {}
+    unweighted, whole = model.prototype_losses, model.loss
+    instance, kept = model.instance_losses, {}
+
+    def remember(*args):
+        raw.clear()
+        raw.update(unweighted(*args))
+        return dict(raw)
+
+    def keep(*args):
+        kept.update(instance(*args))
+        return dict(kept)
+
+    def compare(*args, **kwargs):
+        losses = whole(*args, **kwargs)
+        for name, value in kept.items():
+            assert torch.equal(losses[name], value)
+        for name, value in raw.items():
+            share = (losses[name] / value).item() if value != 0 else None
+            if name.startswith('loss') and share is not None:
+                shares.setdefault(runner.epoch, set()).add(round(share, 5))
+            if name.startswith('acc'):
+                assert losses[name] == value
+        return losses
+
+    model.prototype_losses, model.loss = remember, compare
+    model.instance_losses = keep
+    runner.train()
+    assert shares == {1: {0.33333}, 2: {0.66667}, 3: {1}, 4: {1}, 5: {1}}
+
+
+def concat(runner_cfg):
+    half = dict(type='TinyImages', num_images=24, pipeline=TWO_VIEWS)
+    runner_cfg.train_dataloader.dataset = dict(
+        type='ConcatDataset', datasets=[half, dict(half, seed=1)]
+    )
+
+
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        ({'model.num_clusters': [4, 49]}, r'49 clusters of 48 training'),
+        (
+            {'default_hooks.clustering.warmup_epochs': 4},
+            r'warmup_epochs=4 is not below train_cfg.max_epochs=4',
+        ),
+        (
+            {'default_hooks.clustering.ramp_epochs': 4},
+            r'ramp_epochs=4 after warmup_epochs=1 .*Set ramp_epochs to 3',
+        ),
+        ({'model.queue_len': 8}, r'model.queue_len=8 is smaller'),
+        ({'train_dataloader.batch_size': 64}, r'no whole batch of 48'),
+        ({'model.queue_len': 64, 'train_dataloader.batch_size': 65}, 'queue'),
+    ],
+)
+def test_misfits_are_refused_before_training(tmp_path, changes, message):
+    runner = Runner.from_cfg(run_cfg(tmp_path, **changes))
+    with pytest.raises(ValueError, match=message):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_a_loop_without_epochs_is_refused(tmp_path):
+    cfg = run_cfg(tmp_path)
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=5)
+    cfg.param_scheduler = None
+    with pytest.raises(TypeError, match='train_cfg.type is IterBased'):
+        Runner.from_cfg(cfg).train()
+
+
+@pytest.mark.parametrize(
+    'pipeline, message',
+    [
+        (TWO_VIEWS, '2 views of each image'),
+        ([dict(type='PackInputs', meta_keys=())], 'sample_idx'),
+        ([dict(type='Resize', scale=0), dict(type='PackInputs')], 'failed'),
+    ],
+)
+def test_a_broken_pipeline_shows_before_the_warm_up(
+    tmp_path, pipeline, message
+):
+    cfg = run_cfg(tmp_path)
+    cfg.default_hooks.clustering.pipeline = pipeline
+    runner = Runner.from_cfg(cfg)
+    with pytest.raises(ValueError, match=f'clustering.pipeline.*{message}'):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_a_missing_hook_is_said_once(tmp_path):
+    cfg = run_cfg(tmp_path, max_epochs=2)
+    del cfg.default_hooks['clustering']
+    runner = Runner.from_cfg(cfg)
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    runner.logger.addHandler(handler)
+    runner.train()
+    told = [line for line in lines if 'without a ClusteringHook' in line]
+    assert len(told) == 1
+
+
+def test_colliding_sample_idx_is_refused(tmp_path):
+    cfg = run_cfg(tmp_path)
+    concat(cfg)
+    with pytest.raises(ValueError, match='ConcatDataset'):
+        Runner.from_cfg(cfg).train()
+
+
+def test_repeated_data_set_is_clustered_once(tmp_path):
+    cfg = run_cfg(tmp_path, max_epochs=2)
+    cfg.train_dataloader.dataset = dict(
+        type='RepeatDataset', times=2, dataset=cfg.train_dataloader.dataset
+    )
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    assert runner.model.prototypes.assignments.shape == (2, 48)
+    assert runner.iter == 2 * (96 // 16)
+
+
+def test_another_model_is_refused(tmp_path):
+    cfg = run_cfg(tmp_path)
+    cfg.model.type = 'MoCo'
+    for key in (
+        'num_clusters',
+        'proto_head',
+        *(name + '_loss' for name in ('align', 'uniform', 'corr')),
+    ):
+        cfg.model.pop(key)
+    with pytest.raises(TypeError, match='the model is a MoCo'):
+        Runner.from_cfg(cfg).train()
+
+
+@pytest.mark.parametrize(
+    'key, value',
+    [('warmup_epochs', -1), ('interval', 0), ('batch_size', 0)],
+)
+def test_bad_values_name_the_key(tmp_path, key, value):
+    cfg = run_cfg(tmp_path)
+    cfg.default_hooks.clustering[key] = value
+    with pytest.raises(ValueError, match=f'default_hooks.clustering.{key}'):
+        Runner.from_cfg(cfg)
+
+
+def test_a_sample_seen_twice_is_an_error(tmp_path):
+    runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=2))
+    runner.train()
+    dataset = clustering_hook(runner).dataset
+    transform = dataset.pipeline
+
+    def collide(results):
+        results['sample_idx'] = min(results['sample_idx'], 40)
+        return transform(results)
+
+    dataset.pipeline = collide
+    with pytest.raises(RuntimeError, match='7 were not embedded'):
+        extract_embeddings(runner.model, dataset, batch_size=16)
+
+
+def seeds_of_a_run(folder):
+    """Of the negatives and of k-means, where each rank has its own seed."""
+    from pauc_mm.engine.launch import prepare_launch
+
+    cfg = run_cfg(folder, max_epochs=2)
+    cfg.launcher = 'pytorch'
+    cfg.train_dataloader.batch_size = 8
+    cfg.randomness = dict(seed=7, diff_rank_seed=True)
+    prepare_launch(cfg)
+    runner = Runner.from_cfg(cfg)
+    negatives, clusterings = [], []
+    head = runner.model.module.proto_head
+    kmeans = clustering_hook(runner).kmeans
+    seed, fit = head.seed, kmeans.fit
+
+    def noted_seed(number, device):
+        negatives.append(number)
+        return seed(number, device)
+
+    def noted_fit(features, k, seed, **kwargs):
+        clusterings.append((k, seed))
+        return fit(features, k, seed, **kwargs)
+
+    head.seed, kmeans.fit = noted_seed, noted_fit
+    runner.train()
+    return runner.seed, negatives, clusterings
+
+
+def test_ranks_with_seeds_of_their_own_draw_negatives_alike(tmp_path):
+    two = run_ranks(seeds_of_a_run, 2, tmp_path / 'r', tmp_path / 'two')
+    (one,) = run_ranks(seeds_of_a_run, 1, tmp_path / 's', tmp_path / 'one')
+    (own, negatives, first), (other, others, second) = two
+    assert (own, other) == (7, 8)
+    assert negatives == others == one[1] and len(negatives) == 2
+    # However many processes share the clusterings out
+    assert sorted(first + second) == sorted(one[2]) and len(one[2]) == 2
+
+
+def test_a_gpu_that_cannot_cluster_is_told_before_the_warm_up(
+    tmp_path, monkeypatch
+):
+    cfg = run_cfg(tmp_path, max_epochs=2)
+    runner = Runner.from_cfg(cfg)
+    kmeans = clustering_hook(runner).kmeans
+    monkeypatch.setattr(kmeans, 'gpu_id', lambda: 0)
+
+    def run(*args, **kwargs):
+        raise RuntimeError('no kernel image is available')
+
+    monkeypatch.setattr(kmeans, '_run', run)
+    with pytest.raises(RuntimeError, match='no kernel image'):
+        runner.train()
+    assert runner.iter == 0

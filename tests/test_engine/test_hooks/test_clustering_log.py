@@ -1,0 +1,44 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""What an E-step says of a batch, against drawn batches."""
+
+import pytest
+import torch
+
+from pauc_mm.engine.hooks.clustering_log import (
+    others_of_the_cluster,
+    prototypes_of_a_step,
+)
+
+
+def test_others_of_the_cluster_by_hand():
+    # Two of two: the one mate of an image is in its cluster once in three.
+    assert others_of_the_cluster(torch.tensor([2, 2]), 2) == pytest.approx(
+        1 / 3
+    )
+    assert others_of_the_cluster(torch.tensor([10]), 4) == 3
+    assert others_of_the_cluster(torch.tensor([1, 1, 1]), 3) == 0
+    assert others_of_the_cluster(torch.tensor([1]), 1) == 0
+
+
+def test_they_are_the_means_of_drawn_batches():
+    sizes, batch = torch.tensor([30, 12, 5, 2, 1]), 8
+    clusters = torch.repeat_interleave(torch.arange(5), sizes)
+    torch.manual_seed(0)
+    mates, distinct = [], []
+    for _ in range(4000):
+        drawn = clusters[torch.randperm(50)[:batch]]
+        same = drawn[:, None] == drawn
+        mates.append((same.sum() - batch) / batch)
+        distinct.append(len(drawn.unique()))
+    mean = torch.stack(mates).mean().item()
+    assert others_of_the_cluster(sizes, batch) == pytest.approx(mean, rel=0.03)
+    distinct = sum(distinct) / len(distinct)
+    # As if drawn with replacement, hence only about that
+    told = prototypes_of_a_step(sizes, 100, batch, 20)
+    assert told == pytest.approx(20 + distinct, abs=0.2)
+
+
+def test_no_more_prototypes_than_there_are():
+    sizes = torch.tensor([5, 5])
+    assert prototypes_of_a_step(sizes, 4, 8, 16000) == 4
+    assert prototypes_of_a_step(torch.tensor([5]), 2, 1, 0) == 1

@@ -1,0 +1,260 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from pauc_mm.engine.hooks.unique_shares_hook import (
+    FILE_NAME,
+    read_records,
+    recording_epochs,
+)
+from pauc_mm.evaluation.functional.prototype_usage import prototype_usage
+from tests.helpers import PLAIN, run_cfg
+
+EPSILONS = (0.025, 0.1, 0.25, 0.5)
+K = 12
+
+
+def carp_run(work_dir, max_epochs=3, hook=True, **changes):
+    """Config of a run of CARP on 48 images, with the hook or without."""
+    cfg = run_cfg(work_dir, 'PCL', max_epochs=max_epochs)
+    del cfg.default_hooks['clustering']
+    cfg.model = dict(
+        type='CARP',
+        feat_dim=8,
+        data_preprocessor=cfg.model.data_preprocessor,
+        backbone=cfg.model.backbone,
+        neck=dict(
+            type='CARPNeck', in_channels=16, hid_channels=16, out_channels=8
+        ),
+        head=dict(type='CARPHead', num_prototypes=K, partition_size=4),
+    )
+    cfg.test_pipeline = PLAIN
+    if hook:
+        cfg.default_hooks.unique_shares = dict(type='UniqueSharesHook')
+    cfg.merge_from_dict(changes)
+    return cfg
+
+
+# ---- the figures -----------------------------------------------------------
+def slowly(prototypes, embeddings, epsilons):
+    """The same with a loop for everything, in float64."""
+
+    def cosine(a, b):
+        return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+    def unique(points):
+        shares = []
+        for epsilon in epsilons:
+            kept = []
+            for p in points:
+                if all(1 - cosine(p, q) >= epsilon for q in kept):
+                    kept.append(p)
+            shares.append(len(kept) / len(points))
+        return shares
+
+    counts = [0] * len(prototypes)
+    for e in embeddings:
+        cosines = [cosine(e, p) for p in prototypes]
+        counts[cosines.index(max(cosines))] += 1
+    shares = [c / len(embeddings) for c in counts if c]
+    used = [p for p, c in zip(prototypes, counts) if c]
+    return dict(
+        prototypes=len(prototypes),
+        images=len(embeddings),
+        unique=unique(prototypes),
+        used=len(used),
+        used_share=len(used) / len(prototypes),
+        unique_used=unique(used),
+        perplexity=math.exp(-sum(s * math.log(s) for s in shares)),
+    )
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_the_figures_are_those_of_slow_loops(seed):
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(5, 4))
+    # Near copies of five directions, of all lengths
+    prototypes = centres[rng.integers(0, 5, 20)]
+    prototypes = prototypes + 0.1 * rng.normal(size=(20, 4))
+    prototypes *= rng.uniform(0.1, 10, (20, 1))
+    embeddings = rng.normal(size=(11, 4)) * rng.uniform(0.1, 9, (11, 1))
+    found = prototype_usage(
+        torch.from_numpy(prototypes), torch.from_numpy(embeddings), EPSILONS
+    )
+    expected = slowly(prototypes, embeddings, EPSILONS)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-6), name
+    assert 1 < found['used'] < 20
+    assert found['unique_used'] != found['unique']
+    json.dumps(found)
+
+
+def test_known_cases():
+    axes = torch.eye(4)
+    # Four prototypes in two places, three images at one of them
+    doubled = axes[[0, 1, 0, 1]]
+    found = prototype_usage(doubled, axes[[1, 1, 1]], (0.025,))
+    assert found['unique'] == [0.5] and found['used'] == 1
+    assert found['unique_used'] == [1.0]
+    assert found['perplexity'] == pytest.approx(1)
+    found = prototype_usage(axes, axes, (0.025, 1.5))
+    assert found['unique'] == [1.0, 0.25]
+    assert found['used'] == 4 and found['perplexity'] == pytest.approx(4)
+    # More images than are compared at once
+    found = prototype_usage(axes, axes.repeat(3000, 1), (0.025,))
+    assert found['images'] == 12000
+    assert found['perplexity'] == pytest.approx(4)
+
+
+def test_images_without_a_direction_do_not_vote():
+    axes = torch.eye(3)
+    some = torch.cat([axes[1:2], torch.zeros(5, 3)])
+    found = prototype_usage(axes, some, (0.1,))
+    assert found['images'] == found['used'] == 1
+    with pytest.raises(ValueError, match='All embeddings are zero'):
+        prototype_usage(axes, torch.zeros(2, 3), (0.1,))
+    with pytest.raises(ValueError, match='3 dimensions, embeddings 2'):
+        prototype_usage(axes, torch.ones(2, 2), (0.1,))
+    with pytest.raises(ValueError, match='not finite'):
+        prototype_usage(axes, torch.full((2, 3), math.nan), (0.1,))
+
+
+@pytest.mark.parametrize(
+    'last, epochs',
+    [
+        (120, [0, 1, 2, 5, 10, 20, 40, 80, 120]),
+        (80, [0, 1, 2, 5, 10, 20, 40, 80]),
+        (65, [0, 1, 2, 5, 10, 20, 40, 65]),
+        (330, [0, 1, 2, 5, 10, 20, 40, 80, 160, 320, 330]),
+        (3, [0, 1, 2, 3]),
+        (1, [0, 1]),
+    ],
+)
+def test_epochs_are_spaced_geometrically(last, epochs):
+    assert recording_epochs(last) == epochs
+
+
+# ---- the run ---------------------------------------------------------------
+@pytest.mark.parametrize('decouple', [False, True])
+def test_it_records_and_changes_nothing(tmp_path, decouple):
+    states = []
+    changes = {'model.decouple': decouple}
+    if decouple:
+        changes['model.mixture'] = dict(init_samples=16, eta=0.9)
+    for hook in (True, False):
+        cfg = carp_run(tmp_path / str(hook), hook=hook, **changes)
+        # Nothing else would restore the random streams.
+        del cfg.default_hooks['epoch_seed']
+        if hook:  # a pipeline that draws numbers
+            cfg.default_hooks.unique_shares.pipeline = [
+                dict(type='RandomFlip', prob=0.0),
+                *PLAIN,
+            ]
+        runner = Runner.from_cfg(cfg)
+        start = {k: v.clone() for k, v in runner.model.state_dict().items()}
+        runner.train()
+        states.append((runner.model.state_dict(), torch.rand(1).item()))
+    (state, number), (expected, expected_number) = states
+    assert number == expected_number
+    assert any(not torch.equal(start[k], expected[k]) for k in start)
+    for name, value in expected.items():
+        assert torch.equal(state[name], value), name
+
+    records = read_records(tmp_path / 'True' / FILE_NAME)
+    assert [r['epoch'] for r in records] == [0, 1, 2, 3]
+    # The last one, from the model as it is now, an image at a time
+    runner.model.eval()
+    images = [
+        runner.train_dataloader.dataset.get_data_info(i)['img']
+        for i in range(48)
+    ]
+    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float()
+    with torch.no_grad():
+        maps = runner.model.backbone((batch - 127.5) / 127.5)
+        embeddings = runner.model.neck(maps)[0]
+    vectors = runner.model.prototypes.vectors().detach()
+    expected = slowly(
+        vectors.double().numpy(), embeddings.double().numpy(), EPSILONS
+    )
+    (own,) = records[-1]['sets']
+    assert records[-1]['epsilons'] == list(EPSILONS)
+    for name, value in expected.items():
+        assert own[name] == pytest.approx(value, rel=1e-6), name
+
+
+def test_a_resumed_run_has_each_record_once(tmp_path):
+    whole = tmp_path / 'whole'
+    Runner.from_cfg(carp_run(whole, max_epochs=6)).train()
+    folder = tmp_path / 'resumed'
+    cfg = carp_run(folder, max_epochs=6)
+    cfg.default_hooks.checkpoint.interval = 3
+    runner = Runner.from_cfg(cfg)
+
+    def die(*args, **kwargs):
+        if runner.epoch == 5:
+            raise KeyboardInterrupt
+        return step(*args, **kwargs)
+
+    step, runner.model.train_step = runner.model.train_step, die
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+    before = read_records(folder / FILE_NAME)
+    assert [r['epoch'] for r in before] == [0, 1, 2, 5]
+    cfg = carp_run(folder, max_epochs=6, resume=True)
+    Runner.from_cfg(cfg).train()  # from epoch 3
+    assert read_records(folder / FILE_NAME) == read_records(whole / FILE_NAME)
+    # Another run in the folder begins anew.
+    Runner.from_cfg(carp_run(folder, max_epochs=1)).train()
+    again = read_records(folder / FILE_NAME)
+    assert [r['epoch'] for r in again] == [0, 1]
+
+
+def test_several_sets_of_prototypes_and_none_yet(tmp_path):
+    cfg = run_cfg(tmp_path, 'PCL', max_epochs=2)
+    cfg.default_hooks.unique_shares = dict(
+        type='UniqueSharesHook', epsilons=[0.3]
+    )
+    Runner.from_cfg(cfg).train()
+    records = read_records(tmp_path / FILE_NAME)
+    sets = [[s['prototypes'] for s in r['sets']] for r in records]
+    assert sets == [[], [], [4, 6]]  # an epoch of warm-up
+    assert [len(s['unique']) for s in records[-1]['sets']] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (dict(epsilons=[0.0]), 'unique_shares.epsilons must be numbers gr'),
+        (dict(epsilons=[]), 'unique_shares.epsilons must be numbers gr'),
+        (dict(batch_size=0), 'batch_size must be an integer >= 1, not 0'),
+        (dict(num_workers=-1), 'num_workers must be an integer >= 0'),
+    ],
+)
+def test_wrong_arguments(tmp_path, changes, message):
+    cfg = carp_run(tmp_path)
+    cfg.default_hooks.unique_shares.update(changes)
+    with pytest.raises(ValueError, match=message):
+        Runner.from_cfg(cfg)
+
+
+def test_what_it_cannot_record(tmp_path):
+    cfg = carp_run(tmp_path)
+    cfg.pop('test_pipeline')
+    with pytest.raises(ValueError, match='unique_shares.pipeline is not set'):
+        Runner.from_cfg(cfg).train()
+    cfg = run_cfg(tmp_path, 'PCL')
+    for key in ('num_clusters', 'proto_head'):
+        del cfg.model[key]
+    cfg.model.type = 'MoCo'
+    del cfg.default_hooks['clustering']
+    cfg.default_hooks.unique_shares = dict(
+        type='UniqueSharesHook', pipeline=PLAIN
+    )
+    with pytest.raises(ValueError, match='a MoCo has no prototypes'):
+        Runner.from_cfg(cfg).train()

@@ -1,0 +1,280 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import os
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from mmengine.hooks import Hook
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch.utils.data import Dataset
+
+from pauc_mm.engine.loops import EmbeddingTestLoop, EmbeddingValLoop
+from pauc_mm.models.embed import embed_batch
+
+
+class Images(Dataset):
+    """Random digits-like images, the same for the same seed."""
+
+    metainfo = dict(classes=('a', 'b', 'c'))
+
+    def __init__(self, num, seed, labelled=True):
+        generator = torch.Generator().manual_seed(seed)
+        self.images = torch.randint(
+            0, 256, (num, 1, 32, 32), generator=generator
+        ).to(torch.uint8)
+        self.labelled = labelled
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        sample = DataSample(metainfo=dict(sample_idx=index))
+        if self.labelled:
+            sample.set_gt_label(index % 3)
+        return dict(inputs=self.images[index], data_samples=sample)
+
+
+class Recorder(Hook):
+    def __init__(self):
+        self.calls = []
+
+    def __getattribute__(self, name):
+        if name.startswith(('before_', 'after_')):
+            return lambda runner, **kwargs: self.calls.append((name, kwargs))
+        return super().__getattribute__(name)
+
+
+def dataloader(dataset, batch_size=4, **kwargs):
+    return dict(
+        dataset=dataset,
+        batch_size=batch_size,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        collate_fn=dict(type='default_collate'),
+        **kwargs,
+    )
+
+
+def build_model():
+    init_default_scope('mmpretrain')
+    torch.manual_seed(0)
+    return MODELS.build(
+        dict(
+            type='SimCLR',
+            backbone=dict(type='LeNet5'),
+            neck=dict(type='LinearNeck', in_channels=120, out_channels=8),
+            head=dict(
+                type='ContrastiveHead', loss=dict(type='CrossEntropyLoss')
+            ),
+            data_preprocessor=dict(
+                type='SelfSupDataPreprocessor', mean=[128], std=[64]
+            ),
+        )
+    )
+
+
+def build_runner(tmp_path, stage, query, loop, evaluator=None):
+    cfg = {
+        f'{stage}_dataloader': dataloader(query),
+        f'{stage}_cfg': loop,
+        f'{stage}_evaluator': evaluator
+        or [dict(type='KNNAccuracy', k=(3, 5)), dict(type='NEMD')],
+    }
+    return Runner(
+        model=build_model(),
+        work_dir=str(tmp_path),
+        default_scope='mmpretrain',
+        experiment_name=f'{stage}-{os.path.basename(str(tmp_path))}',
+        log_level='ERROR',
+        **cfg,
+    )
+
+
+def embed(dataset, num):
+    model = build_model().eval()
+    samples = [dataset[i] for i in range(num)]
+    batch = dict(
+        inputs=torch.stack([s['inputs'] for s in samples]),
+        data_samples=[s['data_samples'] for s in samples],
+    )
+    return embed_batch(model, batch)
+
+
+@pytest.mark.parametrize(
+    'stage, loop_type',
+    [('val', EmbeddingValLoop), ('test', EmbeddingTestLoop)],
+)
+def test_bank_then_query(tmp_path, stage, loop_type):
+    bank, query = Images(9, 0), Images(7, 1)
+    loop = dict(type=loop_type.__name__, bank_dataloader=dataloader(bank))
+    runner = build_runner(tmp_path, stage, query, loop)
+    recorder = Recorder()
+    runner.register_hook(recorder)
+    seen = []
+    if stage == 'val':
+        runner._val_loop = runner.build_val_loop(runner._val_loop)
+        loop = runner.val_loop
+    else:
+        runner._test_loop = runner.build_test_loop(runner._test_loop)
+        loop = runner.test_loop
+    assert type(loop) is loop_type
+    process = loop.evaluator.process
+    loop.evaluator.process = lambda data_samples, data_batch: (
+        seen.extend(data_samples),
+        process(data_samples, data_batch),
+    )
+    metrics = getattr(runner, stage)()
+
+    assert [s.split for s in seen] == ['bank'] * 9 + ['query'] * 7
+    assert [s.sample_idx for s in seen] == [*range(9), *range(7)]
+    for dataset, part in ((bank, seen[:9]), (query, seen[9:])):
+        features, embeddings, _ = embed(dataset, len(dataset))
+        got = torch.stack([s.feature for s in part])
+        assert got.shape == (len(dataset), 120)
+        assert torch.allclose(got, features, atol=1e-5)
+        got = torch.stack([s.embedding for s in part])
+        assert torch.allclose(got, embeddings, atol=1e-5)
+        assert torch.allclose(got.norm(dim=1), torch.ones(len(dataset)))
+    assert {'knn/k3', 'knn/k5', 'nemd/value'} <= set(metrics)
+    assert metrics['nemd/num_pairs'] == 3
+
+    calls = [call for call in recorder.calls if stage in call[0]]
+    names = [name for name, _ in calls]
+    iters = [f'before_{stage}_iter', f'after_{stage}_iter']
+    assert names == [
+        f'before_{stage}',
+        f'before_{stage}_epoch',
+        *iters,
+        *iters,
+        f'after_{stage}_epoch',
+        f'after_{stage}',
+    ]
+    assert [k['batch_idx'] for n, k in calls if n == iters[1]] == [
+        0,
+        1,
+    ]
+    outputs = [k['outputs'] for n, k in calls if n == iters[1]]
+    assert [len(output) for output in outputs] == [4, 3]
+    assert calls[-2][1] == dict(metrics=metrics)
+
+
+@pytest.mark.parametrize('fp16', [True, False])
+def test_half_precision_is_what_the_network_computes_in(tmp_path, fp16):
+    query = Images(6, 1)
+    loop = dict(type='EmbeddingTestLoop', fp16=fp16)
+    runner = build_runner(tmp_path, 'test', query, loop)
+    seen = set()
+    runner.model.backbone.register_forward_hook(
+        lambda module, args, out: seen.add(out[-1].dtype)
+    )
+    runner.test()
+    half = torch.float16 if torch.cuda.is_available() else torch.bfloat16
+    assert seen == {half if fp16 else torch.float32}
+
+
+def test_without_a_bank_and_through_the_runner(tmp_path):
+    query = Images(12, 1)
+    runner = build_runner(
+        tmp_path, 'val', query, dict(type='EmbeddingValLoop')
+    )
+    metrics = runner.val()
+    features, _, _ = embed(query, 12)
+    unit = features / features.norm(dim=1, keepdim=True)
+    cosine = (unit @ unit.T).fill_diagonal_(-2)
+    votes = torch.zeros(12, 3).index_add_(
+        1,
+        torch.arange(12) % 3,
+        torch.where(
+            cosine >= cosine.topk(3).values[:, -1:], (cosine / 0.1).exp(), 0.0
+        ),
+    )
+    expected = (votes.argmax(1) == torch.arange(12) % 3).double().mean().item()
+    assert metrics['knn/k3'] == pytest.approx(expected)
+    assert not runner.model.training
+
+
+def test_twice_gives_the_same(tmp_path):
+    loop = dict(
+        type='EmbeddingValLoop', bank_dataloader=dataloader(Images(9, 0))
+    )
+    runner = build_runner(tmp_path, 'val', Images(7, 1), loop)
+    assert runner.val() == runner.val()
+
+
+def test_too_small_a_bank_is_refused_before_anything_runs(tmp_path):
+    loop = dict(
+        type='EmbeddingValLoop', bank_dataloader=dataloader(Images(4, 0))
+    )
+    runner = build_runner(tmp_path, 'val', Images(7, 1), loop)
+    with pytest.raises(ValueError, match='KNNAccuracy.k=5.*bank of 4'):
+        runner.build_val_loop(runner._val_loop)
+
+
+def test_unlabelled_images(tmp_path):
+    query = Images(7, 1, labelled=False)
+    clusters = dict(type='NEMD', groups='clusters', num_clusters=3)
+    loop = dict(type='EmbeddingValLoop')
+    runner = build_runner(tmp_path, 'val', query, loop, [clusters])
+    assert 0 < runner.val()['nemd/value'] < 2
+    runner = build_runner(tmp_path / 'knn', 'val', query, loop)
+    with pytest.raises(ValueError, match='gt_label.*sample_idx 0'):
+        runner.val()
+
+
+def run_loops(path):
+    """Results of the same data with a bank (9 samples) and without."""
+    runner = build_runner(path, 'val', Images(7, 1), dict())
+    results = []
+    for bank in (dataloader(Images(9, 0), batch_size=2), None):
+        loop = dict(type='EmbeddingValLoop', bank_dataloader=bank)
+        results.append(runner.build_val_loop(loop).run())
+    return runner, results
+
+
+def message_of(function):
+    try:
+        function()
+    except (ValueError, RuntimeError) as error:
+        return f'{type(error).__name__}: {error}'
+
+
+def work(rank, world_size, path):
+    os.chdir(path)
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        'gloo',
+        init_method=f'file://{path}/store',
+        rank=rank,
+        world_size=world_size,
+    )
+    # 9 and 7 are odd: the sampler pads each split on the second process.
+    runner, results = run_loops(path / 'two')
+
+    sampler = dataloader(Images(7, 1))
+    sampler['sampler'] = dict(type='InfiniteSampler')
+    loop = dict(type='EmbeddingValLoop', bank_dataloader=sampler)
+    results.append(message_of(lambda: runner.build_val_loop(loop)))
+
+    clusters = dict(type='NEMD', groups='clusters', num_clusters=3)
+    loop = EmbeddingValLoop(runner, dataloader(Images(7, 1)), clusters)
+    runner.model.neck.fc.weight.data.fill_(float('nan'))
+    results.append(message_of(loop.run))
+    torch.save(results, path / f'{rank}.pth')
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_agree_with_one(tmp_path):
+    mp.spawn(work, args=(2, tmp_path), nprocs=2)
+    first, second = (torch.load(tmp_path / f'{rank}.pth') for rank in (0, 1))
+    _, expected = run_loops(tmp_path / 'one')
+    assert first[:2] == second[:2]
+    for got, one in zip(first, expected):
+        assert got == pytest.approx(one, rel=1e-5, abs=1e-6)
+    assert 'bank_dataloader.sampler is InfiniteSampler' in first[2]
+    # Both stop, rather than one waiting for the other.
+    assert 'ValueError: NEMD: the `embedding` of 7 of 7' in first[3]
+    assert 'sample_idx 0, sample_idx 1, sample_idx 2' in first[3]
+    assert 'RuntimeError: NEMD failed on rank 0' in second[3]

@@ -1,0 +1,159 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.runner import Runner
+
+from pauc_mm.embedding.extraction import extract_embeddings
+from pauc_mm.models import MomentumBank
+from tests.helpers import run_cfg
+
+CPU = torch.device('cpu')
+
+
+def filled(num, dim=8, places=None, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    keys = F.normalize(torch.randn(num, dim, generator=generator), dim=1)
+    places = torch.arange(num) if places is None else places
+    bank = MomentumBank(num, dim, CPU)
+    for part in torch.arange(num).split(5):
+        bank.write(places[part], keys[part])
+    return bank, keys
+
+
+def test_rows_come_back_at_their_images():
+    places = torch.randperm(12, generator=torch.Generator().manual_seed(1))
+    bank, keys = filled(12, places=places)
+    matrix, visits = torch.zeros(12, 8), torch.zeros(12, dtype=torch.int32)
+    bank.sum_into(matrix, visits)
+    assert torch.equal(matrix[places], keys)
+    assert visits.tolist() == [1] * 12
+
+
+def test_more_than_was_said_is_an_error():
+    bank, keys = filled(10)
+    with pytest.raises(RuntimeError, match='made for 10 images.*brought 11'):
+        bank.write(torch.tensor([0]), keys[:1])
+
+
+@pytest.fixture
+def hook_and_model(tmp_path):
+    runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=2))
+    runner.train()
+    hook = next(
+        h for h in runner.hooks if type(h).__name__ == 'ClusteringHook'
+    )
+    return hook, runner.model
+
+
+def test_only_unseen_images_are_embedded(hook_and_model, monkeypatch):
+    hook, model = hook_and_model
+    whole = extract_embeddings(model, hook.dataset, 16)
+    places = torch.tensor([4, 40, 7, 4, 9])  # image 4 was seen twice
+    bank, keys = filled(5, places=places)
+    loaded = []
+    load = type(hook.dataset).__getitem__
+    monkeypatch.setattr(
+        type(hook.dataset),
+        '__getitem__',
+        lambda self, i: (loaded.append(i), load(self, i))[1],
+    )
+    mixed = extract_embeddings(model, hook.dataset, 16, bank=bank)
+    assert sorted(loaded) == [i for i in range(48) if i not in (4, 7, 9, 40)]
+    torch.testing.assert_close(mixed[loaded], whole[loaded])
+    for place, row in ((40, 1), (7, 2), (9, 4)):
+        assert torch.equal(mixed[place], keys[row])
+    torch.testing.assert_close(mixed[4], F.normalize(keys[0] + keys[3], dim=0))
+
+
+def test_a_full_bank_needs_no_image(hook_and_model, monkeypatch):
+    hook, model = hook_and_model
+    bank, keys = filled(48)
+    monkeypatch.setattr('pauc_mm.embedding.extraction._loader', None)
+    assert torch.equal(
+        extract_embeddings(model, hook.dataset, 16, bank=bank), keys
+    )
+
+
+def test_an_empty_bank_embeds_everything(hook_and_model):
+    hook, model = hook_and_model
+    torch.testing.assert_close(
+        extract_embeddings(
+            model, hook.dataset, 16, bank=MomentumBank(48, 8, CPU)
+        ),
+        extract_embeddings(model, hook.dataset, 16),
+    )
+
+
+@pytest.mark.parametrize('to_rgb', [False, True])
+def test_the_network_sees_the_memory_format(hook_and_model, to_rgb):
+    # the preprocessor's change of channels gives plain contiguous images
+    from mmpretrain.registry import MODELS
+
+    hook, model = hook_and_model
+    model.data_preprocessor = MODELS.build(
+        dict(type='SelfSupDataPreprocessor', to_rgb=to_rgb)
+    )
+    seen = []
+    encoder = model.encoder_k.module[0]
+    handle = encoder.register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0])
+    )
+    for wanted in (False, True):
+        extract_embeddings(model, hook.dataset, 48, channels_last=wanted)
+    handle.remove()
+    formats = [
+        x.is_contiguous(memory_format=torch.channels_last) for x in seen
+    ]
+    assert formats == [False, True]
+
+
+@pytest.mark.parametrize('channels_last', [False, True])
+@pytest.mark.parametrize('dtype', [None, 'bfloat16'])
+def test_cheaper_extraction_is_near_the_exact_one(
+    hook_and_model, dtype, channels_last
+):
+    hook, model = hook_and_model
+    exact = extract_embeddings(model, hook.dataset, 16)
+    cheap = extract_embeddings(
+        model,
+        hook.dataset,
+        16,
+        amp_dtype=dtype,
+        channels_last=channels_last,
+    )
+    assert cheap.dtype == torch.float32
+    # bfloat16 has 8 bits of mantissa
+    similarity = (exact * cheap).sum(dim=1).min().item()
+    assert similarity > (1 - 1e-6 if dtype is None else 0.999)
+    assert torch.equal(exact, cheap) is (dtype is None and not channels_last)
+
+
+def test_the_bank_holds_the_keys_of_the_epoch(tmp_path):
+    cfg = run_cfg(tmp_path, max_epochs=3, warmup_epochs=2)
+    cfg.default_hooks.clustering.features = 'momentum_bank'
+    cfg.train_dataloader.batch_size = 15  # 3 of 48 images left over
+    runner = Runner.from_cfg(cfg)
+    hook = next(
+        h for h in runner.hooks if type(h).__name__ == 'ClusteringHook'
+    )
+    model, seen, made = runner.model, {}, []
+    encode, e_step = model.encode_keys, hook.e_step
+
+    def remember_keys(images):
+        seen[runner.iter] = encode(images)
+        return seen[runner.iter]
+
+    def remember_bank(runner, epoch):
+        made.append((runner.epoch, epoch))
+        bank = model.bank
+        keys = torch.cat([seen[i] for i in range(3, 6)])  # epoch 1 of 0..2
+        assert torch.equal(bank.embeddings[: bank.used], keys)
+        assert bank.used == 45
+        e_step(runner, epoch)
+        assert model.bank is None  # its memory is free again
+
+    model.encode_keys, hook.e_step = remember_keys, remember_bank
+    runner.train()
+    assert made == [(1, 2)]  # once, at the end of the epoch before
+    assert model.prototypes.epoch == 2
