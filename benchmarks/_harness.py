@@ -7,10 +7,9 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Optional
 
 import torch
 from _report import Report
@@ -82,7 +81,7 @@ def get_parser(description: str, repeats: int) -> argparse.ArgumentParser:
 
 
 def parse(
-    parser: argparse.ArgumentParser, argv: Optional[Sequence[str]] = None
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None = None
 ) -> argparse.Namespace:
     """Read and check the options, and set the number of threads.
 
@@ -164,8 +163,8 @@ def interleave(
     repeats: int,
     warmup: int = 1,
     device: str = 'cpu',
-    before: Optional[Callable] = None,
-    progress: Optional[str] = None,
+    before: Callable | None = None,
+    progress: str | None = None,
 ) -> dict[str, Timing]:
     """Time alternatives in turn, A B C B C A, and not one after the other.
 

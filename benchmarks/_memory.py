@@ -7,8 +7,8 @@ import ctypes
 import gc
 import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Optional
 
 import torch
 from _processes import Group
@@ -104,7 +104,7 @@ def peak_memory_in_subprocess(
     prepare: Callable,
     run: Callable,
     *args,
-    warm_args: Optional[tuple] = None,
+    warm_args: tuple | None = None,
     threads: int = 1,
     small: bool = False,
 ) -> float:

@@ -10,8 +10,8 @@ import sys
 import tempfile
 import traceback
 import warnings
+from collections.abc import Callable
 from multiprocessing.connection import wait
-from typing import Callable
 
 import torch
 from _harness import set_threads

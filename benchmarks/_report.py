@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -99,7 +99,7 @@ class Report:
         timings: dict[str, Timing],
         baseline: str,
         faster: bool = False,
-        peak: Optional[dict[str, float]] = None,
+        peak: dict[str, float] | None = None,
     ) -> None:
         """Print a table of timings and their ratio to one of them.
 

@@ -18,7 +18,7 @@ import warnings
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from ._requirements import (
     FAISS_DISTS,
@@ -31,7 +31,7 @@ from ._requirements import (
 from .version import __version__
 
 # mmengine 0.10 calls pkgutil.find_loader, which Python 3.14 removed.
-PYTHON_ALLOWED = '>=3.9,<3.14'
+PYTHON_ALLOWED = '>=3.10,<3.14'
 PYTHON_TESTED = '3.11'
 
 
@@ -431,7 +431,7 @@ def torch_devices() -> str:
     return f'{threads}{why}'
 
 
-def faiss_devices() -> tuple[str, Optional[str]]:
+def faiss_devices() -> tuple[str, str | None]:
     """Devices that faiss can use.
 
     Returns:
@@ -507,7 +507,7 @@ def report(rows: list[Row]) -> str:
     return '\n'.join(lines)
 
 
-def main(argv: Optional[list[str]] = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Prints the report.
 
     Args:

@@ -150,7 +150,7 @@ def test_wheel_contents(wheel):
     }
     assert sources <= names
     assert f'Version: {__version__}' in metadata
-    assert re.search('Requires-Python: (>=3.9,<3.14|<3.14,>=3.9)', metadata)
+    assert re.search('Requires-Python: (>=3.10,<3.14|<3.14,>=3.10)', metadata)
     assert 'Apache-2.0' in metadata
     requires = [x for x in metadata.splitlines() if 'Requires-Dist' in x]
     assert any('faiss-cpu' in line for line in requires)

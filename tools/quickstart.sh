@@ -3,7 +3,7 @@
 #
 #   bash tools/quickstart.sh
 #
-# Needs Python 3.9 to 3.13 and nothing else. A second start skips what is done;
+# Needs Python 3.10 to 3.13 and nothing else. A second start skips what is done;
 # remove work_dirs/quickstart to train anew.
 set -euo pipefail
 

@@ -16,7 +16,7 @@ pauc_runs() { "$1" -c 'import sys' >/dev/null 2>&1; }
 
 # mmengine does not run on Python 3.14.
 pauc_fits() {
-    "$1" -c 'import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 14))' \
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
         2>/dev/null
 }
 
@@ -35,13 +35,12 @@ pauc_active_python() {
 pauc_make_venv() {
     local venv=$1 base=${PYTHON:-}
     if [[ -z $base ]]; then
-        for base in python3 python3.13 python3.12 python3.11 python3.10 \
-            python3.9; do
+        for base in python3 python3.13 python3.12 python3.11 python3.10; do
             pauc_fits "$base" && break
         done
     fi
     if ! pauc_fits "$base"; then
-        pauc_say "needs Python 3.9 to 3.13, and '$base' is not. Install one" \
+        pauc_say "needs Python 3.10 to 3.13, and '$base' is not. Install one" \
             "and name it: PYTHON=/path/to/python3.11 bash $0"
         return 1
     fi
@@ -158,7 +157,7 @@ pauc_setup() {
         fi
     fi
     if ! pauc_fits "$PYTHON"; then
-        pauc_say "needs Python 3.9 to 3.13; $PYTHON is $("$PYTHON" --version)"
+        pauc_say "needs Python 3.10 to 3.13; $PYTHON is $("$PYTHON" --version)"
         return 1
     fi
     export PYTHON

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Ablation:
 
     group: str
     label: str
-    suffix: Optional[str]
+    suffix: str | None
     recipe: str = 'pauc'
 
     def config(self, data: str) -> str:

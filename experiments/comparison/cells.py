@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Optional
 
 from experiments.runner import Cell, load_cell_config
 from experiments.runner.choices import check_choice, check_packages
@@ -35,9 +34,9 @@ def comparison_cells(
     data: Sequence[str],
     methods: Sequence[str],
     seeds: Sequence[int],
-    epochs: Optional[int] = None,
-    gpus: Optional[int] = None,
-    rates: Optional[Mapping[tuple[str, str], float]] = None,
+    epochs: int | None = None,
+    gpus: int | None = None,
+    rates: Mapping[tuple[str, str], float] | None = None,
 ) -> list[Cell]:
     """One for each combination, those of the first seed first.
 
@@ -79,7 +78,7 @@ def tuning_cells(
     suite: Suite,
     data: Sequence[str],
     methods: Sequence[str],
-    epochs: Optional[int] = None,
+    epochs: int | None = None,
 ) -> list[Cell]:
     """All learning rates of all methods, with one seed.
 
@@ -119,9 +118,9 @@ def comparison_cell(
     data: str,
     method: str,
     seed: int,
-    rate: Optional[float] = None,
-    epochs: Optional[int] = None,
-    gpus: Optional[int] = None,
+    rate: float | None = None,
+    epochs: int | None = None,
+    gpus: int | None = None,
 ) -> Cell:
     """One cell; see :func:`comparison_cells`.
 

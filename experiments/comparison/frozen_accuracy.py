@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional
 
 from experiments.runner.provenance import usable_cores
 from pauc_mm.evaluation.functional import knn_predict
@@ -42,7 +41,7 @@ class FrozenAccuracy(EmbeddingMetric):
             :class:`EmbeddingMetric`.
     """
 
-    default_prefix: Optional[str] = 'accuracy'
+    default_prefix: str | None = 'accuracy'
 
     def __init__(
         self,

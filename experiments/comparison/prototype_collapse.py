@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -43,12 +42,12 @@ class PrototypeCollapse(EmbeddingMetric):
             :class:`EmbeddingMetric`.
     """
 
-    default_prefix: Optional[str] = 'prototypes'
+    default_prefix: str | None = 'prototypes'
 
     def __init__(
         self,
         sets: Sequence[Tensor],
-        num_clusters: Optional[int] = None,
+        num_clusters: int | None = None,
         **kwargs,
     ) -> None:
         super().__init__(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Optional
 
 from experiments.runner import Summary, mean_and_deviation
 from experiments.runner.column import Column, figure_column
@@ -131,7 +130,7 @@ def chosen_rates(tuning: Tuning) -> dict[tuple[str, str], float]:
 
 def mean_and_error(
     column: Column, by_seed: Mapping[int, dict]
-) -> Optional[Summary]:
+) -> Summary | None:
     """Mean and standard error of the mean over seeds; None without any."""
     found = mean_and_deviation(list(column.by_seed(by_seed).values()))
     if found is None or found.spread is None:
@@ -153,7 +152,7 @@ def epoch_ratio(
     method: str,
     baseline: str,
     clock: str,
-) -> Optional[Summary]:
+) -> Summary | None:
     """Time of an epoch as a multiple of the baseline's, of equal seeds.
 
     Args:

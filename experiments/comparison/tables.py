@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Optional
 
 from experiments.runner.column import Column
 from experiments.runner.summary import MISSING, Summary
@@ -70,7 +69,7 @@ def columns_with_numbers(
     ]
 
 
-def _ratio_text(ratio: Optional[Summary], seeds: int) -> str:
+def _ratio_text(ratio: Summary | None, seeds: int) -> str:
     if ratio is None:
         return MISSING
     fewer = f' ({ratio.number} of {seeds})' if ratio.number < seeds else ''

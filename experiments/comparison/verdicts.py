@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Optional
 
 from experiments.runner.summary import (
     MISSING,
@@ -104,7 +103,7 @@ def defaults_table(suite: Suite, grouped: Grouped) -> str:
 
 def _difference(
     suite: Suite, methods: Mapping[str, Mapping[int, dict]], name: str
-) -> Optional[Summary]:
+) -> Summary | None:
     """None for the baseline too."""
     if name == suite.baseline:
         return None
@@ -114,7 +113,7 @@ def _difference(
     )
 
 
-def _sign(found: Optional[Summary], least: int) -> Optional[int]:
+def _sign(found: Summary | None, least: int) -> int | None:
     """1 if above by more than the errors, -1 if below, 0 if neither.
 
     None for fewer pairs than the suite has seeds.
@@ -141,8 +140,8 @@ def by_chance(suite: Suite) -> float:
 
 
 def _verdict(
-    signs: Mapping[str, Optional[int]],
-    found: Mapping[str, Optional[Summary]],
+    signs: Mapping[str, int | None],
+    found: Mapping[str, Summary | None],
 ) -> str:
     if set(signs.values()) == {1}:
         return 'better on all: becomes the default'

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional
 
 from experiments.runner import Cell
 from experiments.runner.choices import check_choice, check_packages
@@ -18,7 +17,7 @@ def study_cells(
     tails: Sequence[str],
     methods: Sequence[str],
     seeds: Sequence[int],
-    epochs: Optional[int] = None,
+    epochs: int | None = None,
 ) -> list[Cell]:
     """One for each combination, those of the first seed first.
 
@@ -53,7 +52,7 @@ def study_cells(
 
 
 def study_cell(
-    data: str, tail: str, method: str, seed: int, epochs: Optional[int] = None
+    data: str, tail: str, method: str, seed: int, epochs: int | None = None
 ) -> Cell:
     """One cell; see :func:`study_cells`."""
     # Other seeds make other classes rare.

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Optional
 
 from experiments.runner.column import Column, figure_column
 from pauc_mm.engine.hooks.unique_shares_hook import EPSILONS, FILE_NAME
@@ -47,7 +46,7 @@ def records(result: dict) -> list[dict]:
 
 
 def _at_the_end(
-    name: str, factor: float, place: Optional[int] = None
+    name: str, factor: float, place: int | None = None
 ) -> Callable[[dict], float]:
     def value(result: dict) -> float:
         last = records(result)[-1][name]

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 DEFAULT_MEASURE = 'experiments.runner.measures:validate'
 
@@ -37,7 +37,7 @@ class Cell:
     config: str
     options: Mapping[str, Any] = field(default_factory=dict)
     place: Mapping[str, Any] = field(default_factory=dict)
-    epochs: Optional[int] = None
+    epochs: int | None = None
     measure: str = DEFAULT_MEASURE
     files: tuple[str, ...] = ()
 

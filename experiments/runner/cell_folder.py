@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional
 
 from pauc_mm.utils.files import (
     LOCK,
@@ -38,7 +37,7 @@ class CellFolder:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
 
-    def result(self) -> Optional[dict]:
+    def result(self) -> dict | None:
         """What is stored, of whichever config; None if nothing is.
 
         Raises:
@@ -46,7 +45,7 @@ class CellFolder:
         """
         return self._read(RESULT)
 
-    def finished(self, digest: str) -> Optional[dict]:
+    def finished(self, digest: str) -> dict | None:
         """The result, if it is there and of this config."""
         result = self.result()
         return result if result and result['digest'] == digest else None
@@ -114,7 +113,7 @@ class CellFolder:
         text = path.read_text(encoding='utf-8', errors='replace')
         return '\n'.join(text.rstrip().splitlines()[-lines:])
 
-    def _read(self, name: str) -> Optional[dict]:
+    def _read(self, name: str) -> dict | None:
         path = self.path / name
         if not path.is_file():
             return None

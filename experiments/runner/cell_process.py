@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 from .cell import Cell
 from .cell_config import config_digest
@@ -57,7 +56,7 @@ class CellProcess:
             )
 
     @property
-    def code(self) -> Optional[int]:
+    def code(self) -> int | None:
         """Exit status; None while it runs."""
         return self._process.poll()
 

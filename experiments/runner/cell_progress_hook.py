@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import time
-from typing import Optional
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -39,7 +38,7 @@ class CellProgressHook(Hook):
         return self.before + time.perf_counter() - self.started
 
     @property
-    def epoch_seconds(self) -> Optional[float]:
+    def epoch_seconds(self) -> float | None:
         """Mean seconds of an epoch with its E-step, of all attempts.
 
         Without the monitors, checkpoints and evaluations after it. None if
@@ -48,7 +47,7 @@ class CellProgressHook(Hook):
         return self.train_seconds / self.epochs if self.epochs else None
 
     @property
-    def epoch_cpu_seconds(self) -> Optional[float]:
+    def epoch_cpu_seconds(self) -> float | None:
         """As :attr:`epoch_seconds`, of the processor.
 
         What else runs on the machine matters less to it. The processes that

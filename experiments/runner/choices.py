@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Optional
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,8 @@ class Data:
     """
 
     label: str
-    package: Optional[str] = None
-    pip: Optional[str] = None
+    package: str | None = None
+    pip: str | None = None
 
 
 # Those that a package brings along.

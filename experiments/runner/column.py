@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Optional
 
 from .summary import (
     MISSING,
@@ -24,7 +23,7 @@ class Column:
     """
 
     title: str
-    value: Callable[[dict], Optional[float]]
+    value: Callable[[dict], float | None]
     digits: int = 1
 
     def by_seed(self, results: Mapping[int, dict]) -> dict[int, float]:
@@ -32,7 +31,7 @@ class Column:
         found = {seed: self.value(r) for seed, r in results.items()}
         return {s: value for s, value in found.items() if value is not None}
 
-    def summary(self, results: Mapping[int, dict]) -> Optional[Summary]:
+    def summary(self, results: Mapping[int, dict]) -> Summary | None:
         """Mean and deviation; None without numbers."""
         return mean_and_deviation(list(self.by_seed(results).values()))
 
@@ -66,7 +65,7 @@ def figure_column(
         Column: Without a number where a result has no such figure.
     """
 
-    def value(result: dict) -> Optional[float]:
+    def value(result: dict) -> float | None:
         figure = result['figures'].get(name)
         return None if figure is None else factor * figure
 

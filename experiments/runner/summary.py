@@ -7,7 +7,6 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 MISSING = '-'
 
@@ -24,7 +23,7 @@ class Summary:
     """
 
     mean: float
-    spread: Optional[float]
+    spread: float | None
     number: int
 
     def text(self, digits: int = 1, signed: bool = False) -> str:
@@ -35,7 +34,7 @@ class Summary:
         return text
 
 
-def mean_and_deviation(values: Sequence[float]) -> Optional[Summary]:
+def mean_and_deviation(values: Sequence[float]) -> Summary | None:
     """Mean and standard deviation of a sample; None without values."""
     if not values:
         return None
@@ -45,7 +44,7 @@ def mean_and_deviation(values: Sequence[float]) -> Optional[Summary]:
 
 def paired_difference(
     values: Mapping[int, float], baseline: Mapping[int, float]
-) -> Optional[Summary]:
+) -> Summary | None:
     """Mean of the differences of equal seeds, and its standard error.
 
     Args:

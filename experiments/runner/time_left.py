@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Optional
 
 
 def time_left(
@@ -13,7 +12,7 @@ def time_left(
     running: Sequence[tuple[Hashable, float, float]],
     known: Mapping[Hashable, Sequence[float]],
     jobs: int,
-) -> Optional[float]:
+) -> float | None:
     """Estimate the seconds until all cells are done.
 
     A cell takes as long as those of its kind that are done; else as one of
@@ -49,7 +48,7 @@ def time_left(
     return max([work / jobs, *rest])
 
 
-def spoken(seconds: Optional[float]) -> str:
+def spoken(seconds: float | None) -> str:
     """A length of time for people, such as '1 h 05 min'."""
     if seconds is None:
         return 'unknown'

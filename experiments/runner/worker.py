@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Optional
 
 import torch
 from mmengine.dist import get_rank, get_world_size
@@ -92,7 +91,7 @@ def run_cell(path: Path, cell: Cell) -> dict:
 
 def _train_and_measure(
     runner: Runner, measure: Callable[[Runner], dict]
-) -> tuple[dict, Optional[str]]:
+) -> tuple[dict, str | None]:
     """Figures; or none and what was said, if the training is lost.
 
     It is if weights are not finite, or embeddings have become zero. That is
@@ -116,7 +115,7 @@ def _train_and_measure(
 
 def _prepare(
     folder: CellFolder, cell: Cell, held: contextlib.ExitStack
-) -> tuple[str, Optional[dict], bool]:
+) -> tuple[str, dict | None, bool]:
     """Digest; the result if there is one; if there is a run to go on with."""
     held.enter_context(folder.locked())
     digest = config_digest(cell)
@@ -130,7 +129,7 @@ def _store(
     cell: Cell,
     digest: str,
     figures: dict,
-    diverged: Optional[str],
+    diverged: str | None,
     clock: CellProgressHook,
 ) -> dict:
     """The result, as it is written into the folder."""

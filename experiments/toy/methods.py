@@ -8,8 +8,8 @@ for 3-D points. :func:`model_cfg` gives the parts that all of them share.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 from .literal_sign import LiteralSignPAUC
 from .point_mlp import PointMLP

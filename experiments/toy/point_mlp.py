@@ -1,6 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 from mmengine.model import BaseModule
@@ -27,7 +26,7 @@ class PointMLP(BaseModule):
         self,
         in_channels: int = 3,
         channels: Sequence[int] = (64, 64),
-        init_cfg: Optional[dict] = None,
+        init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if not channels:

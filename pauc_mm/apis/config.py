@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Optional
 
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
@@ -165,7 +164,7 @@ def check_data_roots(cfg: Config) -> None:
 
 
 def set_dataloader_defaults(
-    cfg: Config, pin_memory: Optional[bool] = None
+    cfg: Config, pin_memory: bool | None = None
 ) -> None:
     """Fills in what dataloaders need, bank dataloaders included.
 

@@ -11,7 +11,6 @@ import argparse
 import runpy
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Optional
 
 from mmengine.config import Config
 
@@ -46,10 +45,10 @@ def fine_tune(
     training: Path,
     description: str,
     examples: str,
-    argv: Optional[Sequence[str]] = None,
-    prepare: Optional[Callable[[argparse.ArgumentParser], None]] = None,
-    adapt: Optional[Callable[[Config], None]] = None,
-    check: Optional[Callable[[Config], Sequence[str]]] = None,
+    argv: Sequence[str] | None = None,
+    prepare: Callable[[argparse.ArgumentParser], None] | None = None,
+    adapt: Callable[[Config], None] | None = None,
+    check: Callable[[Config], Sequence[str]] | None = None,
 ) -> None:
     """Trains from the command line, beginning with a checkpoint.
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Optional
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -19,7 +18,7 @@ HOOKS = dict(
 
 
 def set_backbone_checkpoint(
-    cfg: Config, checkpoint: str, prefix: Optional[str] = None
+    cfg: Config, checkpoint: str, prefix: str | None = None
 ) -> None:
     """Names the checkpoint that the backbone of a model begins with.
 
@@ -88,7 +87,7 @@ def use_plain_norm_on_cpu(cfg: Config) -> bool:
     return bool(synced)
 
 
-def check_batch_size(cfg: Config) -> Optional[str]:
+def check_batch_size(cfg: Config) -> str | None:
     """What to say if the learning rate is meant for another batch.
 
     Args:
@@ -110,7 +109,7 @@ def check_batch_size(cfg: Config) -> Optional[str]:
     )
 
 
-def _checkpoint_of(part: dict) -> Optional[str]:
+def _checkpoint_of(part: dict) -> str | None:
     init = part.get('init_cfg')
     if isinstance(init, dict) and init.get('type') == 'Pretrained':
         return init.get('checkpoint')

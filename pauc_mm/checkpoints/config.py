@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any, Optional, Union
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -49,7 +49,7 @@ class CheckpointConfig:
         package = getattr(found, '__module__', 'mmpretrain')
         return f'{package.partition(".")[0]} {name}'
 
-    def build(self, part: str) -> Optional[nn.Module]:
+    def build(self, part: str) -> nn.Module | None:
         """The model's backbone or neck, with fresh weights.
 
         Args:
@@ -92,7 +92,7 @@ class CheckpointConfig:
             to_rgb=bool(cfg.get('to_rgb') or cfg.get('bgr_to_rgb')),
         )
 
-    def data(self) -> tuple[Optional[list], Optional[dict]]:
+    def data(self) -> tuple[list | None, dict | None]:
         """The pipeline of one view, and the data set of evaluation.
 
         Of the val dataloader, else the test dataloader; the pipeline else of
@@ -159,10 +159,10 @@ class CheckpointConfig:
 
 def find_config(
     checkpoint: dict,
-    config: Union[str, Config, None],
+    config: str | Config | None,
     trust: bool,
     path: str,
-) -> Optional[CheckpointConfig]:
+) -> CheckpointConfig | None:
     """The config that is named, else the one in the checkpoint.
 
     Args:
@@ -269,7 +269,7 @@ def _type_name(cfg: dict) -> str:
     return getattr(kind, '__name__', str(kind)).rpartition('.')[2]
 
 
-def _pipeline(dataset: dict) -> Optional[list]:
+def _pipeline(dataset: dict) -> list | None:
     """The pipeline of a data set, or of the one that it wraps."""
     while 'pipeline' not in dataset and isinstance(
         dataset.get('dataset'), dict

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from mmpretrain.registry import MODELS
@@ -50,15 +50,15 @@ class Encoder:
     """
 
     backbone: nn.Module
-    neck: Optional[nn.Module]
+    neck: nn.Module | None
     layout: str
     prototypes: dict[str, torch.Tensor] = field(default_factory=dict)
-    prototype_space: Optional[str] = None
-    epoch: Optional[int] = None
+    prototype_space: str | None = None
+    epoch: int | None = None
     preprocess: dict = field(default_factory=lambda: dict(IMAGENET_PREPROCESS))
-    pipeline: Optional[list] = None
-    dataset: Optional[dict] = None
-    config: Optional[Any] = None
+    pipeline: list | None = None
+    dataset: dict | None = None
+    config: Any | None = None
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -93,7 +93,7 @@ class Encoder:
     @torch.no_grad()
     def embed(
         self, images: torch.Tensor
-    ) -> tuple[torch.Tensor, Optional[torch.Tensor]]:
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Features and embeddings of preprocessed images.
 
         Args:

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 from torch import nn
 
@@ -76,7 +74,7 @@ def load_weights(
 def check_finite(
     path: str,
     backbone: nn.Module,
-    neck: Optional[nn.Module],
+    neck: nn.Module | None,
     prototypes: dict[str, torch.Tensor],
 ) -> None:
     """Refuse weights that are not finite.

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Optional
 
 import torch
 
@@ -31,8 +30,8 @@ class Names:
     """
 
     backbone: str
-    head: Optional[str] = None
-    prototypes: Optional[str] = None
+    head: str | None = None
+    prototypes: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Layout:
 
     name: str
     online: Names
-    momentum: Optional[Names] = None
+    momentum: Names | None = None
     sign: str = ''
     activation: str = 'ReLU'
 
@@ -244,7 +243,7 @@ def names_of(layout: Layout, state: State, momentum: bool, path: str) -> Names:
     return names
 
 
-def _head_beside(state: State, backbone: str) -> Optional[str]:
+def _head_beside(state: State, backbone: str) -> str | None:
     """Prefix of a Sequential that projects the features, if one is plain."""
     parent = backbone[:-1].rpartition('.')[0]
     parent = parent + '.' if parent else ''
@@ -289,7 +288,7 @@ def describe(layout: Layout, state: State, resnet: str) -> str:
     return layout.name
 
 
-def select(state: State, prefix: Optional[str]) -> State:
+def select(state: State, prefix: str | None) -> State:
     """The part of a state below a prefix, without the prefix."""
     if prefix is None:
         return {}

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-from typing import Optional, Union
 
 import torch
 from mmengine.config import Config
@@ -35,8 +34,8 @@ State = dict[str, torch.Tensor]
 
 
 def load_encoder(
-    path: Union[str, os.PathLike],
-    config: Union[str, Config, None] = None,
+    path: str | os.PathLike,
+    config: str | Config | None = None,
     trust: bool = False,
     momentum: bool = False,
     min_loaded: float = 0.9,
@@ -127,7 +126,7 @@ def load_encoder(
 
 
 def _layout(
-    state: State, found: Optional[CheckpointConfig], has_meta: bool, path: str
+    state: State, found: CheckpointConfig | None, has_meta: bool, path: str
 ) -> Layout:
     """The layout; checkpoints with a config need not be of a ResNet."""
     own = any(key.startswith('backbone.') for key in state)
@@ -137,7 +136,7 @@ def _layout(
 
 
 def _backbone_state(
-    state: State, names: Names, found: Optional[CheckpointConfig]
+    state: State, names: Names, found: CheckpointConfig | None
 ) -> State:
     own = {
         key: value
@@ -166,10 +165,10 @@ def _neck(
     layout: Layout,
     names: Names,
     state: State,
-    found: Optional[CheckpointConfig],
+    found: CheckpointConfig | None,
     path: str,
     notes: list[str],
-) -> Optional[nn.Module]:
+) -> nn.Module | None:
     weights = select(state, names.head)
     openmm = layout.name == 'mmpretrain'
     if openmm and found is not None:

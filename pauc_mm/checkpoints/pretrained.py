@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Optional
 
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ IGNORED = 'num_batches_tracked'
 
 
 def read_weights(
-    checkpoint: str, prefix: Optional[str] = None
+    checkpoint: str, prefix: str | None = None
 ) -> dict[str, Tensor]:
     """The tensors of a checkpoint whose names begin with a prefix.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Optional
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -217,7 +217,7 @@ def find_prototypes(
     return prototypes
 
 
-def trained_epochs(checkpoint: dict) -> Optional[int]:
+def trained_epochs(checkpoint: dict) -> int | None:
     """How many epochs a network was trained, if its checkpoint says so.
 
     Args:

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 
 from .mixture.start import nearest_mean
@@ -12,7 +10,7 @@ def batch_kmeans(
     embeddings: torch.Tensor,
     k: int,
     iterations: int,
-    generator: Optional[torch.Generator] = None,
+    generator: torch.Generator | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """k-means of a batch, whose centroids carry the gradient of the batch.
 

@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +7,7 @@ import torch.nn.functional as F
 def batch_prototypes(
     assignments: torch.Tensor,
     *views: torch.Tensor,
-    stored: Optional[torch.Tensor] = None,
+    stored: torch.Tensor | None = None,
     centroid_weight: float = 0.0,
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
     """Prototypes estimated from a batch, through which gradient flows.

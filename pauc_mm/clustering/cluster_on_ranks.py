@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ def cluster_on_ranks(
     features: np.ndarray,
     num_clusters: Sequence[int],
     seeds: Sequence[int],
-    starts: Optional[Sequence[np.ndarray]] = None,
+    starts: Sequence[np.ndarray] | None = None,
 ) -> list[KMeansResult]:
     """Run M clusterings of the same features on the ranks at the same time.
 
@@ -39,7 +38,7 @@ def cluster_on_ranks(
         RuntimeError: If another rank failed.
     """
     owners = _owners(num_clusters, get_world_size())
-    results: list[Optional[KMeansResult]] = [None] * len(owners)
+    results: list[KMeansResult | None] = [None] * len(owners)
     error = None
     try:
         for m, k in enumerate(num_clusters):
@@ -71,7 +70,7 @@ def _owners(num_clusters: Sequence[int], world_size: int) -> list[int]:
 
 
 def _share(
-    result: Optional[KMeansResult], source: int, num_samples: int
+    result: KMeansResult | None, source: int, num_samples: int
 ) -> KMeansResult:
     """Broadcast a clustering from the rank that made it."""
     facts = torch.zeros(3, dtype=torch.int64)

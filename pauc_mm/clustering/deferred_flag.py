@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 
 
@@ -17,7 +15,7 @@ class DeferredFlag:
     """
 
     def __init__(self) -> None:
-        self._copy: Optional[torch.Tensor] = None
+        self._copy: torch.Tensor | None = None
         self._event = None
 
     def set(self, flag: torch.Tensor) -> None:

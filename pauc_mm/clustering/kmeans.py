@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Optional, Union
 
 import numpy as np
 from mmengine.logging import print_log
@@ -107,7 +106,7 @@ class FaissKMeans:
         self.warm_start = warm_start
         self.warm_niter = warm_niter
 
-    def gpu_id(self) -> Union[bool, int]:
+    def gpu_id(self) -> bool | int:
         """The CUDA device that faiss will use, or False for the CPU.
 
         Raises:
@@ -145,7 +144,7 @@ class FaissKMeans:
         features: np.ndarray,
         k: int,
         seed: int,
-        init: Optional[np.ndarray] = None,
+        init: np.ndarray | None = None,
     ) -> KMeansResult:
         """Cluster the features into k clusters.
 

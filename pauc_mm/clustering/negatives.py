@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from typing import Optional
 
 import numpy as np
 import torch
@@ -9,7 +8,7 @@ def sample_negative_prototypes(
     num_prototypes: int,
     batch_ids: torch.Tensor,
     num_negatives: int,
-    generator: Optional[torch.Generator] = None,
+    generator: torch.Generator | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw prototypes that no sample of the batch is assigned to.
 

@@ -1,7 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import os
 from pathlib import Path
-from typing import Union
 
 from mmengine.fileio import LocalBackend, register_backend
 
@@ -16,7 +15,7 @@ class AtomicBackend(LocalBackend):
     Used as ``CheckpointHook(backend_args=dict(backend='atomic'))``.
     """
 
-    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
+    def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes so that ``filepath`` never holds a part of them.
 
         Args:

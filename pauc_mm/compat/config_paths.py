@@ -15,7 +15,6 @@ import os.path as osp
 from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
-from typing import Optional
 
 import mmengine.config.config as config_module
 import mmengine.hub.hub as hub_module
@@ -95,7 +94,7 @@ def resolve_config(name: str) -> str:
     )
 
 
-def _module_dir(package: str) -> Optional[str]:
+def _module_dir(package: str) -> str | None:
     modules = {dist: module for module, dist in MODULE2PACKAGE.items()}
     try:
         spec = importlib.util.find_spec(modules.get(package, package))

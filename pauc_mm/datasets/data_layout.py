@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Optional
 
 SHOWN = 6
 
@@ -85,7 +84,7 @@ def _expected(dataset: dict) -> Iterator[tuple[str, str, bool]]:
         yield 'ann_file', os.path.join(root, lists), False
 
 
-def _image_prefix(dataset: dict) -> Optional[str]:
+def _image_prefix(dataset: dict) -> str | None:
     prefix = dataset.get('data_prefix')
     if isinstance(prefix, dict):
         prefix = prefix.get('img_path')

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Optional
 
 import numpy as np
 
@@ -55,7 +54,7 @@ def long_tail_counts(largest: int, num_classes: int, rho: float) -> list[int]:
 
 
 def class_ranking(
-    classes: Sequence[int], seed: Optional[int] = None
+    classes: Sequence[int], seed: int | None = None
 ) -> list[int]:
     """The order of the classes, the most frequent first.
 
@@ -82,7 +81,7 @@ def class_ranking(
 
 
 def long_tail_rows(
-    labels: np.ndarray, rho: float, seed: Optional[int] = None
+    labels: np.ndarray, rho: float, seed: int | None = None
 ) -> np.ndarray:
     """Draw a long-tailed part of labelled images.
 

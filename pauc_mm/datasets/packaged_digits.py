@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 import numpy as np
 from mmpretrain.datasets import BaseDataset
 from PIL import Image
@@ -95,10 +93,10 @@ class PackagedDigits(BaseDataset):
         split: str = 'train',
         size: int = 16,
         channels: int = 3,
-        fraction: Optional[float] = None,
+        fraction: float | None = None,
         fraction_seed: int = 0,
-        imbalance: Optional[float] = None,
-        imbalance_seed: Optional[int] = None,
+        imbalance: float | None = None,
+        imbalance_seed: int | None = None,
         **kwargs,
     ) -> None:
         if not isinstance(size, int) or size < 1:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 import numpy as np
 
 from .image_list import ImageList, read_lines
@@ -14,8 +12,8 @@ SHOWN = 5
 
 def draw_rows(
     labels: np.ndarray,
-    fraction: Optional[float] = None,
-    per_class: Optional[int] = None,
+    fraction: float | None = None,
+    per_class: int | None = None,
     seed: int = 0,
 ) -> np.ndarray:
     """Draw the same share, or the same number, of the images of each class.
@@ -150,7 +148,7 @@ def select_listed(images: ImageList, file: str) -> ImageList:
     return images.take(sorted(taken))
 
 
-def _split(line: str) -> tuple[str, Optional[int]]:
+def _split(line: str) -> tuple[str, int | None]:
     name, _, label = line.rpartition(' ')
     return (name, int(label)) if name and label.isdecimal() else (line, None)
 

@@ -3,7 +3,7 @@
 
 import copy
 import hashlib
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 from mmengine.dataset import BaseDataset, ClassBalancedDataset, RepeatDataset

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import Optional
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
@@ -35,7 +34,7 @@ def check_annotations(cfg: Config) -> list[str]:
             another file.
     """
     notes: list[str] = []
-    error: Optional[Exception] = None
+    error: Exception | None = None
     if is_main_process():
         seen: set[str] = set()
         labels: list[tuple[str, list[str]]] = []
@@ -93,7 +92,7 @@ def _compare_labels(labels: list[tuple[str, list[str]]]) -> None:
                 )
 
 
-def _shown(name: Optional[str]) -> str:
+def _shown(name: str | None) -> str:
     return 'no class' if name is None else repr(name)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -34,11 +33,11 @@ class Clustering:
 
     name: str
     prototypes: Tensor
-    assignments: Optional[Tensor]
+    assignments: Tensor | None
     own: bool
 
     @property
-    def sizes(self) -> Optional[Tensor]:
+    def sizes(self) -> Tensor | None:
         """Images of each prototype, shape (K,), int64."""
         if self.assignments is None:
             return None
@@ -48,7 +47,7 @@ class Clustering:
 def find_clusterings(
     encoder,
     images: EmbeddedImages,
-    num_clusters: Optional[Sequence[int]] = None,
+    num_clusters: Sequence[int] | None = None,
     seed: int = 0,
 ) -> list[Clustering]:
     """The model's prototypes with the images nearest to each, and k-means.
@@ -100,7 +99,7 @@ def find_clusterings(
 
 
 def check_num_clusters(
-    num_clusters: Optional[Sequence[int]], num_images: int
+    num_clusters: Sequence[int] | None, num_images: int
 ) -> None:
     """Refuse numbers of clusters that k-means cannot make.
 

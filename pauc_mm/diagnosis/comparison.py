@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 from urllib.parse import quote
 
 from .diagnose import diagnose
@@ -112,7 +111,7 @@ def short_names(checkpoints: Sequence[str]) -> list[str]:
 
 def run_epochs(
     checkpoints: Sequence[str], reports: list[dict]
-) -> Optional[list[int]]:
+) -> list[int] | None:
     """The epochs, if the checkpoints are epochs of one run, else None."""
     epochs = [report['epoch'] for report in reports]
     folders = {Path(checkpoint).resolve().parent for checkpoint in checkpoints}
@@ -126,7 +125,7 @@ def run_epochs(
 
 
 def _draw(
-    reports: list[dict], epochs: Optional[list[int]], out: Path
+    reports: list[dict], epochs: list[int] | None, out: Path
 ) -> list[dict]:
     from pauc_mm.visualization import (
         plot_comparison,

@@ -7,7 +7,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 import torch
 
@@ -25,12 +24,12 @@ from .report import make_report, write_report
 def diagnose(
     checkpoint: str,
     out: str | Path,
-    data: Optional[str] = None,
-    config: Optional[str] = None,
+    data: str | None = None,
+    config: str | None = None,
     with_labels: bool = False,
-    num_clusters: Optional[Sequence[int]] = None,
-    max_images: Optional[int] = 50_000,
-    image_size: Optional[int] = None,
+    num_clusters: Sequence[int] | None = None,
+    max_images: int | None = 50_000,
+    image_size: int | None = None,
     corrupt: str = 'error',
     momentum: bool = False,
     epsilon: float = EPSILONS[0],
@@ -40,7 +39,7 @@ def diagnose(
     device: str = 'auto',
     seed: int = 0,
     trust: bool = False,
-    name: Optional[str] = None,
+    name: str | None = None,
 ) -> dict:
     """Diagnose one checkpoint and write its report.
 
@@ -147,8 +146,8 @@ def diagnose(
 def check_options(
     out: str | Path,
     epsilon: float,
-    max_images: Optional[int],
-    image_size: Optional[int],
+    max_images: int | None,
+    image_size: int | None,
     device: str,
 ) -> None:
     """Refuse what would fail only after the images were embedded.
@@ -187,13 +186,13 @@ def pick_device(device: str) -> str:
     return device
 
 
-def _digest(config) -> Optional[str]:
+def _digest(config) -> str | None:
     if config is None:
         return None
     return hashlib.sha256(repr(config.to_dict()).encode()).hexdigest()
 
 
-def _previous(out: Path, stamp: list, settings: dict) -> Optional[dict]:
+def _previous(out: Path, stamp: list, settings: dict) -> dict | None:
     file = out / 'report.json'
     if not file.is_file() or not (out / 'report.html').is_file():
         return None

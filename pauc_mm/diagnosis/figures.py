@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 import torch
@@ -141,7 +140,7 @@ def _unique(path, measures) -> Picture:
     )
 
 
-def _spectrum(path, measures) -> Optional[Picture]:
+def _spectrum(path, measures) -> Picture | None:
     from pauc_mm.visualization import plot_spectra
 
     # One point has no spectrum.
@@ -226,7 +225,7 @@ def _montage(path, source, images, clusterings) -> Picture:
     )
 
 
-def _chosen(fine: Clustering, coarse: Optional[Clustering]) -> list[int]:
+def _chosen(fine: Clustering, coarse: Clustering | None) -> list[int]:
     """Prototypes over the whole range of sizes, by coarse prototype."""
     sizes = fine.sizes
     order = sizes.argsort(descending=True)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -47,7 +45,7 @@ EPSILONS = (0.025, 0.1, 0.25, 0.5)
 def measure(
     images: EmbeddedImages,
     clusterings: list[Clustering],
-    labels: Optional[Tensor] = None,
+    labels: Tensor | None = None,
     seed: int = 0,
     epsilon: float = EPSILONS[0],
 ) -> dict:
@@ -113,7 +111,7 @@ def _space(vectors: Tensor, seed: int) -> dict:
 def _clustering(
     vectors: Tensor,
     clustering: Clustering,
-    labels: Optional[Tensor],
+    labels: Tensor | None,
     seed: int,
     epsilon: float,
 ) -> dict:
@@ -156,9 +154,7 @@ def _clustering(
     return result
 
 
-def _variance(
-    vectors: Tensor, groups: Tensor, sizes: Tensor
-) -> Optional[float]:
+def _variance(vectors: Tensor, groups: Tensor, sizes: Tensor) -> float | None:
     """Of groups of two or more: one image says nothing of coagulation."""
     groups = torch.where(sizes[groups] > 1, groups, -1)
     if not (groups >= 0).any():
@@ -166,7 +162,7 @@ def _variance(
     return intra_group_variance(vectors, groups)
 
 
-def _nemd(vectors: Tensor, groups: Tensor, seed: int) -> Optional[dict]:
+def _nemd(vectors: Tensor, groups: Tensor, seed: int) -> dict | None:
     """None if only one group has members: there is nothing to compare."""
     if len(groups.unique()) < 2:
         return None
@@ -215,9 +211,7 @@ def _labels(
     return result
 
 
-def _information(
-    vectors: Tensor, labels: Tensor, seed: int
-) -> Optional[float]:
+def _information(vectors: Tensor, labels: Tensor, seed: int) -> float | None:
     """None where nearly all classes have one image only."""
     if (torch.bincount(labels) > 1).sum() < 2:
         return None

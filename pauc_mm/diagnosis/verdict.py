@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Optional
 
 LEVELS = ('good', 'watch', 'bad')
 
@@ -33,20 +32,20 @@ class Criterion:
     means: str
     healthy: str
     source: str
-    watch: Optional[float] = None
-    bad: Optional[float] = None
+    watch: float | None = None
+    bad: float | None = None
     if_watch: str = ''
     if_bad: str = ''
 
     @property
-    def healthy_range(self) -> Optional[tuple]:
+    def healthy_range(self) -> tuple | None:
         """Lowest and highest healthy value, None where open; or None."""
         if self.watch is None:
             return None
         lower = self.better == 'lower'
         return (None, self.watch) if lower else (self.watch, None)
 
-    def level(self, value: float) -> Optional[str]:
+    def level(self, value: float) -> str | None:
         """'good', 'watch', 'bad', or None for what cannot be judged alone.
 
         Raises:

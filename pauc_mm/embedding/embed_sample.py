@@ -6,7 +6,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Optional
 
 import numpy as np
 import torch
@@ -29,10 +28,10 @@ def embed_sample(
     batch_size: int,
     num_workers: int = 0,
     momentum: bool = False,
-    amp_dtype: Optional[str] = None,
+    amp_dtype: str | None = None,
     channels_last: bool = False,
     features: bool = True,
-) -> tuple[Optional[Tensor], Tensor]:
+) -> tuple[Tensor | None, Tensor]:
     """Features and embeddings of some samples of a data set.
 
     Each rank embeds its share. Modes and buffers of the model and all random

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -40,9 +39,9 @@ class EmbeddedImages:
     """
 
     features: Tensor
-    embeddings: Optional[Tensor]
+    embeddings: Tensor | None
     pixels: Tensor
-    views: Optional[Tensor]
+    views: Tensor | None
 
     @property
     def space(self) -> str:
@@ -64,8 +63,8 @@ def embed_all(
     num_workers: int = 0,
     device: str = 'cpu',
     seed: int = 0,
-    store: Optional[Path] = None,
-    key: Optional[dict] = None,
+    store: Path | None = None,
+    key: dict | None = None,
 ) -> EmbeddedImages:
     """Embed all images, or read what an earlier call kept.
 
@@ -203,7 +202,7 @@ def _run(encoder, dataset, label, batch_size, num_workers) -> tuple:
 @torch.no_grad()
 def _embed_views(
     encoder, dataset, seed, batch_size, num_workers
-) -> Optional[Tensor]:
+) -> Tensor | None:
     """Two views of at most MAX_VIEWS images, evenly over the data set."""
     number = min(len(dataset), MAX_VIEWS)
     rows = [i * len(dataset) // number for i in range(number)]

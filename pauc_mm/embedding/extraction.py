@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -27,9 +26,9 @@ def extract_embeddings(
     num_workers: int = 0,
     momentum: bool = True,
     description: str = 'E-step',
-    amp_dtype: Optional[str] = None,
+    amp_dtype: str | None = None,
     channels_last: bool = False,
-    bank: Optional[MomentumBank] = None,
+    bank: MomentumBank | None = None,
 ) -> torch.Tensor:
     """Embed a data set: every sample exactly once, in the order of the data.
 
@@ -143,9 +142,7 @@ def _sum_over_ranks(matrix, num_samples: int) -> torch.Tensor:
     return matrix
 
 
-def _check_visits(
-    visits: torch.Tensor, unseen: Optional[torch.Tensor]
-) -> None:
+def _check_visits(visits: torch.Tensor, unseen: torch.Tensor | None) -> None:
     """Each sample once; with a bank, those that it did not have."""
     once = visits if unseen is None else visits[unseen]
     places = torch.arange(len(visits)) if unseen is None else unseen
@@ -164,7 +161,7 @@ def _check_visits(
 def check_finite(
     embeddings: torch.Tensor,
     epoch: int,
-    path: Optional[Callable[[int], Optional[str]]] = None,
+    path: Callable[[int], str | None] | None = None,
     amp: str = 'off',
 ) -> None:
     """Stop with the facts if an embedding is NaN or infinite.

@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Optional
 
 import numpy as np
 import torch
@@ -36,9 +35,9 @@ class ImageSource:
     """
 
     dataset: torch.utils.data.Dataset
-    views: Optional[torch.utils.data.Dataset]
-    labels: Optional[torch.Tensor]
-    classes: Optional[list[str]]
+    views: torch.utils.data.Dataset | None
+    labels: torch.Tensor | None
+    classes: list[str] | None
     paths: list[str]
     description: str
     bgr: bool = True
@@ -77,10 +76,10 @@ class ImageSource:
 
 def find_images(
     encoder,
-    data: Optional[str] = None,
+    data: str | None = None,
     with_labels: bool = False,
-    image_size: Optional[int] = None,
-    max_images: Optional[int] = None,
+    image_size: int | None = None,
+    max_images: int | None = None,
     corrupt: str = 'error',
     seed: int = 0,
 ) -> ImageSource:
@@ -275,7 +274,7 @@ def _views(encoder, cfg: dict, pipeline: list, chosen: Sequence[int]):
     return subset(dataset, chosen)
 
 
-def _training_views(encoder) -> Optional[dict]:
+def _training_views(encoder) -> dict | None:
     """The two views of the training pipeline of the config, if it has them."""
     if encoder.config is None:
         return None

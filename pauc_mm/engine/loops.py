@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional, Union
 
 import torch
 from mmengine.dist import get_dist_info
@@ -27,13 +26,13 @@ class _EmbeddingLoop:
     def __init__(
         self,
         runner,
-        dataloader: Union[DataLoader, dict],
-        evaluator: Union[Evaluator, dict, list],
-        bank_dataloader: Union[DataLoader, dict, None] = None,
+        dataloader: DataLoader | dict,
+        evaluator: Evaluator | dict | list,
+        bank_dataloader: DataLoader | dict | None = None,
         fp16: bool = False,
     ) -> None:
         super().__init__(runner, dataloader, evaluator, fp16)
-        self.bank_dataloader: Optional[DataLoader] = bank_dataloader
+        self.bank_dataloader: DataLoader | None = bank_dataloader
         if isinstance(bank_dataloader, dict):
             self.bank_dataloader = runner.build_dataloader(
                 bank_dataloader,
@@ -69,7 +68,7 @@ class _EmbeddingLoop:
         return metrics
 
     @torch.no_grad()
-    def run_iter(self, idx: int, data_batch: Union[dict, Sequence]) -> None:
+    def run_iter(self, idx: int, data_batch: dict | Sequence) -> None:
         """Embed one batch of queries.
 
         Args:
@@ -109,7 +108,7 @@ class _EmbeddingLoop:
 
     def _embed(
         self,
-        data_batch: Union[dict, Sequence],
+        data_batch: dict | Sequence,
         split: str,
         dataloader: DataLoader,
     ) -> list[DataSample]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 import torch
@@ -49,7 +48,7 @@ class PrototypeSet:
     """
 
     vectors: Tensor
-    assignments: Optional[Tensor] = None
+    assignments: Tensor | None = None
 
 
 def has_prototypes(model: nn.Module) -> bool:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional, Union
 
 import torch
 from mmengine.dist import all_reduce
@@ -66,11 +65,11 @@ class CARP(BaseSelfSupervisor):
         head: dict,
         momentum: float = 0.01,
         decouple: bool = False,
-        mixture: Optional[dict] = None,
+        mixture: dict | None = None,
         feat_dim: int = 256,
-        pretrained: Optional[str] = None,
-        data_preprocessor: Optional[dict] = None,
-        init_cfg: Optional[Union[list[dict], dict]] = None,
+        pretrained: str | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: list[dict] | dict | None = None,
     ) -> None:
         if not 0 < momentum < 1:
             raise ValueError(

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 import torch.nn.functional as F
 from mmengine.dist import get_world_size
@@ -86,14 +84,14 @@ class CLD(MomentumContrast):
             fix='The paper uses 0.25 on ImageNet.',
         )
         self.centroid_grad = centroid_grad
-        self._step: Optional[int] = None
+        self._step: int | None = None
         self._run_seed = 0
         self._flag = DeferredFlag()
 
     def loss(
         self,
         inputs: list[torch.Tensor],
-        data_samples: Optional[list[DataSample]] = None,
+        data_samples: list[DataSample] | None = None,
         **kwargs,
     ) -> dict[str, torch.Tensor]:
         """InfoNCE of both queries, and the groups of each by the other.

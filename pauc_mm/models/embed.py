@@ -1,6 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -80,7 +79,7 @@ def embed_batch(
     model: nn.Module,
     data_batch: dict,
     momentum: bool = False,
-    amp_dtype: Optional[str] = None,
+    amp_dtype: str | None = None,
     channels_last: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor, list]:
     """Features and embeddings of a batch as the dataloader gives it.

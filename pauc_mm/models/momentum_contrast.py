@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from typing import Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -48,9 +47,9 @@ class MomentumContrast(MoCo):
         queue_len: int = 65536,
         feat_dim: int = 128,
         momentum: float = 0.001,
-        pretrained: Optional[str] = None,
-        data_preprocessor: Optional[dict] = None,
-        init_cfg: Optional[Union[list[dict], dict]] = None,
+        pretrained: str | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: list[dict] | dict | None = None,
     ) -> None:
         if not isinstance(queue_len, int) or queue_len < 1:
             raise ValueError(
@@ -80,7 +79,7 @@ class MomentumContrast(MoCo):
             self.temperature,
             fix='MoCo v2 uses 0.2.',
         )
-        self._new_keys: Optional[torch.Tensor] = None
+        self._new_keys: torch.Tensor | None = None
 
     @property
     def temperature(self) -> float:
@@ -89,8 +88,8 @@ class MomentumContrast(MoCo):
 
     def forward(
         self,
-        inputs: Union[torch.Tensor, list[torch.Tensor]],
-        data_samples: Optional[list[DataSample]] = None,
+        inputs: torch.Tensor | list[torch.Tensor],
+        data_samples: list[DataSample] | None = None,
         mode: str = 'tensor',
     ):
         """Dispatch by mode.
@@ -114,7 +113,7 @@ class MomentumContrast(MoCo):
     def predict(
         self,
         inputs: torch.Tensor,
-        data_samples: Optional[list[DataSample]] = None,
+        data_samples: list[DataSample] | None = None,
     ) -> list[DataSample]:
         """Data samples with ``feature`` and l2-normalised ``embedding``."""
         features, embeddings = embed_images(self, inputs)

@@ -1,6 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import logging
-from typing import Optional
 
 import torch
 from mmengine.dist import all_gather
@@ -41,9 +40,9 @@ class PAUC(PCL):
     def __init__(
         self,
         *args,
-        align_loss: Optional[dict] = None,
-        uniform_loss: Optional[dict] = None,
-        corr_loss: Optional[dict] = None,
+        align_loss: dict | None = None,
+        uniform_loss: dict | None = None,
+        corr_loss: dict | None = None,
         centroid_weight: float = 0.0,
         **kwargs,
     ) -> None:
@@ -125,5 +124,5 @@ class PAUC(PCL):
         self._num_batches = torch.zeros_like(self._num_batches)
 
 
-def _build(cfg: Optional[dict]):
+def _build(cfg: dict | None):
     return None if cfg is None else MODELS.build(cfg)

@@ -1,7 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import logging
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -27,8 +26,8 @@ class PCL(MomentumContrast):
 
     With ``prototypes='kmeans'``, as in the paper, the E-step is made by
     :class:`pauc_mm.engine.hooks.ClusteringHook`. With 'online_gmm' there is
-    none: the prototypes are the means of mixtures that learn from the keys of each
-    step (docs/decoupled.md), and the config has no ClusteringHook. Until
+    none: the prototypes are the means of mixtures that learn from the keys of
+    each step (docs/decoupled.md), and the config has no ClusteringHook. Until
     there are prototypes the loss is InfoNCE alone.
 
     Args:
@@ -59,7 +58,7 @@ class PCL(MomentumContrast):
         queue_len: int = 16384,
         feat_dim: int = 128,
         prototypes: str = 'kmeans',
-        mixture: Optional[dict] = None,
+        mixture: dict | None = None,
         **kwargs,
     ) -> None:
         super().__init__(
@@ -75,7 +74,7 @@ class PCL(MomentumContrast):
         self.prototypes = build_prototypes(
             prototypes, mixture, self.num_clusters, feat_dim, self.temperature
         )
-        self.bank: Optional[MomentumBank] = None
+        self.bank: MomentumBank | None = None
         self.prototype_weight = 1.0  # less while ClusteringHook ramps it up
         self._said_no_e_step = False
 
@@ -144,7 +143,7 @@ class PCL(MomentumContrast):
 
     def _assign(
         self, key: torch.Tensor, data_samples: list[DataSample]
-    ) -> Optional[torch.Tensor]:
+    ) -> torch.Tensor | None:
         """Clusters of the samples, (M, N), or None before there are any."""
         if self.online:
             return self._assign_online(key)
@@ -159,7 +158,7 @@ class PCL(MomentumContrast):
         return None
 
     @torch.compiler.disable
-    def _assign_online(self, key: torch.Tensor) -> Optional[torch.Tensor]:
+    def _assign_online(self, key: torch.Tensor) -> torch.Tensor | None:
         self.proto_head.seed(self.prototypes.seed_of_step(), key.device)
         return self.prototypes.assign_and_learn(key)
 

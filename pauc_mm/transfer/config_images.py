@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -68,7 +68,7 @@ def from_config(
 
 
 def from_data_config(
-    encoder: Encoder, config: str, image_size: Optional[int] = None
+    encoder: Encoder, config: str, image_size: int | None = None
 ) -> tuple[LabelledImages, LabelledImages]:
     """The data that a config trains on and validates with.
 
@@ -117,7 +117,7 @@ def _build(cfg: dict, pipeline: list, name: str, whose: str) -> LabelledImages:
     return build_images(cfg, pipeline, where)
 
 
-def _bank(encoder: Encoder) -> Optional[dict]:
+def _bank(encoder: Encoder) -> dict | None:
     config = encoder.config or {}
     loops = [config.get(f'{loop}_cfg') or {} for loop in ('val', 'test')]
     loaders = [loop.get('bank_dataloader') for loop in loops]

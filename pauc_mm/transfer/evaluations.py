@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from typing import Optional, Union
 
 import numpy as np
 
@@ -26,7 +25,7 @@ def evaluate_linear_probe(
     learning_rates: Sequence[float] = LEARNING_RATES,
     weight_decays: Sequence[float] = (0.0,),
     held_out: float = 0.1,
-    epochs: Optional[int] = None,
+    epochs: int | None = None,
     probe_batch_size: int = 256,
 ) -> dict:
     """Accuracy on the test images of a linear classifier.
@@ -101,7 +100,7 @@ def evaluate_linear_probe(
 
 def evaluate_low_shot(
     options: FeatureOptions,
-    shots: Sequence[Union[int, str]] = SHOTS,
+    shots: Sequence[int | str] = SHOTS,
     costs: Sequence[float] = COSTS,
     draws: int = 5,
     seed: int = 0,

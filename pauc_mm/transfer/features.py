@@ -8,7 +8,6 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 from torch import Tensor
 
@@ -50,16 +49,16 @@ class FeatureOptions:
     """
 
     checkpoint: str
-    train: Optional[str] = None
-    test: Optional[str] = None
-    voc: Optional[str] = None
-    data_config: Optional[str] = None
+    train: str | None = None
+    test: str | None = None
+    voc: str | None = None
+    data_config: str | None = None
     difficult: str = 'ignore'
-    config: Optional[str] = None
+    config: str | None = None
     trust_checkpoint: bool = False
     momentum: bool = False
     space: str = 'feature'
-    image_size: Optional[int] = None
+    image_size: int | None = None
     corrupt: str = 'error'
     batch_size: int = 64
     workers: int = 0

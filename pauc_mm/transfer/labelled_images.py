@@ -6,7 +6,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
-from typing import Optional
 
 import numpy as np
 import torch
@@ -49,7 +48,7 @@ def from_folders(
     encoder: Encoder,
     train: str,
     test: str,
-    image_size: Optional[int] = None,
+    image_size: int | None = None,
     corrupt: str = 'error',
 ) -> tuple[LabelledImages, LabelledImages]:
     """Two folders with one sub-folder for each class.
@@ -92,7 +91,7 @@ def from_folders(
 def from_voc(
     encoder: Encoder,
     root: str,
-    image_size: Optional[int] = None,
+    image_size: int | None = None,
     difficult: str = 'ignore',
 ) -> tuple[LabelledImages, LabelledImages]:
     """The trainval and the test images of Pascal VOC.
@@ -140,7 +139,7 @@ def from_voc(
     return tuple(sets)
 
 
-def crop_pipeline(encoder: Encoder, image_size: Optional[int]) -> list[dict]:
+def crop_pipeline(encoder: Encoder, image_size: int | None) -> list[dict]:
     """How to load and crop an image file.
 
     Args:

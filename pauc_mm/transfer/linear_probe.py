@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Union
 
 import numpy as np
 import torch
@@ -114,15 +113,15 @@ class LinearProbe:
 def fit_linear_probe(
     features: ArrayLike,
     labels: ArrayLike,
-    num_classes: Optional[int] = None,
+    num_classes: int | None = None,
     learning_rates: Sequence[float] = LEARNING_RATES,
     weight_decays: Sequence[float] = (0.0,),
     held_out: float = 0.1,
-    epochs: Optional[int] = None,
+    epochs: int | None = None,
     batch_size: int = 256,
     momentum: float = 0.9,
     seed: int = 0,
-    device: Union[str, torch.device, None] = None,
+    device: str | torch.device | None = None,
 ) -> LinearProbe:
     """Train a linear classifier on cached features.
 
@@ -292,7 +291,7 @@ def _score(features, labels, rows, standardise, weights) -> tuple:
     return accuracies.cpu(), (loss / len(rows)).cpu()
 
 
-def _num_classes(labels: Tensor, num_classes: Optional[int]) -> int:
+def _num_classes(labels: Tensor, num_classes: int | None) -> int:
     largest = int(labels.max())
     if num_classes is None:
         num_classes = largest + 1
@@ -312,7 +311,7 @@ def _num_classes(labels: Tensor, num_classes: Optional[int]) -> int:
 def check_grid(
     grid: Sequence[tuple[float, float]],
     held_out: float,
-    epochs: Optional[int],
+    epochs: int | None,
     batch_size: int,
     momentum: float = 0.9,
 ) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Optional, Union
 
 import numpy as np
 from torch import Tensor
@@ -39,13 +38,13 @@ def low_shot_svm(
     test_features: Tensor,
     test_labels: Tensor,
     classes: Sequence[str],
-    shots: Sequence[Union[int, str]] = SHOTS,
+    shots: Sequence[int | str] = SHOTS,
     costs: Sequence[float] = COSTS,
     draws: int = 5,
     seed: int = 0,
     ap: str = 'area',
     jobs: int = 1,
-    rows: Optional[np.ndarray] = None,
+    rows: np.ndarray | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict:
     """Accuracy or mAP of linear SVMs trained on k images of each class.
@@ -209,7 +208,7 @@ def _reduce(features: np.ndarray) -> tuple:
 
 
 def check_options(
-    shots: Sequence[Union[int, str]],
+    shots: Sequence[int | str],
     costs: Sequence[float],
     draws: int,
     ap: str,

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Union
 
 import numpy as np
 import torch
@@ -40,9 +39,7 @@ def as_targets(labels: Tensor, num_classes: int) -> np.ndarray:
     return labels.astype(np.int8)
 
 
-def draw_images(
-    targets: np.ndarray, k: Union[int, str], seed: int
-) -> np.ndarray:
+def draw_images(targets: np.ndarray, k: int | str, seed: int) -> np.ndarray:
     """Draw k images of each class, with all their labels, as PCL's code.
 
     An image that is drawn for two classes is taken once (PCL's code takes it
@@ -70,7 +67,7 @@ def draw_images(
 
 def needed_rows(
     targets: np.ndarray,
-    shots: Sequence[Union[int, str]],
+    shots: Sequence[int | str],
     draws: int = 5,
     seed: int = 0,
 ) -> np.ndarray:
@@ -98,7 +95,7 @@ def needed_rows(
 def check_shots(
     targets: np.ndarray,
     classes: Sequence[str],
-    shots: Sequence[Union[int, str]],
+    shots: Sequence[int | str],
 ) -> None:
     """Refuse a k for which a class has too few images.
 

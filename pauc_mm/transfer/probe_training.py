@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Optional
 
 import torch
 from torch import Tensor
@@ -71,7 +70,7 @@ def train_classifiers(
     batch_size: int = 256,
     momentum: float = 0.9,
     seed: int = 0,
-    device: Optional[torch.device] = None,
+    device: torch.device | None = None,
 ) -> Tensor:
     """Softmax regression, once for each learning rate, on the same batches.
 

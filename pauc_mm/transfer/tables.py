@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional
 
 
 def probe_table(result: dict) -> str:
@@ -120,7 +119,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def with_std(mean: float, std: Optional[float]) -> str:
+def with_std(mean: float, std: float | None) -> str:
     """Such as '0.9731 ± 0.0042', or the mean alone."""
     return f'{mean:.4f}' if std is None else f'{mean:.4f} ± {std:.4f}'
 

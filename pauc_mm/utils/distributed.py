@@ -3,7 +3,6 @@ import os
 import sys
 import threading
 import traceback
-from typing import Optional
 
 import torch
 from mmengine.dist import (
@@ -61,7 +60,7 @@ def share_buffers(*modules: nn.Module) -> None:
             broadcast(buffer, src=0)
 
 
-def raise_together(error: Optional[BaseException], what: str) -> None:
+def raise_together(error: BaseException | None, what: str) -> None:
     """Stop every rank if any rank failed; a collective call.
 
     Without it the ranks that did not fail would wait for the one that did

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from .style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Range = tuple[Optional[float], Optional[float]]
+Range = tuple[float | None, float | None]
 
 _SHADE = '#009E73'
 

@@ -219,7 +219,7 @@ def test_old_python(repo, env, tmp_path):
     python = base_python(tmp_path, missing='version_info')
     result, _ = run(repo, PYTHON=str(python), MADE=str(env))
     assert result.returncode == 1
-    assert 'needs Python 3.9 to 3.13' in result.stderr
+    assert 'needs Python 3.10 to 3.13' in result.stderr
 
 
 @pytest.mark.parametrize(

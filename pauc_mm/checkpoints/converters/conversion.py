@@ -9,7 +9,6 @@ import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 
@@ -58,8 +57,8 @@ class Conversion:
 
 
 def check_destination(
-    source: Union[str, os.PathLike],
-    destination: Union[str, os.PathLike],
+    source: str | os.PathLike,
+    destination: str | os.PathLike,
     force: bool,
 ) -> Path:
     """Refuse a destination before any work is done for it.
@@ -158,7 +157,7 @@ def _sha256(path: str) -> str:
 
 
 def write_converted(
-    path: Path, state: State, meta: dict, text: Optional[str] = None
+    path: Path, state: State, meta: dict, text: str | None = None
 ) -> None:
     """Write a converted checkpoint, whole or not at all.
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Optional, Union
 
 from mmengine.config import Config
 from mmpretrain.models.backbones import ResNet
@@ -28,10 +27,10 @@ USAGE = """backbone=dict({backbone},
 
 
 def extract_backbone(
-    source: Union[str, os.PathLike],
-    destination: Union[str, os.PathLike],
+    source: str | os.PathLike,
+    destination: str | os.PathLike,
     momentum: bool = False,
-    config: Union[str, Config, None] = None,
+    config: str | Config | None = None,
     trust: bool = False,
     force: bool = False,
 ) -> Conversion:
@@ -165,7 +164,7 @@ def image_shape(source: Source, model: nn.Module) -> tuple[int, int]:
     filters = (v for v in source.weights.values() if v.dim() == 4)
     first = next(filters, None)
     channels = 3 if first is None else first.shape[1]
-    size: Optional[int] = None
+    size: int | None = None
     if source.config is not None:
         size = source.config.cfg.model.backbone.get('img_size')
     if isinstance(size, (tuple, list)):
@@ -181,7 +180,7 @@ def _configured(config: CheckpointConfig) -> nn.Module:
     return model
 
 
-def _target(source: Source, path: Path, text: Optional[str]) -> nn.Module:
+def _target(source: Source, path: Path, text: str | None) -> nn.Module:
     """The network that those who read the new file will build."""
     if text is not None:  # as load_encoder does
         written = dict(meta=dict(cfg=text))
@@ -192,7 +191,7 @@ def _target(source: Source, path: Path, text: Optional[str]) -> nn.Module:
     return model
 
 
-def _encoder_text(source: Source) -> Optional[str]:
+def _encoder_text(source: Source) -> str | None:
     if source.config is None:
         return None
     try:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 import torchvision
@@ -57,7 +56,7 @@ def resnet_of(weights: State, path: str) -> tuple[ResNet, str]:
     return model, name
 
 
-def backbone_config(model: ResNet) -> Optional[dict]:
+def backbone_config(model: ResNet) -> dict | None:
     """The config that builds a ResNet of mmpretrain.
 
     Args:
@@ -94,7 +93,7 @@ def backbone_config(model: ResNet) -> Optional[dict]:
     return cfg
 
 
-def build_resnet(model: ResNet, cfg: Optional[dict]) -> ResNet:
+def build_resnet(model: ResNet, cfg: dict | None) -> ResNet:
     """Build a ResNet from its config, as a user would.
 
     Args:

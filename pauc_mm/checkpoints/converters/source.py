@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Optional, Union
 
 import torch
 from mmengine.config import Config
@@ -68,8 +67,8 @@ class Source:
     layout: Layout
     described: str
     momentum: bool
-    config: Optional[CheckpointConfig] = None
-    epoch: Optional[int] = None
+    config: CheckpointConfig | None = None
+    epoch: int | None = None
     meta: dict = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -80,11 +79,11 @@ class Source:
 
 
 def read_source(
-    path: Union[str, os.PathLike],
-    layout: Optional[str] = None,
-    prefix: Optional[str] = None,
+    path: str | os.PathLike,
+    layout: str | None = None,
+    prefix: str | None = None,
     momentum: bool = False,
-    config: Union[str, Config, None] = None,
+    config: str | Config | None = None,
     trust: bool = False,
 ) -> Source:
     """Find the backbone in a checkpoint.
@@ -147,7 +146,7 @@ def read_source(
 
 
 def _check_options(
-    layout: Optional[str], prefix: Optional[str], momentum: bool
+    layout: str | None, prefix: str | None, momentum: bool
 ) -> None:
     if layout is not None and layout not in LAYOUT_CHOICES:
         raise ValueError(
@@ -163,8 +162,8 @@ def _check_options(
 
 def _layout(
     state: State,
-    layout: Optional[str],
-    prefix: Optional[str],
+    layout: str | None,
+    prefix: str | None,
     has_meta: bool,
     path: str,
 ) -> Layout:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-from typing import Optional, Union
 
 from mmengine.config import Config
 
@@ -27,12 +26,12 @@ from .source import read_source
 
 
 def to_mmpretrain(
-    source: Union[str, os.PathLike],
-    destination: Union[str, os.PathLike],
-    layout: Optional[str] = None,
-    prefix: Optional[str] = None,
+    source: str | os.PathLike,
+    destination: str | os.PathLike,
+    layout: str | None = None,
+    prefix: str | None = None,
     momentum: bool = False,
-    config: Union[str, Config, None] = None,
+    config: str | Config | None = None,
     trust: bool = False,
     force: bool = False,
 ) -> Conversion:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-from typing import Optional, Union
 
 from mmengine.config import Config
 from mmpretrain.models.backbones import ResNet
@@ -35,13 +34,13 @@ _USAGE_MOCO = (
 
 
 def to_torchvision(
-    source: Union[str, os.PathLike],
-    destination: Union[str, os.PathLike],
+    source: str | os.PathLike,
+    destination: str | os.PathLike,
     names: str = 'torchvision',
-    layout: Optional[str] = None,
-    prefix: Optional[str] = None,
+    layout: str | None = None,
+    prefix: str | None = None,
     momentum: bool = False,
-    config: Union[str, Config, None] = None,
+    config: str | Config | None = None,
     trust: bool = False,
     force: bool = False,
 ) -> Conversion:

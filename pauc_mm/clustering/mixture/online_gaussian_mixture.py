@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import math
-from typing import Optional
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
@@ -111,7 +110,7 @@ class OnlineGaussianMixture(DiagonalMixture):
         annealing_steps: int = 0,
         min_variance: float = 1e-4,
         init: str = 'kmeans',
-        init_samples: Optional[int] = None,
+        init_samples: int | None = None,
         seed: int = 0,
         scratch_mib: int = 256,
     ) -> None:
@@ -132,7 +131,7 @@ class OnlineGaussianMixture(DiagonalMixture):
         self.init_samples = init_samples
         self._collector = SampleCollector(init_samples)
         self._flag = DeferredFlag()
-        self._length: Optional[int] = None
+        self._length: int | None = None
 
     @torch.compiler.disable
     @torch.no_grad()

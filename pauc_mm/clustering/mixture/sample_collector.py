@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 from mmengine.dist import all_gather
 
@@ -17,9 +15,9 @@ class SampleCollector:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.used = 0
-        self._rows: Optional[torch.Tensor] = None
+        self._rows: torch.Tensor | None = None
 
-    def add(self, embeddings: torch.Tensor) -> Optional[torch.Tensor]:
+    def add(self, embeddings: torch.Tensor) -> torch.Tensor | None:
         """Keep a batch; a collective call that waits for the device.
 
         Args:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Optional
 
 import torch
 from mmengine.hooks import Hook
@@ -113,7 +112,7 @@ def _key(name: str) -> str:
 
 def _by_source(
     model: nn.Module,
-) -> dict[tuple[Optional[str], Optional[str]], dict[str, nn.Module]]:
+) -> dict[tuple[str | None, str | None], dict[str, nn.Module]]:
     """Parts of a model that begin with a checkpoint, by that and prefix."""
     sources: dict = {}
     for name, part, init in _pretrained_parts(model):

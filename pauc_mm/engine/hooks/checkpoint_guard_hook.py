@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Optional
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
@@ -84,7 +83,7 @@ class CheckpointGuardHook(Hook):
             _check_backbone(unwrap(runner.model), checkpoint)
 
 
-def _last_complete(runner: Runner) -> Optional[str]:
+def _last_complete(runner: Runner) -> str | None:
     """The newest complete checkpoint of the run, or None if there is none."""
     broken = []
     for path in _newest_first(Path(runner.work_dir)):
@@ -149,7 +148,7 @@ def _written(path: Path) -> int:
     return path.stat().st_mtime_ns
 
 
-def _problem(path: Path) -> Optional[str]:
+def _problem(path: Path) -> str | None:
     """What is wrong with a checkpoint file, None if it is whole."""
     size = path.stat().st_size
     with open(path, 'rb') as file:

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 from mmengine.dataset import Compose, default_collate
@@ -93,9 +92,9 @@ class ClusteringHook(Hook):
         batch_size: int = 256,
         num_workers: int = 4,
         features: str = 'extract',
-        amp_dtype: Optional[str] = None,
+        amp_dtype: str | None = None,
         channels_last: bool = False,
-        kmeans: Optional[dict] = None,
+        kmeans: dict | None = None,
     ) -> None:
         for name, value, least in (
             ('warmup_epochs', warmup_epochs, 0),
@@ -297,7 +296,7 @@ class ClusteringHook(Hook):
             bank=bank,
         )
 
-    def _path(self, i: int) -> Optional[str]:
+    def _path(self, i: int) -> str | None:
         return self.dataset.get_data_info(i).get('img_path')
 
     def _cluster(

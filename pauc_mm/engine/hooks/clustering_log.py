@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 
 from pauc_mm.clustering import (
@@ -18,7 +16,7 @@ def clustering_summary(
     k: int,
     result: KMeansResult,
     phi: torch.Tensor,
-    previous: Optional[torch.Tensor],
+    previous: torch.Tensor | None,
     batch: int,
     num_negatives: int,
 ) -> str:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Optional
 
 import numpy as np
 import torch
@@ -82,15 +81,15 @@ class CollapseMonitorHook(Hook):
 
     def __init__(
         self,
-        pipeline: Optional[Sequence[dict]] = None,
+        pipeline: Sequence[dict] | None = None,
         interval: int = 5,
         max_samples: int = 2000,
         momentum: bool = False,
         batch_size: int = 256,
-        num_workers: Optional[int] = None,
-        amp_dtype: Optional[str] = None,
+        num_workers: int | None = None,
+        amp_dtype: str | None = None,
         channels_last: bool = False,
-        stop: Optional[Mapping[str, str]] = None,
+        stop: Mapping[str, str] | None = None,
         patience: int = 2,
         start_epoch: int = 10,
     ) -> None:

@@ -5,7 +5,7 @@ import math
 import operator
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from pauc_mm.evaluation.collapse import MEASURES
 
@@ -25,7 +25,7 @@ class Condition(NamedTuple):
     sign: str
     threshold: float
 
-    def met_by(self, values: Mapping[str, float]) -> Optional[str]:
+    def met_by(self, values: Mapping[str, float]) -> str | None:
         """The first value that meets it, in words, or None."""
         compare = operator.lt if self.sign == '<' else operator.gt
         for name, value in values.items():

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional
 
 from mmengine.runner import Runner
 
@@ -12,7 +11,7 @@ from .clustering_hook import ClusteringHook
 
 
 def find_pipeline(
-    runner: Runner, given: Optional[Sequence[dict]], key: str
+    runner: Runner, given: Sequence[dict] | None, key: str
 ) -> tuple[str, Sequence[dict]]:
     """The transforms that a hook embeds training images with.
 

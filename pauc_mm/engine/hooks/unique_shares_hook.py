@@ -4,7 +4,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 from mmengine.dataset import Compose
@@ -79,7 +78,7 @@ class UniqueSharesHook(Hook):
 
     def __init__(
         self,
-        pipeline: Optional[Sequence[dict]] = None,
+        pipeline: Sequence[dict] | None = None,
         epsilons: Sequence[float] = EPSILONS,
         momentum: bool = False,
         batch_size: int = 256,

@@ -6,13 +6,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Optional, Union
 
 import numpy as np
 import torch
 from torch import Tensor
 
-ArrayLike = Union[Tensor, np.ndarray]
+ArrayLike = Tensor | np.ndarray
 
 # Below this a float32 vector has no direction left to normalise.
 _MIN_NORM = torch.finfo(torch.float32).tiny
@@ -108,7 +107,7 @@ def as_unit_vectors(
 
 
 def as_groups(
-    groups: Union[ArrayLike, Sequence[int]], size: int, name: str = 'groups'
+    groups: ArrayLike | Sequence[int], size: int, name: str = 'groups'
 ) -> Tensor:
     """Return group numbers as int64 on the CPU.
 
@@ -136,7 +135,7 @@ def as_groups(
     return groups.long()
 
 
-def subsample(values: Tensor, max_samples: Optional[int], seed: int) -> Tensor:
+def subsample(values: Tensor, max_samples: int | None, seed: int) -> Tensor:
     """Return at most ``max_samples`` rows, drawn without replacement.
 
     Args:

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Union
 
 import torch
 
 from .checks import ArrayLike
 
 
-def cluster_entropy(sizes: Union[ArrayLike, Sequence[int]]) -> float:
+def cluster_entropy(sizes: ArrayLike | Sequence[int]) -> float:
     """Measure how evenly samples are spread over clusters.
 
     The entropy of the cluster sizes divided by the logarithm of the number of

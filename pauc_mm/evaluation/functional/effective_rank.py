@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 from torch import Tensor
 
@@ -15,7 +13,7 @@ from .singular_values import singular_values
 def effective_rank(
     embeddings: ArrayLike,
     center: bool = True,
-    max_samples: Optional[int] = None,
+    max_samples: int | None = None,
     seed: int = 0,
 ) -> float:
     r"""Measure how many dimensions embeddings effectively use.

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Union
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ def knn_predict(
     bank: ArrayLike,
     bank_labels: ArrayLike,
     num_classes: int,
-    k: Union[int, Sequence[int]] = 20,
+    k: int | Sequence[int] = 20,
     temperature: float = 0.1,
     chunk: int = 1024,
     exclude_self: bool = False,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -79,7 +79,7 @@ def feature_label_information(
     embeddings: ArrayLike,
     labels: ArrayLike,
     k: int = 3,
-    max_samples: Optional[int] = 10000,
+    max_samples: int | None = 10000,
     seed: int = 0,
     chunk: int = 512,
 ) -> float:

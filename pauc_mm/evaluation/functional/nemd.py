@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 import torch
@@ -45,7 +44,7 @@ class NEMDResult:
 def nemd(
     embeddings: ArrayLike,
     groups: ArrayLike,
-    num_pairs: Optional[int] = 2000,
+    num_pairs: int | None = 2000,
     num_members: int = 64,
     seed: int = 0,
     solver: str = 'emd',
@@ -150,7 +149,7 @@ def nemd(
 
 
 def check_options(
-    num_pairs: Optional[int],
+    num_pairs: int | None,
     num_members: int,
     solver: str,
     reg: float = 0.01,
@@ -175,7 +174,7 @@ def _members(groups: np.ndarray) -> tuple:
 
 
 def _draw_pairs(
-    num_groups: int, num_pairs: Optional[int], rng: np.random.Generator
+    num_groups: int, num_pairs: int | None, rng: np.random.Generator
 ) -> np.ndarray:
     """Return distinct unordered pairs i < j, shape (P, 2), all if they fit."""
     total = num_groups * (num_groups - 1) // 2

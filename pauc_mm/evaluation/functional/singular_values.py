@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 from torch import Tensor
 
@@ -16,7 +14,7 @@ _MIN_CHUNK = 4096
 def singular_values(
     embeddings: ArrayLike,
     center: bool = True,
-    max_samples: Optional[int] = None,
+    max_samples: int | None = None,
     seed: int = 0,
 ) -> Tensor:
     r"""Measure how far embeddings spread along each principal axis.

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from typing import Optional
 
 import torch
 
@@ -14,7 +13,7 @@ from .checks import ArrayLike, as_unit_vectors, subsample
 def uniformity(
     embeddings: ArrayLike,
     t: float = 2.0,
-    max_samples: Optional[int] = None,
+    max_samples: int | None = None,
     seed: int = 0,
     chunk: int = 512,
 ) -> float:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 import torch
@@ -85,8 +84,8 @@ def unique_prototypes(
 
 def unique_curve(
     prototypes: ArrayLike,
-    epsilons: Optional[Sequence[float]] = None,
-    max_prototypes: Optional[int] = None,
+    epsilons: Sequence[float] | None = None,
+    max_prototypes: int | None = None,
     seed: int = 0,
     chunk: int = 512,
 ) -> UniqueCurve:

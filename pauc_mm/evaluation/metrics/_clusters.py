@@ -3,21 +3,19 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 from torch import Tensor
 
 from pauc_mm.evaluation.functional.checks import as_unit_vectors
 
 
-def choose_num_clusters(num_clusters: Optional[int], num_samples: int) -> int:
+def choose_num_clusters(num_clusters: int | None, num_samples: int) -> int:
     """Return what was asked for, or one for every 20 samples, 100 at most."""
     return num_clusters or min(100, max(2, num_samples // 20))
 
 
 def check_num_clusters(
-    name: str, num_clusters: Optional[int], num_samples: int
+    name: str, num_clusters: int | None, num_samples: int
 ) -> None:
     """Raise ValueError if there are more clusters than samples.
 
@@ -34,7 +32,7 @@ def check_num_clusters(
 
 
 def cluster(
-    vectors: Tensor, num_clusters: Optional[int], seed: int, field: str
+    vectors: Tensor, num_clusters: int | None, seed: int, field: str
 ) -> Tensor:
     """Cluster embeddings by spherical k-means.
 

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 from mmpretrain.registry import METRICS
 
@@ -61,11 +59,11 @@ class ClusterAgreement(EmbeddingMetric):
         ImportError: If faiss or scikit-learn is missing.
     """
 
-    default_prefix: Optional[str] = 'clusters'
+    default_prefix: str | None = 'clusters'
 
     def __init__(
         self,
-        num_clusters: Optional[int] = None,
+        num_clusters: int | None = None,
         field: str = 'embedding',
         k: int = 3,
         max_samples: int = 10000,

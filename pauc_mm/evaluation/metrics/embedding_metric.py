@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,8 +54,8 @@ class EmbeddingMetric(BaseMetric):
         labelled: bool,
         splits: Sequence[str] = SPLITS,
         collect_device: str = 'cpu',
-        prefix: Optional[str] = None,
-        collect_dir: Optional[str] = None,
+        prefix: str | None = None,
+        collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix, collect_dir)
         if field not in ('feature', 'embedding'):
@@ -193,7 +193,7 @@ class EmbeddingMetric(BaseMetric):
             merged.append(dict(whole, split=split))
         return merged
 
-    def select(self, results: list[dict], split: str) -> Optional[dict]:
+    def select(self, results: list[dict], split: str) -> dict | None:
         """Return all samples of a split, checked to be finite.
 
         Args:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional, Union
 
 from mmpretrain.registry import METRICS
 from torch import Tensor
@@ -51,14 +50,14 @@ class KNNAccuracy(EmbeddingMetric):
         ImportError: If faiss is missing.
     """
 
-    default_prefix: Optional[str] = 'knn'
+    default_prefix: str | None = 'knn'
 
     def __init__(
         self,
-        k: Union[int, Sequence[int]] = (20, 200),
+        k: int | Sequence[int] = (20, 200),
         temperature: float = 0.1,
         features: str = 'feature',
-        class_groups: Union[dict[str, Sequence[int]], str, None] = None,
+        class_groups: dict[str, Sequence[int]] | str | None = None,
         **kwargs,
     ) -> None:
         super().__init__(field=features, labelled=True, **kwargs)
@@ -76,7 +75,7 @@ class KNNAccuracy(EmbeddingMetric):
             )
         self.temperature = temperature
         self.groups_of_train = class_groups == 'train'
-        self.class_groups: Optional[dict] = None
+        self.class_groups: dict | None = None
         if class_groups is not None and not self.groups_of_train:
             self.class_groups = _checked(class_groups)
         require('faiss', 'faiss-cpu', 'KNNAccuracy')

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Optional
 
 from mmengine.logging import print_log
 from mmpretrain.registry import METRICS
@@ -78,14 +77,14 @@ class NEMD(EmbeddingMetric):
         ImportError: If POT is missing.
     """
 
-    default_prefix: Optional[str] = 'nemd'
+    default_prefix: str | None = 'nemd'
 
     def __init__(
         self,
         groups: str = 'labels',
-        num_clusters: Optional[int] = None,
+        num_clusters: int | None = None,
         field: str = 'embedding',
-        num_pairs: Optional[int] = 2000,
+        num_pairs: int | None = 2000,
         num_members: int = 64,
         max_samples: int = 10000,
         seed: int = 0,

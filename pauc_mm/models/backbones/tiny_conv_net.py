@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 from mmcv.cnn import ConvModule
@@ -48,7 +47,7 @@ class TinyConvNet(BaseModule):
         out_indices: Sequence[int] = (-1,),
         frozen_stages: int = 0,
         norm_eval: bool = False,
-        init_cfg: Optional[dict] = None,
+        init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if len(strides) != len(channels):

@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +37,7 @@ class ProtoNCEHead(BaseModule):
         self,
         num_negatives: int = 16000,
         mask_same_cluster: bool = True,
-        init_cfg: Optional[dict] = None,
+        init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if not isinstance(num_negatives, int) or num_negatives < 1:
@@ -48,7 +47,7 @@ class ProtoNCEHead(BaseModule):
             )
         self.num_negatives = num_negatives
         self.mask_same_cluster = mask_same_cluster
-        self._generator: Optional[torch.Generator] = None
+        self._generator: torch.Generator | None = None
 
     @property
     def seeded(self) -> bool:

@@ -5,8 +5,6 @@ No shape depends on a value, so that nothing waits for the device: what does
 not count is masked, not cut out.
 """
 
-from typing import Optional
-
 import torch
 import torch.nn.functional as F
 
@@ -92,7 +90,7 @@ def prototype_alignment(
     prototypes: torch.Tensor,
     positives: torch.Tensor,
     power: float = 2.0,
-    mask: Optional[torch.Tensor] = None,
+    mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
     r"""Alignment of positive prototypes (PAUC, eq. 4).
 
@@ -122,7 +120,7 @@ def prototype_alignment(
 def prototype_uniformity(
     prototypes: torch.Tensor,
     t: float = 2.0,
-    mask: Optional[torch.Tensor] = None,
+    mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
     r"""Uniformity over pairs of distinct prototypes (PAUC, eq. 5).
 
@@ -153,7 +151,7 @@ def prototype_uniformity(
 def prototype_correlation(
     prototypes: torch.Tensor,
     temperature: float = 0.1,
-    mask: Optional[torch.Tensor] = None,
+    mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
     r"""Correlation over ordered pairs of distinct prototypes (PAUC, eq. 6).
 

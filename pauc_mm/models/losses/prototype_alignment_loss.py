@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from typing import Optional
 
 import torch
 from mmpretrain.registry import MODELS
@@ -34,7 +33,7 @@ class PrototypeAlignmentLoss(nn.Module):
         self,
         prototypes: torch.Tensor,
         positives: torch.Tensor,
-        mask: Optional[torch.Tensor] = None,
+        mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """The weighted loss; see :func:`prototype_alignment`.
 

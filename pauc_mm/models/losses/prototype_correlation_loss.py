@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from typing import Optional
 
 import torch
 from mmpretrain.registry import MODELS
@@ -38,7 +37,7 @@ class PrototypeCorrelationLoss(nn.Module):
     def forward(
         self,
         prototypes: torch.Tensor,
-        mask: Optional[torch.Tensor] = None,
+        mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """The weighted loss; see :func:`prototype_correlation`.
 

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
@@ -36,7 +34,7 @@ class CARPNeck(BaseModule):
         hid_channels: int = 2048,
         out_channels: int = 256,
         num_layers: int = 3,
-        init_cfg: Optional[dict] = None,
+        init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg or _INIT)
         for name, value, least in (

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Optional, Union
 
 from .online_prototypes import OnlinePrototypes
 from .prototype_sets import PrototypeSets
@@ -12,11 +11,11 @@ KINDS = ('kmeans', 'online_gmm')
 
 def build_prototypes(
     kind: str,
-    mixture: Optional[dict],
+    mixture: dict | None,
     num_clusters: Sequence[int],
     dim: int,
     temperature: float,
-) -> Union[PrototypeSets, OnlinePrototypes]:
+) -> PrototypeSets | OnlinePrototypes:
     """The prototypes of PCL and PAUC, as their config says.
 
     Args:
@@ -47,7 +46,7 @@ def build_prototypes(
     return PrototypeSets()
 
 
-def _checked_mixture(mixture: Optional[dict]) -> dict:
+def _checked_mixture(mixture: dict | None) -> dict:
     if mixture is None:
         return {}
     if not isinstance(mixture, Mapping):

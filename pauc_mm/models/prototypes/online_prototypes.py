@@ -4,7 +4,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -77,9 +76,9 @@ class OnlinePrototypes(nn.Module):
         num_clusters: Sequence[int],
         dim: int,
         temperature: float,
-        init_samples: Optional[int] = None,
+        init_samples: int | None = None,
         warmup_steps: int = 0,
-        warmup_epochs: Optional[float] = None,
+        warmup_epochs: float | None = None,
         seed: int = 0,
         **mixture,
     ) -> None:
@@ -92,7 +91,7 @@ class OnlinePrototypes(nn.Module):
                 'model.mixture.warmup_steps must be an integer >= 0, not '
                 f'{warmup_steps!r}.'
             )
-        self.warmup_steps: Optional[int] = warmup_steps
+        self.warmup_steps: int | None = warmup_steps
         self.warmup_epochs = _checked_epochs(warmup_epochs, warmup_steps)
         if warmup_epochs is not None:
             self.warmup_steps = None  # until the length of an epoch is known
@@ -151,7 +150,7 @@ class OnlinePrototypes(nn.Module):
 
     @torch.compiler.disable
     @torch.no_grad()
-    def assign_and_learn(self, keys: torch.Tensor) -> Optional[torch.Tensor]:
+    def assign_and_learn(self, keys: torch.Tensor) -> torch.Tensor | None:
         """Take a training step; a collective call.
 
         :attr:`all_centroids` and :attr:`all_concentrations` are then new
@@ -253,7 +252,7 @@ class OnlinePrototypes(nn.Module):
         self._collector.clear()
 
 
-def _checked_epochs(epochs: Optional[float], steps: int) -> Optional[float]:
+def _checked_epochs(epochs: float | None, steps: int) -> float | None:
     if epochs is None:
         return None
     if isinstance(epochs, bool) or not isinstance(epochs, (int, float)):
@@ -277,7 +276,7 @@ def _is_whole(value, least: int) -> bool:
     return whole and value >= least
 
 
-def _checked_samples(samples: Optional[int], largest: int) -> int:
+def _checked_samples(samples: int | None, largest: int) -> int:
     if samples is None:
         return 4 * largest
     if not _is_whole(samples, largest):

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from typing import Optional
-
 import torch
 import torch.nn.functional as F
 
@@ -34,7 +32,7 @@ class PrototypeSets:
         self.offsets = torch.empty(0, 1, dtype=torch.int64)
         self.sizes: tuple[int, ...] = ()
         self.assignments = torch.empty(0, 0, dtype=torch.int64)
-        self.epoch: Optional[int] = None
+        self.epoch: int | None = None
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -62,7 +60,7 @@ class PrototypeSets:
         concentrations: list[torch.Tensor],
         assignments: torch.Tensor,
         device: torch.device,
-        epoch: Optional[int] = None,
+        epoch: int | None = None,
     ) -> None:
         """Take over the result of an E-step.
 

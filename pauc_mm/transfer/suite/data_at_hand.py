@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 SPLITS = ('train', 'val')
 VOC = ('ImageSets/Main', 'JPEGImages', 'Annotations')
@@ -72,7 +71,7 @@ class FoundData:
         return not self.missing
 
 
-def find_data(root: Optional[str] = None) -> dict[str, FoundData]:
+def find_data(root: str | None = None) -> dict[str, FoundData]:
     """Look for the data sets of :data:`LAYOUTS`.
 
     Args:

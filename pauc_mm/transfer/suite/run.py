@@ -10,7 +10,6 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
-from typing import Optional
 
 from pauc_mm.checkpoints import load_encoder
 from pauc_mm.transfer.features import find_images
@@ -44,7 +43,7 @@ def check_checkpoint(setup: Setup) -> None:
     )
 
 
-def why_not(task: Task, setup: Setup) -> Optional[str]:
+def why_not(task: Task, setup: Setup) -> str | None:
     """Why an evaluation cannot be made here.
 
     Args:
@@ -74,7 +73,7 @@ def why_not(task: Task, setup: Setup) -> Optional[str]:
     return None
 
 
-def _no_own_images(setup: Setup) -> Optional[str]:
+def _no_own_images(setup: Setup) -> str | None:
     if setup.options.train:  # what is wrong there is an error
         return None
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from pauc_mm.transfer.features import FeatureOptions
 
@@ -41,7 +41,7 @@ class Setup:
     seed: int = 0
     draws: int = 5
     jobs: int = 1
-    image_size: Optional[int] = None
+    image_size: int | None = None
     cfg_options: tuple[str, ...] = ()
     force: bool = False
 
@@ -84,7 +84,7 @@ class Figure:
     """
 
     mean: float
-    std: Optional[float] = None
+    std: float | None = None
 
     def __str__(self) -> str:
         spread = '' if self.std is None else f' ± {self.std:.1f}'
