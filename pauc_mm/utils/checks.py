@@ -1,13 +1,53 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
+
+
+def check_integer(key: str, value: int, least: int, fix: str = '') -> int:
+    """Return an integer that is not below a bound. ``True`` is not one.
+
+    Args:
+        key (str): Config key for the message.
+        value (int): The value to check.
+        least (int): The smallest that is allowed.
+        fix (str): What to set instead, for the message.
+
+    Raises:
+        ValueError: Naming the key and the value.
+    """
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if not is_integer or value < least:
+        message = f'{key} must be an integer >= {least}, got {value!r}. {fix}'
+        raise ValueError(message.strip())
+    return value
+
+
+def check_choice(key: str, value: Any, choices: Sequence) -> Any:
+    """Return a value that is one of a few.
+
+    Args:
+        key (str): Config key for the message.
+        value (Any): The value to check.
+        choices (Sequence): What it may be.
+
+    Raises:
+        ValueError: Naming the key, the value and the choices.
+    """
+    if value not in choices:
+        known = ', '.join(map(repr, choices))
+        raise ValueError(f'{key} must be one of {known}, got {value!r}.')
+    return value
 
 
 def check_positive(
     key: str, value: float, zero: bool = False, fix: str = ''
 ) -> float:
-    """Return a positive, finite number, or say which key is wrong.
+    """Return a positive, finite number.
 
     Args:
         key (str): Config key for the message.
@@ -21,7 +61,8 @@ def check_positive(
     is_number = isinstance(value, (int, float)) and math.isfinite(value)
     if not is_number or value < 0 or (value == 0 and not zero):
         wanted = 'a number >= 0' if zero else 'a positive number'
-        raise ValueError(f'{key} must be {wanted}, but is {value!r}. {fix}')
+        message = f'{key} must be {wanted}, got {value!r}. {fix}'
+        raise ValueError(message.strip())
     return value
 
 
