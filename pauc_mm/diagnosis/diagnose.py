@@ -8,11 +8,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from pauc_mm.checkpoints.load_encoder import load_encoder
 from pauc_mm.embedding.embedded_images import drop_zeros, embed_all
 from pauc_mm.embedding.images import find_images
+from pauc_mm.utils.device import pick_device
 from pauc_mm.version import __version__
 
 from .clusterings import check_num_clusters, find_clusterings
@@ -168,22 +167,6 @@ def check_options(
     if Path(out).exists() and not Path(out).is_dir():
         raise ValueError(f'--out {out} is a file: name a folder.')
     pick_device(device)
-
-
-def pick_device(device: str) -> str:
-    """The device for 'auto'.
-
-    Raises:
-        ValueError: If 'cuda' is asked for and torch sees no GPU.
-    """
-    has_gpu = torch.cuda.is_available()
-    if device == 'cuda' and not has_gpu:
-        raise ValueError(
-            '--device cuda: torch sees no GPU; leave the option out.'
-        )
-    if device == 'auto':
-        return 'cuda' if has_gpu else 'cpu'
-    return device
 
 
 def _digest(config) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pauc_mm.evaluation.functional import knn_predict
+from pauc_mm.utils.device import pick_device
 
 from .features import FeatureOptions, embed, find_images
 from .labelled_images import LabelledImages
@@ -48,8 +49,6 @@ def evaluate_linear_probe(
         k) and ``held_out``, a list of (learning rate, weight decay, accuracy
         or None where it diverged).
     """
-    from pauc_mm.diagnosis.diagnose import pick_device
-
     grid = [(lr, wd) for lr in learning_rates for wd in weight_decays]
     check_grid(grid, held_out, epochs, probe_batch_size)
     encoder, *images = find_images(options)

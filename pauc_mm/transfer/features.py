@@ -14,6 +14,7 @@ from torch import Tensor
 from pauc_mm.checkpoints import load_encoder
 from pauc_mm.checkpoints.encoder import Encoder
 from pauc_mm.embedding.embedded_images import embed_all
+from pauc_mm.utils.device import pick_device
 
 from .config_images import from_config, from_data_config
 from .labelled_images import LabelledImages, from_folders, from_voc
@@ -175,8 +176,6 @@ def embed(
         ValueError: If the encoder has no projection and its output is asked
             for, or 'cuda' is and torch sees no GPU.
     """
-    from pauc_mm.diagnosis.diagnose import pick_device
-
     if options.space == 'embedding' and encoder.neck is None:
         raise ValueError(
             f'This checkpoint ({encoder.layout}) has no projection that can '
