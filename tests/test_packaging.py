@@ -25,7 +25,7 @@ from importlib.metadata import version
 import pauc_mm
 from mmengine.config import Config
 from mmengine.hub import get_config
-from pauc_mm.compat.config_paths import config_root
+from pauc_mm.compat.config_paths import config_root, tool_path
 
 cfg = Config.fromfile(sys.argv[1])
 hub = get_config('pauc_mm::{RECIPE}')
@@ -33,6 +33,7 @@ print(json.dumps(dict(
     file=pauc_mm.__file__,
     version=version('pauc_mm'),
     root=str(config_root()),
+    tool=str(tool_path('dist_train.sh')),
     model=cfg.model.type,
     scale=cfg.model.align_loss.loss_weight,
     hub=hub.model.type,
@@ -48,7 +49,7 @@ def run(*command, **kwargs):
     env = {k: v for k, v in os.environ.items() if k not in drop}
     command = [str(word) for word in command]
     result = subprocess.run(
-        command, env=env, capture_output=True, text=True, timeout=120, **kwargs
+        command, env=env, capture_output=True, text=True, timeout=600, **kwargs
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
@@ -124,7 +125,7 @@ def shipped():
     """Configs and tools that must lie in .mim."""
     files = [ROOT / 'model-index.yml']
     for folder, suffixes in (
-        ('configs', ('.py', '.yml')),
+        ('configs', ('.py', '.yml', '.md')),
         ('tools', ('.py', '.sh')),
     ):
         paths = (ROOT / folder).rglob('*')
@@ -142,13 +143,13 @@ def test_wheel_contents(wheel):
     assert packed == shipped()
     sources = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / 'pauc_mm').rglob('*.py')
-        if '.mim' not in path.parts
+        for path in (ROOT / 'pauc_mm').rglob('*')
+        if path.is_file()
+        and not {'.mim', '__pycache__'} & set(path.relative_to(ROOT).parts)
     }
-    assert {n for n in names if n.endswith('.py')} - sources == {
-        mim + name for name in packed if name.endswith('.py')
-    }
-    assert sources <= names
+    assert any(name.endswith('.html') for name in sources)
+    in_package = {n for n in names if n.startswith('pauc_mm/')}
+    assert in_package == sources | {mim + name for name in packed}
     assert f'Version: {__version__}' in metadata
     assert re.search('Requires-Python: (>=3.10,<3.14|<3.14,>=3.10)', metadata)
     assert 'Apache-2.0' in metadata
@@ -168,6 +169,7 @@ def test_wheel(wheel, tmp_path):
     package = Path(answers['file']).parent
     assert tmp_path / 'env' in package.parents
     assert Path(answers['root']) == package / '.mim' / 'configs'
+    assert Path(answers['tool']) == package / '.mim/tools/dist_train.sh'
 
 
 def test_editable(source, tmp_path):

@@ -32,7 +32,7 @@ DETECTION = 'benchmarks/detection/'  # these inherit from mmdet's
 
 
 def config_root() -> Path:
-    """Folder of the shipped configs.
+    """Return the folder of the shipped configs.
 
     Returns:
         Path: ``pauc_mm/.mim/configs`` of the installed package, or
@@ -42,15 +42,31 @@ def config_root() -> Path:
     Raises:
         FileNotFoundError: Neither exists.
     """
+    return _shipped('configs', 'metafile.yml')
+
+
+def tool_path(name: str) -> Path:
+    """Return the path of a shipped program.
+
+    Args:
+        name (str): Path below ``tools``, such as ``'dist_train.sh'``.
+
+    Raises:
+        FileNotFoundError: The package was built without it.
+    """
+    return _shipped('tools', name) / name
+
+
+def _shipped(folder: str, file: str) -> Path:
+    """``folder`` of ``.mim`` or of the checkout, whichever has ``file``."""
     package_dir = Path(__file__).resolve().parents[1]
-    installed = package_dir / '.mim' / 'configs'
-    checkout = package_dir.parent / 'configs'
-    for root in (installed, checkout):
-        if (root / 'metafile.yml').is_file():
+    roots = (package_dir / '.mim' / folder, package_dir.parent / folder)
+    for root in roots:
+        if (root / file).is_file():
             return root
     raise FileNotFoundError(
-        f'pauc_mm has no configs: neither {installed} nor {checkout} holds '
-        'a metafile.yml. Reinstall the package: '
+        f'pauc_mm has no {folder}/{file}: neither {roots[0]} nor {roots[1]} '
+        'holds it. Reinstall the package: '
         '`pip install --force-reinstall --no-deps pauc_mm`, or '
         '`pip install -e .` in a checkout.'
     )

@@ -19,12 +19,10 @@ from mmengine.config import Config
 
 from pauc_mm import __version__
 from pauc_mm.checkpoints.converters import to_mmpretrain
-from pauc_mm.compat.config_paths import resolve_config
+from pauc_mm.compat.config_paths import resolve_config, tool_path
 
 from .data_at_hand import LAYOUTS
 from .task import Figure, Setup, Task
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def fine_tune(
     config = resolve_config(f'pauc_mm::benchmarks/{recipe.config}')
     command = [
         'bash',
-        str(ROOT / f'tools/benchmarks/{recipe.launcher}/dist_train.sh'),
+        str(tool_path(f'benchmarks/{recipe.launcher}/dist_train.sh')),
         config,
         str(backbone_file(setup)),
         str(setup.gpus),
