@@ -1,39 +1,44 @@
 #!/usr/bin/env bash
-# Sets the environment up and runs the linter and all tests.
+# Sets the environment up and runs the linter, the import contracts, the type
+# checker and the tests.
 #
-#   bash tools/run_tests.sh [PYTEST_OPTIONS]
+#   bash tools/run_tests.sh [--fast] [PYTEST_OPTIONS]
 #
-# PYTEST_WORKERS is the number of processes (2). The tests look at the HTML
-# reports in Chromium; on Debian root gets it installed, elsewhere those tests
-# are skipped where there is none.
+#   --fast       leaves out tests marked slow
+#   --coverage   reports which lines of pauc_mm the tests run; slower
+#
+# PYTEST_WORKERS is the number of processes (2). Nothing is installed outside
+# the Python environment: the tests that look at HTML reports are skipped
+# where there is no Chromium (Debian and Ubuntu: apt install chromium).
 set -uo pipefail
 
-if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
-    exit 0
-fi
+options=()
+for option in "$@"; do
+    case $option in
+        -h | --help)
+            sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+            exit 0
+            ;;
+        --fast) options+=(-m 'not slow') ;;
+        --coverage) options+=(--cov --cov-report=term:skip-covered) ;;
+        *) options+=("$option") ;;
+    esac
+done
 
 source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh" dev detection || exit 1
 cd "$REPO" || exit 1
 status=0
-has_browser() {
-    local name
-    for name in chromium chromium-browser google-chrome chrome; do
-        command -v "$name" >/dev/null && return
-    done
-    return 1
+check() {
+    local output
+    output=$("$@" 2>&1) && return
+    echo "$output"
+    status=1
 }
-if ! has_browser && [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
-    pauc_say 'installing Chromium'
-    { apt-get -qq update &&
-        DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
-            --no-install-recommends chromium; } >/dev/null ||
-        pauc_say 'Chromium could not be installed'
-fi
-"$PYTHON" -m ruff check . || status=1
-"$PYTHON" -m ruff format --check . || status=1
-if [[ $status != 0 ]]; then
-    echo 'ruff found something: see above'
-fi
-OMP_NUM_THREADS=1 "$PYTHON" -m pytest -n "${PYTEST_WORKERS:-2}" "$@" || status=1
+check "$PYTHON" -m ruff check .
+check "$PYTHON" -m ruff format --check .
+check env PYTHONPATH="$REPO" "$(dirname "$PYTHON")/lint-imports" --no-cache
+check "$PYTHON" -m mypy
+[[ $status == 0 ]] || echo 'linter, import contracts or types: see above'
+OMP_NUM_THREADS=1 "$PYTHON" -m pytest -n "${PYTEST_WORKERS:-2}" \
+    "${options[@]}" || status=1
 exit "$status"
