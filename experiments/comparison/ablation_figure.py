@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.runner.column import Column
-from experiments.runner.summary import paired_difference
+from pauc_mm.utils.tables import paired_difference
 from pauc_mm.visualization.style import (
     colour,
     marker,

@@ -6,8 +6,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from experiments.runner import Summary, mean_and_deviation
 from experiments.runner.column import Column, figure_column
+from pauc_mm.utils.tables import Summary, mean_and_deviation
 
 from .prototype_collapse import EPSILONS
 

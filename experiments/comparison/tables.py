@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from experiments.runner.column import Column
-from experiments.runner.summary import MISSING, Summary
-from pauc_mm.transfer.tables import markdown
+from pauc_mm.utils.tables import MISSING, Summary, markdown_table
 
 from .cells import recipe_rate
 from .results import ACCURACY, KNN_TRAIN, Tuning, best_rate, epoch_ratio
@@ -55,7 +54,7 @@ def accuracy_table(
         )
     baseline = suite.methods[suite.baseline].label
     header = ['method', 'seeds', *(column.title for column in columns)]
-    return markdown([*header, 'lr', f'epoch, x {baseline}'], rows)
+    return markdown_table([*header, 'lr', f'epoch, x {baseline}'], rows)
 
 
 def columns_with_numbers(
@@ -93,7 +92,9 @@ def difference_table(
         for method, by_seed in methods.items()
         if method != suite.baseline
     ]
-    return markdown(['method', 'pairs', *(c.title for c in columns)], rows)
+    return markdown_table(
+        ['method', 'pairs', *(c.title for c in columns)], rows
+    )
 
 
 def plain_table(
@@ -109,7 +110,9 @@ def plain_table(
         ]
         for method, by_seed in methods.items()
     ]
-    return markdown(['method', *(column.title for column in columns)], rows)
+    return markdown_table(
+        ['method', *(column.title for column in columns)], rows
+    )
 
 
 def tuning_table(suite: Suite, tuning: Tuning) -> str:
@@ -157,5 +160,5 @@ def tuning_table(suite: Suite, tuning: Tuning) -> str:
         'the others, seed 0. No held-out image was looked at. Rates that are '
         'a few tenths apart are not told apart by one seed. A remark says '
         'where the recipe has another rate than the best.\n\n'
-        + markdown(['data', 'method', *['rate'] * width, ''], rows)
+        + markdown_table(['data', 'method', *['rate'] * width, ''], rows)
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from experiments.runner.summary import (
+from pauc_mm.utils.tables import (
     MISSING,
     Summary,
+    markdown_table,
     paired_difference,
 )
-from pauc_mm.transfer.tables import markdown
 
 from .results import (
     KNN,
@@ -48,7 +48,7 @@ def claim_table(suite: Suite, grouped: Grouped) -> str:
             rows.append([data, column.title, str(len(seeds)), *cells, answer])
     if not rows:
         return ''
-    return markdown(['data', 'by', 'seeds', *labels, ''], rows)
+    return markdown_table(['data', 'by', 'seeds', *labels, ''], rows)
 
 
 def _answer(found: Sequence[Summary], labels: Sequence[str]) -> str:
@@ -98,7 +98,7 @@ def defaults_table(suite: Suite, grouped: Grouped) -> str:
             'No change is told apart from '
             f'{suite.methods[suite.baseline].label} on any of the data.'
         )
-    return markdown(['change', *suite.data, ''], rows)
+    return markdown_table(['change', *suite.data, ''], rows)
 
 
 def _difference(

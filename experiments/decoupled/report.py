@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from experiments.runner.column import Column
 from experiments.runner.made import made_lines
-from pauc_mm.transfer.tables import markdown
+from pauc_mm.utils.tables import markdown_table
 
 from .results import KNN, UNIQUE, UNIQUE_USED, USED, Grouped, records
 from .settings import METHODS
@@ -95,7 +95,7 @@ def study_table(grouped: Grouped, columns: Sequence[Column]) -> str:
             pairs = len(set(by_seed) & set(other))
             rows.append([data, tail, name, str(pairs), *cells])
     header = ['data', 'training set', 'method', 'seeds']
-    return markdown([*header, *(c.title for c in columns)], rows)
+    return markdown_table([*header, *(c.title for c in columns)], rows)
 
 
 def _made(grouped: Grouped, command: str) -> str:

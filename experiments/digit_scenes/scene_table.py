@@ -1,10 +1,13 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
-from pauc_mm.transfer.tables import markdown
+from pauc_mm.utils.tables import (
+    markdown_table,
+    mean_and_deviation,
+    summary_text,
+)
 
 from .scene_runs import METRICS
 
@@ -49,10 +52,10 @@ def scene_table(records: Sequence[dict]) -> str:
             differences.append(
                 [detector, backbone, start, str(len(pairs)), *cells]
             )
-    text = markdown(header, rows)
+    text = markdown_table(header, rows)
     if differences:
         text += '\n\nDifferences to random weights, paired by seed:\n\n'
-        text += markdown(header, differences)
+        text += markdown_table(header, differences)
     return text
 
 
@@ -60,11 +63,5 @@ def _cells(runs, signed: bool = False) -> list[str]:
     cells = []
     for name in METRICS:
         values = [100 * run[name] for run in runs if name in run]
-        if not values:
-            cells.append('-')
-            continue
-        cell = f'{statistics.mean(values):{"+" if signed else ""}.1f}'
-        if len(values) > 1:
-            cell += f' ± {statistics.stdev(values):.1f}'
-        cells.append(cell)
+        cells.append(summary_text(mean_and_deviation(values), signed=signed))
     return cells

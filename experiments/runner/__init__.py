@@ -10,7 +10,6 @@ from .cell_config import config_digest, load_cell_config, shorten
 from .cell_folder import CellFolder
 from .known_results import take_known
 from .scheduler import Failure, Store, run_cells
-from .summary import Summary, mean_and_deviation, paired_difference
 from .time_left import spoken, time_left
 
 __all__ = [
@@ -18,11 +17,8 @@ __all__ = [
     'CellFolder',
     'Failure',
     'Store',
-    'Summary',
     'config_digest',
     'load_cell_config',
-    'mean_and_deviation',
-    'paired_difference',
     'run_cells',
     'shorten',
     'spoken',

@@ -4,11 +4,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .summary import (
-    MISSING,
+from pauc_mm.utils.tables import (
     Summary,
     mean_and_deviation,
     paired_difference,
+    summary_text,
 )
 
 
@@ -37,8 +37,7 @@ class Column:
 
     def text(self, results: Mapping[int, dict]) -> str:
         """Such as '97.3 ± 0.4', or '-'."""
-        found = self.summary(results)
-        return MISSING if found is None else found.text(self.digits)
+        return summary_text(self.summary(results), self.digits)
 
     def difference(
         self, results: Mapping[int, dict], baseline: Mapping[int, dict]
@@ -47,7 +46,7 @@ class Column:
         found = paired_difference(
             self.by_seed(results), self.by_seed(baseline)
         )
-        return MISSING if found is None else found.text(self.digits, True)
+        return summary_text(found, self.digits, signed=True)
 
 
 def figure_column(

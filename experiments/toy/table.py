@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
+
+from pauc_mm.utils.tables import (
+    markdown_table,
+    mean_and_deviation,
+    summary_text,
+)
 
 from .experiment import Run
 from .methods import METHODS
@@ -19,7 +24,7 @@ COLUMNS = (
     ('void', 'void', 2),
     ('knn', 'kNN', 3),
 )
-MISSING = '–'
+_HEADER = ('C', 'method', *(title for _, title, _ in COLUMNS))
 
 READING = (
     'NEMD does not rank embeddings by itself: total collapse has 0, and '
@@ -30,23 +35,12 @@ READING = (
 )
 
 
-def format_number(values: Sequence[float | None], digits: int) -> str:
-    """Mean and standard deviation of the values over seeds.
-
-    Args:
-        values (Sequence[float or None]): One for each seed.
-        digits (int): Decimals.
-
-    Returns:
-        str: The deviation is that of a sample (n - 1), and left out for one
-        seed; a dash if a value is None, which a collapse has left undefined.
-    """
-    if any(value is None for value in values):
-        return MISSING
-    text = f'{statistics.fmean(values):.{digits}f}'
-    if len(values) > 1:
-        text += f' ± {statistics.stdev(values):.{digits}f}'
-    return text
+def _text(
+    values: Sequence[float | None], digits: int, signed: bool = False
+) -> str:
+    """Format mean and deviation; missing if a collapse left one undefined."""
+    found = None if None in values else mean_and_deviation(values)
+    return summary_text(found, digits, signed)
 
 
 def measures_table(
@@ -74,11 +68,11 @@ def measures_table(
         for method in methods:
             found = [records[Run(method, c, s)]['measures'] for s in seeds]
             cells = [
-                format_number([m[name] for m in found], digits)
+                _text([m[name] for m in found], digits)
                 for name, _, digits in COLUMNS
             ]
             rows.append([str(c), METHODS[method].label, *cells])
-    return _markdown(['C', 'method', *(name for _, name, _ in COLUMNS)], rows)
+    return markdown_table(_HEADER, rows)
 
 
 def differences_table(
@@ -118,26 +112,6 @@ def differences_table(
                     None if None in (a[name], b[name]) else a[name] - b[name]
                     for a, b in pairs
                 ]
-                text = format_number(differences, digits)
-                positive = text != MISSING and not text.startswith('-')
-                cells.append('+' * positive + text)
+                cells.append(_text(differences, digits, signed=True))
             rows.append([str(c), METHODS[method].label, *cells])
-    return _markdown(['C', 'method', *(name for _, name, _ in COLUMNS)], rows)
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns of equal width, the first two to the left."""
-    widths = [max(map(len, column)) for column in zip(header, *rows)]
-    rules = [
-        '-' * width if i < 2 else '-' * (width - 1) + ':'
-        for i, width in enumerate(widths)
-    ]
-
-    def line(cells: Sequence[str]) -> str:
-        placed = [
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths))
-        ]
-        return f'| {" | ".join(placed)} |'
-
-    return '\n'.join(map(line, [header, rules, *rows]))
+    return markdown_table(_HEADER, rows)

@@ -24,8 +24,8 @@ from experiments.comparison.tables import (
     tuning_table,
 )
 from experiments.comparison.verdicts import claim_table
-from experiments.runner import Summary
 from experiments.runner.made import made_lines
+from pauc_mm.utils.tables import Summary
 from tests.test_experiments.test_comparison.helpers import (
     SMALL,
     made,
