@@ -90,13 +90,15 @@ class PAUC(PCL):
             centroid_weight=self.centroid_weight,
         )
         if self.align_loss is not None:
-            losses['loss_align'] = self.align_loss(prototypes, positives, mask)
+            losses['loss_align'] = self.align_loss(
+                prototypes, positives, mask=mask
+            )
         for name, term in (
             ('loss_uniform', self.uniform_loss),
             ('loss_corr', self.corr_loss),
         ):
             if term is not None:
-                losses[name] = term(prototypes, mask)
+                losses[name] = term(prototypes, mask=mask)
         without = (mask.sum(dim=1) < 2).long()
         self._without_pairs = self._without_pairs.to(without.device) + without
         self._num_batches = self._num_batches + 1

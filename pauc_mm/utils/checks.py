@@ -5,8 +5,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 
 def check_integer(key: str, value: int, least: int, fix: str = '') -> int:
     """Return an integer that is not below a bound. ``True`` is not one.
@@ -64,16 +62,3 @@ def check_positive(
         message = f'{key} must be {wanted}, got {value!r}. {fix}'
         raise ValueError(message.strip())
     return value
-
-
-def check_pairs(prototypes: torch.Tensor) -> None:
-    """Refuse a set of prototypes that has no pair.
-
-    Raises:
-        ValueError: Naming the shape.
-    """
-    if prototypes.dim() < 2 or prototypes.shape[-2] < 2:
-        raise ValueError(
-            'This loss is a mean over pairs of distinct prototypes and needs '
-            f'a (..., P, D) tensor with P >= 2, not {tuple(prototypes.shape)}.'
-        )

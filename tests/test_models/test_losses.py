@@ -16,6 +16,7 @@ from pauc_mm.models.losses import (
     prototype_correlation,
     prototype_uniformity,
 )
+from pauc_mm.models.losses.functional import prototype_logits
 
 
 def unit(*shape, seed=0, dtype=torch.float64):
@@ -28,8 +29,8 @@ def proto_nce_loop(query, centroids, phi, batch, drawn, first, mask):
     """Eq. 11 of PCL, sample by sample, negative by negative."""
     total, hits = 0.0, 0
     for i in range(len(query)):
-        place = first + i
-        own = batch[place]
+        column = first + i
+        own = batch[column]
 
         def similarity(c, i=i):
             v, p = query[i].tolist(), centroids[c].tolist()
@@ -38,7 +39,7 @@ def proto_nce_loop(query, centroids, phi, batch, drawn, first, mask):
         negatives = [
             c
             for j, c in enumerate(batch)
-            if j != place and not (mask and c == own)
+            if j != column and not (mask and c == own)
         ] + list(drawn)
         positive = similarity(own)
         scores = [similarity(c) for c in negatives]
@@ -46,6 +47,21 @@ def proto_nce_loop(query, centroids, phi, batch, drawn, first, mask):
         total -= math.log(math.exp(positive) / denominator)
         hits += all(positive >= s - 1e-12 for s in scores)
     return total / len(query), hits / len(query)
+
+
+def test_prototype_logits_are_an_einsum():
+    query, centroids = unit(5, 6), unit(12, 6, seed=1).requires_grad_()
+    phi = torch.rand(12, dtype=torch.float64) + 0.1
+    ids = torch.tensor([[0, 3, 3, 11], [5, 2, 7, 1]])
+    mask = torch.tensor([[True, False, True, True], [False, True, True, True]])
+    want = torch.einsum('nd,mcd->nmc', query, centroids[ids]) / phi[ids]
+    torch.testing.assert_close(
+        prototype_logits(query, centroids, phi, ids), want
+    )
+    torch.testing.assert_close(
+        prototype_logits(query, centroids, phi, ids, mask),
+        want.masked_fill(~mask, -math.inf),
+    )
 
 
 @pytest.mark.parametrize('mask', [True, False])
@@ -61,9 +77,8 @@ def test_proto_nce_equals_the_loop(mask, first, count):
         centroids,
         phi,
         torch.tensor([batch]),
-        candidates[None],
-        counted[None],
-        first=first,
+        (candidates[None], counted[None]),
+        rank_offset=first,
         mask_same_cluster=mask,
     )
     want_loss, want_accuracy = proto_nce_loop(
@@ -90,7 +105,7 @@ def test_masking_matters_exactly_where_clusters_repeat():
                 centroids,
                 phi,
                 torch.tensor([batch]),
-                *none,
+                none,
                 mask_same_cluster=mask,
             )[0]
             for mask in (True, False)
@@ -106,8 +121,7 @@ def test_one_cluster_for_the_whole_batch_gives_zero_loss():
         centroids,
         torch.tensor([0.1], dtype=torch.float64),
         torch.zeros(1, 4, dtype=torch.int64),
-        torch.tensor([[0]]),
-        torch.tensor([[False]]),
+        (torch.tensor([[0]]), torch.tensor([[False]])),
     )
     assert loss.item() == 0 and accuracy.item() == 1
 
@@ -126,8 +140,7 @@ def test_a_larger_phi_pulls_less_while_no_prototype_wins():
             centroids,
             phi,
             torch.tensor([[0]]),
-            torch.arange(1, 5)[None],
-            torch.ones(1, 4, dtype=torch.bool),
+            (torch.arange(1, 5)[None], torch.ones(1, 4).bool()),
         )
         loss.backward()
         assert loss.item() == pytest.approx(math.log(5))
@@ -149,8 +162,7 @@ def test_a_larger_phi_pulls_more_while_the_own_prototype_wins():
             centroids,
             torch.full((16,), phi, dtype=torch.float64),
             torch.tensor([[0]]),
-            torch.arange(1, 16)[None],
-            torch.ones(1, 15, dtype=torch.bool),
+            (torch.arange(1, 16)[None], torch.ones(1, 15).bool()),
         )
         loss.backward()
         pulls.append(-query.grad[0, 0].item())
@@ -164,21 +176,20 @@ def test_proto_nce_is_permutation_invariant_and_differentiable():
     phi = torch.rand(8, dtype=torch.float64) + 0.1
     batch = torch.tensor([[0, 4, 4, 2, 7]])
     negatives, counted = torch.tensor([[1, 3, 5]]), torch.ones(1, 3).bool()
-    loss, _ = proto_nce(query, centroids, phi, batch, negatives, counted)
+    drawn = negatives, counted
+    loss, _ = proto_nce(query, centroids, phi, batch, drawn)
     order = torch.randperm(8)
-    place = torch.argsort(order)
+    index = torch.argsort(order)
     again, _ = proto_nce(
         query,
         centroids[order],
         phi[order],
-        place[batch],
-        place[negatives],
-        counted,
+        index[batch],
+        (index[negatives], counted),
     )
     torch.testing.assert_close(loss, again)
     assert torch.autograd.gradcheck(
-        lambda q: proto_nce(q, centroids, phi, batch, negatives, counted)[0],
-        query,
+        lambda q: proto_nce(q, centroids, phi, batch, drawn)[0], query
     )
 
 
@@ -196,8 +207,7 @@ def test_proto_nce_of_several_clusterings_is_the_mean_over_them():
         torch.cat(sets),
         torch.cat(phi),
         torch.tensor(batch) + torch.tensor(offsets)[:, None],
-        candidates,
-        counted,
+        (candidates, counted),
     )
     want = [
         proto_nce_loop(query, sets[m], phi[m], batch[m], drawn[m], 0, True)
@@ -363,7 +373,7 @@ def test_bad_values_name_the_key(build, key):
 
 
 def test_losses_refuse_input_without_pairs():
-    with pytest.raises(ValueError, match=r'P >= 2, not \(1, 3\)'):
+    with pytest.raises(ValueError, match=r'P >= 2, got \(1, 3\)'):
         PrototypeUniformityLoss()(unit(1, 3))
     with pytest.raises(ValueError, match='P >= 2'):
         PrototypeCorrelationLoss()(unit(1, 3))

@@ -94,9 +94,8 @@ class ProtoNCEHead(BaseModule):
                 prototypes.all_centroids,
                 prototypes.all_concentrations,
                 whole_batch + prototypes.offsets,
-                negatives + prototypes.offsets,
-                mask,
-                first=get_rank() * len(query),
+                (negatives + prototypes.offsets, mask),
+                rank_offset=get_rank() * len(query),
                 mask_same_cluster=self.mask_same_cluster,
             )
         losses = {f'acc_proto_{m}': a for m, a in enumerate(accuracy)}

@@ -5,9 +5,11 @@ from .functional import (
     prototype_correlation,
     prototype_uniformity,
 )
-from .prototype_alignment_loss import PrototypeAlignmentLoss
-from .prototype_correlation_loss import PrototypeCorrelationLoss
-from .prototype_uniformity_loss import PrototypeUniformityLoss
+from .prototype_losses import (
+    PrototypeAlignmentLoss,
+    PrototypeCorrelationLoss,
+    PrototypeUniformityLoss,
+)
 
 __all__ = [
     'PrototypeAlignmentLoss',

@@ -5,6 +5,8 @@ No shape depends on a value, so that nothing waits for the device: what does
 not count is masked, not cut out.
 """
 
+from __future__ import annotations
+
 import torch
 import torch.nn.functional as F
 
@@ -14,12 +16,11 @@ def proto_nce(
     centroids: torch.Tensor,
     phi: torch.Tensor,
     batch_ids: torch.Tensor,
-    negative_ids: torch.Tensor,
-    negative_mask: torch.Tensor,
-    first: int = 0,
+    negatives: tuple[torch.Tensor, torch.Tensor],
+    rank_offset: int = 0,
     mask_same_cluster: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    r"""Prototype term of ProtoNCE for M clusterings (PCL, eq. 11).
+    r"""Return the prototype term of ProtoNCE for M clusterings (PCL, eq. 11).
 
     .. math::
         -\frac{1}{N M} \sum_m \sum_i \log
@@ -28,8 +29,7 @@ def proto_nce(
 
     This is a cross-entropy: the columns are the prototypes of all samples of
     the batch, in the order of the samples, and the drawn negatives; the
-    target of sample i is its own column. All clusterings go through the same
-    few operations.
+    target of sample i is its own column.
 
     Args:
         query (Tensor): l2-normalised embeddings v, shape (N, D).
@@ -40,10 +40,10 @@ def proto_nce(
         batch_ids (Tensor): Rows of ``centroids``: the prototype of each
             sample of the whole batch, over all ranks, shape (M, B), int64,
             B >= N.
-        negative_ids (Tensor): Rows of the candidate negatives, shape (M, R),
-            int64.
-        negative_mask (Tensor): Which candidates count, shape (M, R), bool.
-        first (int): Place of ``query[0]`` in the whole batch. Defaults to 0.
+        negatives (tuple[Tensor, Tensor]): Rows of the candidate negatives,
+            shape (M, R), int64, and which of them count, (M, R), bool.
+        rank_offset (int): Index of ``query[0]`` in the whole batch.
+            Defaults to 0.
         mask_same_cluster (bool): Leave out the columns that repeat a sample's
             own prototype for another sample of its cluster. False keeps them
             as negatives, as the official implementation does.
@@ -53,36 +53,54 @@ def proto_nce(
         clustering the share of samples for which no column beats the own
         prototype, shape (M,).
     """
-    places = first + torch.arange(len(query), device=query.device)
-    own = _logits(query, centroids, phi, batch_ids)
+    columns = torch.arange(batch_ids.shape[1], device=query.device)  # (B,)
+    own = columns[rank_offset : rank_offset + len(query)]  # (N,)
+    logits = prototype_logits(query, centroids, phi, batch_ids)  # (N, M, B)
     if mask_same_cluster:
-        own_ids = batch_ids.index_select(1, places)
-        repeated = own_ids[:, :, None] == batch_ids[:, None, :]
-        others = places[:, None] != torch.arange(
-            batch_ids.shape[1], device=query.device
-        )
-        own = own.masked_fill(
-            (repeated & others).transpose(0, 1), float('-inf')
-        )
-    not_drawn = torch.zeros_like(negative_mask, dtype=query.dtype)
-    not_drawn = not_drawn.masked_fill(~negative_mask, float('-inf'))
-    drawn = _logits(query, centroids, phi, negative_ids, not_drawn)
-    logits = torch.cat([own, drawn], dim=2)
-    targets = places[:, None].expand(-1, len(batch_ids))
+        same = batch_ids.index_select(1, own)[..., None] == batch_ids[:, None]
+        repeated = same & (own[:, None] != columns)  # (M, N, B)
+        logits = logits.masked_fill(repeated.transpose(0, 1), float('-inf'))
+    drawn = prototype_logits(query, centroids, phi, *negatives)  # (N, M, R)
+    logits = torch.cat([logits, drawn], dim=2)
+    targets = own[:, None].expand(-1, len(batch_ids))  # (N, M)
     loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
     scores = logits.detach()
     positive = scores.gather(2, targets[:, :, None]).squeeze(2)
     return loss, (positive >= scores.amax(dim=2)).float().mean(dim=0)
 
 
-def _logits(query, centroids, phi, ids, offset=None):
-    """Scores v . c / phi + offset of the rows ids (M, C): (N, M, C)."""
-    rows = ids.flatten()  # index_select copies rows; indexing is 4x slower
+def prototype_logits(
+    query: torch.Tensor,
+    centroids: torch.Tensor,
+    phi: torch.Tensor,
+    ids: torch.Tensor,
+    mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return v . c / phi for the candidates of each clustering.
+
+    ``einsum('nd,mcd->nmc', query, centroids[ids]) / phi[ids]`` with n
+    samples, m clusterings, c candidates and d dimensions, in one matrix
+    product; ``index_select`` copies whole rows, where indexing takes 4 times
+    as long.
+
+    Args:
+        query (Tensor): Shape (N, D).
+        centroids (Tensor): Shape (K, D).
+        phi (Tensor): Shape (K,).
+        ids (Tensor): Rows of ``centroids``, shape (M, C), int64.
+        mask (Tensor, optional): Which candidates count, shape (M, C), bool;
+            the logits of the others are -inf.
+
+    Returns:
+        Tensor: Shape (N, M, C).
+    """
+    rows = ids.flatten()
     products = query @ centroids.index_select(0, rows).t()
-    scale = phi.index_select(0, rows).reciprocal().view_as(ids)
     products = products.view(len(query), *ids.shape)
-    if offset is None:
+    scale = phi.index_select(0, rows).reciprocal().view_as(ids)
+    if mask is None:
         return products * scale
+    offset = query.new_zeros(mask.shape).masked_fill_(~mask, float('-inf'))
     return torch.addcmul(offset, products, scale)
 
 
@@ -92,7 +110,7 @@ def prototype_alignment(
     power: float = 2.0,
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    r"""Alignment of positive prototypes (PAUC, eq. 4).
+    r"""Return the alignment of positive prototypes (PAUC, eq. 4).
 
     .. math:: E_{(p, q) \sim pos} \|c_p - c_q\|_2^s
 
@@ -122,7 +140,7 @@ def prototype_uniformity(
     t: float = 2.0,
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    r"""Uniformity over pairs of distinct prototypes (PAUC, eq. 5).
+    r"""Return the uniformity of distinct prototypes (PAUC, eq. 5).
 
     .. math:: E_{(p, q)} \exp(-t \|c_p - c_q\|_2^2)
 
@@ -153,7 +171,7 @@ def prototype_correlation(
     temperature: float = 0.1,
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    r"""Correlation over ordered pairs of distinct prototypes (PAUC, eq. 6).
+    r"""Return the correlation of distinct prototypes (PAUC, eq. 6).
 
     .. math:: E_{(p, q)} \sum_d P_p \log(P_q / P_p)
               = -E_{(p, q)} KL(P_p \| P_q), \quad P = softmax(c / T)
@@ -183,7 +201,7 @@ def prototype_correlation(
 
 
 def _weights(prototypes, mask):
-    """1 for rows that count, (..., P), and the number of ordered pairs."""
+    """Return 1 for rows that count, (..., P), and the number of pairs."""
     if mask is None:
         weights = prototypes.new_ones(prototypes.shape[:-1])
     else:

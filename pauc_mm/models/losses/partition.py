@@ -19,14 +19,14 @@ from pauc_mm.utils import gather_with_grad
 
 
 def random_partition(num_prototypes: int, seed: int) -> torch.Tensor:
-    """A random order of the prototypes; blocks are consecutive pieces of it.
+    """Draw a random order of the prototypes; blocks are slices of it.
 
     Drawn on the CPU, so that a seed gives the same order on all ranks and
     devices.
 
     Args:
         num_prototypes (int): K.
-        seed (int): Of the draw.
+        seed (int): Seed of the draw.
 
     Returns:
         Tensor: Permutation of 0 to K - 1, shape (K,), int64, on the CPU.
@@ -36,7 +36,7 @@ def random_partition(num_prototypes: int, seed: int) -> torch.Tensor:
 
 
 def block_assignments(logits: torch.Tensor, block_size: int) -> torch.Tensor:
-    """Log-probabilities within each block of prototypes.
+    """Return log-probabilities within each block of prototypes.
 
     Args:
         logits (Tensor): Shape (N, K), the columns block by block.
@@ -51,18 +51,19 @@ def block_assignments(logits: torch.Tensor, block_size: int) -> torch.Tensor:
 def assignment_consistency(
     students: Sequence[torch.Tensor], teachers: Sequence[torch.Tensor]
 ) -> torch.Tensor:
-    r"""Consistency of the assignments of different views.
+    r"""Return the consistency of the assignments of different views.
 
     .. math:: -\log \langle p_s, p_t \rangle
 
-    averaged over blocks, samples, and all pairs of a student's view and
-    another one of the teacher's.
+    averaged over blocks, samples, and all pairs of a student's view and a
+    different view of the teacher's.
 
     Args:
         students (Sequence[Tensor]): Log-probabilities of each view of the
             student, shape (N, B, C): N samples, B blocks of C prototypes.
             The teacher's views are the first of them.
-        teachers (Sequence[Tensor]): Those of the teacher's views.
+        teachers (Sequence[Tensor]): Log-probabilities of the teacher's views,
+            shape (N, B, C).
 
     Returns:
         Tensor: A scalar >= 0.
@@ -75,15 +76,14 @@ def assignment_consistency(
     return torch.stack(pairs).mean()
 
 
-def divergence_from_uniform(
-    views: Sequence[torch.Tensor],
-) -> torch.Tensor:
-    r"""KL divergence of the mean assignment from uniform, mean over blocks.
+def divergence_from_uniform(views: Sequence[torch.Tensor]) -> torch.Tensor:
+    r"""Return the KL divergence of the mean assignment from uniform.
 
     .. math:: \log C + \sum_c \bar p_c \log \bar p_c
 
-    The mean is over all samples, views of both networks and ranks, each
-    counted once. A collective call.
+    The mean assignment is over all samples, views of both networks and
+    ranks, each counted once; the divergence is averaged over blocks. A
+    collective call.
 
     Args:
         views (Sequence[Tensor]): Log-probabilities of each view, shape
@@ -94,7 +94,7 @@ def divergence_from_uniform(
     """
     mean = torch.stack([view.exp().mean(dim=0) for view in views]).mean(dim=0)
     mean = gather_with_grad(mean[None]).mean(dim=0)
-    # What no sample is assigned to adds 0, the limit of p log p.
+    # A prototype without samples adds 0, the limit of p log p.
     smallest = torch.finfo(mean.dtype).tiny
     negative_entropy = (mean * mean.clamp_min(smallest).log()).sum(dim=1)
     return negative_entropy.mean() + math.log(mean.shape[1])
