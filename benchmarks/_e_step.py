@@ -24,7 +24,7 @@ from pauc_mm.clustering import (
     cluster_on_ranks,
     concentration,
 )
-from pauc_mm.embedding.extraction import extract_embeddings
+from pauc_mm.embedding.e_step import extract_embeddings
 from pauc_mm.models import PrototypeSets
 
 TAU = 0.1

@@ -54,7 +54,7 @@ def work(source, options, clusters):
         cluster_on_ranks,
         normalized_mutual_information,
     )
-    from pauc_mm.embedding.extraction import check_finite, extract_embeddings
+    from pauc_mm.embedding.e_step import check_finite, extract_embeddings
 
     num_images, dim = options['images'], options['dim']
     device, batch = options['device'], options['batch']

@@ -125,7 +125,7 @@ def bank_embeddings(folder):
     """Of 11 images: 0 to 5 seen by rank 0, 3 to 8 by rank 1, two by none."""
     from mmengine.runner import Runner
 
-    from pauc_mm.embedding.extraction import extract_embeddings
+    from pauc_mm.embedding.e_step import extract_embeddings
     from pauc_mm.engine.launch import prepare_launch
     from pauc_mm.models import MomentumBank
 
@@ -193,7 +193,7 @@ def test_two_processes_train_and_stay_in_step(tmp_path, wrapper):
 
 def train_then_embed(folder):
     """Embeddings by both ranks, and by this rank's network alone."""
-    from pauc_mm.embedding.extraction import extract_embeddings
+    from pauc_mm.embedding.e_step import extract_embeddings
     from pauc_mm.models.embed import embed_batch
 
     runner = ddp_runner(folder, max_epochs=2)

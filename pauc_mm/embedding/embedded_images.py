@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from mmengine.runner import Runner, set_random_seed
+from mmengine.runner import set_random_seed
 from torch import Tensor
 
-from pauc_mm.datasets import subset
-from pauc_mm.utils import progress
-
+from .dataset import map_dataset, non_finite_rows
 from .images import ImageSource
 
 # Side of the shrunken images whose kNN accuracy everything is held against.
@@ -92,9 +91,7 @@ def embed_all(
             return EmbeddedImages(**kept)
     encoder.to(device)
     options = dict(batch_size=batch_size, num_workers=num_workers)
-    features, embeddings, pixels = _run(
-        encoder, source.dataset, 'Embedding the images', **options
-    )
+    features, embeddings, pixels = _embed(encoder, source.dataset, **options)
     for vectors in (features, embeddings):
         if vectors is not None:
             _check(vectors, source, encoder.layout)
@@ -122,11 +119,12 @@ def _read(store: Path) -> dict:
         return {}
 
 
-def _decoded(batches: Iterable) -> Iterator[dict]:
-    """The batches, or in words that an image did not decode."""
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Turn mmcv's bare assertion about an image into a message."""
     try:
-        yield from batches
-    except AssertionError as error:  # mmcv's
+        yield
+    except AssertionError as error:
         raise ValueError(
             f'An image does not decode ({error}): leave such files out with '
             '--corrupt skip.'
@@ -167,70 +165,62 @@ def drop_zeros(
     return some, source.select(rows.tolist()), share
 
 
-def _loader(dataset, batch_size: int, num_workers: int):
-    return Runner.build_dataloader(
-        dict(
-            dataset=dataset,
-            sampler=dict(type='DefaultSampler', shuffle=False),
-            batch_size=batch_size,
-            num_workers=num_workers,
-            collate_fn=dict(type='default_collate'),
-        ),
-        seed=0,
-    )
+def _embed(encoder, dataset, **options) -> tuple:
+    """Return features, embeddings or None, and shrunken images."""
 
-
-@torch.no_grad()
-def _run(encoder, dataset, label, batch_size, num_workers) -> tuple:
-    features, embeddings, pixels = [], [], []
-    loader = _loader(dataset, batch_size, num_workers)
-    for batch in _decoded(progress(loader, label)):
+    def embed(batch: dict) -> tuple[Tensor, ...]:
         images = encoder.preprocess_images(batch['inputs'])
         feature, embedding = encoder.embed(images)
-        features.append(feature.cpu())
-        if embedding is not None:
-            embeddings.append(embedding.cpu())
         small = F.interpolate(images, (PIXELS, PIXELS), mode='area')
-        pixels.append(small.flatten(1).half().cpu())
-    return (
-        torch.cat(features),
-        torch.cat(embeddings) if embeddings else None,
-        torch.cat(pixels),
-    )
+        small = small.flatten(1).half()
+        both = () if embedding is None else (embedding,)
+        return (feature, small, *both)
+
+    with _decoding():
+        features, pixels, *embeddings = map_dataset(
+            embed, dataset, range(len(dataset)), **options
+        )
+    return features, embeddings[0] if embeddings else None, pixels
 
 
-@torch.no_grad()
-def _embed_views(
-    encoder, dataset, seed, batch_size, num_workers
-) -> Tensor | None:
-    """Two views of at most MAX_VIEWS images, evenly over the data set."""
+def _embed_views(encoder, dataset, seed: int, **options) -> Tensor | None:
+    """Embed two views of at most MAX_VIEWS images, evenly spaced."""
     number = min(len(dataset), MAX_VIEWS)
     rows = [i * len(dataset) // number for i in range(number)]
+
+    def embed(batch: dict) -> list[Tensor]:
+        pair = []
+        for inputs in batch['inputs']:
+            images = encoder.preprocess_images(inputs)
+            feature, embedding = encoder.embed(images)
+            vectors = feature if embedding is None else embedding
+            pair.append(F.normalize(vectors.cpu(), dim=1))
+        return pair
+
     # The draws of the loading processes, or of this one, follow from it.
     set_random_seed(seed)
-    loader = _loader(subset(dataset, rows), batch_size, num_workers)
-    pairs: tuple[list, list] = ([], [])
-    for batch in _decoded(progress(loader, 'Embedding augmented views')):
-        for half, inputs in zip(pairs, batch['inputs']):
-            feature, embedding = encoder.embed(
-                encoder.preprocess_images(inputs)
+    with _decoding():
+        views = torch.stack(
+            map_dataset(
+                embed,
+                dataset,
+                rows,
+                description='Embedding augmented views',
+                **options,
             )
-            vector = feature if embedding is None else embedding
-            half.append(F.normalize(vector.cpu(), dim=1))
-    views = torch.stack([torch.cat(half) for half in pairs])
-    # What has no direction has no alignment.
+        )
+    # A vector without a direction has no alignment.
     views = views[:, (views.norm(dim=2) > 0).all(dim=0)]
     return views if views.shape[1] else None
 
 
 def _check(vectors: Tensor, source: ImageSource, layout: str) -> None:
-    finite = vectors.isfinite().all(dim=1)
-    if finite.all():
+    bad = non_finite_rows(vectors)
+    if not bad:
         return
-    bad = torch.nonzero(~finite).flatten().tolist()
     names = [source.paths[i] or f'image {i}' for i in bad[:5]]
     raise RuntimeError(
-        f'The vectors of {len(bad)} of {len(finite)} images are not finite; '
+        f'The vectors of {len(bad)} of {len(vectors)} images are not finite; '
         f'first: {", ".join(names)}. The training of this checkpoint '
         f'({layout}) has diverged: take one of an earlier epoch. If it is '
         'only a few images, look at those.'

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmpretrain.utils import get_ori_model
 from torch import Tensor, nn
 
-from pauc_mm.models.embed import unwrap
 from pauc_mm.models.prototypes.prototype_sets import (
     PrototypeSets,
 )
@@ -53,7 +53,7 @@ class PrototypeSet:
 
 def has_prototypes(model: nn.Module) -> bool:
     """Whether a model has prototypes, or will have after an E-step."""
-    model = unwrap(model)
+    model = get_ori_model(model)
     own = getattr(model, 'prototypes', None)
     ours = hasattr(own, 'centroids') or hasattr(own, 'vectors')
     return ours or bool(_learned(model))
@@ -68,7 +68,7 @@ def prototype_sets(model: nn.Module) -> list[PrototypeSet]:
     Returns:
         list[PrototypeSet]: Empty if there are none, or none yet.
     """
-    model = unwrap(model)
+    model = get_ori_model(model)
     own = getattr(model, 'prototypes', None)
     if hasattr(own, 'vectors'):
         return [PrototypeSet(own.vectors().detach())]

@@ -3,14 +3,9 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import is_model_wrapper
 from mmpretrain.models.necks import SwAVNeck
+from mmpretrain.utils import get_ori_model
 from torch import nn
-
-
-def unwrap(model: nn.Module) -> nn.Module:
-    """The model itself, without its distributed wrapper."""
-    return model.module if is_model_wrapper(model) else model
 
 
 def encoder_of(
@@ -29,7 +24,7 @@ def encoder_of(
     Raises:
         TypeError: If the model has no neck, or no momentum encoder.
     """
-    model = unwrap(model)
+    model = get_ori_model(model)
     if getattr(model, 'neck', None) is None:
         raise TypeError(
             f'{type(model).__name__} has no neck, so it has no embedding; '
@@ -102,7 +97,7 @@ def embed_batch(
     Raises:
         ValueError: If the batch holds several views of each image.
     """
-    data = unwrap(model).data_preprocessor(data_batch, training=False)
+    data = get_ori_model(model).data_preprocessor(data_batch, training=False)
     images = data['inputs']
     if isinstance(images, (list, tuple)):
         if len(images) != 1:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pauc_mm.checkpoints import load_encoder
 from pauc_mm.checkpoints.encoder import Encoder
+from pauc_mm.checkpoints.load_encoder import load_encoder
 from pauc_mm.embedding.embedded_images import embed_all
 from pauc_mm.utils.device import pick_device
 

@@ -75,7 +75,7 @@ def test_a_second_call_does_nothing_again(run, tmp_path, monkeypatch):
     assert diagnose(checkpoint, tmp_path, **options) == first
     assert times == {f: f.stat().st_mtime_ns for f in tmp_path.iterdir()}
     # Other measures of the same embeddings.
-    monkeypatch.setattr('pauc_mm.embedding.embedded_images._run', None)
+    monkeypatch.setattr('pauc_mm.embedding.embedded_images._embed', None)
     again = diagnose(checkpoint, tmp_path, **options, num_clusters=[4])
     assert len(again['measures']['clusterings']) == 3
     assert again['headline']['uniformity'] == first['headline']['uniformity']

@@ -12,7 +12,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 import pauc_mm  # noqa: F401  (registers everything)
 from pauc_mm.apis import config as cli
-from pauc_mm.embedding.extraction import extract_embeddings
+from pauc_mm.embedding.e_step import extract_embeddings
 from pauc_mm.visualization import plot_embedding_maps, tsne_map
 
 # measure of the evaluator, name, what it says

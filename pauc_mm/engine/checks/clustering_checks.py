@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from mmengine.dist import get_world_size
 from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmpretrain.utils import get_ori_model
 
 from pauc_mm.datasets.training_set import base_dataset, fingerprint
-from pauc_mm.models.embed import unwrap
 from pauc_mm.models.pcl import PCL
 from pauc_mm.utils import raise_together
 
@@ -34,7 +34,7 @@ def check_clustering_setup(hook: ClusteringHook, runner: Runner) -> None:
         ImportError: If faiss is missing.
         RuntimeError: If the asked-for clustering device is missing.
     """
-    model = unwrap(runner.model)
+    model = get_ori_model(runner.model)
     if not isinstance(model, PCL):
         raise TypeError(
             f'ClusteringHook serves PCL and PAUC, but the model is a '

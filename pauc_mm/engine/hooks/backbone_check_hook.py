@@ -9,6 +9,7 @@ from mmengine.model import BaseAveragedModel, PretrainedInit
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
 from torch import Tensor, nn
 
 from pauc_mm.checkpoints.pretrained import (
@@ -17,7 +18,6 @@ from pauc_mm.checkpoints.pretrained import (
     read_weights,
     shapes,
 )
-from pauc_mm.models.embed import unwrap
 
 
 @HOOKS.register_module()
@@ -56,7 +56,7 @@ class BackboneCheckHook(Hook):
         self._expected = {}
         if not isinstance(runner.optim_wrapper, OptimWrapper):
             return  # not a training run: nothing is initialised
-        for source, parts in _by_source(unwrap(runner.model)).items():
+        for source, parts in _by_source(get_ori_model(runner.model)).items():
             checkpoint, prefix = source
             keys = ', '.join(f'{_key(name)}.init_cfg' for name in parts)
             if not checkpoint:
@@ -88,7 +88,7 @@ class BackboneCheckHook(Hook):
         expected, self._expected = self._expected, {}
         if getattr(runner, '_resume', False) or runner._load_from:
             return
-        model = unwrap(runner.model)
+        model = get_ori_model(runner.model)
         for name, weights in expected.items():
             own = model.get_submodule(name).state_dict()
             changed = [

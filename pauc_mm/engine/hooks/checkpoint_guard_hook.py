@@ -8,9 +8,9 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
 
 from pauc_mm.compat.plain_checkpoint import from_plain, to_plain
-from pauc_mm.models.embed import unwrap
 
 
 @HOOKS.register_module()
@@ -78,9 +78,9 @@ class CheckpointGuardHook(Hook):
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = from_plain(checkpoint['message_hub'])
         if getattr(runner, '_resume', False):
-            _check_same_model(unwrap(runner.model), checkpoint)
+            _check_same_model(get_ori_model(runner.model), checkpoint)
         else:
-            _check_backbone(unwrap(runner.model), checkpoint)
+            _check_backbone(get_ori_model(runner.model), checkpoint)
 
 
 def _last_complete(runner: Runner) -> str | None:

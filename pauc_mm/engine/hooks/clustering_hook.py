@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS, TASK_UTILS
+from mmpretrain.utils import get_ori_model
 
 from pauc_mm.clustering import (
     KMeansResult,
@@ -22,7 +23,7 @@ from pauc_mm.datasets.training_set import (
     fingerprint,
     with_pipeline,
 )
-from pauc_mm.embedding.extraction import check_finite, extract_embeddings
+from pauc_mm.embedding.e_step import check_finite, extract_embeddings
 from pauc_mm.engine.checks.clustering_checks import (
     check_clustering_setup,
     check_same_setup,
@@ -31,7 +32,7 @@ from pauc_mm.engine.checks.clustering_checks import (
 from pauc_mm.engine.checks.global_batch import global_batch_size
 from pauc_mm.engine.cpu_amp import CPUAmpOptimWrapper
 from pauc_mm.engine.shared_seed import shared_seed
-from pauc_mm.models.embed import embed_batch, unwrap
+from pauc_mm.models.embed import embed_batch
 from pauc_mm.models.pcl import PCL
 from pauc_mm.models.prototypes.momentum_bank import MomentumBank
 from pauc_mm.utils import derive_seed, raise_together
@@ -168,7 +169,7 @@ class ClusteringHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Make the E-step if it is due, and seed the negatives."""
-        model = unwrap(runner.model)
+        model = get_ori_model(runner.model)
         warmed_up = runner.epoch >= self.warmup_epochs
         made = model.prototypes.epoch == runner.epoch
         if warmed_up and not made:
@@ -197,7 +198,7 @@ class ClusteringHook(Hook):
         Before the checkpoint is saved, which then holds the prototypes: the
         bank, as large as the matrix of embeddings, need not be in it.
         """
-        model = unwrap(runner.model)
+        model = get_ori_model(runner.model)
         model.end_epoch()
         if self._from_bank_after(runner):
             self.e_step(runner, runner.epoch + 1)
@@ -230,7 +231,7 @@ class ClusteringHook(Hook):
         Raises:
             RuntimeError: If embeddings are not finite, or a rank failed.
         """
-        model = unwrap(runner.model)
+        model = get_ori_model(runner.model)
         model.start_momentum_encoder()
         start = time.perf_counter()
         embeddings = self._embed(runner, epoch)
@@ -277,7 +278,7 @@ class ClusteringHook(Hook):
         )
 
     def _embed(self, runner: Runner, epoch: int) -> torch.Tensor:
-        model = unwrap(runner.model)
+        model = get_ori_model(runner.model)
         bank, model.bank = model.bank, None
         what = f'embedding {len(self.dataset)} images'
         if bank is not None:
@@ -302,7 +303,7 @@ class ClusteringHook(Hook):
     def _cluster(
         self, embeddings: torch.Tensor, runner: Runner, epoch: int
     ) -> list[KMeansResult]:
-        model = unwrap(runner.model)
+        model = get_ori_model(runner.model)
         starts, seed = None, shared_seed(runner)
         if getattr(self.kmeans, 'warm_start', False):
             starts = [c.cpu().numpy() for c in model.prototypes.centroids]
@@ -319,7 +320,7 @@ class ClusteringHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Put the prototypes into the checkpoint."""
-        model = unwrap(runner.model)
+        model = get_ori_model(runner.model)
         dataset = runner.train_dataloader.dataset
         checkpoint['clustering'] = dict(
             num_clusters=list(model.num_clusters),
@@ -340,7 +341,7 @@ class ClusteringHook(Hook):
         """
         if not getattr(runner, '_resume', False):
             return
-        model = unwrap(runner.model)
+        model = get_ori_model(runner.model)
         if isinstance(model, PCL):
             refuse_without_e_step(model)
         state = checkpoint.get('clustering')

@@ -10,9 +10,10 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
 
 from pauc_mm.datasets.training_set import base_dataset, with_pipeline
-from pauc_mm.embedding.embed_sample import embed_sample
+from pauc_mm.embedding.dataset import embed_dataset, undisturbed
 from pauc_mm.evaluation.collapse import (
     PROTOTYPE_MEASURES,
     evenly,
@@ -20,7 +21,7 @@ from pauc_mm.evaluation.collapse import (
     measure_collapse,
     prototype_sets,
 )
-from pauc_mm.models.embed import encoder_of, unwrap
+from pauc_mm.models.embed import encoder_of
 from pauc_mm.utils import raise_together
 
 from .collapse_stop import conditions_met, parse_conditions
@@ -170,7 +171,7 @@ class CollapseMonitorHook(Hook):
         if needing and not has_prototypes(runner.model):
             raise ValueError(
                 f'{_KEY}.stop has a condition on {", ".join(needing)}, but a '
-                f'{type(unwrap(runner.model)).__name__} has no prototypes: '
+                f'{get_ori_model(runner.model)._get_name()} has no prototypes: '
                 'remove it.'
             )
         checks = [
@@ -237,16 +238,17 @@ class CollapseMonitorHook(Hook):
         workers = self.num_workers
         if workers is None:
             workers = runner.train_dataloader.num_workers
-        return embed_sample(
-            runner.model,
-            self.dataset,
-            places,
-            self.batch_size,
-            workers,
-            self.momentum,
-            self.amp_dtype,
-            self.channels_last,
-        )
+        with undisturbed(runner.model):
+            return embed_dataset(
+                runner.model,
+                self.dataset,
+                places,
+                self.batch_size,
+                workers,
+                self.momentum,
+                self.amp_dtype,
+                self.channels_last,
+            )
 
     def _log(self, runner: Runner, values: dict[str, float]) -> None:
         epoch = runner.epoch + 1

@@ -7,9 +7,9 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
 
 from pauc_mm.engine.shared_seed import shared_seed
-from pauc_mm.models.embed import unwrap
 from pauc_mm.utils import derive_seed
 
 
@@ -43,7 +43,7 @@ class EpochSeedHook(Hook):
         """Take over the seeding of sampler, workers and model parts."""
         # The ranks must share the images out, and draw negatives, alike.
         seed = shared_seed(runner)
-        for module in unwrap(runner.model).modules():
+        for module in get_ori_model(runner.model).modules():
             if hasattr(module, 'seed_run'):
                 module.seed_run(seed)
         loader = runner.train_dataloader

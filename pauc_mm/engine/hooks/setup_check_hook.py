@@ -3,13 +3,13 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.models import MoCo
 from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
 
 from pauc_mm.engine.checks.clustering_checks import check_online_setup
 from pauc_mm.engine.checks.global_batch import global_batch_size
 from pauc_mm.engine.checks.mixture_checks import check_mixture_begins
 from pauc_mm.models.carp import CARP
 from pauc_mm.models.cld import CLD
-from pauc_mm.models.embed import unwrap
 from pauc_mm.models.momentum_contrast import MomentumContrast
 from pauc_mm.models.pcl import has_online_prototypes
 from pauc_mm.utils.checks import check_positive
@@ -32,7 +32,7 @@ class SetupCheckHook(Hook):
         Raises:
             ValueError: Naming the key, the value and the fix.
         """
-        model = unwrap(runner.model)
+        model = get_ori_model(runner.model)
         temperature = getattr(
             getattr(model, 'head', None), 'temperature', None
         )
@@ -72,6 +72,6 @@ class SetupCheckHook(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Let a model without an E-step say how its prototypes do."""
-        model = unwrap(runner.model)
+        model = get_ori_model(runner.model)
         if has_online_prototypes(model):
             model.end_epoch()

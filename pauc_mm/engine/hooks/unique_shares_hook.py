@@ -5,18 +5,18 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from mmengine.dataset import Compose
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
 
-from pauc_mm.datasets.training_set import base_dataset, with_pipeline
-from pauc_mm.embedding.embed_sample import embed_sample
+from pauc_mm.datasets.training_set import with_pipeline
+from pauc_mm.embedding.dataset import embed_dataset, undisturbed
 from pauc_mm.evaluation.collapse import has_prototypes, prototype_sets
 from pauc_mm.evaluation.functional.prototype_usage import prototype_usage
-from pauc_mm.models.embed import encoder_of, unwrap
+from pauc_mm.models.embed import encoder_of
 from pauc_mm.utils import raise_together
 from pauc_mm.utils.files import write_text
 
@@ -119,15 +119,12 @@ class UniqueSharesHook(Hook):
             )
         if not has_prototypes(runner.model):
             raise ValueError(
-                f'{_KEY}: a {type(unwrap(runner.model)).__name__} has no '
+                f'{_KEY}: a {get_ori_model(runner.model)._get_name()} has no '
                 'prototypes; remove the hook.'
             )
         _, pipeline = find_pipeline(runner, self.pipeline, _KEY)
         self.dataset = with_pipeline(
             runner.train_dataloader.dataset, Compose(list(pipeline))
-        )
-        self.places = np.arange(
-            len(base_dataset(runner.train_dataloader.dataset))
         )
         self.epochs = recording_epochs(runner.max_epochs)
         path = Path(runner.work_dir) / FILE_NAME
@@ -156,15 +153,15 @@ class UniqueSharesHook(Hook):
         done = {record['epoch'] for record in self.records}
         if epoch not in self.epochs or epoch in done:
             return
-        _, embeddings = embed_sample(
-            runner.model,
-            self.dataset,
-            self.places,
-            self.batch_size,
-            self.num_workers,
-            self.momentum,
-            features=False,
-        )
+        with undisturbed(runner.model):
+            _, embeddings = embed_dataset(
+                runner.model,
+                self.dataset,
+                batch_size=self.batch_size,
+                num_workers=self.num_workers,
+                momentum=self.momentum,
+                features=False,
+            )
         error, sets = None, []
         if is_main_process():
             try:

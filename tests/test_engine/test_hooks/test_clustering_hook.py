@@ -6,7 +6,7 @@ import torch
 from mmengine.runner import Runner
 
 from pauc_mm.clustering import concentration
-from pauc_mm.embedding.extraction import extract_embeddings
+from pauc_mm.embedding.e_step import extract_embeddings
 from tests.helpers import TWO_VIEWS, run_cfg, run_ranks
 
 
@@ -403,7 +403,7 @@ def test_a_sample_seen_twice_is_an_error(tmp_path):
         return transform(results)
 
     dataset.pipeline = collide
-    with pytest.raises(RuntimeError, match='7 were not embedded'):
+    with pytest.raises(RuntimeError, match='sample_idx.* of 7 of 48'):
         extract_embeddings(runner.model, dataset, batch_size=16)
 
 

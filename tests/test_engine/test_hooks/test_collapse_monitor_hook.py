@@ -457,7 +457,7 @@ def test_conditions_on_any_of_the_sets():
 
 def trained_on_ranks(folder, stop):
     # In pieces, as of a million images
-    importlib.import_module('pauc_mm.embedding.embed_sample')._PIECE = 5
+    importlib.import_module('pauc_mm.embedding.dataset')._ROWS_AT_ONCE = 5
     cfg = monitored(
         folder,
         'PCL',

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.runner import Runner
 
-from pauc_mm.embedding.extraction import extract_embeddings
+from pauc_mm.embedding.e_step import extract_embeddings
 from pauc_mm.models import MomentumBank
 from tests.helpers import run_cfg
 
@@ -69,7 +69,7 @@ def test_only_unseen_images_are_embedded(hook_and_model, monkeypatch):
 def test_a_full_bank_needs_no_image(hook_and_model, monkeypatch):
     hook, model = hook_and_model
     bank, keys = filled(48)
-    monkeypatch.setattr('pauc_mm.embedding.extraction._loader', None)
+    monkeypatch.setattr('pauc_mm.embedding.dataset._loader', None)
     assert torch.equal(
         extract_embeddings(model, hook.dataset, 16, bank=bank), keys
     )

@@ -1,0 +1,235 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""One pass over a data set, shared by all ranks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from mmengine.dist import all_gather_object, all_reduce, get_dist_info
+from mmengine.runner import Runner
+from torch import Tensor, nn
+from torch.utils.data import Dataset, Subset
+
+from pauc_mm.models.embed import embed_batch, encoder_of
+from pauc_mm.utils import progress, raise_together, share_buffers
+
+_ROWS_AT_ONCE = 65536  # of a matrix that may not fit on a GPU
+
+
+@torch.no_grad()
+def embed_dataset(
+    model: nn.Module,
+    dataset: Dataset,
+    rows: Sequence[int] | None = None,
+    batch_size: int = 256,
+    num_workers: int = 0,
+    momentum: bool = False,
+    amp_dtype: str | None = None,
+    channels_last: bool = False,
+    features: bool = True,
+    description: str = 'Embedding images',
+) -> tuple[Tensor | None, Tensor]:
+    """Embed images of a data set, each of them once. A collective call.
+
+    All ranks embed in eval mode with the buffers of rank 0; the mode of
+    every module is restored.
+
+    Args:
+        model (nn.Module): The algorithm, wrapped or not.
+        dataset (Dataset): Gives one view of each image.
+        rows (sequence of int, optional): Indices of the n images. Defaults
+            to None: all.
+        batch_size (int): Images a batch on each rank. Defaults to 256.
+        num_workers (int): Worker processes. Defaults to 0.
+        momentum (bool): Whether to use the momentum encoder.
+            Defaults to False.
+        amp_dtype (str, optional): 'float16' or 'bfloat16' for autocast.
+            Defaults to None: full precision.
+        channels_last (bool): Whether images go through the network in that
+            memory format. Defaults to False.
+        features (bool): Whether to return features; those of a million
+            images take ten gigabytes. Defaults to True.
+        description (str): Label of the progress bar.
+
+    Returns:
+        tuple[Tensor or None, Tensor]: Pooled features of the backbone, shape
+        (n, C), and l2-normalised embeddings, shape (n, D); float32, on the
+        CPU, the same on every rank.
+
+    Raises:
+        RuntimeError: If a ``sample_idx`` is not the index of its image, or
+            another rank failed.
+    """
+    rows = range(len(dataset)) if rows is None else [int(r) for r in rows]
+
+    def embed(batch: dict) -> tuple[Tensor, ...]:
+        feature, embedding, samples = embed_batch(
+            model, batch, momentum, amp_dtype, channels_last
+        )
+        index = torch.tensor([s.get('sample_idx', -1) for s in samples])
+        return (embedding, index, feature) if features else (embedding, index)
+
+    with _evaluating(model):
+        share_buffers(*encoder_of(model, momentum))
+        embeddings, index, *rest = map_dataset(
+            embed, dataset, rows, batch_size, num_workers, description
+        )
+    expected = torch.as_tensor(rows)
+    wrong = torch.nonzero((index >= 0) & (index != expected)).flatten()
+    if len(wrong):
+        raise RuntimeError(
+            f'sample_idx is not the index of {len(wrong)} of {len(rows)} '
+            f'images, first {expected[wrong[:5]].tolist()} with sample_idx '
+            f'{index[wrong[:5]].tolist()}: images would share an embedding. '
+            'The transforms must leave sample_idx as the data set gives it.'
+        )
+    return rest[0] if features else None, embeddings
+
+
+def map_dataset(
+    function: Callable[[dict], Sequence[Tensor]],
+    dataset: Dataset,
+    rows: Sequence[int],
+    batch_size: int,
+    num_workers: int = 0,
+    description: str = 'Embedding images',
+) -> tuple[Tensor, ...]:
+    """Apply a function to images of a data set. A collective call.
+
+    Rank r takes the rows r, r + world_size and so on.
+
+    Args:
+        function (callable): From a collated batch of B images to tensors of
+            shape (B, ...).
+        dataset (Dataset): The images.
+        rows (sequence of int): Indices of n images, at least one.
+        batch_size (int): Images a batch on each rank.
+        num_workers (int): Worker processes. Defaults to 0.
+        description (str): Label of the progress bar.
+
+    Returns:
+        tuple[Tensor, ...]: The tensors of all images in the order of
+        ``rows``, shape (n, ...), on the CPU, the same on every rank.
+
+    Raises:
+        RuntimeError: If another rank failed. What fails on this rank is
+            raised as it is.
+    """
+    rank, world_size = get_dist_info()
+    outputs: list[Tensor] = []
+    error, start = None, rank
+    try:
+        for batch in progress(
+            _loader(dataset, rows, batch_size, num_workers), description
+        ):
+            parts = function(batch)
+            if not outputs:
+                outputs = [
+                    p.new_zeros(len(rows), *p.shape[1:], device='cpu')
+                    for p in parts
+                ]
+            end = start + len(parts[0]) * world_size
+            for output, part in zip(outputs, parts):
+                output[start:end:world_size] = part.cpu()
+            start = end
+    except Exception as caught:
+        error = caught  # a rank that left here alone would hang the others
+    raise_together(error, description)
+    if world_size > 1:
+        outputs = _sum_over_ranks(outputs, len(rows))
+    return tuple(outputs)
+
+
+def _loader(dataset, rows: Sequence[int], batch_size: int, num_workers: int):
+    return Runner.build_dataloader(
+        dict(
+            dataset=Subset(dataset, rows),
+            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+            batch_size=batch_size,
+            num_workers=num_workers,
+            collate_fn=dict(type='default_collate'),
+        ),
+        seed=0,
+    )
+
+
+def _sum_over_ranks(outputs: list[Tensor], number: int) -> list[Tensor]:
+    """Sum matrices whose rows are zero on all ranks but one."""
+    forms = all_gather_object([(o.shape[1:], o.dtype) for o in outputs])
+    if not outputs:  # fewer images than ranks
+        outputs = [
+            torch.zeros(number, *shape, dtype=dtype)
+            for shape, dtype in max(forms, key=len)
+        ]
+    for output in outputs:
+        sum_over_ranks(output)
+    return outputs
+
+
+def sum_over_ranks(matrix: Tensor) -> None:
+    """Sum a matrix over all ranks, in place, without a copy on the GPU.
+
+    Args:
+        matrix (Tensor): Shape (N, ...), on the CPU.
+    """
+    for rows in matrix.split(_ROWS_AT_ONCE):  # views
+        all_reduce(rows)
+
+
+def non_finite_rows(vectors: Tensor) -> list[int]:
+    """Find the rows of a matrix that hold NaN or infinity.
+
+    Args:
+        vectors (Tensor): Shape (N, D).
+
+    Returns:
+        list[int]: Their indices, ascending.
+    """
+    # In slices, for isfinite takes more memory than what it looks at.
+    finite = [
+        rows.isfinite().all(dim=1)
+        for rows in vectors.split(_ROWS_AT_ONCE // 4)
+    ]
+    return torch.nonzero(~torch.cat(finite)).flatten().tolist()
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode for a while."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Restore random streams and the buffers of a model afterwards.
+
+    What is random within begins with a fixed seed.
+
+    Args:
+        model (nn.Module): The model in training.
+    """
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    python, numpy = random.getstate(), np.random.get_state()
+    device = next(model.parameters()).device
+    devices = [device] if device.type == 'cuda' else []
+    with torch.random.fork_rng(devices=devices):
+        try:
+            random.seed(0)
+            np.random.seed(0)
+            torch.random.default_generator.manual_seed(0)
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+            for buffer, value in buffers:
+                buffer.copy_(value)
