@@ -171,8 +171,8 @@ class CollapseMonitorHook(Hook):
         if needing and not has_prototypes(runner.model):
             raise ValueError(
                 f'{_KEY}.stop has a condition on {", ".join(needing)}, but a '
-                f'{get_ori_model(runner.model)._get_name()} has no prototypes: '
-                'remove it.'
+                f'{get_ori_model(runner.model)._get_name()} has no '
+                'prototypes: remove it.'
             )
         checks = [
             epoch
