@@ -1,23 +1,21 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Has it collapsed, and where? For any self-supervised checkpoint."""
-
-from pauc_mm.checkpoints.encoder import Encoder
-from pauc_mm.checkpoints.load_encoder import load_encoder
+"""Diagnosis of collapse for any self-supervised checkpoint."""
 
 from .comparison import compare
+from .criteria import CRITERIA, Criterion
 from .diagnose import diagnose
 from .measures import headline, measure
-from .verdict import CRITERIA, Criterion, Verdict, judge
+from .options import DiagnosisOptions
+from .verdict import Verdict, judge
 
 __all__ = [
     'CRITERIA',
     'Criterion',
-    'Encoder',
+    'DiagnosisOptions',
     'Verdict',
     'compare',
     'diagnose',
     'headline',
     'judge',
-    'load_encoder',
     'measure',
 ]

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The prototypes to diagnose: the model's own, or those of k-means."""
+"""Prototypes to diagnose: the model's own, or those of k-means."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pauc_mm.clustering import FaissKMeans
 from pauc_mm.embedding.embedded_images import EmbeddedImages
 
-# Images a prototype needs for a word about its size or emptiness.
+# Fewer images a prototype say nothing about its size.
 IMAGES_A_PROTOTYPE = 10
-# Of images, for the best of several runs of k-means.
+# Of at most so many images k-means takes the best of five runs.
 MAX_REDO = 10_000
 
 
 @dataclass
 class Clustering:
-    """Prototypes, and which images belong to each.
+    """Prototypes and their members.
 
     Attributes:
-        name (str): For the report.
+        name (str): Name in the report.
         prototypes (Tensor): Shape (K, D), l2-normalised, float32.
         assignments (Tensor, optional): Prototype of each image, shape (N,),
             int64; None if the model cannot embed images where its prototypes
             live.
-        own (bool): Whether they are the model's, and not k-means'.
+        own (bool): Whether they are the model's, not those of k-means.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Clustering:
 
     @property
     def sizes(self) -> Tensor | None:
-        """Images of each prototype, shape (K,), int64."""
+        """Number of images of each prototype, shape (K,), int64."""
         if self.assignments is None:
             return None
         return torch.bincount(self.assignments, minlength=len(self.prototypes))
@@ -50,33 +51,33 @@ def find_clusterings(
     num_clusters: Sequence[int] | None = None,
     seed: int = 0,
 ) -> list[Clustering]:
-    """The model's prototypes with the images nearest to each, and k-means.
+    """Assign images to the model's prototypes, and run k-means.
 
-    k-means runs if the model has no prototypes that its embeddings can be
-    compared with, or if a number of clusters is asked for.
+    k-means runs if the model has no prototypes in the space of its
+    embeddings, or if ``num_clusters`` is given.
 
     Args:
-        encoder (Encoder): For its prototypes.
+        encoder (Encoder): Source of the prototypes.
         images (EmbeddedImages): N embedded images.
         num_clusters (sequence of int, optional): K of each k-means. Defaults
             to None: about N / 100 and N / 20 if the model has no prototypes.
-        seed (int): Of k-means. Defaults to 0.
+        seed (int): Seed of k-means. Defaults to 0.
 
     Returns:
-        list[Clustering]: With the fewest prototypes first, the model's own
-        before k-means'.
+        list[Clustering]: By number of prototypes, ascending, first the
+        model's own.
 
     Raises:
         ValueError: If a K is below 2 or leaves fewer than two images each.
     """
     vectors = images.vectors
     check_num_clusters(num_clusters, len(vectors))
-    found = []
+    clusterings = []
     for name, prototypes in encoder.prototypes.items():
         prototypes = prototypes.float()
         used = prototypes.norm(dim=1) > 0
         if not used.all():
-            name = f'{name}, {int((~used).sum())} that are zero left out'
+            name = f'{name}, {int((~used).sum())} zero vectors left out'
         if not used.any():
             continue
         prototypes = F.normalize(prototypes[used], dim=1)
@@ -85,23 +86,22 @@ def find_clusterings(
             and prototypes.shape[1] == vectors.shape[1]
         )
         assignments = nearest(vectors, prototypes) if comparable else None
-        found.append(Clustering(name, prototypes, assignments, own=True))
+        clusterings.append(Clustering(name, prototypes, assignments, own=True))
     if num_clusters is None:
-        if any(c.assignments is not None for c in found):
-            num_clusters = ()
-        else:
-            number = len(vectors)
-            num_clusters = sorted(
-                {max(2, number // 100), max(4, number // 20)}
-            )
-    found.sort(key=lambda clustering: len(clustering.prototypes))
-    return found + [_kmeans(vectors, k, seed) for k in sorted(num_clusters)]
+        compared = any(c.assignments is not None for c in clusterings)
+        number = len(vectors)
+        sizes = {max(2, number // 100), max(4, number // 20)}
+        num_clusters = () if compared else sizes
+    clusterings.sort(key=lambda clustering: len(clustering.prototypes))
+    return clusterings + [
+        _kmeans(vectors, k, seed) for k in sorted(num_clusters)
+    ]
 
 
 def check_num_clusters(
     num_clusters: Sequence[int] | None, num_images: int
 ) -> None:
-    """Refuse numbers of clusters that k-means cannot make.
+    """Check that k-means can find so many clusters.
 
     Raises:
         ValueError: If a K is below 2 or leaves fewer than two images each.
@@ -109,28 +109,26 @@ def check_num_clusters(
     for k in num_clusters or ():
         if not 2 <= k <= num_images // 2:
             raise ValueError(
-                f'--clusters {k} with {num_images} images: it must be at '
-                f'least 2 and leave two images each, at most '
-                f'{num_images // 2}. Lower it or give more images.'
+                f'--clusters must be from 2 to {num_images // 2}, half of '
+                f'the {num_images} images, got {k}. Lower it or give more '
+                'images.'
             )
 
 
 def nearest(vectors: Tensor, prototypes: Tensor) -> Tensor:
-    """Prototype of largest inner product for each vector, shape (N,)."""
+    """Return the index of the nearest prototype by inner product, (N,)."""
     import faiss
 
     index = faiss.IndexFlatIP(prototypes.shape[1])
     index.add(prototypes.contiguous().numpy())
-    _, found = index.search(vectors.contiguous().numpy(), 1)
-    return torch.from_numpy(found[:, 0])
+    _, indices = index.search(vectors.contiguous().numpy(), 1)
+    return torch.from_numpy(indices[:, 0])
 
 
 def _kmeans(vectors: Tensor, k: int, seed: int) -> Clustering:
-    from pauc_mm.clustering import FaissKMeans
-
     runs = 5 if len(vectors) <= MAX_REDO else 1
     result = FaissKMeans(nredo=runs).fit(vectors.numpy(), k, seed)
-    # Empty clusters are dropped; there is none left of a total collapse.
+    # Empty clusters are dropped: of a total collapse one cluster remains.
     return Clustering(
         f'k-means, K = {k}',
         F.normalize(torch.from_numpy(result.centroids), dim=1),

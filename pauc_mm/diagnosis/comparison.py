@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Several checkpoints side by side."""
+"""Compare several checkpoints."""
 
 from __future__ import annotations
 
@@ -8,27 +8,39 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from .diagnose import diagnose
-from .report import criteria_rows, inline_pictures, render, write_pair
-from .verdict import CRITERIA
-
-# Panels of the curves; the table has all.
-CURVES = (
-    ('uniformity', 'uniformity'),
-    ('weak_uniformity', 'uniformity, features'),
-    ('effective_rank', 'effective rank'),
-    ('unique_share', 'unique prototypes'),
-    ('intra_variance', 'variance within prototypes'),
-    ('nemd', 'NEMD, prototypes'),
-    ('void_fraction', 'void fraction'),
-    ('void_projected', 'void fraction, projected'),
-    ('alignment', 'alignment'),
-    ('knn', 'kNN accuracy, k=20'),
-    ('adjusted_mutual_information', 'AMI, prototypes and labels'),
+from pauc_mm.visualization import (
+    plot_comparison,
+    plot_epoch_curves,
+    plot_spectra,
+    plot_unique_curves,
 )
 
+from .criteria import CRITERIA
+from .diagnose import diagnose
+from .options import DiagnosisOptions
+from .report import criteria_rows, inline_pictures, render, write_pair
 
-def compare(checkpoints: Sequence[str], out: str | Path, **options) -> Path:
+# Panels of the curves; the table has all measures.
+CURVES = {
+    'uniformity': 'uniformity',
+    'weak_uniformity': 'uniformity, features',
+    'effective_rank': 'effective rank',
+    'unique_share': 'unique prototypes',
+    'intra_variance': 'variance within prototypes',
+    'nemd': 'NEMD, prototypes',
+    'void_fraction': 'void fraction',
+    'void_projected': 'void fraction, projected',
+    'alignment': 'alignment',
+    'knn': 'kNN accuracy, k=20',
+    'adjusted_mutual_information': 'AMI, prototypes and labels',
+}
+
+
+def compare(
+    checkpoints: Sequence[str],
+    out: str | Path,
+    options: DiagnosisOptions | None = None,
+) -> Path:
     """Diagnose several checkpoints on the same images and compare them.
 
     Each gets its own report below ``out``. If they are epochs of one run
@@ -38,13 +50,14 @@ def compare(checkpoints: Sequence[str], out: str | Path, **options) -> Path:
         checkpoints (sequence of str): Two files or more.
         out (str or Path): Folder for compare.html, compare.json and the
             reports.
-        **options: Of :func:`diagnose`, for all of them.
+        options (DiagnosisOptions, optional): Options of each diagnosis.
 
     Returns:
         Path: compare.html.
 
     Raises:
-        ValueError: If there are fewer than two, or one is named twice.
+        ValueError: If there are fewer than two, one is named twice, or their
+            images differ.
         FileNotFoundError: If one does not exist.
     """
     names = short_names(checkpoints)
@@ -53,12 +66,12 @@ def compare(checkpoints: Sequence[str], out: str | Path, **options) -> Path:
     reports = []
     for checkpoint, name, folder in zip(checkpoints, names, folders):
         print(f'{name} ...', flush=True)
-        reports.append(diagnose(checkpoint, folder, name=name, **options))
-    sizes = {report['images'] for report in reports}
-    if len(sizes) > 1:
+        reports.append(diagnose(checkpoint, folder, options, name))
+    images = {report['images'] for report in reports}
+    if len(images) > 1:
         raise ValueError(
-            f'The checkpoints were measured on different images ({sizes}); '
-            'name one folder with --data.'
+            f'--compare needs the same images for all checkpoints, got '
+            f'{images}: name one folder with --data.'
         )
     pictures = _draw(reports, run_epochs(checkpoints, reports), out)
     page = render(
@@ -79,7 +92,7 @@ def compare(checkpoints: Sequence[str], out: str | Path, **options) -> Path:
 
 
 def short_names(checkpoints: Sequence[str]) -> list[str]:
-    """As much of the end of each path as tells them apart.
+    """Shorten each path to the last parts that distinguish it.
 
     Raises:
         ValueError: If there are fewer than two, or one is named twice.
@@ -89,14 +102,14 @@ def short_names(checkpoints: Sequence[str]) -> list[str]:
     files = [path.resolve() for path in paths]  # links followed
     if len(paths) < 2:
         raise ValueError(
-            f'--compare needs two checkpoints or more, got {len(paths)}.'
+            f'--compare needs at least two checkpoints, got {len(paths)}.'
         )
-    for given, file in zip(checkpoints, files):
+    for checkpoint, file in zip(checkpoints, files):
         if not file.is_file():
-            raise FileNotFoundError(f'There is no checkpoint {given}.')
+            raise FileNotFoundError(f'There is no checkpoint {checkpoint}.')
         if files.count(file) > 1:
-            raise ValueError(f'--compare got {given} twice.')
-    # With suffixes only where nothing else tells two files apart.
+            raise ValueError(f'--compare got {checkpoint} twice.')
+    # Suffixes only where two files differ in nothing else.
     stems = [path.with_suffix('').parts for path in paths]
     parts = (
         stems if len(set(stems)) == len(stems) else [p.parts for p in paths]
@@ -112,7 +125,7 @@ def short_names(checkpoints: Sequence[str]) -> list[str]:
 def run_epochs(
     checkpoints: Sequence[str], reports: list[dict]
 ) -> list[int] | None:
-    """The epochs, if the checkpoints are epochs of one run, else None."""
+    """Return the epochs if the checkpoints are of one run, else None."""
     epochs = [report['epoch'] for report in reports]
     folders = {Path(checkpoint).resolve().parent for checkpoint in checkpoints}
     layouts = {report['layout'] for report in reports}
@@ -127,83 +140,64 @@ def run_epochs(
 def _draw(
     reports: list[dict], epochs: list[int] | None, out: Path
 ) -> list[dict]:
-    from pauc_mm.visualization import (
-        plot_comparison,
-        plot_epoch_curves,
-        plot_spectra,
-        plot_unique_curves,
-    )
-
     names = [report['checkpoint'] for report in reports]
-    values = {
-        title: {
+    values = {}
+    for key, title in CURVES.items():
+        by_name = {
             name: report['headline'][key]
             for name, report in zip(names, reports)
             if key in report['headline']
         }
-        for key, title in CURVES
-    }
-    values = {title: found for title, found in values.items() if found}
-    by_key = {criterion.key: criterion for criterion in CRITERIA}
-    ranges = {
-        title: by_key[key].healthy_range
-        for key, title in CURVES
-        if title in values and by_key[key].healthy_range
-    }
-    pictures = []
-
-    def add(file: str, title: str, caption: str) -> Path:
-        pictures.append(dict(file=file, title=title, caption=caption))
-        return out / file
-
+        if by_name:
+            values[title] = by_name
+    limits = {CURVES.get(c.key): c.healthy_range for c in CRITERIA}
+    ranges = {title: limits[title] for title in values if limits[title]}
+    pictures = [
+        dict(
+            file='measures.png',
+            title='The measures',
+            caption='One panel a measure; the healthy range is shaded.',
+        )
+    ]
     if epochs is None:
-        path = add(
-            'measures.png',
-            'The measures',
-            'One panel a measure; the healthy range is shaded.',
-        )
-        plot_comparison(values, path, ranges=ranges)
+        plot_comparison(values, out / 'measures.png', ranges=ranges)
     else:
-        order = sorted(range(len(epochs)), key=epochs.__getitem__)
-        curves = {
-            title: {
-                'run': (
-                    [epochs[i] for i in order if names[i] in found],
-                    [found[names[i]] for i in order if names[i] in found],
-                )
-            }
-            for title, found in values.items()
-        }
-        path = add(
-            'measures.png',
-            'The measures over the epochs',
-            'Epochs of one run; the healthy range is shaded.',
+        pictures[0].update(
+            title='The measures over the epochs',
+            caption='Epochs of one run; the healthy range is shaded.',
         )
-        plot_epoch_curves(curves, path, ranges=ranges)
-    space = 'embedding'
-    if any('embedding' not in r['measures']['spaces'] for r in reports):
-        space = 'feature'
-    spectra = {
-        name: report['measures']['spaces'][space]['spectrum']
-        for name, report in zip(names, reports)
-    }
-    # One point has no spectrum.
+        by_epoch = sorted(zip(epochs, names))
+        curves = {}
+        for title, value in values.items():
+            points = [
+                (e, value[name]) for e, name in by_epoch if name in value
+            ]
+            curves[title] = {'run': tuple(map(list, zip(*points)))}
+        plot_epoch_curves(curves, out / 'measures.png', ranges=ranges)
+    spaces = [report['measures']['spaces'] for report in reports]
+    space = 'embedding' if all('embedding' in s for s in spaces) else 'feature'
+    spectra = {n: s[space]['spectrum'] for n, s in zip(names, spaces)}
+    # A single point has no spectrum.
     spectra = {name: s for name, s in spectra.items() if s[0] > 0}
     if spectra:
-        path = add(
-            'spectra.png',
-            f'Spectra ({space})',
-            'Singular values relative to the largest.',
+        pictures.append(
+            dict(
+                file='spectra.png',
+                title=f'Spectra ({space})',
+                caption='Singular values relative to the largest.',
+            )
         )
-        plot_spectra(spectra, path)
-    path = add(
-        'unique_prototypes.png',
-        'Unique prototypes',
-        'Of the largest set of each.',
+        plot_spectra(spectra, out / 'spectra.png')
+    pictures.append(
+        dict(
+            file='unique_prototypes.png',
+            title='Unique prototypes',
+            caption='Largest set of prototypes of each checkpoint.',
+        )
     )
     plot_unique_curves(
         {name: _largest_curve(report) for name, report in zip(names, reports)},
-        path,
+        out / 'unique_prototypes.png',
         references=True,
     )
     return pictures
@@ -211,6 +205,7 @@ def _draw(
 
 def _largest_curve(report: dict) -> tuple[list[float], list[float]]:
     sets = report['measures']['clusterings']
-    chosen = max(sets, key=lambda c: (c['own'], c['num_prototypes']))
-    curve = chosen['unique_curve']
-    return curve['epsilons'], curve['shares']
+    largest = max(sets, key=lambda c: (c['own'], c['num_prototypes']))
+    return tuple(
+        largest['unique_curve'][key] for key in ('epsilons', 'shares')
+    )

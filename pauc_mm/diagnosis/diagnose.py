@@ -1,11 +1,10 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""From a checkpoint and images to a report."""
+"""Diagnose a checkpoint on images and write a report."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from pauc_mm.checkpoints.load_encoder import load_encoder
@@ -16,87 +15,58 @@ from pauc_mm.version import __version__
 
 from .clusterings import check_num_clusters, find_clusterings
 from .figures import draw_all
-from .measures import EPSILONS, measure
+from .measures import measure
+from .options import DiagnosisOptions
 from .report import make_report, write_report
 
 
 def diagnose(
     checkpoint: str,
     out: str | Path,
-    data: str | None = None,
-    config: str | None = None,
-    with_labels: bool = False,
-    num_clusters: Sequence[int] | None = None,
-    max_images: int | None = 50_000,
-    image_size: int | None = None,
-    corrupt: str = 'error',
-    momentum: bool = False,
-    epsilon: float = EPSILONS[0],
-    tsne: bool = True,
-    batch_size: int = 64,
-    num_workers: int = 0,
-    device: str = 'auto',
-    seed: int = 0,
-    trust: bool = False,
+    options: DiagnosisOptions | None = None,
     name: str | None = None,
 ) -> dict:
     """Diagnose one checkpoint and write its report.
 
-    A report that is there and was made of the same file with the same options
-    is returned as it is; so are the embeddings, if only options of the
-    measures differ.
+    An existing report of the same file, images and options is returned
+    unchanged. Embeddings are reused if only options of the measures differ.
 
     Args:
-        checkpoint (str): File, in one of the layouts that
-            :func:`load_encoder` knows.
+        checkpoint (str): File in a layout that
+            :func:`~pauc_mm.checkpoints.load_encoder.load_encoder` knows.
         out (str or Path): Folder for report.html, report.json and pictures.
-        data (str, optional): Folder of images; None takes those of the
-            config.
-        config (str, optional): Config of the model, in the place of the one
-            that the checkpoint may hold.
-        with_labels (bool): Whether to use labels. Defaults to False.
-        num_clusters (sequence of int, optional): K of k-means, see
-            :func:`find_clusterings`.
-        max_images (int, optional): Draw so many of more. Defaults to 50,000.
-        image_size (int, optional): See :func:`find_images`.
-        corrupt (str): See :class:`pauc_mm.datasets.ImageFolder`.
-        momentum (bool): Whether to take the momentum encoder.
-        epsilon (float): Cosine distance of copies, for the verdict.
-        tsne (bool): Whether to draw a t-SNE map. Defaults to True.
-        batch_size (int): Images a batch. Defaults to 64.
-        num_workers (int): Processes that load images. Defaults to 0.
-        device (str): 'cpu', 'cuda', or 'auto': a GPU if there is one.
-        seed (int): Of all draws. Defaults to 0.
-        trust (bool): Whether the file may run code of its own when loaded.
-        name (str, optional): For titles. Defaults to the file's.
+        options (DiagnosisOptions, optional): Defaults to those of the class.
+        name (str, optional): Name for titles. Defaults to the file's.
 
     Returns:
-        dict: What report.json holds.
+        dict: Content of report.json.
 
     Raises:
-        ValueError: If an option is out of range or does not fit the images.
+        ValueError: If ``out`` is a file, or an option does not fit the
+            images or this machine.
         RuntimeError: If the network's output is not finite.
     """
-    check_options(out, epsilon, max_images, image_size, device)
+    options = options or DiagnosisOptions()
     out = Path(out)
-    settings = dict(
-        data=data,
-        config=config,
-        labels=with_labels,
-        clusters=list(num_clusters) if num_clusters else None,
-        max_images=max_images,
-        image_size=image_size,
-        corrupt=corrupt,
-        momentum=momentum,
-        epsilon=epsilon,
-        tsne=tsne,
-        seed=seed,
+    if out.exists() and not out.is_dir():
+        raise ValueError(f'--out must be a folder, got the file {out}.')
+    device = pick_device(options.device)
+    encoder = load_encoder(
+        checkpoint,
+        options.config,
+        trust=options.trust_checkpoint,
+        momentum=options.momentum,
     )
-    encoder = load_encoder(checkpoint, config, trust=trust, momentum=momentum)
     source = find_images(
-        encoder, data, with_labels, image_size, max_images, corrupt, seed
+        encoder,
+        options.data,
+        options.labels,
+        options.image_size,
+        options.max_images,
+        options.corrupt,
+        options.seed,
     )
-    check_num_clusters(num_clusters, len(source))
+    check_num_clusters(options.clusters, len(source))
     stat = Path(checkpoint).stat()
     stamp = [
         __version__,
@@ -106,22 +76,27 @@ def diagnose(
         _digest(encoder.config),
         source.fingerprint(),
     ]
+    settings = options.settings()
     previous = _previous(out, stamp, settings)
     if previous is not None:
         return previous
     images = embed_all(
         encoder,
         source,
-        batch_size,
-        num_workers,
-        pick_device(device),
-        seed,
+        options.batch_size,
+        options.workers,
+        device,
+        options.seed,
         store=out / 'embeddings.pt',
-        key=dict(stamp=stamp[:-1], momentum=momentum),
+        key=dict(stamp=stamp[:-1], momentum=options.momentum),
     )
     images, source, zero_share = drop_zeros(images, source)
-    clusterings = find_clusterings(encoder, images, num_clusters, seed)
-    measures = measure(images, clusterings, source.labels, seed, epsilon)
+    clusterings = find_clusterings(
+        encoder, images, options.clusters, options.seed
+    )
+    measures = measure(
+        images, clusterings, source.labels, options.seed, options.epsilon
+    )
     measures['zero_share'] = zero_share
     name = name or Path(checkpoint).stem
     pictures = draw_all(
@@ -131,8 +106,8 @@ def diagnose(
         images,
         clusterings,
         measures,
-        tsne,
-        seed,
+        options.tsne,
+        options.seed,
     )
     report = make_report(
         name, encoder, source.description, measures, pictures, settings
@@ -142,33 +117,6 @@ def diagnose(
     return report
 
 
-def check_options(
-    out: str | Path,
-    epsilon: float,
-    max_images: int | None,
-    image_size: int | None,
-    device: str,
-) -> None:
-    """Refuse what would fail only after the images were embedded.
-
-    Raises:
-        ValueError: Which option, and what it may be.
-    """
-    if not 0 < epsilon <= 2:
-        raise ValueError(
-            f'--epsilon is a cosine distance in (0, 2], not {epsilon}.'
-        )
-    for option, value in (
-        ('--max-images', max_images),
-        ('--image-size', image_size),
-    ):
-        if value is not None and value < 1:
-            raise ValueError(f'{option} must be at least 1, not {value}.')
-    if Path(out).exists() and not Path(out).is_dir():
-        raise ValueError(f'--out {out} is a file: name a folder.')
-    pick_device(device)
-
-
 def _digest(config) -> str | None:
     if config is None:
         return None
@@ -176,12 +124,13 @@ def _digest(config) -> str | None:
 
 
 def _previous(out: Path, stamp: list, settings: dict) -> dict | None:
+    """Return the existing report if it is of the same input."""
     file = out / 'report.json'
     if not file.is_file() or not (out / 'report.html').is_file():
         return None
     try:
         report = json.loads(file.read_text(encoding='utf-8'))
-    except ValueError:  # not ours, or half of one
+    except ValueError:  # another program's file, or a truncated one
         return None
-    found = report.get('stamp'), report.get('settings')
-    return report if found == (stamp, settings) else None
+    previous = report.get('stamp'), report.get('settings')
+    return report if previous == (stamp, settings) else None

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The pictures of a report."""
+"""Draw the pictures of a report."""
 
 from __future__ import annotations
 
@@ -8,10 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from pauc_mm.embedding.embedded_images import EmbeddedImages
 from pauc_mm.embedding.images import ImageSource
 from pauc_mm.utils import progress
+from pauc_mm.visualization import (
+    ClusterRow,
+    circle_projection,
+    plot_circles,
+    plot_cluster_montage,
+    plot_cluster_sizes,
+    plot_embedding_maps,
+    plot_spectra,
+    plot_unique_curves,
+    tsne_map,
+)
 
 from .clusterings import Clustering
 
@@ -24,12 +36,12 @@ MAX_CURVES = 5
 
 @dataclass(frozen=True)
 class Picture:
-    """A file of the report.
+    """A picture of the report.
 
     Attributes:
-        path (Path): PNG.
+        path (Path): PNG file.
         title (str): Heading.
-        caption (str): What it shows and how to read it.
+        caption (str): Content, and how to read it.
     """
 
     path: Path
@@ -50,68 +62,75 @@ def draw_all(
     """Draw every picture that the data allow.
 
     Args:
-        folder (Path): Where to write them.
-        name (str): Of the checkpoint, for titles.
+        folder (Path): Folder to write to; it is made.
+        name (str): Name of the checkpoint, for titles.
         source (ImageSource): The images.
-        images (EmbeddedImages): What the network makes of them.
+        images (EmbeddedImages): Their features and embeddings.
         clusterings (list[Clustering]): The sets of prototypes.
-        measures (dict): See :func:`pauc_mm.diagnosis.measure`.
+        measures (dict): See :func:`~.measures.measure`.
         tsne (bool): Whether to draw the t-SNE map, the slowest.
             Defaults to True.
-        seed (int): Of draws and t-SNE. Defaults to 0.
+        seed (int): Seed of draws and t-SNE. Defaults to 0.
 
     Returns:
         list[Picture]: In the order of the report.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    groups, names, by = _groups(source, clusterings)
-    jobs = {
-        'unique_prototypes.png': lambda path: _unique(path, measures),
-        'spectrum.png': lambda path: _spectrum(path, measures),
+    groups = _groups(source, clusterings)
+    assigned = [c for c in clusterings if c.assignments is not None]
+    spaces = {
+        space: values
+        for space, values in measures['spaces'].items()
+        if values['spectrum'][0] > 0  # a single point has no spectrum
     }
+    jobs = [(_unique, measures)]
+    if spaces:
+        jobs.append((_spectrum, spaces))
     if measures['circle']['share_kept'] is not None:
-        jobs['circle.png'] = lambda path: _circle(
-            path, name, images, groups, names
-        )
-    with_images = [c for c in clusterings if c.assignments is not None]
-    if with_images:
-        jobs['cluster_sizes.png'] = lambda path: _sizes(path, with_images)
-        jobs['montage.png'] = lambda path: _montage(
-            path, source, images, with_images
-        )
-    # One point has no map.
-    if tsne and measures['spaces']['feature']['spectrum'][0] > 0:
-        jobs['tsne.png'] = lambda path: _tsne(
-            path, name, images, groups, names, by, seed
-        )
-    pictures = [
-        job(folder / file)
-        for file, job in progress(list(jobs.items()), 'Drawing')
-    ]
-    return [picture for picture in pictures if picture is not None]
+        jobs.append((_circle, name, images, groups))
+    if assigned:
+        jobs.append((_sizes, assigned))
+        jobs.append((_montage, source, images, assigned))
+    if tsne and 'feature' in spaces:
+        jobs.append((_tsne, name, images, groups, seed))
+    return [job(folder, *args) for job, *args in progress(jobs, 'Drawing')]
 
 
-def _groups(source: ImageSource, clusterings: list[Clustering]) -> tuple:
-    """What colours mean: classes, or else the coarsest prototypes."""
+@dataclass(frozen=True)
+class _Groups:
+    """Colours of a picture: classes, or else the coarsest prototypes.
+
+    Attributes:
+        of_images (ndarray, optional): Shape (N,), int64.
+        names (list[str], optional): Names of the groups.
+        by (str): Name of the grouping.
+    """
+
+    of_images: np.ndarray | None = None
+    names: list[str] | None = None
+    by: str = ''
+
+
+def _groups(source: ImageSource, clusterings: list[Clustering]) -> _Groups:
     if source.labels is not None:
-        return source.labels.numpy(), source.classes, 'class'
-    for clustering in clusterings:
-        if clustering.assignments is not None:
-            names = [str(i) for i in range(len(clustering.prototypes))]
-            return clustering.assignments.numpy(), names, clustering.name
-    return None, None, None
+        return _Groups(source.labels.numpy(), source.classes, 'class')
+    for c in clusterings:
+        if c.assignments is not None:
+            names = [str(i) for i in range(len(c.prototypes))]
+            return _Groups(c.assignments.numpy(), names, c.name)
+    return _Groups()
 
 
-def _circle(path, name, images, groups, names) -> Picture:
-    from pauc_mm.visualization import circle_projection, plot_circles
-
+def _circle(folder, name, images, groups: _Groups) -> Picture:
     points, kept = circle_projection(images.vectors.numpy())
-    plot_circles({name: points}, path, labels=groups, class_names=names)
+    path = plot_circles(
+        {name: points}, folder / 'circle.png', groups.of_images, groups.names
+    )
     how = (
         'Embeddings have two dimensions: nothing is hidden.'
         if images.vectors.shape[1] == 2
         else f'The two leading singular directions hold {100 * kept:.0f}% of '
-        'the squared lengths; the less that is, the less this picture says '
+        'the squared lengths; the lower this share, the less the picture says '
         'about voids on the sphere.'
     )
     return Picture(
@@ -122,16 +141,14 @@ def _circle(path, name, images, groups, names) -> Picture:
     )
 
 
-def _unique(path, measures) -> Picture:
-    from pauc_mm.visualization import plot_unique_curves
-
+def _unique(folder, measures) -> Picture:
     curves = {
         c['name']: (c['unique_curve']['epsilons'], c['unique_curve']['shares'])
         for c in measures['clusterings'][:MAX_CURVES]
     }
-    plot_unique_curves(curves, path, references=True)
+    path = folder / 'unique_prototypes.png'
     return Picture(
-        path,
+        plot_unique_curves(curves, path, references=True),
         'Unique prototypes',
         'Share of prototypes that are no copy of another, against the cosine '
         'distance below which one counts as a copy (figure 3 of Why '
@@ -140,20 +157,10 @@ def _unique(path, measures) -> Picture:
     )
 
 
-def _spectrum(path, measures) -> Picture | None:
-    from pauc_mm.visualization import plot_spectra
-
-    # One point has no spectrum.
-    spaces = {
-        name: space
-        for name, space in measures['spaces'].items()
-        if space['spectrum'][0] > 0
-    }
-    if not spaces:
-        return None
-    plot_spectra(
+def _spectrum(folder, spaces: dict) -> Picture:
+    path = plot_spectra(
         {name: space['spectrum'] for name, space in spaces.items()},
-        path,
+        folder / 'spectrum.png',
         ranks={name: s['effective_rank'] for name, s in spaces.items()},
     )
     return Picture(
@@ -165,68 +172,69 @@ def _spectrum(path, measures) -> Picture | None:
     )
 
 
-def _sizes(path, clusterings: list[Clustering]) -> Picture:
-    from pauc_mm.visualization import plot_cluster_sizes
-
-    plot_cluster_sizes(
-        {c.name: c.sizes.tolist() for c in clusterings[:MAX_CURVES]}, path
-    )
+def _sizes(folder, clusterings: list[Clustering]) -> Picture:
+    sizes = {c.name: c.sizes.tolist() for c in clusterings[:MAX_CURVES]}
     return Picture(
-        path,
+        plot_cluster_sizes(sizes, folder / 'cluster_sizes.png'),
         'Sizes of prototypes',
-        'Images of each prototype (figure 3a of PCL). Healthy is one hump '
-        'around the mean; prototypes without images, and one with nearly '
-        'all, are not.',
+        'Images of each prototype (figure 3a of PCL). One hump around the '
+        'mean is healthy; many empty prototypes, or one with nearly all '
+        'images, are not.',
     )
 
 
-def _montage(path, source, images, clusterings) -> Picture:
-    from pauc_mm.visualization import ClusterRow, plot_cluster_montage
-
+def _montage(folder, source, images, clusterings) -> Picture:
     fine = clusterings[-1]
     coarse = clusterings[0] if len(clusterings) > 1 else None
     similarity = (images.vectors * fine.prototypes[fine.assignments]).sum(1)
+
+    def pixels(indices) -> list[np.ndarray]:
+        return [_pixels(source.dataset, int(i), source.bgr) for i in indices]
+
     rows = []
     for prototype in _chosen(fine, coarse):
         members = torch.nonzero(fine.assignments == prototype).flatten()
         order = similarity[members].argsort(descending=True)
-        nearest = members[order[:MONTAGE_IMAGES]].tolist()
-        more, parent = [], ''
+        others, parent_name = members[:0], ''
         if coarse is not None:
-            chosen = int(coarse.assignments[members].mode().values)
-            parent = f'coarse prototype {chosen} ({coarse.name})'
+            parent = _parent(prototype, fine, coarse)
+            parent_name = f'coarse prototype {parent} ({coarse.name})'
             others = torch.nonzero(
-                (coarse.assignments == chosen)
+                (coarse.assignments == parent)
                 & (fine.assignments != prototype)
             ).flatten()
-            step = max(1, len(others) // MONTAGE_IMAGES)
-            more = others[::step][:MONTAGE_IMAGES].tolist()
+        step = max(1, len(others) // MONTAGE_IMAGES)
         rows.append(
             ClusterRow(
                 f'{prototype}: {len(members)} images',
-                [_pixels(source.dataset, i, source.bgr) for i in nearest],
-                [_pixels(source.dataset, i, source.bgr) for i in more],
-                parent,
+                pixels(members[order[:MONTAGE_IMAGES]]),
+                pixels(others[::step][:MONTAGE_IMAGES]),
+                parent_name,
             )
         )
-    plot_cluster_montage(rows, path)
     right = (
-        f' Right: other images of the coarse prototype ({coarse.name}) that '
-        'most of them belong to.'
+        f' Right: other images of the coarse prototype ({coarse.name}) of '
+        'most of them.'
         if coarse is not None
         else ''
     )
     return Picture(
-        path,
+        plot_cluster_montage(rows, folder / 'montage.png'),
         'Nearest images',
         f'Left: the images nearest to some of the prototypes of {fine.name}, '
-        f'with their number and size.{right} (Figure 6 of PCL.) A row of one '
-        'thing is a prototype that means something.',
+        f'with their index and size.{right} (Figure 6 of PCL.) Images of one '
+        'kind in a row show a meaningful prototype.',
     )
 
 
+def _parent(prototype: int, fine: Clustering, coarse: Clustering) -> int:
+    """Return the coarse prototype of most members of a fine one."""
+    members = coarse.assignments[fine.assignments == prototype]
+    return int(members.mode().values)
+
+
 def _chosen(fine: Clustering, coarse: Clustering | None) -> list[int]:
-    """Prototypes over the whole range of sizes, by coarse prototype."""
+    """Select prototypes over the whole range of sizes, by coarse prototype."""
     sizes = fine.sizes
     order = sizes.argsort(descending=True)
     order = order[sizes[order] > 0]
@@ -234,16 +242,11 @@ def _chosen(fine: Clustering, coarse: Clustering | None) -> list[int]:
     chosen = [int(order[i]) for i in np.unique(picks)]
     if coarse is None:
         return chosen
-
-    def parent(prototype: int) -> int:
-        members = coarse.assignments[fine.assignments == prototype]
-        return int(members.mode().values)
-
-    return sorted(chosen, key=lambda p: (parent(p), p))
+    return sorted(chosen, key=lambda p: (_parent(p, fine, coarse), p))
 
 
 def _pixels(dataset, index: int, bgr: bool) -> np.ndarray:
-    """An image as the network gets it, (H, W, 3), uint8, RGB."""
+    """Return an image as the network gets it, (H, W, 3), uint8, RGB."""
     image = dataset[index]['inputs']
     if isinstance(image, (list, tuple)):
         image = image[0]
@@ -255,28 +258,24 @@ def _pixels(dataset, index: int, bgr: bool) -> np.ndarray:
     return np.ascontiguousarray(image).astype(np.uint8)
 
 
-def _tsne(path, name, images, groups, names, by, seed) -> Picture:
-    from pauc_mm.visualization import plot_embedding_maps, tsne_map
-
+def _tsne(folder, name, images, groups: _Groups, seed) -> Picture:
     rows = np.arange(len(images.features))
     if len(rows) > MAX_TSNE:
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.choice(rows, MAX_TSNE, replace=False))
-    # As in the paper: of the backbone's features.
-    features = torch.nn.functional.normalize(images.features, dim=1)
-    places = tsne_map(features.numpy()[rows], seed)
-    plot_embedding_maps(
-        {name: places},
-        None if groups is None else groups[rows],
-        names,
-        path,
+    # PAUC, too, maps the features of the backbone.
+    features = F.normalize(images.features, dim=1).numpy()[rows]
+    path = plot_embedding_maps(
+        {name: tsne_map(features, seed)},
+        None if groups.of_images is None else groups.of_images[rows],
+        groups.names,
+        folder / 'tsne.png',
         f'Features of {len(rows)} images (t-SNE)',
     )
-    coloured = f', coloured by {by}' if by else ''
+    coloured = f', coloured by {groups.by}' if groups.by else ''
     return Picture(
         path,
         'Map',
         f"t-SNE of the backbone's features{coloured} (figure 4 of PAUC). "
-        'Distances between groups and their sizes on the page mean nothing; '
-        'that there are groups does.',
+        'That groups appear is meaningful; their sizes and distances are not.',
     )

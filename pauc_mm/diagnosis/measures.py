@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""All measures of one checkpoint on one set of images."""
+"""Measure one checkpoint on one set of images."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from pauc_mm.visualization import circle_projection
 
 from .clusterings import IMAGES_A_PROTOTYPE, Clustering
 
-# Of images, for measures that compare all pairs.
+# Images compared by measures of all pairs.
 MAX_SAMPLES = 10_000
-# Prototypes that the whole curve compares; the table compares all.
+# Prototypes compared by the curve; the table compares all.
 MAX_CURVE = 20_000
-# Fewer dimensions, or prototypes, have no range that is healthy for all.
+# With fewer dimensions or prototypes the healthy ranges do not hold.
 MIN_DIMENSION = 4
 MIN_PROTOTYPES = 4
-# Samples an arc of the circle should get for the void fraction.
+# Expected samples in an arc of the circle, for the void fraction.
 _PER_ARC = 20
 EPSILONS = (0.025, 0.1, 0.25, 0.5)
 
@@ -49,13 +49,13 @@ def measure(
     seed: int = 0,
     epsilon: float = EPSILONS[0],
 ) -> dict:
-    """Measure everything that can be measured.
+    """Compute all measures that the images and prototypes allow.
 
     Args:
         images (EmbeddedImages): N embedded images.
         clusterings (list[Clustering]): See :func:`find_clusterings`.
         labels (Tensor, optional): Class of each image, shape (N,), int64.
-        seed (int): Of all draws. Defaults to 0.
+        seed (int): Seed of all draws. Defaults to 0.
         epsilon (float): Cosine distance below which a prototype is a copy,
             for the headline. Defaults to 0.025.
 
@@ -67,23 +67,20 @@ def measure(
     spaces = {'feature': images.features}
     if images.embeddings is not None:
         spaces['embedding'] = images.embeddings
-    jobs = [('space', name) for name in spaces]
-    jobs += [('clustering', c) for c in clusterings] + [('circle', None)]
-    jobs += [('labels', None)] if labels is not None else []
-    result: dict = dict(
-        num_images=len(images.features), spaces={}, clusterings=[]
+    result = dict(
+        num_images=len(images.features),
+        spaces={
+            name: _space(vectors, seed)
+            for name, vectors in progress(spaces.items(), 'Measuring spaces')
+        },
+        clusterings=[
+            _clustering(images.vectors, clustering, labels, seed, epsilon)
+            for clustering in progress(clusterings, 'Measuring prototypes')
+        ],
+        circle=_circle(images.vectors),
     )
-    for kind, what in progress(jobs, 'Measuring'):
-        if kind == 'space':
-            result['spaces'][what] = _space(spaces[what], seed)
-        elif kind == 'clustering':
-            result['clusterings'].append(
-                _clustering(images.vectors, what, labels, seed, epsilon)
-            )
-        elif kind == 'circle':
-            result['circle'] = _circle(images.vectors)
-        else:
-            result['labels'] = _labels(images, spaces, labels, seed)
+    if labels is not None:
+        result['labels'] = _labels(images, spaces, labels, seed)
     if images.views is not None:
         result['spaces'][images.space]['alignment'] = alignment(*images.views)
     return result
@@ -100,7 +97,7 @@ def _space(vectors: Tensor, seed: int) -> dict:
         dimension=unit.shape[1],
         uniformity=uniformity(unit, **sampling),
         effective_rank=rank,
-        # All axes alike gives 1; as many as there are dimensions or images.
+        # 1 if all axes are alike; N images span at most N - 1 axes.
         rank_share=rank / min(unit.shape[1], len(unit) - 1),
         total_variance=total,
         top_axis_share=variance[0].item() / total if total else 1.0,
@@ -132,14 +129,13 @@ def _clustering(
     if groups is None:
         return result
     sizes = clustering.sizes
-    taken = sizes[sizes > 0]
     result.update(
         sizes=sizes.tolist(),
         empty_share=(sizes == 0).double().mean().item(),
         largest_share=sizes.max().item() / len(vectors),
-        median_size=float(np.median(taken)),
+        median_size=float(np.median(sizes[sizes > 0])),
         size_entropy=cluster_entropy(sizes),
-        # Too few images leave prototypes empty that are in use.
+        # With too few images a prototype in use is empty by chance.
         sizes_can_be_judged=len(vectors) >= IMAGES_A_PROTOTYPE * len(sizes),
         intra_variance=_variance(vectors, groups, sizes),
         nemd=_nemd(vectors, groups, seed),
@@ -155,7 +151,7 @@ def _clustering(
 
 
 def _variance(vectors: Tensor, groups: Tensor, sizes: Tensor) -> float | None:
-    """Of groups of two or more: one image says nothing of coagulation."""
+    """Variance of groups with two members or more, None without such."""
     groups = torch.where(sizes[groups] > 1, groups, -1)
     if not (groups >= 0).any():
         return None
@@ -163,18 +159,18 @@ def _variance(vectors: Tensor, groups: Tensor, sizes: Tensor) -> float | None:
 
 
 def _nemd(vectors: Tensor, groups: Tensor, seed: int) -> dict | None:
-    """None if only one group has members: there is nothing to compare."""
+    """Compute NEMD, None if fewer than two groups have members."""
     if len(groups.unique()) < 2:
         return None
     return dict(vars(nemd(vectors, groups, seed=seed)))
 
 
 def _circle(vectors: Tensor) -> dict:
-    if len(vectors) > MAX_SAMPLES:  # evenly chosen: the order may mean much
+    if len(vectors) > MAX_SAMPLES:  # evenly, as the order may be by class
         vectors = vectors[:: -(-len(vectors) // MAX_SAMPLES)]
     try:
         points, kept = circle_projection(vectors.numpy())
-    except ValueError as error:  # some lie at right angles to the plane
+    except ValueError as error:  # some are orthogonal to the plane
         return dict(
             void_fraction=None, arcs=0, share_kept=None, why=str(error)
         )
@@ -212,7 +208,7 @@ def _labels(
 
 
 def _information(vectors: Tensor, labels: Tensor, seed: int) -> float | None:
-    """None where nearly all classes have one image only."""
+    """Mutual information, None if nearly all classes have one image."""
     if (torch.bincount(labels) > 1).sum() < 2:
         return None
     return feature_label_information(
@@ -224,7 +220,7 @@ def _information(vectors: Tensor, labels: Tensor, seed: int) -> float | None:
 
 
 def _knn(vectors: Tensor, labels: Tensor) -> dict[str, float]:
-    """Leave-one-out accuracy with 20 neighbours, and 200 if there are many."""
+    """Leave-one-out accuracy with 20 neighbours, and 200 of many images."""
     ks = [20, 200] if len(vectors) >= 2000 else [20]
     predictions = knn_predict(
         vectors,
@@ -240,72 +236,66 @@ def _knn(vectors: Tensor, labels: Tensor) -> dict[str, float]:
 
 
 def headline(measures: dict) -> dict[str, float]:
-    """The figures that a verdict and a comparison are made of.
+    """Select the values that a verdict and a comparison use.
 
     Args:
         measures (dict): From :func:`measure`.
 
     Returns:
-        dict[str, float]: By key of :data:`CRITERIA`; of several sets of
-        prototypes the largest that has images, the model's own first. What
-        could not be measured is left out.
+        dict[str, float]: By key of :data:`~.criteria.CRITERIA`, without those
+        that could not be measured; see :func:`headline_clustering` for the
+        prototypes.
     """
     space = 'embedding' if 'embedding' in measures['spaces'] else 'feature'
-    figures = dict(measures['spaces'][space])
-    wide = figures['dimension'] >= MIN_DIMENSION
-    void = 'void_fraction' if figures['dimension'] == 2 else 'void_projected'
+    own = measures['spaces'][space]
+    wide = own['dimension'] >= MIN_DIMENSION
+    void = 'void_fraction' if own['dimension'] == 2 else 'void_projected'
     even = 'uniformity' if wide and space == 'embedding' else 'weak_uniformity'
-    found = {
-        even: figures['uniformity'],
+    values = {
+        even: own['uniformity'],
         'zero_share': measures.get('zero_share'),
-        'rank_share': figures['rank_share'],
-        'effective_rank': figures['effective_rank'],
+        'rank_share': own['rank_share'],
+        'effective_rank': own['effective_rank'],
         'feature_rank': measures['spaces']['feature']['effective_rank'],
-        'top_axis_share': figures['top_axis_share'] if wide else None,
-        'alignment': figures.get('alignment'),
+        'top_axis_share': own['top_axis_share'] if wide else None,
+        'alignment': own.get('alignment'),
         void: measures['circle']['void_fraction'],
     }
     chosen = headline_clustering(measures)
+    keys = ['unique_share', 'adjusted_mutual_information', 'label_information']
     if chosen['epsilon'] != EPSILONS[0]:
-        found['unique_at_epsilon'] = chosen['unique_at_epsilon']
-    for key in (
-        'unique_share',
-        'adjusted_mutual_information',
-        'label_information',
-    ):
-        found[key] = chosen.get(key)
+        keys.insert(0, 'unique_at_epsilon')
     if chosen.get('sizes_can_be_judged'):
-        for key in ('empty_share', 'size_entropy', 'largest_share'):
-            if chosen['num_prototypes'] >= MIN_PROTOTYPES:
-                found[key] = chosen[key]
-        if wide:
-            found['intra_variance'] = chosen['intra_variance']
+        if chosen['num_prototypes'] >= MIN_PROTOTYPES:
+            keys += ['empty_share', 'size_entropy', 'largest_share']
+        keys += ['intra_variance'] * wide
+    values.update((key, chosen.get(key)) for key in keys)
     if chosen.get('nemd'):
-        found['nemd'] = chosen['nemd']['value']
-    own = [c['unique_share'] for c in measures['clusterings'] if c['own']]
-    if own:  # also of those that no image can be compared with
-        found['unique_share'] = min(own)
+        values['nemd'] = chosen['nemd']['value']
+    shares = [c['unique_share'] for c in measures['clusterings'] if c['own']]
+    if shares:  # includes sets without images
+        values['unique_share'] = min(shares)
     if 'labels' in measures:
         knn = measures['labels']['knn']
-        found['knn'] = knn['feature']['k20']
+        values['knn'] = knn['feature']['k20']
         if 'pixels' in knn:
-            found['knn_above_pixels'] = found['knn'] - knn['pixels']['k20']
-        found['feature_label_information'] = measures['labels'][
+            values['knn_above_pixels'] = values['knn'] - knn['pixels']['k20']
+        values['feature_label_information'] = measures['labels'][
             'label_information'
         ]
-    return {key: v for key, v in found.items() if v is not None}
+    return {key: v for key, v in values.items() if v is not None}
 
 
 def headline_clustering(measures: dict) -> dict:
-    """The set of prototypes that a verdict is about.
+    """Select the set of prototypes for the verdict.
 
     Args:
         measures (dict): From :func:`measure`.
 
     Returns:
-        dict: The model's own set before k-means', one with images before one
-        without, one whose sizes can be judged before others, then the
-        largest.
+        dict: The largest set, but one with images before one without, the
+        model's own before those of k-means, and one whose sizes can be judged
+        before others.
     """
     return max(
         measures['clusterings'],

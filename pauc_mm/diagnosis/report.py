@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""A report: one HTML file that needs nothing else, and its figures."""
+"""Write a report: one self-contained HTML file, and its values as JSON."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ import json
 import math
 from pathlib import Path
 
+import jinja2
+import torch
+
+from pauc_mm.utils.files import write_text
+from pauc_mm.version import __version__
+
+from .criteria import CRITERIA
 from .measures import headline
-from .verdict import CRITERIA, judge
+from .verdict import judge
 
 TEMPLATES = Path(__file__).parent / 'templates'
 
@@ -22,24 +29,20 @@ def make_report(
     pictures: list,
     settings: dict,
 ) -> dict:
-    """Bring everything together.
+    """Assemble a report.
 
     Args:
-        name (str): Of the checkpoint.
-        encoder (Encoder): For its layout, epoch and notes.
+        name (str): Name of the checkpoint.
+        encoder (Encoder): Source of the layout, epoch and notes.
         images (str): Description of the images.
-        measures (dict): See :func:`pauc_mm.diagnosis.measure`.
-        pictures (list[Picture]): See :func:`pauc_mm.diagnosis.draw_all`.
+        measures (dict): See :func:`~.measures.measure`.
+        pictures (list[Picture]): See :func:`~.figures.draw_all`.
         settings (dict): Options that were used; plain values.
 
     Returns:
-        dict: What ``report.json`` holds.
+        dict: Content of ``report.json``.
     """
-    import torch
-
-    from pauc_mm.version import __version__
-
-    figures = headline(measures)
+    values = headline(measures)
     return dict(
         checkpoint=name,
         layout=encoder.layout,
@@ -48,8 +51,8 @@ def make_report(
         images=images,
         settings=settings,
         versions=dict(pauc_mm=__version__, torch=torch.__version__),
-        headline=figures,
-        verdict=dict(vars(judge(figures))),
+        headline=values,
+        verdict=dict(vars(judge(values))),
         pictures=[
             dict(file=p.path.name, title=p.title, caption=p.caption)
             for p in pictures
@@ -63,7 +66,7 @@ def write_report(report: dict, folder: Path) -> Path:
 
     Args:
         report (dict): From :func:`make_report`.
-        folder (Path): With the pictures; the files are written there.
+        folder (Path): Folder of the pictures.
 
     Returns:
         Path: The HTML file.
@@ -78,23 +81,19 @@ def write_report(report: dict, folder: Path) -> Path:
 
 
 def write_pair(folder: Path, name: str, content: dict, page: str) -> Path:
-    """Write NAME.json and NAME.html, whole or not at all.
+    """Write NAME.json and NAME.html, and return the path of the latter.
 
     Raises:
-        ValueError: If a figure is not finite, which JSON cannot hold.
+        ValueError: If a value is not finite, which JSON cannot hold.
     """
     text = json.dumps(content, indent=1, allow_nan=False)
-    for suffix, body in (('.json', text), ('.html', page)):
-        partial = folder / f'{name}{suffix}.part'
-        partial.write_text(body, encoding='utf-8')
-        partial.replace(folder / f'{name}{suffix}')
+    write_text(folder / f'{name}.json', text)
+    write_text(folder / f'{name}.html', page)
     return folder / f'{name}.html'
 
 
 def render(template: str, **values) -> str:
-    """Fill in a template of this package."""
-    import jinja2
-
+    """Render a template of this package."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(str(TEMPLATES)),
         autoescape=True,
@@ -102,15 +101,16 @@ def render(template: str, **values) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters['figure'] = format_figure
+    environment.filters['number'] = format_number
     return environment.get_template(template).render(**values)
 
 
 def criteria_rows(headlines: list[dict]) -> list[dict]:
-    """A row of the table for each measure that any checkpoint has.
+    """Return a table row for each measure that any checkpoint has.
 
     Args:
-        headlines (list[dict]): Figures of each checkpoint.
+        headlines (list[dict]): See :func:`~.measures.headline`, for each
+            checkpoint.
 
     Returns:
         list[dict]: ``criterion`` and ``cells``, a (value, level) or None
@@ -118,29 +118,25 @@ def criteria_rows(headlines: list[dict]) -> list[dict]:
     """
     rows = []
     for criterion in CRITERIA:
-        cells = [
-            (figures[criterion.key], criterion.level(figures[criterion.key]))
-            if criterion.key in figures
-            else None
-            for figures in headlines
-        ]
+        values = [values.get(criterion.key) for values in headlines]
+        cells = [v if v is None else (v, criterion.level(v)) for v in values]
         if any(cells):
             rows.append(dict(criterion=criterion, cells=cells))
     return rows
 
 
 def inline_pictures(pictures: list[dict], folder: Path) -> list[dict]:
-    """Add each picture's bytes as a data URL."""
-    found = []
-    for picture in pictures:
-        data = base64.b64encode((folder / picture['file']).read_bytes())
-        url = f'data:image/png;base64,{data.decode()}'
-        found.append(dict(picture, url=url))
-    return found
+    """Add the content of each picture as a data URL."""
+
+    def url(file: str) -> str:
+        data = base64.b64encode((folder / file).read_bytes()).decode()
+        return f'data:image/png;base64,{data}'
+
+    return [dict(picture, url=url(picture['file'])) for picture in pictures]
 
 
-def format_figure(value) -> str:
-    """Three significant digits, without an exponent where it can be."""
+def format_number(value) -> str:
+    """Format to three significant digits, without an exponent."""
     if value is None:
         return '–'
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -2,6 +2,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from pauc_mm.checkpoints.load_encoder import load_encoder
-from pauc_mm.diagnosis import compare, diagnose
+from pauc_mm.diagnosis import DiagnosisOptions, compare, diagnose
 from pauc_mm.diagnosis.comparison import run_epochs, short_names
 from pauc_mm.embedding.embedded_images import drop_zeros, embed_all
 from pauc_mm.embedding.images import find_images
@@ -28,14 +29,10 @@ def load(folder, name='report'):
     return json.loads((folder / f'{name}.json').read_text(encoding='utf-8'))
 
 
+@pytest.mark.slow
 def test_torchvision_on_a_folder(resnet, photos, tmp_path):
-    diagnose(
-        str(resnet),
-        tmp_path,
-        data=str(photos),
-        with_labels=True,
-        image_size=32,
-    )
+    options = DiagnosisOptions(data=str(photos), labels=True, image_size=32)
+    diagnose(str(resnet), tmp_path, options)
     report = load(tmp_path)
     assert 'torchvision' in report['layout']
     assert report['images'] == f'{photos}: 60 images of 32 x 32 pixels'
@@ -52,9 +49,8 @@ def test_torchvision_on_a_folder(resnet, photos, tmp_path):
 
 
 def test_a_run_of_this_project_with_its_own_prototypes(run, tmp_path):
-    report = diagnose(
-        str(run / 'epoch_4.pth'), tmp_path, with_labels=True, tsne=False
-    )
+    options = DiagnosisOptions(labels=True, tsne=False)
+    report = diagnose(str(run / 'epoch_4.pth'), tmp_path, options)
     assert report['epoch'] == 4 and 'PAUC' in report['layout']
     sets = report['measures']['clusterings']
     assert [(c['own'], c['num_prototypes']) for c in sets] == [
@@ -67,26 +63,29 @@ def test_a_run_of_this_project_with_its_own_prototypes(run, tmp_path):
     assert 'tsne.png' not in {p['file'] for p in report['pictures']}
 
 
+@pytest.mark.slow
 def test_a_second_call_does_nothing_again(run, tmp_path, monkeypatch):
-    options = dict(tsne=False, with_labels=True)
+    options = DiagnosisOptions(tsne=False, labels=True)
     checkpoint = str(run / 'epoch_4.pth')
-    first = diagnose(checkpoint, tmp_path, **options)
+    first = diagnose(checkpoint, tmp_path, options)
     times = {f: f.stat().st_mtime_ns for f in tmp_path.iterdir()}
-    assert diagnose(checkpoint, tmp_path, **options) == first
+    assert diagnose(checkpoint, tmp_path, options) == first
     assert times == {f: f.stat().st_mtime_ns for f in tmp_path.iterdir()}
     # Other measures of the same embeddings.
     monkeypatch.setattr('pauc_mm.embedding.embedded_images._embed', None)
-    again = diagnose(checkpoint, tmp_path, **options, num_clusters=[4])
+    more = replace(options, clusters=[4])
+    again = diagnose(checkpoint, tmp_path, more)
     assert len(again['measures']['clusterings']) == 3
     assert again['headline']['uniformity'] == first['headline']['uniformity']
     # Other embeddings.
     with pytest.raises(TypeError):
-        diagnose(checkpoint, tmp_path, **options, seed=1)
+        diagnose(checkpoint, tmp_path, replace(options, seed=1))
 
 
+@pytest.mark.slow
 def test_epochs_of_one_run_are_compared_as_curves(run, tmp_path):
     checkpoints = [str(run / f'epoch_{n}.pth') for n in (4, 2, 3)]
-    page = compare(checkpoints, tmp_path, tsne=False)
+    page = compare(checkpoints, tmp_path, DiagnosisOptions(tsne=False))
     result = load(tmp_path, 'compare')
     assert [c['epoch'] for c in result['checkpoints']] == [4, 2, 3]
     assert result['pictures'][0]['title'].endswith('over the epochs')
@@ -99,14 +98,10 @@ def test_epochs_of_one_run_are_compared_as_curves(run, tmp_path):
         assert row['headline'] == single['headline']
 
 
+@pytest.mark.slow
 def test_different_networks_are_compared(run, resnet, photos, tmp_path):
-    compare(
-        [str(run / 'epoch_4.pth'), str(resnet)],
-        tmp_path,
-        data=str(photos),
-        image_size=16,
-        tsne=False,
-    )
+    options = DiagnosisOptions(data=str(photos), image_size=16, tsne=False)
+    compare([str(run / 'epoch_4.pth'), str(resnet)], tmp_path, options)
     result = load(tmp_path, 'compare')
     assert result['pictures'][0]['title'] == 'The measures'
     names = [c['checkpoint'] for c in result['checkpoints']]
@@ -129,11 +124,11 @@ def test_names_and_runs(tmp_path):
     other.touch()
     names = short_names([*paths[:2], str(other)])
     assert names == ['a/x.pth', 'b/x.pth', 'b/x.pt']
-    with pytest.raises(ValueError, match='needs two checkpoints'):
+    with pytest.raises(ValueError, match='--compare .* got 1'):
         short_names(paths[:1])
-    with pytest.raises(ValueError, match='twice'):
+    with pytest.raises(ValueError, match='--compare got .* twice'):
         short_names(paths[:1] * 2)
-    with pytest.raises(FileNotFoundError, match='no checkpoint'):
+    with pytest.raises(FileNotFoundError, match='none.pth'):
         short_names([paths[0], 'none.pth'])
     reports = [dict(epoch=n, layout='l') for n in (2, 1)]
     assert run_epochs(paths[1:], reports) == [2, 1]
@@ -171,15 +166,17 @@ def constant(source, path, feature=None, embedding=None):
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_total_collapse_is_reported(run, tmp_path):
     source = run / 'epoch_4.pth'
     point = constant(source, tmp_path / 'point.pth', embedding=1.0)
-    report = diagnose(point, tmp_path / 'out', with_labels=True)
+    options = DiagnosisOptions(labels=True)
+    report = diagnose(point, tmp_path / 'out', options)
     assert report['verdict']['title'] == 'Collapsed: complete collapse.'
     both = [point, str(source)]
-    compare(both, tmp_path / 'both', tsne=False)
+    compare(both, tmp_path / 'both', DiagnosisOptions(tsne=False))
     flat = constant(source, tmp_path / 'flat.pth', feature=1.0, embedding=1.0)
-    report = diagnose(flat, tmp_path / 'flat', with_labels=True)
+    report = diagnose(flat, tmp_path / 'flat', options)
     assert report['verdict']['title'] == 'Collapsed: complete collapse.'
     dead = constant(source, tmp_path / 'dead.pth', feature=0.0)
     with pytest.raises(ValueError, match='Complete collapse: 48 of 48'):
@@ -200,18 +197,19 @@ def test_zeros_are_left_out_and_counted(resnet, photos):
     assert len(rest.labels) == len(rest.views) == 59
 
 
+@pytest.mark.slow
 def test_changed_images_are_embedded_again(resnet, photos, tmp_path):
     folder = tmp_path / 'images'
     shutil.copytree(photos, folder)
-    options = dict(data=str(folder), image_size=32, tsne=False)
-    first = diagnose(str(resnet), tmp_path / 'out', **options)
+    options = DiagnosisOptions(data=str(folder), image_size=32, tsne=False)
+    first = diagnose(str(resnet), tmp_path / 'out', options)
     for path in folder.rglob('*.png'):
         Image.effect_noise((40, 40), 90).convert('RGB').save(path)
-    again = diagnose(str(resnet), tmp_path / 'out', **options)
+    again = diagnose(str(resnet), tmp_path / 'out', options)
     assert again['headline'] != first['headline']
     (tmp_path / 'out' / 'embeddings.pt').write_text('junk')
     (tmp_path / 'out' / 'report.json').write_text('junk')
-    third = diagnose(str(resnet), tmp_path / 'out', **options)
+    third = diagnose(str(resnet), tmp_path / 'out', options)
     assert third['headline'] == again['headline']
 
 
@@ -227,11 +225,13 @@ def test_networks_that_diverged(resnet, photos, tmp_path):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(epsilon=0), '--epsilon is a cosine distance'),
-        (dict(max_images=0), '--max-images must be at least 1'),
-        (dict(image_size=-1), '--image-size must be at least 1'),
-        (dict(num_clusters=[40]), '--clusters 40 with 60 images'),
-        (dict(device='cuda'), 'torch sees no GPU'),
+        (dict(epsilon=0), '--epsilon .* got 0'),
+        (dict(max_images=0), '--max-images .* got 0'),
+        (dict(image_size=-1), '--image-size .* got -1'),
+        (dict(clusters=[40]), '--clusters .* got 40'),
+        (dict(batch_size=0), '--batch-size .* got 0'),
+        (dict(workers=-1), '--workers .* got -1'),
+        (dict(device='cuda'), '--device cuda'),
     ],
 )
 def test_wrong_options(
@@ -239,13 +239,14 @@ def test_wrong_options(
 ):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(ValueError, match=message):
-        diagnose(str(resnet), tmp_path, data=str(photos), **options)
+        options = DiagnosisOptions(data=str(photos), **options)
+        diagnose(str(resnet), tmp_path, options)
     assert not list(tmp_path.iterdir())
 
 
 def test_out_is_a_file(resnet, photos):
-    with pytest.raises(ValueError, match='is a file: name a folder'):
-        diagnose(str(resnet), resnet, data=str(photos))
+    with pytest.raises(ValueError, match='--out'):
+        diagnose(str(resnet), resnet, DiagnosisOptions(data=str(photos)))
 
 
 def test_nothing_depends_on_the_scope_of_the_program(resnet):

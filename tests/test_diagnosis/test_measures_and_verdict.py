@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from pauc_mm.diagnosis.clusterings import find_clusterings
+from pauc_mm.diagnosis.criteria import CRITERIA
 from pauc_mm.diagnosis.measures import headline, measure
-from pauc_mm.diagnosis.verdict import CRITERIA, judge
+from pauc_mm.diagnosis.verdict import COLLAPSES, judge
 from pauc_mm.evaluation.functional import (
     effective_rank,
     intra_group_variance,
@@ -26,7 +27,7 @@ def diagnosed(vectors, prototypes=None, labels=None, k=None, **given):
     return measures, judge(headline(measures))
 
 
-def test_figures_are_those_of_the_functions():
+def test_values_are_those_of_the_functions():
     vectors, labels = blobs()
     measures, _ = diagnosed(vectors, k=[5], labels=labels)
     space = measures['spaces']['embedding']
@@ -60,7 +61,7 @@ def test_spread_embeddings_are_healthy():
     )
     assert verdict.level == 'good', verdict
     assert verdict.title == 'No collapse found.'
-    assert 'healthy ranges' in verdict.sentences[0]
+    assert len(verdict.sentences) == 1
 
 
 def test_one_point_is_a_complete_collapse_and_nothing_else():
@@ -121,16 +122,17 @@ def test_unused_prototypes():
 def test_sizes_are_not_judged_on_few_images():
     measures, verdict = diagnosed(unit(300), {'own': unit(100, 3)})
     assert 'empty_share' not in headline(measures)
-    assert 'were not judged' in verdict.sentences[-1]
+    judged, _ = diagnosed(unit(2000), {'own': unit(100, 3)})
+    assert 'empty_share' in headline(judged)
 
 
 def test_prototypes_without_a_projection_still_count():
     images = embedded(unit(300))
     own = encoder({'own': unit(1, 2, dim=7).repeat(10, 1)})
     measures = measure(images, find_clusterings(own, images))
-    figures = headline(measures)
-    assert figures['unique_share'] == 0.1
-    assert figures['nemd'] > 0  # of k-means
+    values = headline(measures)
+    assert values['unique_share'] == 0.1
+    assert values['nemd'] > 0  # of k-means
 
 
 def test_features_alone_are_enough():
@@ -164,9 +166,9 @@ def test_positive_features_are_no_collapse():
     images = embedded(unit(2000, dim=64).relu())
     images.embeddings = None
     measures = measure(images, find_clusterings(encoder(), images))
-    figures = headline(measures)
-    assert figures['void_projected'] > 0.5  # an artefact of the projection
-    assert judge(figures).level == 'good', judge(figures)
+    values = headline(measures)
+    assert values['void_projected'] > 0.5  # an artefact of the projection
+    assert judge(values).level == 'good', judge(values)
 
 
 def test_single_images_are_not_coagulated():
@@ -190,7 +192,7 @@ def test_prototypes_that_are_zero_are_left_out():
     measures, _ = diagnosed(unit(300), {'own': prototypes})
     found = measures['clusterings'][0]
     assert found['num_prototypes'] == 4
-    assert '2 that are zero left out' in found['name']
+    assert '2 zero' in found['name']
 
 
 def test_classes_of_one_image():
@@ -202,13 +204,14 @@ def test_classes_of_one_image():
 def test_levels():
     by_key = {criterion.key: criterion for criterion in CRITERIA}
     assert len(by_key) == len(CRITERIA)
+    assert {c.collapse for c in CRITERIA} == {'', *COLLAPSES}
     for value, level in ((-3, 'good'), (-1.5, 'watch'), (-0.5, 'bad')):
         assert by_key['uniformity'].level(value) == level
     for value, level in ((1, 'good'), (0.9, 'watch'), (0.015, 'bad')):
         assert by_key['unique_share'].level(value) == level
     # NEMD alone says nothing, whatever it is.
     assert {by_key['nemd'].level(v) for v in (0, 1, 2)} == {None}
-    with pytest.raises(ValueError, match='must be finite'):
+    with pytest.raises(ValueError, match='uniformity .* nan'):
         by_key['uniformity'].level(math.nan)
 
 

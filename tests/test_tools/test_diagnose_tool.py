@@ -55,6 +55,7 @@ def test_one_checkpoint(tool, files, tmp_path, capsys):
         assert sentence in printed
 
 
+@pytest.mark.slow
 def test_two_checkpoints(tool, files, tmp_path, capsys):
     pair = [files / 'net0.pth', files / 'net1.pth']
     call(tool, files, '--out', tmp_path, '--compare', *pair)
@@ -67,8 +68,8 @@ def test_two_checkpoints(tool, files, tmp_path, capsys):
     [
         ((), 'give one CHECKPOINT'),
         (('a.pth', '--compare', 'b.pth'), 'give one CHECKPOINT'),
-        (('a.pth', '--batch-size', '0'), '--batch-size must be >= 1'),
-        (('a.pth', '--workers', '-1'), '--workers must be >= 0'),
+        (('a.pth', '--batch-size', '0'), '--batch-size must'),
+        (('a.pth', '--workers', '-1'), '--workers must'),
         (('a.pth', '--clusters', 'many'), "invalid int value: 'many'"),
     ],
 )

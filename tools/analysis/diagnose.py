@@ -1,17 +1,18 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Has it collapsed, and where? A report on any self-supervised ResNet."""
+"""Diagnose collapse in any self-supervised checkpoint."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pauc_mm  # noqa: F401  (registers everything)
 from pauc_mm.apis.encoder_arguments import add_encoder_arguments
-from pauc_mm.diagnosis import compare, diagnose
-from pauc_mm.diagnosis.report import criteria_rows, format_figure
+from pauc_mm.diagnosis import DiagnosisOptions, compare, diagnose
+from pauc_mm.diagnosis.report import criteria_rows, format_number
 
 EXAMPLES = """examples:
   D=tools/analysis/diagnose.py
@@ -22,8 +23,9 @@ EXAMPLES = """examples:
 
 Checkpoints of pauc_mm, mmpretrain, the official MoCo, PCL, SwAV, DINO
 ResNets, and of torchvision are recognised. Without --data the images are those
-that the checkpoint's config tests on. A second call does only what is new.
+that the checkpoint's config tests on. A second call reuses what exists.
 """
+OPTIONS = {field.name for field in fields(DiagnosisOptions)}
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -58,15 +60,15 @@ def get_parser() -> argparse.ArgumentParser:
         type=int,
         nargs='+',
         metavar='K',
-        help='cluster the images into K by k-means, also if the model has '
-        'prototypes; by default N / 100 and N / 20 if it has none',
+        help='cluster the images into K by k-means; default: N / 100 and '
+        'N / 20 if the model has no prototypes',
     )
     add(
         '--max-images',
         type=int,
         default=50_000,
         metavar='N',
-        help='draw so many if there are more (%(default)s)',
+        help='most images, a sample of more (%(default)s)',
     )
     add(
         '--epsilon',
@@ -74,48 +76,37 @@ def get_parser() -> argparse.ArgumentParser:
         default=0.025,
         help='cosine distance below which a prototype is a copy (%(default)s)',
     )
-    add('--no-tsne', action='store_true', help='leave out the t-SNE map')
+    add(
+        '--no-tsne',
+        action='store_false',
+        dest='tsne',
+        help='leave out the t-SNE map',
+    )
     add_encoder_arguments(parser)
     return parser
 
 
 def main(argv=None) -> None:
-    """Diagnose and say where the report is."""
+    """Diagnose and print the path of the report."""
     parser = get_parser()
     args = parser.parse_args(argv)
     if bool(args.checkpoint) == bool(args.compare):
         parser.error('give one CHECKPOINT, or several after --compare.')
-    for option in ('batch_size', 'workers'):
-        least = int(option == 'batch_size')
-        if getattr(args, option) < least:
-            parser.error(f'--{option.replace("_", "-")} must be >= {least}.')
-    options = dict(
-        data=args.data,
-        config=args.config,
-        with_labels=args.labels,
-        num_clusters=args.clusters,
-        max_images=args.max_images,
-        image_size=args.image_size,
-        corrupt=args.corrupt,
-        momentum=args.momentum,
-        epsilon=args.epsilon,
-        tsne=not args.no_tsne,
-        batch_size=args.batch_size,
-        num_workers=args.workers,
-        device=args.device,
-        seed=args.seed,
-        trust=args.trust_checkpoint,
-    )
+    given = {k: v for k, v in vars(args).items() if k in OPTIONS}
+    try:
+        options = DiagnosisOptions(**given)
+    except ValueError as error:
+        parser.error(str(error))
     start = time.perf_counter()
     try:
         if args.compare:
             out = args.out or 'work_dirs/diagnosis/comparison'
-            page = compare(args.compare, out, **options)
+            page = compare(args.compare, out, options)
         else:
             out = args.out or Path('work_dirs/diagnosis') / '_'.join(
                 Path(args.checkpoint).absolute().with_suffix('').parts[-2:]
             )
-            report = diagnose(args.checkpoint, out, **options)
+            report = diagnose(args.checkpoint, out, options)
             print_report(report)
             page = Path(out) / 'report.html'
     except (ValueError, RuntimeError, OSError) as error:
@@ -125,7 +116,7 @@ def main(argv=None) -> None:
 
 
 def print_report(report: dict) -> None:
-    """The verdict and the table as text."""
+    """Print the verdict and the table."""
     verdict = report['verdict']
     print(f'\n{report["checkpoint"]} ({report["layout"]})')
     print(report['images'])
@@ -137,7 +128,7 @@ def print_report(report: dict) -> None:
         value, level = row['cells'][0]
         criterion = row['criterion']
         print(
-            f'{criterion.name:<30}{format_figure(value):>9}  '
+            f'{criterion.name:<30}{format_number(value):>9}  '
             f'{level or "":<8}{criterion.healthy}'
         )
 
