@@ -16,7 +16,8 @@ from mmengine.runner import Runner
 import pauc_mm  # noqa: F401
 from pauc_mm.models.embed import embed_images
 
-CONFIG = Path(__file__).resolve().parents[1] / 'configs/pcl_tiny_mnist.py'
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = ROOT / 'configs/pcl/pclv2_tiny_mnist.py'
 
 
 def successive_embeddings(

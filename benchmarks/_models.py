@@ -16,7 +16,7 @@ import pauc_mm  # noqa: F401
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 # Recipe and number of training images.
 SETS = {
-    'in100': ('pauc_r50_8xb32_in100.py', 126689),
+    'in100': ('pauc/pauc_r50_8xb32_in100.py', 126689),
     'in1k': ('pauc_r50_8xb32_in1k.py', 1281167),
 }
 # What a class has beyond its parent, in the config of PAUC.

@@ -24,7 +24,8 @@ import pauc_mm  # noqa: F401
 from pauc_mm.clustering import FaissKMeans
 from pauc_mm.models import embed_images
 
-CONFIG = Path(__file__).resolve().parents[1] / 'configs/pauc_tiny_mnist.py'
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = ROOT / 'configs/pauc/pauc_tiny_mnist.py'
 BATCH = 128
 
 

@@ -1,10 +1,3 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# PAUC on ImageNet-1k: 8 GPUs x 32 images, 200 epochs.
-_base_ = [
-    '_base_/models/pauc_r50.py',
-    '_base_/datasets/imagenet_moco_v1.py',
-    '_base_/schedules/sgd_step_200e.py',
-    '_base_/clustering_runtime.py',
-]
-
-default_hooks = dict(clustering=dict(pipeline=_base_.test_pipeline))
+# A short path to configs/pauc/pauc_r50_8xb32_in1k.py.
+_base_ = 'pauc/pauc_r50_8xb32_in1k.py'

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = """examples:
   for seed in 0 1 2; do
-    python tools/train.py configs/pauc_tiny_mnist.py \\
+    python tools/train.py configs/pauc/pauc_tiny_mnist.py \\
         --work-dir work_dirs/mnist_$seed --cfg-options randomness.seed=$seed
   done
   python -m experiments.compare_digit_scenes \\
@@ -39,7 +39,7 @@ def get_parser() -> argparse.ArgumentParser:
     add(
         'checkpoints',
         nargs='+',
-        help='of configs/pauc_tiny_mnist.py or another with the same '
+        help='of configs/pauc/pauc_tiny_mnist.py or another with the same '
         'backbone; the first is run with seed 0, the second with 1, ...',
     )
     add(

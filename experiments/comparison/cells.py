@@ -147,6 +147,7 @@ def comparison_cell(
     length = '' if epochs is None else f'_{epochs}ep'
     options = {
         **suite.options,
+        **suite.methods[method].options_for(data),
         'randomness.seed': seed,
         # Also the recipe's own, which someone may edit while cells wait.
         'optim_wrapper.optimizer.lr': rate,

@@ -10,7 +10,7 @@ from typing import Any
 from experiments.runner.choices import SMALL_DATA, Data
 from experiments.runner.scheduler import FREE_MEGABYTES
 
-from .ablations import ABLATIONS
+from .ablations import ABLATIONS, Options
 
 # Learning rates that a method is tuned over: four, each three times the one
 # before. From 0.36 on MoCo v2 collapses on the digits. CARP's recipes have
@@ -26,21 +26,32 @@ class Method:
 
     Attributes:
         label (str): For people.
-        config (str): Name of its config; ``{data}`` stands for the data set.
+        config (str): Path of its config in the folder of configs; ``{data}``
+            stands for the data set.
         rates (tuple[float, ...]): Learning rates that it is tuned over.
             Defaults to :data:`RATES`.
         group (str): Heading of the rows, in an ablation. Defaults to ''.
+        options (Options): Changes of the config, as ``--cfg-options``; a
+            mapping has a value by data set. Defaults to none.
     """
 
     label: str
     config: str
     rates: tuple[float, ...] = RATES
     group: str = ''
+    options: Options = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """Label with the heading of its rows."""
         return f'{self.group}: {self.label}' if self.group else self.label
+
+    def options_for(self, data: str) -> Options:
+        """Return the changes of the config on one data set."""
+        return {
+            key: value[data] if isinstance(value, Mapping) else value
+            for key, value in self.options.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -97,12 +108,18 @@ _LABELS = {
     'carp': 'CARP',
     'carp_decoupled': 'CARP, decoupled',
 }
-# PCL v2 is the version that the other small recipes are.
-_SMALL_NAMES = {'pcl': 'pclv1', 'pclv2': 'pcl'}
+
+
+def _recipe(method: str, rest: str) -> str:
+    """Return a path such as 'carp/carp_decoupled_tiny_{data}.py'."""
+    folder = 'pcl' if method == 'pclv2' else method.partition('_')[0]
+    return f'{folder}/{method}_{rest}_{{data}}.py'
+
+
 _SMALL = {
     name: Method(
         label,
-        f'{_SMALL_NAMES.get(name, name)}_tiny_{{data}}.py',
+        _recipe(name, 'tiny'),
         _CARP_RATES if name.startswith('carp') else RATES,
     )
     for name, label in _LABELS.items()
@@ -118,8 +135,7 @@ def _imagenet(data: str, about: str) -> Suite:
         'checkpoint: `tools/benchmarks/evaluate_all.py`.',
         {
             name: Method(
-                label,
-                f'{name}_r50_8xb{batches.get((name, data), 32)}_{{data}}.py',
+                label, _recipe(name, f'r50_8xb{batches.get((name, data), 32)}')
             )
             for name, label in _LABELS.items()
         },
@@ -153,8 +169,14 @@ SUITES = {
         'Ablations of PAUC',
         'Each row changes one thing in the recipe of its data set.',
         {
-            name: Method(one.label, one.config('{data}'), group=one.group)
-            for name, one in ABLATIONS.items()
+            name: Method(
+                label,
+                _recipe('pclv2' if name == 'none' else 'pauc', 'tiny'),
+                group=group,
+                options=options,
+            )
+            for group, rows in ABLATIONS.items()
+            for name, (label, options) in rows.items()
         },
         SMALL_DATA,
         'ablations.md',

@@ -61,7 +61,7 @@ def study_cell(
     recipe = METHODS[method].recipe
     return Cell(
         name=f'{data}-{tail}_{method}{length}_seed{seed}',
-        config=f'pauc_mm::{recipe}_tiny_{data}{TAILS[tail]}.py',
+        config=f'pauc_mm::carp/{recipe}_tiny_{data}{TAILS[tail]}.py',
         options={
             'randomness.seed': seed,
             'default_hooks.unique_shares.type': 'UniqueSharesHook',

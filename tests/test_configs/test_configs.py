@@ -561,7 +561,7 @@ def test_imagenet_recipes_take_the_environment(name, monkeypatch):
 
 def test_a_config_elsewhere_inherits_a_recipe_and_its_data(tmp_path):
     (tmp_path / 'mine.py').write_text(
-        "_base_ = 'pauc_mm::pcl_tiny_digits.py'\n"
+        "_base_ = 'pauc_mm::pcl/pclv2_tiny_digits.py'\n"
         'train_dataloader = dict(batch_size=8)\n'
     )
     cfg = Config.fromfile(tmp_path / 'mine.py')

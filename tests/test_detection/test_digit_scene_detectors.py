@@ -44,7 +44,7 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def tiny_checkpoint(tmp_path_factory):
-    """As configs/pauc_tiny_mnist.py writes it."""
+    """As configs/pauc/pauc_tiny_mnist.py writes it."""
     torch.manual_seed(5)
     net = TinyConvNet(channels=(32, 64, 128), strides=(2, 2, 2))
     net.init_weights()
@@ -113,7 +113,7 @@ def test_random_weights(train, tiny_checkpoint):
 def test_config(detector, monkeypatch):
     monkeypatch.delenv('DIGIT_SCENES_ROOT', raising=False)
     cfg = Config.fromfile(CONFIGS / f'{detector}_tiny_digits.py')
-    pretraining = Config.fromfile(ROOT / 'configs/pauc_tiny_mnist.py')
+    pretraining = Config.fromfile(ROOT / 'configs/pauc/pauc_tiny_mnist.py')
     with DefaultScope.overwrite_default_scope('mmdet'):
         model = MODELS.build(cfg.model)
     # What the encoder saw, and what it is.

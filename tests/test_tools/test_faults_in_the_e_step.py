@@ -30,7 +30,7 @@ class Faulty:
         raise MemoryError(f'no room for k={k}')
 """
 CONFIG = """
-_base_ = '{root}/configs/pcl_tiny_digits.py'
+_base_ = '{root}/configs/pcl/pclv2_tiny_digits.py'
 custom_imports = dict(imports=['pauc_mm', 'faulty'])
 default_hooks = dict(
     clustering=dict(

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # CLD for images of 16 pixels: the backbone, the queue and the instance
-# temperature of pcl_tiny.py, and the projection with a second branch.
+# temperature of pclv2_tiny.py, and the projection with a second branch.
 # num_clusters: on the digits, seed 0, rate 0.12, 16 and 32 were tried,
 # and kNN at k=20 differed by one held-out image, so nothing is tuned.
 model = dict(

@@ -217,7 +217,7 @@ def test_documents_keep_what_people_wrote(grouped, tmp_path):
     assert '- c: diverged' in text
     assert '![Accuracy and collapse](figures/results.png)' in text
     assert 'torch 2.14.1' in text and '2026-11-20 to 2026-11-22' in text
-    assert '`pauc_mm::mocov2_tiny_digits.py` with' in text
+    assert '`pauc_mm::mocov2/mocov2_tiny_digits.py` with' in text
     with Image.open(figure) as image:
         assert min(image.size) > 400
     stored = json.loads(raw.read_text())

@@ -9,7 +9,7 @@ from experiments.runner import (
     shorten,
 )
 
-RECIPE = 'pauc_mm::carp_tiny_digits.py'
+RECIPE = 'pauc_mm::carp/carp_tiny_digits.py'
 
 
 def test_a_cell_survives_json():
@@ -58,7 +58,7 @@ def test_the_digest_changes_with_all_that_matters_only(tmp_path):
         Cell('a', RECIPE, {'optim_wrapper.optimizer.lr': 0.1200001}),
         Cell('a', RECIPE, epochs=7),
         Cell('a', RECIPE, measure='some.module:function'),
-        Cell('a', 'pauc_mm::carp_decoupled_tiny_digits.py'),
+        Cell('a', 'pauc_mm::carp/carp_decoupled_tiny_digits.py'),
     ]
     digests = {config_digest(cell) for cell in others}
     assert len(digests) == 5 and plain not in digests
@@ -103,7 +103,7 @@ def test_schedules_keep_their_proportions():
 
 
 def test_the_queue_of_swav_starts_in_proportion():
-    cfg = load_cell_config(Cell('a', 'pauc_mm::swav_r50_8xb32_in1k.py'))
+    cfg = load_cell_config(Cell('a', 'pauc_mm::swav/swav_r50_8xb32_in1k.py'))
     swav = cfg.default_hooks.swav
     length = swav.queue_length
     assert cfg.train_cfg.max_epochs == 200

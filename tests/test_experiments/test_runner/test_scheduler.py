@@ -16,7 +16,7 @@ from experiments.runner.provenance import usable_cores
 from pauc_mm.utils.files import only_process_in
 
 WORKER = (sys.executable, str(Path(__file__).with_name('fake_worker.py')))
-RECIPE = 'pauc_mm::carp_tiny_digits.py'
+RECIPE = 'pauc_mm::carp/carp_tiny_digits.py'
 
 
 class Watcher:

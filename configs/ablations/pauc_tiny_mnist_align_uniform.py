@@ -1,6 +1,0 @@
-# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# PAUC without the correlation of prototypes (eq. 6): the other two terms of
-# eq. 7 stay.
-_base_ = '../pauc_tiny_mnist.py'
-
-model = dict(corr_loss=None)

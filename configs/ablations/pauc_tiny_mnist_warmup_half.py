@@ -1,5 +1,0 @@
-# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# Half as many epochs of InfoNCE (eq. 1) alone: 6 instead of 13.
-_base_ = '../pauc_tiny_mnist.py'
-
-default_hooks = dict(clustering=dict(warmup_epochs=6))

@@ -1,0 +1,20 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+# PAUC on ImageNet-100: 8 GPUs x 32 images, 200 epochs.
+_base_ = [
+    '../_base_/models/pauc_r50.py',
+    '../_base_/datasets/imagenet100_moco_v1.py',
+    '../_base_/schedules/sgd_step_200e.py',
+    '../_base_/clustering_runtime.py',
+]
+
+# r = 1024 in the PAUC paper (section 5.1). PCL's eq. 11 has one r, the
+# negatives of either kind, and the official code one option for both: so it
+# is the length of the queue (four batches) and the number of negative
+# prototypes.
+model = dict(
+    queue_len=1024,
+    num_clusters=[2500, 5000, 10000],
+    proto_head=dict(num_negatives=1024),
+)
+
+default_hooks = dict(clustering=dict(pipeline=_base_.test_pipeline))

@@ -1,0 +1,26 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+# PCL on scikit-learn's digits without an E-step: the prototypes are means of
+# Gaussian mixtures that learn from the keys of every step.
+_base_ = [
+    '../_base_/models/pclv2_tiny.py',
+    '../_base_/datasets/digits.py',
+    '../_base_/schedules/sgd_cosine_tiny.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    prototypes='online_gmm',
+    # A component remembers 20 samples of its own, at K = 100 those of 1.4
+    # epochs. The warm-up is the 24 epochs of pclv2_tiny_digits.py: of mixtures
+    # that begin with an untrained encoder most components are never used.
+    mixture=dict(eta=0.95, warmup_steps=264),
+)
+default_hooks = dict(
+    checkpoint=dict(interval=20),
+    logger=dict(interval=11),
+    collapse_monitor=dict(type='CollapseMonitorHook', interval=10),
+)
+val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader)
+test_cfg = dict(
+    type='EmbeddingTestLoop', bank_dataloader=_base_.bank_dataloader
+)

@@ -1,0 +1,30 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+# PCL on 5,000 images of MNIST without an E-step; see
+# pclv2_online_gmm_tiny_digits.py. 65 epochs of 31 batches: 2,015 steps.
+_base_ = [
+    '../_base_/models/pclv2_tiny.py',
+    '../_base_/datasets/mnist.py',
+    '../_base_/schedules/sgd_cosine_tiny.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    queue_len=2048,
+    num_clusters=[50, 100, 250],
+    proto_head=dict(num_negatives=128),
+    prototypes='online_gmm',
+    mixture=dict(eta=0.95, warmup_steps=403),  # 13 epochs
+)
+param_scheduler = [
+    dict(type='CosineAnnealingLR', T_max=65, by_epoch=True, begin=0, end=65)
+]
+train_cfg = dict(max_epochs=65, val_interval=13)
+default_hooks = dict(
+    checkpoint=dict(interval=13),
+    logger=dict(interval=31),
+    collapse_monitor=dict(type='CollapseMonitorHook', interval=10),
+)
+val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader)
+test_cfg = dict(
+    type='EmbeddingTestLoop', bank_dataloader=_base_.bank_dataloader
+)
