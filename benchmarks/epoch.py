@@ -37,14 +37,14 @@ WARM = dict(kmeans=dict(warm_start=True))
 BASELINE = 'MoCo v2 (mmpretrain)'
 ALTERNATIVES = {
     BASELINE: ('mocov2', {}),
-    'PCL, extract': ('pcl', {}),
-    'PCL, momentum_bank': ('pcl', BANK),
-    'PCL, momentum_bank, warm start': ('pcl', {**BANK, **WARM}),
+    'PCL, extract': ('pclv2', {}),
+    'PCL, momentum_bank': ('pclv2', BANK),
+    'PCL, momentum_bank, warm start': ('pclv2', {**BANK, **WARM}),
     'PAUC, extract': ('pauc', {}),
     'PAUC, extract, warm start': ('pauc', WARM),
     'PAUC, momentum_bank': ('pauc', BANK),
     'PAUC, momentum_bank, warm start': ('pauc', {**BANK, **WARM}),
-    'PCL, online mixture': ('pcl_online_gmm', {}),
+    'PCL, online mixture': ('pclv2_online_gmm', {}),
     'PAUC, online mixture': ('pauc_online_gmm', {}),
 }
 # Backbone, channels, pixels, batch, images, K
@@ -78,7 +78,8 @@ def config(method: str, changes: dict, args, work_dir: str) -> Config:
     depth, channels, side, batch, images, clusters = SETUPS[args.setup]
     if args.small:
         batch, images, clusters = 32, 128, [4, 8]
-    cfg = Config.fromfile(str(CONFIGS / f'{method}_tiny_mnist.py'))
+    (path,) = CONFIGS.glob(f'*/{method}_tiny_mnist.py')
+    cfg = Config.fromfile(path)
     if depth:
         cfg.model.backbone = dict(type='ResNet', depth=depth)
         cfg.model.neck.in_channels = channels

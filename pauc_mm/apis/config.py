@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from pauc_mm.compat.config_paths import (
     PREFIX,
     list_configs,
+    near_configs,
     resolve_config,
 )
 from pauc_mm.datasets.data_layout import check_layout
@@ -89,11 +90,16 @@ def find_config(name: str, parser: argparse.ArgumentParser) -> str:
             parser.error(str(error))
     if Path(name).is_file():
         return name
+    message = f"config '{name}' is not a file (current folder: {os.getcwd()})."
+    near = near_configs(name)
+    if near:
+        # configs/NAME.py of a checkout is configs/METHOD/NAME.py.
+        paths = [Path(name).parent / config for config in near]
+        if not all(path.is_file() for path in paths):
+            paths = [PREFIX + config for config in near]
+        parser.error(f'{message} Did you mean {", ".join(map(str, paths))}?')
     shipped = '\n'.join(f'  {PREFIX}{config}' for config in list_configs())
-    parser.error(
-        f"config '{name}' is not a file (current folder: {os.getcwd()}). "
-        f'Configs that come with pauc_mm:\n{shipped}'
-    )
+    parser.error(f'{message} Configs that come with pauc_mm:\n{shipped}')
 
 
 def load_config(args: argparse.Namespace, path: str) -> Config:

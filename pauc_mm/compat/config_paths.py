@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Makes ``_base_ = 'pauc_mm::recipe.py'`` resolve.
+"""Make ``_base_ = 'pauc_mm::METHOD/NAME.py'`` resolve.
 
 mmengine 0.10 reads ``package::path`` for a closed list of packages, insists on
 a slash in the path, and finds packages through ``pkg_resources``, which
@@ -42,7 +42,7 @@ def config_root() -> Path:
     Raises:
         FileNotFoundError: Neither exists.
     """
-    return _shipped('configs', 'metafile.yml')
+    return _shipped('configs', 'pauc/metafile.yml')
 
 
 def tool_path(name: str) -> Path:
@@ -83,8 +83,18 @@ def list_configs() -> list[str]:
     return sorted(n.as_posix() for n in names if '_base_' not in n.parts)
 
 
+def near_configs(name: str) -> list[str]:
+    """Return up to three shipped recipes named like a path that is wrong.
+
+    Folders do not count, so that a recipe is found in the folder of its
+    method.
+    """
+    by_stem = {Path(config).stem: config for config in list_configs()}
+    return [by_stem[s] for s in get_close_matches(Path(name).stem, by_stem)]
+
+
 def resolve_config(name: str) -> str:
-    """Absolute path of a shipped config.
+    """Return the absolute path of a shipped config.
 
     Args:
         name (str): Path below the config folder, with or without ``.py``,
@@ -103,8 +113,7 @@ def resolve_config(name: str) -> str:
         path = path.with_suffix('.py')
     if path.is_file():
         return str(path)
-    known = list_configs()
-    near = get_close_matches(name, known, n=3, cutoff=0.4) or known
+    near = near_configs(name) or list_configs()
     raise FileNotFoundError(
         f"pauc_mm has no config '{name}'. Did you mean: {', '.join(near)}?"
     )

@@ -1,5 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import argparse
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from pauc_mm.apis import config as cli
+from pauc_mm.compat.config_paths import PREFIX
 
 
 @pytest.fixture
@@ -30,6 +32,23 @@ def test_missing_config_lists_the_shipped_ones(parser, capsys):
     error = capsys.readouterr().err
     assert "'nowhere.py' is not a file" in error
     assert 'pauc_mm::pauc_tiny_digits.py' in error
+
+
+@pytest.mark.parametrize(
+    'name, folder',
+    [
+        ('configs/pcl_tiny_digits.py', 'configs/'),
+        ('x/pcl_tiny_digit.py', PREFIX),
+    ],
+)
+def test_an_old_path_is_refused_with_the_new_one(
+    name, folder, parser, capsys, monkeypatch
+):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    with pytest.raises(SystemExit):
+        cli.find_config(name, parser)
+    error = capsys.readouterr().err
+    assert f'Did you mean {folder}pcl/pcl_tiny_digits.py' in error
 
 
 def test_config_by_prefix(parser, capsys):

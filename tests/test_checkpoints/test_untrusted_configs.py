@@ -32,7 +32,7 @@ def text_of(**changes):
 
 
 @pytest.mark.parametrize(
-    'name', ['pauc_tiny_digits', 'mocov2_tiny_mnist', 'pauc_r18_folder']
+    'name', ['pauc_tiny_digits', 'mocov2/mocov2_tiny_mnist', 'pauc_r18_folder']
 )
 def test_our_configs_are_plain(name):
     config = Config.fromfile(resolve_config(name))

@@ -20,7 +20,6 @@ def configs(tmp_path, monkeypatch):
     (tmp_path / '_base_').mkdir()
     (tmp_path / '_base_' / 'base.py').write_text("data = dict(n=1, m='x')\n")
     (tmp_path / 'recipe.py').write_text("_base_ = ['_base_/base.py']\nk = 3\n")
-    (tmp_path / 'metafile.yml').write_text('Models: []\n')
     monkeypatch.setattr(config_paths, 'config_root', lambda: tmp_path)
     return tmp_path
 
@@ -45,6 +44,17 @@ def test_unknown_config_names_the_nearest(configs):
 
 def test_list_configs_leaves_out_bases(configs):
     assert config_paths.list_configs() == ['recipe.py']
+
+
+def test_recipes_are_found_in_the_folder_of_their_method():
+    near = config_paths.near_configs('configs/pcl_tiny_digits.py')
+    assert near[0] == 'pcl/pcl_tiny_digits.py'
+    # A recipe with a short path is named by it.
+    assert config_paths.near_configs('pauc_tiny_digit') == [
+        'pauc_tiny_digits.py',
+        'pcl/pcl_tiny_digits.py',
+        'pcl/pclv2_tiny_digits.py',
+    ]
 
 
 @pytest.mark.parametrize('base', ['recipe.py', '_base_/base.py'])
@@ -95,7 +105,7 @@ def test_install_is_idempotent():
 
 
 def test_config_root_of_this_tree_has_the_metafile():
-    assert (config_paths.config_root() / 'metafile.yml').is_file()
+    assert (config_paths.config_root() / 'pauc/metafile.yml').is_file()
 
 
 def test_no_configs_at_all(tmp_path, monkeypatch):

@@ -2,26 +2,22 @@
 """CARP's recipes say what the paper and its official code say."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
 from PIL import Image
 
-import pauc_mm  # noqa: F401
-
-CONFIGS = Path(__file__).parents[2] / 'configs'
+from tests.test_configs.recipes import load
 
 
 @pytest.fixture(scope='module')
 def cfg():
-    return Config.fromfile(CONFIGS / 'carp_r50_8xb32_in1k.py')
+    return load('carp_r50_8xb32_in1k')
 
 
 @pytest.fixture(scope='module')
@@ -79,11 +75,6 @@ def test_the_rate_falls_by_half_a_cosine_to_0_0048(cfg):
     assert rates[99] == pytest.approx(last)
 
 
-def test_evaluated_as_often_as_the_other_recipes(cfg):
-    other = Config.fromfile(CONFIGS / 'pclv2_r50_8xb32_in1k.py')
-    assert cfg.train_cfg.val_interval == other.train_cfg.val_interval == 10
-
-
 def test_two_global_and_six_local_views(cfg, tmp_path):
     init_default_scope('mmpretrain')
     pixels = np.random.RandomState(0).randint(0, 256, (300, 200, 3))
@@ -97,8 +88,8 @@ def test_two_global_and_six_local_views(cfg, tmp_path):
 
 @pytest.mark.parametrize('data', ['r50_8xb32_in1k', 'tiny_digits'])
 def test_decoupled_differs_in_the_prototypes_alone(data):
-    joint = Config.fromfile(CONFIGS / f'carp_{data}.py').to_dict()
-    other = Config.fromfile(CONFIGS / f'carp_decoupled_{data}.py').to_dict()
+    joint = load(f'carp_{data}').to_dict()
+    other = load(f'carp_decoupled_{data}').to_dict()
     assert other['model'].pop('decouple') is True
     assert other['model'].pop('mixture') == dict(init='directions')
     assert joint == other

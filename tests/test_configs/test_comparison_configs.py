@@ -2,11 +2,8 @@
 """What is compared on ImageNet: as published, and alike on ImageNet-100."""
 
 import copy
-import functools
 import inspect
-from pathlib import Path
 
-import mmpretrain
 import numpy as np
 import pytest
 import torch
@@ -19,25 +16,12 @@ from mmpretrain.engine.hooks import SwAVHook
 from mmpretrain.registry import MODELS
 from PIL import Image
 
-import pauc_mm  # noqa: F401
+from tests.test_configs.recipes import MMPRETRAIN, RECIPES
+from tests.test_configs.recipes import load as load_recipe
 
-ROOT = Path(__file__).parents[2] / 'configs'
-THEIRS = Path(mmpretrain.__file__).parent / '.mim/configs'
-# By method: the batch of a GPU on either data set.
-BATCHES = {
-    'mocov2': (32, 32),
-    'simclr': (32, 32),
-    'swav': (32, 32),
-    'byol': (32, 32),
-    'pcl': (32, 32),
-    'pclv2': (32, 32),
-    'pauc': (32, 32),
-    'cld': (64, 32),
-    'carp': (32, 32),
-    'carp_decoupled': (32, 32),
-    'pauc_online_gmm': (32, 32),
-}
-METHODS = list(BATCHES)
+METHODS = [
+    name.partition('_r50_')[0] for name in RECIPES if name.endswith('_in1k')
+]
 # The files of mmpretrain of which ours have the model.
 SAME_MODEL = {
     'mocov2': 'mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py',
@@ -59,19 +43,13 @@ IMAGES = dict(in1k=1_281_167, in100=126_689)
 STEPS = {data: -(-n // 8) // 32 for data, n in IMAGES.items()}
 
 
-@functools.cache
-def _read(path):
-    return Config.fromfile(path)
-
-
 def load(method, data):
-    batch = BATCHES[method][('in1k', 'in100').index(data)]
-    path = ROOT / f'{method}_r50_8xb{batch}_{data}.py'
-    return copy.deepcopy(_read(path))
+    batch = 64 if (method, data) == ('cld', 'in1k') else 32
+    return load_recipe(f'{method}_r50_8xb{batch}_{data}')
 
 
 def theirs(method):
-    return copy.deepcopy(_read(THEIRS / SAME_MODEL[method]))
+    return load_recipe(MMPRETRAIN / SAME_MODEL[method])
 
 
 def unscoped(value):
@@ -389,9 +367,7 @@ def test_it_trains(method, tmp_path, monkeypatch):
     monkeypatch.setenv('IMAGENET_ROOT', str(tmp_path / 'imagenet'))
     # yapf takes seconds to lay out a config for the log.
     monkeypatch.setattr(Config, 'pretty_text', property(repr))
-    _read.cache_clear()
     cfg = load(method, 'in1k')
-    _read.cache_clear()
     cfg.merge_from_dict(
         {
             'work_dir': str(tmp_path / 'work'),

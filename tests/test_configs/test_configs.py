@@ -1,14 +1,10 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import copy
-import functools
 import inspect
 import itertools
 import math
-import os
 import zlib
-from pathlib import Path
 
-import mmpretrain
 import numpy as np
 import pytest
 import torch
@@ -28,32 +24,22 @@ from mmpretrain.registry import (
 )
 from PIL import Image
 
-import pauc_mm  # noqa: F401
+from pauc_mm.compat.config_paths import config_root, resolve_config
 from pauc_mm.models import PCL
 from pauc_mm.models.embed import embed_images
+from tests.test_configs.recipes import CONFIGS, RECIPES, VARIABLES, load
 
-ROOT = Path(__file__).parents[2] / 'configs'
-RECIPES = sorted(
-    str(path.relative_to(ROOT))
-    for path in ROOT.rglob('*.py')
-    # Those below benchmarks/ have tests of their own.
-    if not {'_base_', 'benchmarks'} & set(path.parts)
-)
 STEP = [
-    'pauc_r50_8xb32_in100.py',
-    'pauc_r50_8xb32_in1k.py',
-    'pcl_r50_8xb32_in100.py',
-    'pcl_r50_8xb32_in1k.py',
+    'pauc_r50_8xb32_in100',
+    'pauc_r50_8xb32_in1k',
+    'pcl_r50_8xb32_in100',
+    'pcl_r50_8xb32_in1k',
 ]
-COSINE = ['pclv2_r50_8xb32_in100.py', 'pclv2_r50_8xb32_in1k.py']
-VARIABLES = ('DATA_ROOT', 'IMAGE_SIZE', 'CORRUPT', 'IMAGENET_ROOT')
+COSINE = ['pclv2_r50_8xb32_in100', 'pclv2_r50_8xb32_in1k']
 JITTER = ('brightness', 'contrast', 'saturation', 'hue')
-IN1K = [name for name in STEP + COSINE if 'in1k' in name]
-IN100 = [name for name in STEP + COSINE if 'in100' in name]
+SHORT_PATHS = ('pauc_r50_8xb32_in1k', 'pauc_r18_folder', 'pauc_tiny_digits')
 SIDES = {'SklearnDigits': 16, 'MlxtendMNIST': 16, 'ImageFolder': 128}
-# An ablation is built; all else is its recipe's, see test_ablation_configs.py.
-MAIN = [name for name in RECIPES if not name.startswith('ablations/')]
-TINY = [name for name in MAIN if '_tiny_' in name]
+TINY = [name for name in RECIPES if '_tiny_' in name]
 # Views of full size, two if an algorithm is not here. Those of MULTI_CROP may
 # take smaller ones besides.
 VIEWS = {'CLD': 3}
@@ -67,16 +53,6 @@ def scope_and_environment(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-@functools.cache
-def _load(name, environment):
-    return Config.fromfile(ROOT / name)
-
-
-def load(name):
-    environment = tuple(os.environ.get(key) for key in VARIABLES)
-    return copy.deepcopy(_load(name, environment))
-
-
 def save_image(path, size=(80, 60)):
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.RandomState(zlib.crc32(str(path).encode()))
@@ -88,19 +64,24 @@ def save_image(path, size=(80, 60)):
 
 
 # ---- every recipe ----------------------------------------------------------
-def test_the_promised_recipes_are_there():
-    assert set(RECIPES) >= {
-        *STEP,
-        *COSINE,
-        'pauc_r18_folder.py',
-        'pauc_tiny_digits.py',
-        'pcl_tiny_digits.py',
-        'mocov2_tiny_digits.py',
-        'pauc_tiny_mnist.py',
-        'pcl_tiny_mnist.py',
-        'mocov2_tiny_mnist.py',
-        'ablations/pauc_tiny_digits_align_corr.py',
-    }
+@pytest.mark.parametrize('name', SHORT_PATHS)
+def test_short_paths(name):
+    assert load(CONFIGS / f'{name}.py').to_dict() == load(name).to_dict()
+    assert resolve_config(f'pauc_mm::{name}.py') == str(
+        config_root() / f'{name}.py'
+    )
+
+
+def test_all_else_is_in_the_folder_of_its_method():
+    short = {path.stem for path in CONFIGS.glob('*.py')}
+    assert short == set(SHORT_PATHS)
+    folders = {path.parent.name for path in RECIPES.values()}
+    assert len(RECIPES) == sum(
+        len([*(CONFIGS / name).glob('*.py')]) for name in folders
+    )
+    for name, path in RECIPES.items():
+        method = name.partition('_')[0].removesuffix('v2')
+        assert path.parent.name.removesuffix('v2') == method
 
 
 @pytest.mark.parametrize('name', RECIPES)
@@ -177,7 +158,7 @@ def test_small_recipe_takes_a_step(name, tmp_path):
         assert any(p.grad.any() for p in part.parameters())
 
 
-@pytest.mark.parametrize('name', MAIN)
+@pytest.mark.parametrize('name', RECIPES)
 def test_pipelines_run(name, tmp_path, recwarn):
     cfg = load(name)
     train = Compose(list(cfg.train_dataloader.dataset.pipeline))
@@ -233,7 +214,7 @@ def test_small_recipes_have_the_same_budget(name):
     """Data, views, epochs, batch, schedule: only the method and its rate."""
     cfg = load(name).to_dict()
     data = 'mnist' if '_mnist' in name else 'digits'
-    base = load(f'mocov2_tiny_{data}.py').to_dict()
+    base = load(f'mocov2_tiny_{data}').to_dict()
     count = VIEWS.get(cfg['model']['type'], 2)
     (views,) = (
         t
@@ -254,8 +235,8 @@ def test_small_recipes_have_the_same_budget(name):
 @pytest.mark.parametrize('data', ['digits', 'mnist'])
 def test_tiny_recipes_differ_in_the_method_only(data):
     moco, pcl, pauc = (
-        load(f'{method}_tiny_{data}.py').to_dict()
-        for method in ('mocov2', 'pcl', 'pauc')
+        load(f'{method}_tiny_{data}').to_dict()
+        for method in ('mocov2', 'pclv2', 'pauc')
     )
     for cfg in (pauc, pcl, moco):
         del cfg['model']['type']
@@ -271,36 +252,7 @@ def test_tiny_recipes_differ_in_the_method_only(data):
     assert pcl == moco
 
 
-def test_values_of_mnist():
-    cfg = load('pcl_tiny_mnist.py')
-    epochs = cfg.train_cfg.max_epochs
-    # 31 whole batches of the 4,000 images; 2,000 steps, a fifth to warm up.
-    assert cfg.train_dataloader.batch_size == 128
-    assert 2000 <= epochs * (4000 // 128) < 2031
-    hook = cfg.default_hooks.clustering
-    assert hook.warmup_epochs * 5 == epochs and hook.interval == 2
-    (scheduler,) = cfg.param_scheduler
-    assert scheduler.T_max == scheduler.end == epochs
-    for interval in (
-        cfg.train_cfg.val_interval,
-        cfg.default_hooks.checkpoint.interval,
-    ):
-        assert epochs % interval == 0
-    assert list(cfg.model.num_clusters) == [50, 100, 250]
-    assert cfg.model.proto_head.num_negatives == 128
-    assert cfg.model.queue_len == 2048
-    assert cfg.model.feat_dim == cfg.model.neck.out_channels == 64
-    for loader in (
-        cfg.train_dataloader,
-        cfg.val_dataloader,
-        cfg.test_dataloader,
-        cfg.val_cfg.bank_dataloader,
-        cfg.test_cfg.bank_dataloader,
-    ):
-        assert loader.dataset.type == 'MlxtendMNIST'
-
-
-@pytest.mark.parametrize('name', MAIN)
+@pytest.mark.parametrize('name', RECIPES)
 def test_loaders_and_loops(name):
     cfg = load(name)
     assert cfg.randomness.seed is not None
@@ -394,30 +346,6 @@ def test_values_of_pauc(name):
     assert model.corr_loss.temperature == 0.1
 
 
-@pytest.mark.parametrize('name', IN1K)
-def test_values_for_imagenet_1k(name):
-    model = load(name).model
-    assert list(model.num_clusters) == [25000, 50000, 100000]
-    assert model.proto_head.num_negatives == 16000
-    assert model.queue_len == 16384 and model.queue_len % 256 == 0
-
-
-@pytest.mark.parametrize('name', IN100)
-def test_values_for_imagenet_100(name):
-    cfg = load(name)
-    assert list(cfg.model.num_clusters) == [2500, 5000, 10000]
-    assert cfg.model.proto_head.num_negatives == 1024
-    assert cfg.model.queue_len == 1024
-    for loader in (
-        cfg.train_dataloader,
-        cfg.val_dataloader,
-        cfg.test_dataloader,
-        cfg.val_cfg.bank_dataloader,
-        cfg.test_cfg.bank_dataloader,
-    ):
-        assert loader.dataset.type == 'ImageNet100'
-
-
 @pytest.mark.parametrize('name', STEP + COSINE)
 def test_learning_rates(name):
     cfg = load(name)
@@ -447,7 +375,7 @@ def names_of(transforms):
 
 def test_augmentation_v1():
     """Official PCL code without --aug-plus: names, order and strengths."""
-    view = load('pcl_r50_8xb32_in1k.py').view_pipeline
+    view = load('pcl_r50_8xb32_in1k').view_pipeline
     assert names_of(view) == [
         'RandomResizedCrop',
         'RandomGrayscale',
@@ -461,25 +389,6 @@ def test_augmentation_v1():
     jitter = [view[3][k] for k in JITTER]
     assert jitter == [0.4, 0.4, 0.4, 0.4]
     assert view[5].prob == 0.5
-
-
-def test_augmentation_v2_is_mmpretrains_but_for_the_jitter():
-    view = load('pclv2_r50_8xb32_in1k.py').view_pipeline
-    theirs = Config.fromfile(
-        Path(mmpretrain.__file__).parent
-        / '.mim/configs/_base_/datasets/imagenet_bs32_mocov2.py'
-    ).view_pipeline
-    assert names_of(view) == names_of(theirs)
-    for i in (0, 2, 3, 4):
-        assert view[i] == theirs[i]
-    assert view[1].prob == theirs[1].prob == 0.8
-    assert names_of(view[1].transforms) == [
-        'NumpyToPIL',
-        'torchvision/ColorJitter',
-        'PILToNumpy',
-    ]
-    for key in JITTER:
-        assert view[1].transforms[1][key] == theirs[1].transforms[0][key]
 
 
 # ---- colours ---------------------------------------------------------------
@@ -496,9 +405,9 @@ def jitter_of(view):
 @pytest.mark.parametrize(
     'name',
     [
-        'pcl_r50_8xb32_in1k.py',
-        'pclv2_r50_8xb32_in1k.py',
-        'pauc_r18_folder.py',
+        'pcl_r50_8xb32_in1k',
+        'pclv2_r50_8xb32_in1k',
+        'pauc_r18_folder',
     ],
 )
 @pytest.mark.parametrize(
@@ -525,13 +434,13 @@ def test_red_is_red_to_the_jitter(name, saturation, expected):
 
 # ---- one place for the folder ----------------------------------------------
 def test_folder_recipe_takes_the_environment(monkeypatch, tmp_path):
-    cfg = load('pauc_r18_folder.py')
+    cfg = load('pauc_r18_folder')
     assert cfg.train_dataloader.dataset.data_root == 'data/my_images'
     assert cfg.train_dataloader.dataset.corrupt == 'error'
     monkeypatch.setenv('DATA_ROOT', str(tmp_path / 'my photos'))
     monkeypatch.setenv('IMAGE_SIZE', '64')
     monkeypatch.setenv('CORRUPT', 'skip')
-    cfg = load('pauc_r18_folder.py')
+    cfg = load('pauc_r18_folder')
     for stage in ('train', 'val', 'test'):
         dataset = cfg[f'{stage}_dataloader'].dataset
         assert dataset.data_root == str(tmp_path / 'my photos')
@@ -543,7 +452,7 @@ def test_folder_recipe_takes_the_environment(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'name', ['pauc_r50_8xb32_in1k.py', 'pclv2_r50_8xb32_in100.py']
+    'name', ['pauc_r50_8xb32_in1k', 'pclv2_r50_8xb32_in100']
 )
 def test_imagenet_recipes_take_the_environment(name, monkeypatch):
     assert load(name).train_dataloader.dataset.data_root == 'data/imagenet'
@@ -645,7 +554,7 @@ def metrics_of(runner):
 
 
 @pytest.mark.parametrize(
-    'name', ['pauc_r50_8xb32_in1k.py', 'pclv2_r50_8xb32_in1k.py']
+    'name', ['pauc_r50_8xb32_in1k', 'pclv2_r50_8xb32_in1k']
 )
 @pytest.mark.usefixtures('quick_log')
 def test_imagenet_recipe_trains(name, tmp_path, monkeypatch):
@@ -678,7 +587,7 @@ def test_imagenet100_recipe_trains(tmp_path, monkeypatch):
                     (40, 36),
                 )
     monkeypatch.setenv('IMAGENET_ROOT', str(tmp_path / 'imagenet'))
-    cfg = load('pauc_r50_8xb32_in100.py')
+    cfg = load('pauc_r50_8xb32_in100')
     shrink(cfg, tmp_path / 'work', [2, 3])
     cfg.train_dataloader.batch_size = 16
     cfg.val_evaluator[0].k = (1, 3)
@@ -695,12 +604,12 @@ def test_folder_recipe_trains(tmp_path, monkeypatch):
     monkeypatch.setenv('DATA_ROOT', str(tmp_path / 'photos'))
     monkeypatch.setenv('IMAGE_SIZE', '32')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    cfg = load('pauc_r18_folder.py')
+    cfg = load('pauc_r18_folder')
     shrink(cfg, tmp_path / 'work', [2, 3])
     with pytest.raises(ValueError, match='broken.jpg'):
         Runner.from_cfg(cfg).train()
     monkeypatch.setenv('CORRUPT', 'skip')
-    cfg = load('pauc_r18_folder.py')
+    cfg = load('pauc_r18_folder')
     shrink(cfg, tmp_path / 'skip', [2, 3])
     cfg.experiment_name += '_skip'
     cfg.val_evaluator[0].num_clusters = 3

@@ -1,54 +1,117 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from pathlib import Path
+"""The metafiles and READMEs agree with the recipes and the results."""
+
+import json
+import re
+from collections import defaultdict
 
 import pytest
-from mmengine.config import Config
-from mmengine.fileio import load
+from mmengine.fileio import load as load_file
 
-import pauc_mm  # noqa: F401
+from pauc_mm.utils.tables import mean_and_deviation
+from tests.test_configs.recipes import CONFIGS, RECIPES, ROOT, load
 
-ROOT = Path(__file__).resolve().parents[2]
-METAFILES = load(ROOT / 'model-index.yml')['Import']
-META = [load(ROOT / name) for name in METAFILES]
+META = [
+    load_file(ROOT / name)
+    for name in load_file(ROOT / 'model-index.yml')['Import']
+]
 MODELS = {model['Name']: model for meta in META for model in meta['Models']}
 COLLECTIONS = {c['Name']: c for meta in META for c in meta['Collections']}
-FILES = [*ROOT.glob('configs/*.py'), *ROOT.glob('configs/ablations/*.py')]
-ABLATIONS = {n for n, m in MODELS.items() if '/ablations/' in m['Config']}
+# Names of the values in the metafiles and in the raw results.
+METRICS = {
+    'kNN': 'accuracy/knn',
+    'Linear': 'accuracy/linear',
+    '1 label': 'accuracy/shot1',
+    '5 labels': 'accuracy/shot5',
+    '10 labels': 'accuracy/shot10',
+}
 
 
 def test_every_recipe_is_listed():
     listed = [model['Config'] for meta in META for model in meta['Models']]
-    assert sorted(listed) == sorted(
-        path.relative_to(ROOT).as_posix() for path in FILES
-    )
+    paths = [path.relative_to(ROOT).as_posix() for path in RECIPES.values()]
+    assert sorted(listed) == sorted(paths)
     assert len(MODELS) == len(listed)
+    assert len(META) == len(list(CONFIGS.glob('*/metafile.yml')))
 
 
 def test_collections():
     assert {m['In Collection'] for m in MODELS.values()} == set(COLLECTIONS)
     for collection in COLLECTIONS.values():
         assert collection['Paper']['URL'].startswith('https://')
-        assert (ROOT / collection['README']).is_file()
+        readme = (ROOT / collection['README']).read_text()
+        for key in ('Title', 'URL'):
+            assert collection['Paper'][key] in readme
 
 
-def test_ablations_are_listed_as_their_recipe_is():
-    for name in ABLATIONS:
-        recipe = MODELS['_'.join(name.split('_')[:3])]
-        own = dict(Name=name, Config=f'configs/ablations/{name}.py')
-        assert MODELS[name] == {**recipe, **own}
-
-
-@pytest.mark.parametrize('name', sorted(MODELS.keys() - ABLATIONS))
+@pytest.mark.parametrize('name', sorted(MODELS))
 def test_model_agrees_with_its_config(name):
-    model = MODELS[name]
-    assert model['Config'] == f'configs/{name}.py'
+    model, cfg = MODELS[name], load(name)
     assert 'Weights' not in model  # none are published
-    cfg = Config.fromfile(ROOT / model['Config'])
-    collection = model['In Collection'].removesuffix('V2')
-    assert cfg.model.type == collection
+    assert cfg.model.type == model['In Collection'].removesuffix('V2')
     assert model['Metadata']['Epochs'] == cfg.train_cfg.max_epochs
     gpus = 8 if '_8x' in name else 1
     batch = gpus * cfg.train_dataloader.batch_size
     assert model['Metadata']['Batch Size'] == batch
-    if 'auto_scale_lr' in cfg:
-        assert cfg.auto_scale_lr.base_batch_size == batch
+    assert cfg.auto_scale_lr.base_batch_size == batch
+
+
+def measured():
+    """Summaries of three seeds by recipe: learning rate, metrics."""
+    runs = defaultdict(list)
+    for report, row in (
+        ('results', '{method}_tiny_{data}'),
+        ('ablations', 'pauc_tiny_{data}_{method}'),
+    ):
+        for run in json.loads((ROOT / f'docs/{report}.json').read_text()):
+            place = run['cell']['place']
+            runs[row.format(**place), place['rate']].append(run['figures'])
+    return {
+        name: (
+            rate,
+            {
+                key: mean_and_deviation([100 * r[metric] for r in rows])
+                for key, metric in METRICS.items()
+            },
+        )
+        for (name, rate), rows in runs.items()
+        if name in RECIPES and len(rows) == 3
+    }
+
+
+def test_results_are_those_of_the_reports():
+    expected = measured()
+    assert {n for n, m in MODELS.items() if m['Results']} == set(expected)
+    for name, (rate, summaries) in expected.items():
+        (result,) = MODELS[name]['Results']
+        assert result['Learning Rate'] == rate
+        assert result['Metrics'] == {
+            key: round(value.mean, 1) for key, value in summaries.items()
+        }
+        cells = (
+            f'`{name}`',
+            f'{rate:g}',
+            *(s.text() for s in summaries.values()),
+        )
+        readme = COLLECTIONS[MODELS[name]['In Collection']]['README']
+        assert f'| {" | ".join(cells)} |\n' in (ROOT / readme).read_text()
+
+
+def test_every_config_that_is_mentioned_exists():
+    """In docs, help texts, messages and comments."""
+    folders = ('docs', 'tools', 'pauc_mm', 'experiments', 'benchmarks')
+    files = [
+        path
+        for folder in (*folders, 'configs')
+        for path in (ROOT / folder).rglob('*')
+        if path.suffix in ('.md', '.py', '.sh')
+        and path.name not in ('results.md', 'ablations.md')  # written by runs
+    ]
+    mention = re.compile(r'\b(?:configs/|pauc_mm::)([a-z0-9_/-]+\.py)\b')
+    missing = {
+        f'{file.relative_to(ROOT)}: {name}'
+        for file in [*files, *ROOT.glob('*.md')]
+        for name in mention.findall(file.read_text())
+        if not (CONFIGS / name).is_file()
+    }
+    assert not missing

@@ -3,9 +3,7 @@
 
 import copy
 import math
-from pathlib import Path
 
-import mmpretrain
 import numpy as np
 import pytest
 import torch
@@ -15,8 +13,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from pauc_mm.models.embed import embed_images
+from tests.test_configs.recipes import MMPRETRAIN, load
 
-ROOT = Path(__file__).parents[2] / 'configs'
 THEIRS = {
     'swav': 'swav/swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py',
     'simclr': 'simclr/simclr_resnet50_8xb32-coslr-200e_in1k.py',
@@ -67,21 +65,20 @@ CHANGES = {
 @pytest.mark.parametrize('data', ['digits', 'mnist'])
 @pytest.mark.parametrize('method', METHODS)
 def test_model_is_mmpretrains(method, data):
-    configs = Path(mmpretrain.__file__).parent / '.mim/configs'
-    theirs = Config.fromfile(configs / THEIRS[method])
+    theirs = load(MMPRETRAIN / THEIRS[method])
     theirs.model.pop('data_preprocessor', None)  # of the data here
     theirs.model.backbone = TINY_NET
     theirs.merge_from_dict(
         {f'model.{key}': value for key, value in CHANGES[method].items()}
     )
-    ours = Config.fromfile(ROOT / f'{method}_tiny_{data}.py')
+    ours = load(f'{method}_tiny_{data}')
     assert ours.model.to_dict() == theirs.model.to_dict()
     assert not ours.get('custom_hooks')  # SwAVHook writes beside checkpoints
 
 
 # ---- training --------------------------------------------------------------
 def recipe(method, work_dir, epochs=2, **changes):
-    cfg = Config.fromfile(ROOT / f'{method}_tiny_digits.py')
+    cfg = load(f'{method}_tiny_digits')
     cfg.merge_from_dict(
         {
             'work_dir': str(work_dir),

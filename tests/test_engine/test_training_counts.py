@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +12,6 @@ from pauc_mm.datasets import ImageFolder, SklearnDigits
 from pauc_mm.datasets.long_tail import class_ranking
 from pauc_mm.engine.training_counts import training_counts
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
 COUNTS = [138, 106, 82, 64, 49, 38, 29, 23, 17, 13]
 
 

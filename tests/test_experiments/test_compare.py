@@ -206,7 +206,7 @@ def test_the_best_rate_is_compared(tool, tmp_path, monkeypatch):
     del ran[:]
     tool.main(options[:-1])  # The recipe's, of which one is there.
     (tuned,) = {rate for _, rate, _ in ran}
-    assert tuned == recipe_rate('pauc_mm::pauc_tiny_digits.py') != 0.12
+    assert tuned == recipe_rate('pauc_mm::pauc/pauc_tiny_digits.py') != 0.12
     assert ran == [('pauc', tuned, 1), ('pauc', tuned, 2)]
     del ran[:]
     only = ['--methods', 'mocov2', '--only', '*lr0.12_seed[02]']
@@ -283,7 +283,11 @@ def test_wrong_options_end_the_program(
         (0, [], 'trains ResNet-50 on GPUs, and this machine has none'),
         (4, [], '--gpus 8, but this machine has 4: give --gpus 4'),
         (4, ['--gpus', '0'], '--gpus must be at least 1, not 0'),
-        (4, ['--gpus', '3'], '256 images of a step of pauc_mm::mocov2_r50_8x'),
+        (
+            4,
+            ['--gpus', '3'],
+            '256 images of a step of pauc_mm::mocov2/mocov2_',
+        ),
         (4, ['--gpus', '4', '--jobs', '2'], 'takes all GPUs: leave it out'),
         (4, ['--gpus', '4'], "there is no folder 'data/imagenet"),
         (4, ['--gpus', '4', '--tune'], "--tune: 'Methods compared on Image"),

@@ -54,7 +54,9 @@ def test_a_real_study_of_five_epochs(tmp_path):
     text = (tmp_path / 'decoupled.md').read_text()
     assert done.stdout.strip() == text.strip()
     assert 'decoupled CARP - joint CARP' in text
-    assert '`pauc_mm::carp/carp_tiny_digits_lt.py`, 5 epochs, 559 images' in text
+    assert (
+        '`pauc_mm::carp/carp_tiny_digits_lt.py`, 5 epochs, 559 images' in text
+    )
     for name in ('unique_over_training', 'unique_and_knn'):
         assert (tmp_path / f'{name}.png').stat().st_size > 10_000
     results = sorted((tmp_path / 'cells').glob('*/result.json'))

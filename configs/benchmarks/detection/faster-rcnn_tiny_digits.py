@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# From the encoder of configs/pauc_tiny_mnist.py, on scenes of digits.
+# From the encoder of configs/pauc/pauc_tiny_mnist.py, on scenes of digits.
 _base_ = [
     './_base_/faster-rcnn_tiny.py',
     './_base_/digit_scenes.py',

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# From the encoder of configs/pauc_tiny_mnist.py, on scenes of digits, with
-# masks.
+# From the encoder of configs/pauc/pauc_tiny_mnist.py, on scenes of digits,
+# with masks.
 _base_ = [
     './_base_/mask-rcnn_tiny.py',
     './_base_/digit_scenes.py',

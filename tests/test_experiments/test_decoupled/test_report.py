@@ -69,7 +69,9 @@ def test_accuracy_of_all_and_of_groups(grouped):
 def test_the_report_says_with_what_it_was_made(grouped):
     text = study_report(grouped, 'python x.py --seeds 0', ['a: not run'])
     assert '```bash\npython x.py --seeds 0\n```' in text
-    assert '`pauc_mm::carp/carp_decoupled_tiny_digits_lt.py`, 10 epochs' in text
+    assert (
+        '`pauc_mm::carp/carp_decoupled_tiny_digits_lt.py`, 10 epochs' in text
+    )
     assert '559 images, 1000 prototypes, config ' in text
     assert '2026-11-20 to 2026-11-22; 8 cells, 13 min in all' in text
     assert 'Some CPU, 2 cores (1 a cell)' in text

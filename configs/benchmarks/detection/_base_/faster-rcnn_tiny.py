@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# Faster R-CNN on the backbone of configs/pauc_tiny_mnist.py, for scenes of
-# about 128 pixels: a pyramid over its last two stages, and everything narrow.
+# Faster R-CNN on the backbone of configs/pauc/pauc_tiny_mnist.py, for scenes
+# of about 128 pixels: a pyramid over its last two stages, all of it narrow.
 _base_ = 'mmdet::_base_/models/faster-rcnn_r50_fpn.py'
 
 strides = [4, 8, 16]
