@@ -3,7 +3,7 @@
 # byol_resnet50_16xb256-coslr-200e_in1k.py with the backbone of the other
 # small recipes, widths that fit it (hidden layers twice as wide as the
 # features there and here), and BatchNorm, which runs without a GPU, for
-# SyncBN. tests/test_configs/test_small_recipes.py compares the two.
+# SyncBN. tests/test_configs compares the two.
 model = dict(
     type='BYOL',
     base_momentum=0.01,

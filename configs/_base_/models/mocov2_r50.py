@@ -2,7 +2,7 @@
 # MoCo v2 for ImageNet-1k: the model of mmpretrain's
 # mocov2_resnet50_8xb32-coslr-200e_in1k.py, which is that of the paper and of
 # the official code. A recipe cannot inherit that file beside our bases, as
-# both set the hooks; tests/test_configs/test_comparison_configs.py compares the two.
+# both set the hooks; tests/test_configs compares the two.
 model = dict(
     type='MoCo',
     queue_len=65536,

@@ -2,7 +2,7 @@
 # SimCLR, mmpretrain's own, for images of 16 pixels: the model of its
 # simclr_resnet50_8xb32-coslr-200e_in1k.py with the backbone of the other
 # small recipes, widths that fit it, and BatchNorm, which runs without a GPU,
-# for SyncBN. tests/test_configs/test_small_recipes.py compares the two.
+# for SyncBN. tests/test_configs compares the two.
 model = dict(
     type='SimCLR',
     backbone=dict(

@@ -2,7 +2,7 @@
 # SwAV, mmpretrain's own, for images of 16 pixels: the model of its
 # swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py with the backbone
 # of the other small recipes, widths that fit it, and BatchNorm, which runs
-# without a GPU, for SyncBN. tests/test_configs/test_small_recipes.py compares the two.
+# without a GPU, for SyncBN. tests/test_configs compares the two.
 model = dict(
     type='SwAV',
     backbone=dict(
