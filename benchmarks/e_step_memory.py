@@ -39,7 +39,6 @@ def work(source, options, clusters):
     # Imported here: the main process does not need it. The libraries that
     # load late are loaded first, since they are no memory of the E-step.
     import faiss  # noqa: F401
-    import torch
     from _e_step import (
         InMemoryImages,
         StubAlgorithm,
@@ -48,12 +47,9 @@ def work(source, options, clusters):
     )
     from _memory import PeakMeter, release
     from mmengine.dist import get_world_size
+    from sklearn.metrics import normalized_mutual_info_score
 
-    from pauc_mm.clustering import (
-        FaissKMeans,
-        cluster_on_ranks,
-        normalized_mutual_information,
-    )
+    from pauc_mm.clustering import FaissKMeans, cluster_on_ranks
     from pauc_mm.embedding.e_step import check_finite, extract_embeddings
 
     num_images, dim = options['images'], options['dim']
@@ -109,9 +105,8 @@ def work(source, options, clusters):
     )
     phase(
         'NMI for the log',
-        lambda: normalized_mutual_information(
-            sets.assignments[-1].cpu(),
-            torch.from_numpy(results[-1].assignments),
+        lambda: normalized_mutual_info_score(
+            sets.assignments[-1].cpu(), results[-1].assignments
         ),
     )
     return peaks

@@ -21,7 +21,6 @@ from pauc_mm.clustering import OnlineGaussianMixture
 
 STEP = 'ResNet-50, forward, backward and SGD'
 UPDATE = 'OnlineGaussianMixture.update'
-UNIFORM = 'the same, uniform forgetting'
 ASSIGN = 'OnlineGaussianMixture.assign'
 
 
@@ -83,17 +82,13 @@ def whole(options):
 
 def times(args, report) -> None:
     """The table of the times."""
-    make = functools.partial(
-        make_mixture, args.components, args.dim, args.seed, args.device
-    )
     batch = make_batch(args.batch, args.dim, args.seed + 1, args.device)
-    mixture, uniform = make(), make(forgetting='uniform')
+    mixture = make_mixture(args.components, args.dim, args.seed, args.device)
     step = make_step(args.step_batch, args.image_size, args.depth, args.device)
     timings = interleave(
         {
             STEP: step,
             UPDATE: lambda: mixture.update(batch),
-            UNIFORM: lambda: uniform.update(batch),
             ASSIGN: lambda: mixture.assign(batch),
         },
         args.repeats,

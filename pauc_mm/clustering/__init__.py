@@ -5,7 +5,6 @@ from .cluster_on_ranks import cluster_on_ranks
 from .concentration import concentration
 from .kmeans import FaissKMeans, KMeansResult
 from .mixture import OnlineGaussianMixture
-from .mutual_information import normalized_mutual_information
 from .negatives import sample_negative_prototypes
 
 __all__ = [
@@ -16,6 +15,5 @@ __all__ = [
     'batch_prototypes',
     'cluster_on_ranks',
     'concentration',
-    'normalized_mutual_information',
     'sample_negative_prototypes',
 ]

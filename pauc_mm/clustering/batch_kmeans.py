@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import torch
 
-from .mixture.start import nearest_mean
+from pauc_mm.utils.checks import check_integer
 
 
 def batch_kmeans(
@@ -12,27 +12,27 @@ def batch_kmeans(
     iterations: int,
     generator: torch.Generator | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """k-means of a batch, whose centroids carry the gradient of the batch.
+    """Cluster a batch into centroids that carry its gradient.
 
-    Lloyd's iterations begin with k rows drawn at random, no row twice. The
+    Lloyd's iterations begin with k rows drawn without replacement. The
     assignments are constants; the centroids, means of their members, are
-    not. A cluster that loses its members stays where it is and may win some
-    back. Nothing waits for the device, and the sums are matrix products, so
-    that the same input gives the same bits.
+    not. An empty cluster keeps its centroid and may win members back.
+    Nothing waits for the device, and the sums are matrix products, so that
+    the same input gives the same bits.
 
     Args:
         embeddings (Tensor): Shape (N, D), float32 or float64, N >= k.
         k (int): K.
-        iterations (int): How often the samples are assigned, >= 1.
-        generator (torch.Generator, optional): Of the draw, on the device of
-            the embeddings. Defaults to torch's own.
+        iterations (int): Number of assignments, >= 1.
+        generator (torch.Generator, optional): Generator of the draw, on the
+            device of the embeddings. Defaults to torch's own.
 
     Returns:
         tuple[Tensor, Tensor, Tensor]: The cluster of each sample, shape
         (N,), int64; the centroids, shape (K, D), the means of these very
-        clusters, not normalised; and the samples of each, shape (K,), of the
-        embeddings' dtype, 0 for an empty cluster, whose centroid is no mean
-        and has no gradient.
+        clusters, not normalised; and the members of each, shape (K,), of the
+        embeddings' dtype, 0 for an empty cluster, whose centroid has no
+        gradient.
 
     Raises:
         ValueError: If k does not fit the batch, or there is no iteration.
@@ -42,22 +42,21 @@ def batch_kmeans(
             f'k={k} must be at least 1 and at most the number of embeddings, '
             f'{len(embeddings)}.'
         )
-    if iterations < 1:
-        raise ValueError(f'iterations must be >= 1, not {iterations}.')
+    check_integer('iterations', iterations, 1)
     samples, device = embeddings.detach(), embeddings.device
     order = torch.randperm(len(samples), generator=generator, device=device)
     means = samples.index_select(0, order[:k])
-    names = torch.arange(k, device=device)
+    ids = torch.arange(k, device=device)
     for _ in range(iterations):
-        clusters = nearest_mean(samples, means, rows=len(samples))
-        members = (clusters == names[:, None]).to(samples.dtype)
-        counts = members.sum(dim=1)
-        before, means = means, _means(members, samples, counts, means)
-    return clusters, _means(members, embeddings, counts, before), counts
+        clusters = torch.cdist(samples, means).argmin(dim=1)
+        members = (clusters == ids[:, None]).to(samples.dtype)  # (K, N)
+        sizes = members.sum(dim=1)
+        before, means = means, _means(members, samples, sizes, means)
+    return clusters, _means(members, embeddings, sizes, before), sizes
 
 
-def _means(members, samples, counts, otherwise):
-    """Means of the members (K, N); where there are none, the other rows."""
-    counts = counts[:, None]
-    means = members @ samples / counts.clamp_min(1)
-    return torch.where(counts > 0, means, otherwise)
+def _means(members, samples, sizes, otherwise):
+    """Return the means of members (K, N), or the other rows where none."""
+    sizes = sizes[:, None]
+    means = members @ samples / sizes.clamp_min(1)
+    return torch.where(sizes > 0, means, otherwise)

@@ -5,13 +5,12 @@ import torch
 
 
 class DeferredFlag:
-    """Whether something has gone wrong on the device, read one step later.
+    """Error flag of a device that is read one step later, without a sync.
 
-    A value on a GPU can be read only when the GPU has come that far; a
-    training step that reads what it has just computed leaves the GPU with
-    nothing to do. So the value is copied in the background and read in the
-    next step, while the GPU still has the rest of this one before it. All
-    ranks read it in the same step. On a CPU it is read at once.
+    Reading a value that a GPU has just computed would make the CPU wait for
+    it. The flag is copied to pinned memory in the background instead, and
+    read in the next step, when the copy is long done. All ranks read it in
+    the same step. On a CPU it is read at once.
     """
 
     def __init__(self) -> None:
@@ -19,11 +18,7 @@ class DeferredFlag:
         self._event = None
 
     def set(self, flag: torch.Tensor) -> None:
-        """Note a flag.
-
-        Args:
-            flag (Tensor): A scalar; zero where all is well.
-        """
+        """Store a flag, a scalar tensor that is zero where all is well."""
         if flag.device.type != 'cuda':
             self._copy = flag
             return
@@ -33,7 +28,7 @@ class DeferredFlag:
         self._event.record()
 
     def raised(self) -> bool:
-        """Whether the last flag was not zero; asked once for each."""
+        """Return whether the stored flag is not zero, and clear it."""
         if self._copy is None:
             return False
         if self._event is not None:
@@ -43,5 +38,5 @@ class DeferredFlag:
         return raised
 
     def __reduce__(self):
-        # Copies of a model begin without: an event is not to be copied.
+        # CUDA events cannot be copied, so the copy of a model starts cleared.
         return DeferredFlag, ()

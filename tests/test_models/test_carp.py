@@ -427,7 +427,7 @@ def test_the_head_refuses(changes, message):
         ),
         (
             dict(decouple=True, mixture=dict(init_samples=K - 1)),
-            'model.mixture=.*init_samples=11 must be an integer >= num_comp',
+            'model.mixture=.*init_samples must be an integer >= 12, got 11',
         ),
         (dict(decouple=True, mixture=dict(temperature=2)), 'temperature'),
         (

@@ -4,44 +4,36 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from . import steps as mixture_steps
+from pauc_mm.clustering.concentration import concentration_of_means
+
+from . import steps
+from .options import MixtureOptions
 
 MIB = 2**20
 
 
 class DiagonalMixture(nn.Module):
-    """The state of a mixture of Gaussians, and what it says of embeddings.
+    """State of a mixture of Gaussians, and what it says of embeddings.
 
-    How it comes to its state is left to
-    :class:`~pauc_mm.clustering.OnlineGaussianMixture`, which describes the
-    arguments. All of the state is in buffers.
+    :class:`~pauc_mm.clustering.OnlineGaussianMixture` learns it. All of the
+    state is in buffers.
+
+    Args:
+        options (MixtureOptions): Sizes, annealing, floor and scratch.
     """
 
-    def __init__(
-        self,
-        num_components: int,
-        dim: int,
-        weights: str,
-        start_temperature: float,
-        annealing_steps: int,
-        min_variance: float,
-        scratch_mib: int,
-    ) -> None:
+    def __init__(self, options: MixtureOptions) -> None:
         super().__init__()
-        self.num_components, self.dim = num_components, dim
-        self.weighting = weights
-        self.start_temperature = start_temperature
-        self.annealing_steps = annealing_steps
-        self.min_variance = min_variance
-        self.scratch_mib = scratch_mib
-        shape = (num_components, dim)
-        equal = torch.full(shape[:1], 1 / num_components)
+        self.options = options
+        self.num_components, self.dim = options.num_components, options.dim
+        shape = self.num_components, self.dim
+        equal = torch.full(shape[:1], 1 / self.num_components)
         counts = torch.zeros(2, dtype=torch.float64)
         self.register_buffer('means', torch.zeros(shape))
         self.register_buffer('scatter', torch.ones(shape))  # before the floor
-        self.register_buffer('mass', torch.ones(num_components))
+        self.register_buffer('mass', torch.ones(self.num_components))
         self.register_buffer('frequency', equal)
-        self.register_buffer('centre', torch.zeros(dim))
+        self.register_buffer('centre', torch.zeros(self.dim))
         self.register_buffer('counts', counts)  # updates, whether it began
         # Beside the buffer, which on a GPU could not be read without waiting.
         self._ready = False
@@ -59,38 +51,69 @@ class DiagonalMixture(nn.Module):
     @property
     def variances(self) -> torch.Tensor:
         """Diagonals of Sigma, shape (K, D)."""
-        return self.scatter.clamp_min(self.min_variance)
+        return self.scatter.clamp_min(self.options.min_variance)
 
     @property
     def weights(self) -> torch.Tensor:
-        """The weights pi, shape (K,); their sum is 1."""
-        kind = self.weighting
-        values = self.mass if kind == 'mass' else self.frequency
-        return values / values.sum()
+        """Weights pi, shape (K,): shares of what the components remember.
+
+        None remembers more than 1 / (1 - eta) samples, so components that
+        have been seen often have equal weights.
+        """
+        return self.mass / self.mass.sum()
 
     @property
     def inverse_temperature(self) -> torch.Tensor:
-        """The exponent b of the next update, a scalar on the device."""
-        return mixture_steps.inverse_temperature(
-            self.steps, 1 / self.start_temperature, self.annealing_steps
+        """Exponent b of the next update, a scalar on the device."""
+        start = 1 / self.options.start_temperature
+        return steps.inverse_temperature(
+            self.steps, start, self.options.annealing_steps
         ).to(self.means.dtype)
+
+    def distances(self) -> torch.Tensor:
+        r"""Return root mean square distances to the centroids, shape (K,).
+
+        With h of mean mu and variance Sigma, and c = mu / ||mu||,
+        E ||h - c||^2 = tr Sigma + ||mu - c||^2 = tr Sigma + (||mu|| - 1)^2.
+        """
+        lengths = torch.linalg.vector_norm(self.means, dim=1)
+        return (self.scatter.sum(dim=1) + (lengths - 1).square()).sqrt()
+
+    def concentration(self, temperature: float) -> torch.Tensor:
+        """Return the concentration phi of each component, for PCL's eq. 12.
+
+        :meth:`distances` stand for the mean distances, of which they are
+        bounds (Jensen), close in many dimensions. Z is the number of samples
+        that ``frequency`` remembers, K / (1 - eta) in all, so no size of a
+        data set enters.
+
+        Args:
+            temperature (float): The mean tau that phi is scaled to, > 0.
+
+        Returns:
+            Tensor: phi, shape (K,), float32, positive and finite.
+        """
+        remembered = self.num_components / (1 - self.options.eta)
+        return concentration_of_means(
+            self.distances(), self.frequency * remembered, temperature
+        )
 
     @torch.compiler.disable
     @torch.no_grad()
     def log_responsibilities(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """Logarithms of gamma at the present temperature.
+        """Return logarithms of gamma at the present temperature.
 
         Args:
-            embeddings (Tensor): h, shape (N, D), any floating dtype. What is
-                not finite gives rows of NaN.
+            embeddings (Tensor): h, shape (N, D), any floating dtype. Rows
+                that are not finite give rows of NaN.
 
         Returns:
             Tensor: Shape (N, K), in the dtype of the state.
 
         Raises:
-            RuntimeError: The mixture has not begun.
-            ValueError: The shape is wrong.
-            TypeError: Not a tensor of floating point.
+            RuntimeError: If the mixture has not begun.
+            ValueError: If the shape is wrong.
+            TypeError: If the dtype is not floating point.
         """
         with full_precision(self.means.device):
             statistics = self._statistics(self._checked(embeddings, True))
@@ -103,7 +126,7 @@ class DiagonalMixture(nn.Module):
     @torch.compiler.disable
     @torch.no_grad()
     def assign(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """The component of the largest responsibility.
+        """Return the component of the largest responsibility.
 
         Args:
             embeddings (Tensor): h, shape (N, D), any floating dtype, finite.
@@ -112,9 +135,8 @@ class DiagonalMixture(nn.Module):
             Tensor: Shape (N,), int64.
 
         Raises:
-            RuntimeError: The mixture has not begun.
-            ValueError: The shape is wrong.
-            TypeError: Not a tensor of floating point.
+            RuntimeError, ValueError, TypeError: As
+                :meth:`log_responsibilities`.
         """
         with full_precision(self.means.device):
             statistics = self._statistics(self._checked(embeddings, True))
@@ -126,37 +148,34 @@ class DiagonalMixture(nn.Module):
             return best[1]
 
     def _statistics(self, embeddings):
-        # About the centre: the squares of what is far away have few digits.
-        return mixture_steps.sufficient_statistics(embeddings - self.centre)
+        # About the centre: squares of large values lose their digits.
+        return steps.sufficient_statistics(embeddings - self.centre)
 
     def _log_weights(self):
-        return self.weights.clamp_min(mixture_steps.TINY).log()
+        return self.weights.clamp_min(steps.TINY).log()
 
     def _joint(self, statistics, log_weights, part):
-        """The joint log-densities of some components, times b, (N, K')."""
-        natural = mixture_steps.natural_parameters(
+        """Return joint log-densities of some components, times b, (N, K')."""
+        natural = steps.natural_parameters(
             self.means[part] - self.centre,
-            self.scatter[part].clamp_min(self.min_variance),
+            self.scatter[part].clamp_min(self.options.min_variance),
             log_weights[part],
         )
-        if self.annealing_steps:
+        if self.options.annealing_steps:
             natural *= self.inverse_temperature
         return statistics @ natural.T
 
-    def _rows(self, columns: int) -> int:
-        """Rows of a matrix that may take half of the scratch."""
-        size = self.means.element_size()
-        return max(self.scratch_mib * MIB // (2 * size * columns), 1)
+    def _scratch(self) -> int:
+        """Return how many numbers the scratch has room for."""
+        return self.options.scratch_mib * MIB // self.means.element_size()
 
     def _parts(self, samples: int) -> list[slice]:
-        """The components, in pieces that the scratch has room for."""
+        """Cut the components into slices that fit the scratch."""
         # Of a component: N log-densities, twice for a moment, and nine rows
         # of D at most in a merge.
-        each = 2 * samples + 9 * self.dim
-        step = self.scratch_mib * MIB // (self.means.element_size() * each)
-        step = max(step, 1)
-        ends = range(0, self.num_components, step)
-        return [slice(first, first + step) for first in ends]
+        size = max(self._scratch() // (2 * samples + 9 * self.dim), 1)
+        starts = range(0, self.num_components, size)
+        return [slice(start, start + size) for start in starts]
 
     def _checked(self, embeddings, needs_start=False):
         if needs_start and not self._ready:
@@ -168,12 +187,12 @@ class DiagonalMixture(nn.Module):
         if not is_tensor or not embeddings.is_floating_point():
             got = embeddings.dtype if is_tensor else type(embeddings).__name__
             raise TypeError(
-                f'embeddings must be a tensor of floating point, not {got}.'
+                f'embeddings must be a floating-point tensor, got {got}.'
             )
         if embeddings.dim() != 2 or embeddings.shape[1] != self.dim:
             raise ValueError(
-                'embeddings must have the shape (N, D) with D = dim = '
-                f'{self.dim}, not {tuple(embeddings.shape)}.'
+                f'embeddings must have shape (N, D) with D = dim = {self.dim},'
+                f' got {tuple(embeddings.shape)}.'
             )
         if not len(embeddings):
             raise ValueError('embeddings are empty: the shape is (0, D).')
@@ -184,7 +203,7 @@ class DiagonalMixture(nn.Module):
         self._ready = bool(self.counts[1] > 0)
 
     def _apply(self, fn, recurse=True):
-        """Moves between devices, but never to half precision."""
+        """Move between devices, but never to half precision."""
 
         def move(tensor):
             moved = fn(tensor)
@@ -198,15 +217,15 @@ class DiagonalMixture(nn.Module):
 
 
 def largest(joint, part, best):
-    """Largest of some columns, and where among all, after those before."""
-    value, place = joint.max(dim=1)
-    place += part.start
+    """Return the largest value and its index, over this slice and before."""
+    value, index = joint.max(dim=1)
+    index += part.start
     if best is None:
-        return value, place
-    place = torch.where(value > best[0], place, best[1])
-    return torch.maximum(value, best[0]), place
+        return value, index
+    index = torch.where(value > best[0], index, best[1])
+    return torch.maximum(value, best[0]), index
 
 
 def full_precision(device: torch.device) -> torch.autocast:
-    """No autocast within."""
+    """Return a context without autocast."""
     return torch.autocast(device.type, enabled=False)

@@ -9,28 +9,27 @@ from mmengine.dist import all_reduce, get_world_size
 from pauc_mm.clustering.deferred_flag import DeferredFlag
 from pauc_mm.utils import share_buffers
 
-from . import start as mixture_start
-from . import steps as mixture_steps
+from . import steps
 from .diagonal_mixture import DiagonalMixture, full_precision, largest
-from .options import check_options
+from .options import MixtureOptions
 from .sample_collector import SampleCollector
+from .start import STARTS, pooled_variance
 
 
 class OnlineGaussianMixture(DiagonalMixture):
-    """A mixture of Gaussians that learns from a stream of batches.
+    """Mixture of Gaussians that learns from a stream of batches.
 
     Online EM with diagonal covariances on the embeddings of a teacher. The
     means are the prototypes of *Why Prototypes Collapse* (ICLR 2026,
     docs/decoupled.md). Nothing here is a parameter and nothing carries a
     gradient. An update is an E-step, an M-step on the batch, and a merge of
     the two into the statistics, component by component; see
-    :mod:`~pauc_mm.clustering.mixture.steps`. A batch of one embedding is an
-    update like any other.
+    :mod:`~pauc_mm.clustering.mixture.steps`.
 
     **The first updates** collect embeddings of all ranks until there are
     ``init_samples``; with them the mixture begins, and from the next update
-    on it learns. A checkpoint in between does not hold what was collected:
-    after resuming, it is collected anew.
+    on it learns. A checkpoint in between does not hold the collected
+    embeddings: a resumed run collects again.
 
     **Ranks.** The sums over a batch are all-reduced, so :meth:`update` is a
     collective call, batches may differ in length, and the state is the same
@@ -43,93 +42,33 @@ class OnlineGaussianMixture(DiagonalMixture):
     average.
 
     **Memory.** The state takes 8 K D bytes, 128 MiB at K = 65,536 and
-    D = 256. An update adds a matrix of N x K', with K' of the K components
-    at a time such that ``scratch_mib`` hold all that is temporary; a mixture
-    that fits as a whole is passed once, others twice, for the normalisation
-    needs all components. At K = 65,536, D = 256 and N = 1024 that is, by
-    count, 128 MiB of state and 256 MiB of scratch; a process on a CPU grows
-    by 376 MiB for the latter (docs/performance.md). Until the beginning, the
-    collected embeddings take 4 D bytes each, 256 MiB in the same case, and
-    as much again while the means are drawn from them.
+    D = 256. An update adds ``scratch_mib``: a mixture that fits as a whole is
+    passed once; otherwise slices of it are passed twice, for the
+    normalisation needs all components. Until the beginning, the collected
+    embeddings take 4 D bytes each, and as much again while the means are
+    drawn. docs/performance.md has measurements.
 
     Args:
         num_components (int): K.
         dim (int): D.
-        eta (float): Forgetting factor for a whole unit of responsibility, in
-            (0, 1): a component remembers about 1 / (1 - eta) samples of its
-            own. Defaults to 0.99.
-        forgetting (str): 'responsibility', by what a component receives, or
-            'uniform', by time, which loses rare components and is here for
-            comparison. Defaults to 'responsibility'.
-        weights (str): What pi is. 'mass': the shares of what the components
-            remember, so it follows from the same statistics as the rest.
-            Since none remembers more than 1 / (1 - eta) samples, those that
-            have been seen often have equal weights. 'frequency': the shares
-            of the samples of late, remembered for K / (1 - eta) samples of
-            the stream, which is the maximum likelihood of a mixture with
-            unequal components, and disfavours rare ones. Defaults to 'mass'.
-        start_temperature (float): T of the first update, >= 1; the joint
-            density is taken to the power b = 1 / T. Where it is so high that
-            components share their samples, their means join, and not all
-            part again as it falls. Defaults to 1.
-        annealing_steps (int): Updates in which T falls to 1, geometrically.
-            Defaults to 0: T = 1 from the first.
-        min_variance (float): Floor of the variances in each dimension.
-            Defaults to 1e-4, a deviation of 0.01, for embeddings of length 1.
-        init (str): 'kmeans': the best of five runs of greedy k-means++ and
-            ten iterations on the collected embeddings, in a time of about
-            170 K M D multiplications for M of them; 'random': K of them as
-            they are, for a K at which that is too long. Of means drawn at
-            random several begin in one cluster and others have none, and EM
-            does not repair that. 'directions': not where embeddings are, but
-            in directions drawn uniformly, as long as they are and with
-            variances as large as they are far; for prototypes that an encoder
-            is to spread over. Defaults to 'kmeans'.
-        init_samples (int, optional): M, embeddings to collect, at least K.
-            Defaults to 4 K; with few components more are better.
-        seed (int): Of the draw. Defaults to 0.
-        scratch_mib (int): Bound of the temporary memory. Defaults to 256.
+        **options: Fields of
+            :class:`~pauc_mm.clustering.mixture.options.MixtureOptions`.
 
     Attributes:
         means (Tensor): mu, shape (K, D), float32.
         mass (Tensor): Samples that a component remembers, shape (K,).
-        frequency (Tensor): Share of late of the samples, shape (K,).
+        frequency (Tensor): Recent share of the samples, shape (K,).
+        seed (int): Seed of the draw; may be set until the mixture begins.
 
     Raises:
-        ValueError: An argument is out of its range; the message names it.
+        ValueError: If an option is out of its range.
     """
 
-    def __init__(
-        self,
-        num_components: int,
-        dim: int,
-        eta: float = 0.99,
-        forgetting: str = 'responsibility',
-        weights: str = 'mass',
-        start_temperature: float = 1.0,
-        annealing_steps: int = 0,
-        min_variance: float = 1e-4,
-        init: str = 'kmeans',
-        init_samples: int | None = None,
-        seed: int = 0,
-        scratch_mib: int = 256,
-    ) -> None:
-        check_options(locals())
-        if init_samples is None:
-            init_samples = 4 * num_components
-        super().__init__(
-            num_components,
-            dim,
-            weights,
-            start_temperature,
-            annealing_steps,
-            min_variance,
-            scratch_mib,
-        )
-        self.eta, self.forgetting = eta, forgetting
-        self.init, self.seed = init, seed
-        self.init_samples = init_samples
-        self._collector = SampleCollector(init_samples)
+    def __init__(self, num_components: int, dim: int, **options) -> None:
+        super().__init__(MixtureOptions(num_components, dim, **options))
+        self.seed = self.options.seed
+        self.init_samples = self.options.init_samples
+        self._collector = SampleCollector(self.init_samples)
         self._flag = DeferredFlag()
         self._length: int | None = None
 
@@ -142,14 +81,14 @@ class OnlineGaussianMixture(DiagonalMixture):
 
         Args:
             embeddings (Tensor): h of this rank, shape (N, D), N >= 1, any
-                floating dtype; computed on in that of the state.
+                floating dtype; converted to that of the state.
 
         Raises:
-            ValueError: The shape is wrong, or an embedding of any rank is
+            ValueError: If the shape is wrong, or an embedding of any rank is
                 not finite. Such a batch is left out on all ranks. The error
                 comes from this call on a CPU and while the mixture has not
                 begun, from the next one on a GPU.
-            TypeError: Not a tensor of floating point.
+            TypeError: If the dtype is not floating point.
         """
         with full_precision(self.means.device):
             embeddings = self._checked(embeddings)
@@ -165,7 +104,7 @@ class OnlineGaussianMixture(DiagonalMixture):
     @torch.compiler.disable
     @torch.no_grad()
     def assign_and_update(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """:meth:`assign` and then :meth:`update`, with one E-step for both.
+        """Call :meth:`assign` and then :meth:`update`, with one E-step.
 
         Args:
             embeddings (Tensor): h of this rank, shape (N, D), N >= 1, any
@@ -176,9 +115,8 @@ class OnlineGaussianMixture(DiagonalMixture):
             before the update, shape (N,), int64.
 
         Raises:
-            RuntimeError: The mixture has not begun.
-            ValueError: As :meth:`update`.
-            TypeError: Not a tensor of floating point.
+            RuntimeError: If the mixture has not begun.
+            ValueError, TypeError: As :meth:`update`.
         """
         with full_precision(self.means.device):
             embeddings = self._checked(embeddings, True)
@@ -193,34 +131,29 @@ class OnlineGaussianMixture(DiagonalMixture):
             embeddings (Tensor): The same on all ranks, shape (N, D), N >= K.
 
         Raises:
-            ValueError: They are fewer than K, not finite, of a wrong shape,
-                or fewer than K of them are different.
-            TypeError: Not a tensor of floating point.
+            ValueError: If they are fewer than K, not finite, of a wrong
+                shape, or fewer than K of them are different.
+            TypeError: If the dtype is not floating point.
         """
         with full_precision(self.means.device):
             embeddings = self._checked(embeddings)
             self._facts(embeddings)
             self._refuse_not_finite()
-            if len(embeddings) < self.num_components:
+            k = self.num_components
+            if len(embeddings) < k:
                 raise ValueError(
-                    f'num_components={self.num_components}, but only '
-                    f'{len(embeddings)} samples were seen at initialisation. '
-                    'Lower num_components or give more.'
+                    f'num_components={k}, but only {len(embeddings)} samples '
+                    'were seen at initialisation. Lower num_components or '
+                    'give more.'
                 )
-            k, rows = self.num_components, self._rows(self.num_components)
-            if self.init == 'kmeans':
-                means, mass = mixture_start.best_kmeans(
-                    embeddings, k, self.seed, rows
-                )
-            else:
-                draw = mixture_start.DRAWS[self.init]
-                means = draw(embeddings, k, self.seed)
-                mass = torch.ones_like(self.mass)
-            variance = mixture_start.pooled_variance(embeddings, means, rows)
+            rows = max(self._scratch() // (2 * k), 1)
+            draw = STARTS[self.options.init]
+            means, mass = draw(embeddings, k, self.seed, rows)
+            variance = pooled_variance(embeddings, means, rows)
             self.means.copy_(means)
             self.scatter.copy_(variance.expand_as(means))
             self.frequency.copy_(mass / mass.sum())
-            self.mass.copy_(mass.clamp(1, 1 / (1 - self.eta)))
+            self.mass.copy_(mass.clamp(1, 1 / (1 - self.options.eta)))
             self.centre.copy_(embeddings.mean(dim=0))
             self.counts[0], self.counts[1] = 0, 1
             share_buffers(self)  # rounding on other devices draws others
@@ -228,7 +161,8 @@ class OnlineGaussianMixture(DiagonalMixture):
             self._collector.clear()
 
     def _learn(self, embeddings, samples, wrong, assigning=False):
-        """One step of EM; the state stays as it is if the batch is wrong."""
+        """Take one step of EM; a wrong batch leaves the state as it is."""
+        eta = self.options.eta
         statistics = self._statistics(embeddings)
         log_weights = self._log_weights()
         parts = self._parts(self._shared_length(len(embeddings)))
@@ -237,39 +171,42 @@ class OnlineGaussianMixture(DiagonalMixture):
             joint = self._joint(statistics, log_weights, part)
             if assigning:
                 best = largest(joint, part, best)
-            value = mixture_steps.log_sum_exp(joint)
+            value = steps.log_sum_exp(joint)
             total = value if total is None else torch.logaddexp(total, value)
-        mean_received = samples / self.num_components
-        fade = (math.log(self.eta) * mean_received).exp()
+        fade = (math.log(eta) * (samples / self.num_components)).exp()
         for part in parts:
             if len(parts) > 1:
                 joint = self._joint(statistics, log_weights, part)
-            gamma = mixture_steps.exponential_(joint.sub_(total))
+            gamma = steps.exponential_(joint.sub_(total))
             sums = gamma.T @ statistics
             all_reduce(sums)
             received = sums[:, 0]
-            keep, weight = mixture_steps.forgetting(
-                received, self.eta, mean_received, self.forgetting
+            mass, means, scatter, frequency = (
+                getattr(self, name)[part]
+                for name in ('mass', 'means', 'scatter', 'frequency')
             )
-            state = self.mass[part], self.means[part], self.scatter[part]
-            centred = state[0], state[1] - self.centre, state[2]
-            mass, means, scatter = mixture_steps.merge(
-                centred, sums, keep, weight
+            new_mass, new_means, new_scatter = steps.merge(
+                (mass, means - self.centre, scatter),
+                sums,
+                *steps.forgetting(received, eta),
             )
-            share = torch.lerp(received / samples, self.frequency[part], fade)
-            state = (*state, self.frequency[part])
-            new = mass, means.add_(self.centre), scatter, share
-            for old, value in zip(state, new):
-                old.copy_(torch.where(wrong, old, value))
+            share = torch.lerp(received / samples, frequency, fade)
+            for old, new in (
+                (mass, new_mass),
+                (means, new_means.add_(self.centre)),
+                (scatter, new_scatter),
+                (frequency, share),
+            ):
+                old.copy_(torch.where(wrong, old, new))
         self.counts[0] += 1 - wrong.to(self.counts)
         if wrong.device.type == 'cpu':
             self._refuse_not_finite()
         return best[1] if assigning else None
 
     def _shared_length(self, length: int) -> int:
-        """The longest batch of all ranks, looked at once.
+        """Return the longest batch of all ranks, asked for once.
 
-        The components are cut into pieces that are all-reduced one by one,
+        The components are cut into slices that are all-reduced one by one,
         so every rank must cut alike, whatever the length of its batch.
         """
         if get_world_size() == 1:
@@ -281,7 +218,7 @@ class OnlineGaussianMixture(DiagonalMixture):
         return self._length
 
     def _facts(self, embeddings):
-        """Samples of all ranks, and whether any is not finite."""
+        """Return the samples of all ranks and whether any is not finite."""
         wrong = ~torch.isfinite(embeddings).all()
         size = torch.full_like(wrong, len(embeddings), dtype=embeddings.dtype)
         facts = torch.stack([size, wrong.to(size)])
@@ -306,9 +243,5 @@ class OnlineGaussianMixture(DiagonalMixture):
         self._length = None
 
     def extra_repr(self) -> str:
-        """What ``print`` shows."""
-        return (
-            f'num_components={self.num_components}, dim={self.dim}, '
-            f'eta={self.eta}, forgetting={self.forgetting!r}, '
-            f'weights={self.weighting!r}, init={self.init!r}'
-        )
+        """Return the options for ``print``."""
+        return str(self.options)

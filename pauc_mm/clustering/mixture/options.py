@@ -1,54 +1,83 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
-FORGETTING = ('responsibility', 'uniform')
-WEIGHTS = ('mass', 'frequency')
-STARTS = ('kmeans', 'random', 'directions')
+from pauc_mm.utils.checks import check_choice, check_integer, check_positive
+
+from .start import STARTS
 
 
-def check_options(options: dict) -> None:
-    """Refuse options of an online mixture that are out of range.
+@dataclass(frozen=True)
+class MixtureOptions:
+    """Options of an online Gaussian mixture.
 
-    Args:
-        options (dict): Arguments of
-            :class:`~pauc_mm.clustering.OnlineGaussianMixture`, by name.
+    Attributes:
+        num_components (int): K.
+        dim (int): D.
+        eta (float): Forgetting factor for a whole unit of responsibility, in
+            (0, 1): a component remembers about 1 / (1 - eta) samples of its
+            own. Defaults to 0.99.
+        start_temperature (float): T of the first update, >= 1; the joint
+            density is taken to the power b = 1 / T. Where it is so high that
+            components share their samples, their means join, and not all
+            part again as it falls. Defaults to 1.
+        annealing_steps (int): Updates in which T falls to 1, geometrically.
+            Defaults to 0: T = 1 from the first.
+        min_variance (float): Floor of the variances in each dimension.
+            Defaults to 1e-4, a deviation of 0.01, for embeddings of length 1.
+        init (str): 'kmeans': the best of five runs of greedy k-means++ and
+            ten iterations on the collected embeddings, in about 170 K M D
+            multiplications for M of them; EM does not repair means that
+            begin in one cluster and leave others without. 'random': K of the
+            embeddings, for a K at which k-means takes too long.
+            'directions': uniform directions, as long as the embeddings are
+            and with variances as large as their distance, for prototypes
+            that an encoder is to spread over. Defaults to 'kmeans'.
+        init_samples (int, optional): M, embeddings to collect, at least K.
+            Defaults to 4 K; with few components more are better.
+        seed (int): Seed of the draw. Defaults to 0.
+        scratch_mib (int): Bound of the temporary memory. Defaults to 256.
 
     Raises:
-        ValueError: Naming the first that is wrong, and its value.
+        ValueError: If an option is out of its range.
     """
 
-    def check(name, good, wanted):
-        if not good:
+    num_components: int
+    dim: int
+    eta: float = 0.99
+    start_temperature: float = 1.0
+    annealing_steps: int = 0
+    min_variance: float = 1e-4
+    init: str = 'kmeans'
+    init_samples: int | None = None
+    seed: int = 0
+    scratch_mib: int = 256
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ('num_components', 1),
+            ('dim', 1),
+            ('annealing_steps', 0),
+            ('seed', 0),
+            ('scratch_mib', 1),
+        ):
+            check_integer(name, getattr(self, name), least)
+        for name in ('eta', 'start_temperature', 'min_variance'):
+            check_positive(name, getattr(self, name))
+        if self.eta >= 1:
+            raise ValueError(f'eta must be in (0, 1), got {self.eta!r}.')
+        if self.start_temperature < 1:
             raise ValueError(
-                f'{name} must be {wanted}, but is {options[name]!r}.'
+                f'start_temperature must be >= 1, got '
+                f'{self.start_temperature!r}.'
             )
-
-    def number(name, kind=(int, float)):
-        value = options[name]
-        is_number = isinstance(value, kind) and not isinstance(value, bool)
-        return value if is_number and math.isfinite(value) else -1
-
-    for name in ('num_components', 'dim', 'scratch_mib'):
-        check(name, number(name, int) >= 1, 'an integer >= 1')
-    for name in ('annealing_steps', 'seed'):
-        check(name, number(name, int) >= 0, 'an integer >= 0')
-    check('eta', 0 < number('eta') < 1, 'in (0, 1)')
-    check('start_temperature', number('start_temperature') >= 1, '>= 1')
-    check('min_variance', number('min_variance') > 0, 'positive')
-    for name, known in (
-        ('forgetting', FORGETTING),
-        ('weights', WEIGHTS),
-        ('init', STARTS),
-    ):
-        check(name, options[name] in known, f'one of {known}')
-    samples = options['init_samples']
-    if samples is None:
-        return
-    if number('init_samples', int) < options['num_components']:
-        raise ValueError(
-            f'init_samples={samples!r} must be an integer >= num_components='
-            f'{options["num_components"]}: every component begins as one of '
-            'the samples seen at initialisation.'
+        check_choice('init', self.init, tuple(STARTS))
+        if self.init_samples is None:
+            object.__setattr__(self, 'init_samples', 4 * self.num_components)
+        check_integer(
+            'init_samples',
+            self.init_samples,
+            self.num_components,
+            'Every component begins as one of them.',
         )

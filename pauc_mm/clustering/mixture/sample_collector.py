@@ -6,10 +6,10 @@ from mmengine.dist import all_gather
 
 
 class SampleCollector:
-    """Keeps the first embeddings of all ranks until there are enough.
+    """Buffer of the first embeddings of all ranks, until there are enough.
 
     Args:
-        capacity (int): How many are enough.
+        capacity (int): Embeddings that are enough.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -21,13 +21,13 @@ class SampleCollector:
         """Keep a batch; a collective call that waits for the device.
 
         Args:
-            embeddings (Tensor): Of this rank, shape (N, D); N may differ
-                from rank to rank.
+            embeddings (Tensor): Embeddings of this rank, shape (N, D); N may
+                differ between ranks.
 
         Returns:
-            Tensor or None: As soon as there are enough, all of them, shape
-            (capacity, D), the same on all ranks; batch by batch, and in a
-            batch rank by rank. What a batch has in excess is left out.
+            Tensor or None: Once there are enough, shape (capacity, D), the
+            same on all ranks, batch by batch, and in a batch rank by rank.
+            The excess of the last batch is left out.
         """
         if self._rows is None:
             shape = self.capacity, embeddings.shape[1]
@@ -38,12 +38,12 @@ class SampleCollector:
         return self._rows if self.used == self.capacity else None
 
     def clear(self) -> None:
-        """Give the memory back, and begin anew."""
+        """Free the memory and start again."""
         self._rows, self.used = None, 0
 
 
 def _gather(rows):
-    """Rows of all ranks in their order; the ranks may have different many."""
+    """Return the rows of all ranks in order; their numbers may differ."""
     sizes = all_gather(torch.tensor([len(rows)], device=rows.device))
     sizes = [int(size) for size in sizes]
     padded = rows.new_zeros(max(sizes), rows.shape[1])

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The arithmetic of an online EM for Gaussians with diagonal covariances.
+"""Arithmetic of an online EM for Gaussians with diagonal covariances.
 
 A diagonal Gaussian is an exponential family with the sufficient statistics
 (1, h, h^2). With them side by side in one matrix, the log-densities of the
@@ -13,13 +13,13 @@ import math
 import torch
 import torch.nn.functional as F
 
-TINY = 1e-30  # where a logarithm or a quotient would end at zero
+TINY = 1e-30  # floor of logarithms and quotients
 
 
 def inverse_temperature(
     step: torch.Tensor, start: float, steps: int
 ) -> torch.Tensor:
-    """The exponent b of deterministic annealing, rising to 1.
+    """Return the exponent b of deterministic annealing, rising to 1.
 
     Geometric, as in Ueda and Nakano, *Deterministic annealing EM algorithm*
     (1998): equal steps in log b.
@@ -37,7 +37,7 @@ def inverse_temperature(
 
 
 def sufficient_statistics(embeddings: torch.Tensor) -> torch.Tensor:
-    """1, h and h^2 of each embedding, side by side.
+    """Return 1, h and h^2 of each embedding, side by side.
 
     Args:
         embeddings (Tensor): h, shape (N, D).
@@ -52,7 +52,7 @@ def sufficient_statistics(embeddings: torch.Tensor) -> torch.Tensor:
 def natural_parameters(
     means: torch.Tensor, variances: torch.Tensor, log_weights: torch.Tensor
 ) -> torch.Tensor:
-    """What the sufficient statistics are multiplied by.
+    """Return the factors of the sufficient statistics.
 
     ``sufficient_statistics(h) @ natural_parameters(...).T`` is
     log pi_k + log N(h_i; mu_k, Sigma_k).
@@ -77,11 +77,11 @@ def natural_parameters(
 
 
 def exponential_(values: torch.Tensor) -> torch.Tensor:
-    """The exponential in place, but 0 below ``TINY``.
+    """Compute the exponential in place, but 0 below ``TINY``.
 
-    Most responsibilities are next to nothing, and CPUs take 10 to 100 times
-    as long for an exponential that underflows and for products of numbers
-    below 1e-38 as for others.
+    Most responsibilities are close to 0, and on CPUs exponentials that
+    underflow and products of numbers below 1e-38 take 10 to 100 times as
+    long as others.
 
     Args:
         values (Tensor): Any shape, float; changed.
@@ -94,7 +94,7 @@ def exponential_(values: torch.Tensor) -> torch.Tensor:
 
 
 def log_sum_exp(values: torch.Tensor) -> torch.Tensor:
-    """Logarithm of the sum of exponentials of each row, without underflow.
+    """Return the log-sum-exp of each row, without underflow.
 
     Args:
         values (Tensor): Shape (N, K'), float.
@@ -107,29 +107,22 @@ def log_sum_exp(values: torch.Tensor) -> torch.Tensor:
 
 
 def forgetting(
-    received: torch.Tensor, eta: float, samples: torch.Tensor, kind: str
+    received: torch.Tensor, eta: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What remains of a component's statistics, and the weight of the new.
+    """Return the share f of a component's statistics that remains.
 
-    'responsibility' is the rule of Celaya and Agostini (*Online EM with
-    weight-based forgetting*, 2015) for a batch: f_k = eta^w_k, and the new
-    mean of each statistic weighs (1 - f_k) / (1 - eta), which is w_k as long
-    as that is small. 'uniform' is that of Sato and Ishii (*On-line EM
-    algorithm for the normalized Gaussian network*, 2000): every component
-    forgets alike, eta^(N / K), which is what the other rule comes to on
-    average, and the new weighs w_k.
+    The rule of Celaya and Agostini (*Online EM with weight-based forgetting*,
+    2015) for a batch: f_k = eta^w_k, and the new mean of each statistic
+    weighs (1 - f_k) / (1 - eta), which is w_k as long as that is small.
+    Forgetting by time instead, eta^(N / K), loses rare components.
 
     Args:
-        received (Tensor): w, sums of the responsibilities, shape (K', ).
+        received (Tensor): w, sums of the responsibilities, shape (K',).
         eta (float): In (0, 1).
-        samples (Tensor): N / K, of all ranks' samples and all components.
-        kind (str): 'responsibility' or 'uniform'.
 
     Returns:
-        tuple[Tensor, Tensor]: f and the weights, both of shape (K',).
+        tuple[Tensor, Tensor]: f and the weights of the new, both (K',).
     """
-    if kind == 'uniform':
-        return (math.log(eta) * samples).exp().expand_as(received), received
     exponents = math.log(eta) * received
     return exponents.exp(), torch.expm1(exponents) / (eta - 1)
 
@@ -140,7 +133,7 @@ def merge(
     keep: torch.Tensor,
     weight: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """S <- f S + weight * (batch mean), with S kept as mean and variance.
+    """Compute S <- f S + weight * (batch mean), with S as mean and variance.
 
     The statistics are S = mass * (1, mu, Sigma + mu^2). Kept in this form
     they lose no digits to the difference of two large numbers, and a
@@ -152,7 +145,7 @@ def merge(
         sums (Tensor): Responsibilities times sufficient statistics, summed
             over the samples of all ranks, shape (K', 1 + 2 D).
         keep (Tensor): f, shape (K',).
-        weight (Tensor): Of the batch mean, shape (K',).
+        weight (Tensor): Weight of the batch mean, shape (K',).
 
     Returns:
         tuple[Tensor, Tensor, Tensor]: mass, mu and Sigma afterwards.

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import torch
+from sklearn.metrics import normalized_mutual_info_score
 
-from pauc_mm.clustering import (
-    KMeansResult,
-    normalized_mutual_information,
-)
+from pauc_mm.clustering import KMeansResult
 
 
 def clustering_summary(
@@ -39,7 +37,7 @@ def clustering_summary(
     sizes = torch.bincount(assignments)
     nmi = 'none before'
     if previous is not None:
-        score = normalized_mutual_information(previous, assignments)
+        score = normalized_mutual_info_score(previous, assignments)
         nmi = f'{score:.3f}'
     rivals = prototypes_of_a_step(sizes, k, batch, num_negatives)
     return (

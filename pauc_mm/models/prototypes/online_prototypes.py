@@ -1,22 +1,20 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from pauc_mm.clustering import OnlineGaussianMixture
-from pauc_mm.clustering.mixture.concentration import (
-    mixture_concentration,
-)
+from pauc_mm.clustering.mixture.options import MixtureOptions
 from pauc_mm.clustering.mixture.sample_collector import SampleCollector
 from pauc_mm.utils import derive_seed
 
-_MIXTURE_OPTIONS = inspect.signature(OnlineGaussianMixture).parameters.keys()
+_MIXTURE_OPTIONS = {field.name for field in fields(MixtureOptions)}
 _MIXTURE_OPTIONS -= {'num_components', 'dim', 'init_samples'}
 
 
@@ -139,12 +137,12 @@ class OnlinePrototypes(nn.Module):
     def concentrations(self) -> list[torch.Tensor]:
         """Concentrations as they are now, M tensors phi (K_m,).
 
-        See :func:`mixture_concentration`.
+        See :meth:`OnlineGaussianMixture.concentration`.
         """
         if not self.ready:
             return []
         return [
-            mixture_concentration(mixture, self.temperature)
+            mixture.concentration(self.temperature)
             for mixture in self.mixtures
         ]
 

@@ -14,10 +14,6 @@ from mmpretrain.registry import MODELS
 from pauc_mm.clustering import OnlineGaussianMixture
 from pauc_mm.clustering.concentration import concentration_of_means
 from pauc_mm.clustering.deferred_flag import DeferredFlag
-from pauc_mm.clustering.mixture.concentration import (
-    mixture_concentration,
-    mixture_distances,
-)
 from pauc_mm.models.prototypes.online_prototypes import (
     OnlinePrototypes,
 )
@@ -121,7 +117,7 @@ def test_three_steps_against_slow_loops(kind):
                 getattr(mixture, name).double().numpy() for name in STATE
             )
             h, v = key.double().numpy(), query.double().numpy()
-            own = slow_assign(h, mu, var, mass, mixture.min_variance)
+            own = slow_assign(h, mu, var, mass, mixture.options.min_variance)
             assert assigned[m].tolist() == own
             c = mu / np.sqrt((mu**2).sum(axis=1, keepdims=True))
             phi = slow_phi(mu, var, share, 0.9, 0.1)
@@ -216,7 +212,7 @@ def test_mean_square_distance_is_exact():
         mixture.update(batch)
     c = F.normalize(h.mean(dim=0), dim=0)
     square = (h - c).square().sum(dim=1).mean()
-    (ours,) = mixture_distances(mixture)
+    (ours,) = mixture.distances()
     assert ours.item() ** 2 == pytest.approx(square.item(), rel=1e-4)
 
 
@@ -243,7 +239,7 @@ def test_concentration_is_that_of_the_samples(dim):
     assert sizes.max() > 2 * sizes.min() > 0
     means = torch.stack([distances[assigned == k].mean() for k in range(12)])
     want = concentration_of_means(means, sizes / 6000 * remembered, 0.1)
-    got = mixture_concentration(mixture, 0.1)
+    got = mixture.concentration(0.1)
     assert want.max() > 2 * want.min()
     torch.testing.assert_close(got, want, rtol=0.05, atol=0)
 
@@ -253,7 +249,7 @@ def test_unused_components_take_the_largest():
     mixture.update(unit(48, 4))
     mixture.frequency.fill_(1 / 11)
     mixture.frequency[3] = 1e-9
-    phi = mixture_concentration(mixture, 0.2)
+    phi = mixture.concentration(0.2)
     assert phi[3] == phi.max() and phi.mean().item() == pytest.approx(0.2)
 
 
@@ -414,7 +410,7 @@ def test_on_a_gpu():
         (dict(prototypes='kmeans'), 'model.mixture has options of'),
         (dict(mixture=[('eta', 0.9)]), 'model.mixture must be a dict'),
         (dict(mixture=dict(eta=1.5)), r'model.mixture.eta .* 1.5'),
-        (dict(mixture=dict(weights='x')), "model.mixture.weights .* 'x'"),
+        (dict(mixture=dict(init='x')), "model.mixture.init .* 'x'"),
         (
             dict(mixture=dict(etta=0.9)),
             'model.mixture.etta is no option; .* eta,',
