@@ -1,15 +1,17 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Pictures of embeddings and prototypes: data and a path in, PNG out."""
+"""Draw embeddings and prototypes: data and a path in, PNG out."""
 
-from .circle_projection import circle_density, circle_projection
-from .circles import draw_circle, plot_circles
+from .circles import (
+    circle_density,
+    circle_projection,
+    draw_circle,
+    plot_circles,
+)
 from .cluster_montage import ClusterRow, plot_cluster_montage
 from .cluster_sizes import plot_cluster_sizes
-from .comparison import plot_comparison
+from .curves import plot_spectra, plot_unique_curves
 from .embedding_map import plot_embedding_maps, tsne_map
-from .epoch_curves import plot_epoch_curves
-from .spectra import plot_spectra
-from .unique_curves import plot_unique_curves
+from .measures import plot_comparison, plot_epoch_curves
 
 __all__ = [
     'ClusterRow',

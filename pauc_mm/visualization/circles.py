@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Embeddings on the unit circle, with their density around it."""
+"""Draw embeddings on the unit circle, with their density around it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,99 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .circle_projection import circle_density
-from .style import MAX_LEGEND, check_series, colour, marker, panels, save
+from .style import (
+    MAX_LEGEND,
+    check_labels,
+    check_series,
+    colour,
+    marker,
+    panels,
+    save,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Radii: points lie on 1 or, by class, on tracks within; the density around.
+# Radii: points lie at 1 or, by class, on tracks within; the density outside.
 _INNERMOST = 0.8
 _GROUND = 1.06
 _HEIGHT = 0.62
+
+
+def circle_projection(embeddings: np.ndarray) -> tuple[np.ndarray, float]:
+    """Project embeddings onto the unit circle.
+
+    Embeddings are normalised. Those of more than two dimensions are then
+    projected onto the two leading singular directions, normalised again, and
+    turned so that their mean points to the upper right. Nothing is centred: a
+    collapsed embedding stays a point, where centring would blow up its
+    rounding errors to a full circle. The direction of a sample near the
+    centre of the plane means little, and voids of the hypersphere need not
+    show: read the picture only if the share kept is high.
+
+    Args:
+        embeddings (np.ndarray): Shape (N, D), D >= 2, real.
+
+    Returns:
+        tuple[np.ndarray, float]: Unit vectors, shape (N, 2), float64; and the
+        share kept, the mean squared length of the projected unit vectors, in
+        (0, 1], 1 for D = 2.
+
+    Raises:
+        ValueError: If the shape is another, an embedding is not finite, or
+            one has no direction in the plane.
+    """
+    points = np.asarray(embeddings, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] < 2 or not len(points):
+        raise ValueError(
+            'embeddings must have shape (N, D) with N >= 1 and D >= 2, got '
+            f'{points.shape}.'
+        )
+    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f'{len(bad)} of {len(points)} embeddings are not finite; first '
+            f'rows: {bad[:5].tolist()}.'
+        )
+    points = _normalised(points, 'have zero norm')
+    if points.shape[1] == 2:
+        return points, 1.0
+    # Eigenvectors of (D, D) suffice, as D is small beside N.
+    _, axes = np.linalg.eigh(points.T @ points)
+    points = points @ axes[:, :-3:-1]
+    points *= np.where(points.mean(axis=0) < 0, -1, 1)
+    share = float(np.square(points).sum(axis=1).mean())
+    return _normalised(points, 'have no part in the plane'), min(share, 1.0)
+
+
+def circle_density(
+    points: np.ndarray, kappa: float = 100.0, num_angles: int = 720
+) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate the density of points on the circle with von Mises kernels.
+
+    Args:
+        points (np.ndarray): Unit vectors, shape (N, 2).
+        kappa (float): Concentration of the kernel; its width is about
+            1 / sqrt(kappa) radians. Defaults to 100, 6 degrees.
+        num_angles (int): Number of angles; points are moved to the nearest.
+            Defaults to 720.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: Angles in radians, from -pi, and the
+        density per radian, both of shape (num_angles,), float64. The uniform
+        density is 1 / (2 pi).
+    """
+    if not (math.isfinite(kappa) and kappa > 0):
+        raise ValueError(f'kappa must be a positive number, got {kappa!r}.')
+    step = 2 * math.pi / num_angles
+    angles = -math.pi + step * np.arange(num_angles)
+    theta = np.arctan2(points[:, 1], points[:, 0])
+    nearest = np.rint((theta + math.pi) / step).astype(int) % num_angles
+    counts = np.bincount(nearest, minlength=num_angles)
+    kernel = np.exp(kappa * (np.cos(step * np.arange(num_angles)) - 1))
+    spectrum = np.fft.rfft(counts) * np.fft.rfft(kernel)
+    smooth = np.fft.irfft(spectrum, num_angles).clip(min=0)
+    return angles, smooth / (smooth.sum() * step)
 
 
 def draw_circle(
@@ -33,21 +116,20 @@ def draw_circle(
 ) -> float:
     """Draw points on the unit circle and their density as a ring around it.
 
-    Points of class c lie on a track of their own just within the circle, so
-    that classes at one angle do not hide each other. The height of the grey
-    ring is the density in multiples of the uniform one, which is dashed.
+    Each class has a track of its own just within the circle, so that classes
+    at one angle do not hide each other. The height of the grey ring is the
+    density in multiples of the uniform density, which is dashed.
 
     Args:
-        axis (Axes): Where to draw.
+        axis (Axes): Axes to draw into.
         points (np.ndarray): Unit vectors, shape (N, 2).
         labels (np.ndarray, optional): Class of each point, shape (N,), int
-            from 0. Defaults to None: one colour.
-        class_names (sequence of str, optional): Names, at least as many as
-            there are classes; at most 12 are written inside.
-        peak (float, optional): Density, in multiples of the uniform one, that
-            gets the full height; the same in several panels makes them
-            comparable, and what exceeds it is cut. Defaults to None: the
-            highest of these points, but at least 2.
+            from 0. None draws all in one colour.
+        class_names (sequence of str, optional): Names of the classes, written
+            inside if there are at most 12.
+        peak (float, optional): Density of the full height, in multiples of
+            the uniform one; higher densities are cut. Defaults to None: the
+            highest density, but at least 2.
         kappa (float): See :func:`circle_density`. Defaults to 100.
         size (float): Area of a marker in points^2. Defaults to 6.
 
@@ -59,7 +141,8 @@ def draw_circle(
             labels do not fit them.
     """
     points = _check_points(points)
-    labels = _check_labels(labels, len(points), class_names)
+    if labels is not None:
+        labels = check_labels(labels, len(points), class_names)
     angles, density = circle_density(points, kappa)
     relative = density * 2 * math.pi
     highest = float(relative.max())
@@ -82,13 +165,13 @@ def plot_circles(
 ) -> Path:
     """Draw several sets of points on the circle, one panel each.
 
-    As figure 2 of `PAUC <https://arxiv.org/abs/2210.10194>`_. The panels
-    share the scale of the density, so that rings can be compared.
+    Follows figure 2 of `PAUC <https://arxiv.org/abs/2210.10194>`_. The panels
+    share the scale of the density.
 
     Args:
-        points (dict[str, np.ndarray]): Caption and unit vectors (N, 2) of
-            each panel; see :func:`circle_projection`.
-        path (str or Path): Picture to write; its folder is made.
+        points (dict[str, np.ndarray]): Unit vectors (N, 2) of each panel by
+            caption; see :func:`circle_projection`.
+        path (str or Path): File to write; its folder is made.
         labels (np.ndarray or dict, optional): Class of each point, shape
             (N,), for all panels or by caption. Defaults to None.
         class_names (sequence of str, optional): Names of the classes.
@@ -108,8 +191,8 @@ def plot_circles(
         labels = dict.fromkeys(points, labels)
     if set(labels) != set(points):
         raise ValueError(
-            f'labels are given for {sorted(labels)}, points for '
-            f'{sorted(points)}: the captions must be the same.'
+            f'labels must have the captions of points, {sorted(points)}, got '
+            f'{sorted(labels)}.'
         )
     highest = {
         key: circle_density(p)[1].max() * 2 * math.pi
@@ -117,8 +200,8 @@ def plot_circles(
     }
     peak = max(2.0, *highest.values())
     figure, axes = panels(len(points), 3.4, 3.75, columns)
-    for axis, (key, places) in zip(axes, points.items()):
-        draw_circle(axis, places, labels[key], class_names, peak)
+    for axis, (key, panel) in zip(axes, points.items()):
+        draw_circle(axis, panel, labels[key], class_names, peak)
         axis.set_title(f'{key}\npeak {highest[key]:.1f} x uniform', size=10)
     figure.suptitle(title)
     figure.supxlabel(
@@ -170,7 +253,7 @@ def _name(axis, members: np.ndarray, name: str, c: int) -> None:
     mean = members.mean(axis=0)
     norm = np.linalg.norm(mean)
     direction = mean / norm if norm > 1e-6 else members[0]
-    # Neighbours are written at different depths, not over each other.
+    # Neighbours are written at different depths, so as not to overlap.
     axis.annotate(
         name,
         direction * (0.6 - 0.16 * (c % 3)),
@@ -187,8 +270,8 @@ def _check_points(points: np.ndarray) -> np.ndarray:
     points = np.asarray(points, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or not len(points):
         raise ValueError(
-            f'points on the circle have shape (N, 2) with N >= 1, not '
-            f'{points.shape}: use circle_projection(embeddings)[0].'
+            f'points must have shape (N, 2) with N >= 1, got {points.shape}. '
+            'Use circle_projection(embeddings)[0].'
         )
     norms = np.linalg.norm(points, axis=1)
     far = np.flatnonzero(~(np.abs(norms - 1) < 1e-3))
@@ -196,28 +279,18 @@ def _check_points(points: np.ndarray) -> np.ndarray:
         raise ValueError(
             f'{len(far)} of {len(points)} points are not on the unit circle; '
             f'first rows: {far[:5].tolist()}, of norm '
-            f'{norms[far[:5]].round(4).tolist()}: normalise them, or use '
+            f'{norms[far[:5]].round(4).tolist()}. Use '
             'circle_projection(embeddings)[0].'
         )
     return points
 
 
-def _check_labels(labels, number: int, class_names) -> np.ndarray | None:
-    if labels is None:
-        return None
-    labels = np.asarray(labels)
-    if labels.shape != (number,) or labels.dtype.kind not in 'iu':
+def _normalised(points: np.ndarray, fault: str) -> np.ndarray:
+    norms = np.linalg.norm(points, axis=1, keepdims=True)
+    zero = np.flatnonzero(norms[:, 0] == 0)
+    if len(zero):
         raise ValueError(
-            f'labels must be {number} integers, one for each point, got '
-            f'shape {labels.shape} of {labels.dtype}.'
+            f'{len(zero)} of {len(points)} embeddings {fault}; first rows: '
+            f'{zero[:5].tolist()}.'
         )
-    if labels.min() < 0:
-        raise ValueError(
-            f'labels must be class numbers from 0, got {labels.min()}.'
-        )
-    if class_names is not None and len(class_names) <= labels.max():
-        raise ValueError(
-            f'class_names has {len(class_names)} names, but the labels go up '
-            f'to {labels.max()}.'
-        )
-    return labels
+    return points / norms

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Images nearest to fine prototypes, beside those of their coarse cluster."""
+"""Draw images nearest to fine prototypes beside their coarse cluster."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _HEAD_IN = 0.68
 
 @dataclass(frozen=True)
 class ClusterRow:
-    """One fine prototype.
+    """Images of one fine prototype.
 
     Attributes:
-        caption (str): Name of the prototype and what is to be said of it.
+        caption (str): Name and description of the prototype.
         images (sequence of ndarray): Its nearest images, nearest first, each
             (H, W, 3), uint8, RGB, of any size.
-        coarse_images (sequence of ndarray): Further images of the coarse
-            cluster that it lies in.
-        coarse (str): Name of that coarse cluster; rows of one are grouped.
-            Defaults to '': no group.
+        coarse_images (sequence of ndarray): Other images of its coarse
+            cluster.
+        coarse (str): Name of the coarse cluster; rows with the same name are
+            grouped. Defaults to '': no group.
     """
 
     caption: str
@@ -47,16 +47,15 @@ def plot_cluster_montage(
     path: str | Path,
     title: str = 'Images nearest to the prototypes',
 ) -> Path:
-    """Draw one row a fine prototype, grouped under the coarse clusters.
+    """Draw one row a fine prototype, grouped by coarse cluster.
 
-    As figure 6 of `PCL <https://arxiv.org/abs/2005.04966>`_: on the left the
-    images nearest to the prototype, on the right further ones of the coarse
-    cluster that it lies in. The groups are in the order in which they first
-    appear, and the figure grows with the number of rows.
+    Follows figure 6 of `PCL <https://arxiv.org/abs/2005.04966>`_: on the left
+    the images nearest to the prototype, on the right others of its coarse
+    cluster. Groups keep the order of the rows, and the figure grows with them.
 
     Args:
         rows (sequence of ClusterRow): At least one.
-        path (str or Path): Picture to write; its folder is made.
+        path (str or Path): File to write; its folder is made.
         title (str): Title of the figure.
 
     Returns:
@@ -141,24 +140,16 @@ class _Page:
 
 
 def letterbox(image: np.ndarray, side: int = _TILE) -> np.ndarray:
-    """Fit an image into a square of light grey without distorting it.
-
-    Args:
-        image (np.ndarray): Shape (H, W, 3), uint8.
-        side (int): Side of the square in pixels. Defaults to 88.
-
-    Returns:
-        np.ndarray: Shape (side, side, 3), uint8.
-    """
+    """Fit an image (H, W, 3), uint8, undistorted into a light grey square."""
     from PIL import Image, ImageOps
 
-    # Small images are magnified to blocks, which shows what the network gets.
+    # Blocks show the pixels that the network gets of a small image.
     small = max(image.shape[:2]) <= side // 2
-    way = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
+    method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
     squared = ImageOps.pad(
         Image.fromarray(np.ascontiguousarray(image)),
         (side, side),
-        method=way,
+        method=method,
         color=(225, 225, 225),
     )
     return np.asarray(squared)
@@ -166,23 +157,21 @@ def letterbox(image: np.ndarray, side: int = _TILE) -> np.ndarray:
 
 def _check_rows(rows: Sequence[ClusterRow]) -> None:
     if not len(rows):
-        raise ValueError('rows is empty: there is no prototype to draw.')
+        raise ValueError('rows must not be empty.')
     for i, row in enumerate(rows):
         if not isinstance(row, ClusterRow):
             raise TypeError(
-                f'rows[{i}] must be a ClusterRow, not {type(row).__name__}.'
+                f'rows[{i}] must be a ClusterRow, got {type(row).__name__}.'
             )
-        for name in ('images', 'coarse_images'):
-            for j, image in enumerate(getattr(row, name)):
-                where = f'rows[{i}].{name}[{j}]'
-                dtype = getattr(image, 'dtype', type(image).__name__)
-                if dtype != np.uint8:
-                    raise TypeError(
-                        f'{where} must be an array of uint8 in 0 to 255, not '
-                        f'{dtype}.'
-                    )
-                shape = np.shape(image)
-                if len(shape) != 3 or shape[2] != 3 or 0 in shape:
-                    raise ValueError(
-                        f'{where} must have shape (H, W, 3), not {shape}.'
-                    )
+        for image in (*row.images, *row.coarse_images):
+            dtype = getattr(image, 'dtype', type(image).__name__)
+            if dtype != np.uint8:
+                raise TypeError(
+                    f'Images of rows[{i}] must be of uint8, got {dtype}.'
+                )
+            shape = np.shape(image)
+            if len(shape) != 3 or shape[2] != 3 or 0 in shape:
+                raise ValueError(
+                    f'Images of rows[{i}] must have shape (H, W, 3), got '
+                    f'{shape}.'
+                )

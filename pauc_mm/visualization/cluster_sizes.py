@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Histogram of cluster sizes."""
+"""Draw histograms of cluster sizes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .style import (
     colour,
     legend_below,
     line_style,
-    new_figure,
     save,
+    single_panel,
     tidy,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Largest size over median size from which sizes are drawn on a log axis.
+# The axis is logarithmic if the largest size is so many times the median.
 _LARGE_SPREAD = 20
 
 
@@ -34,15 +34,15 @@ def plot_cluster_sizes(
 ) -> Path:
     """Draw the histogram of the sizes of one or several clusterings.
 
-    As figure 3a of `PCL <https://arxiv.org/abs/2005.04966>`_. Empty clusters
-    have a bin of their own at 0 and are counted in the legend; triangles mark
-    the mean sizes. The axis is logarithmic from 1 on if a size is more than
-    20 times the median of those that are not empty.
+    Follows figure 3a of `PCL <https://arxiv.org/abs/2005.04966>`_. Empty
+    clusters have a bin of their own at 0 and are counted in the legend.
+    Triangles mark the mean sizes. The axis is logarithmic from 1 on if a size
+    is more than 20 times the median of the non-empty clusters.
 
     Args:
-        sizes (dict[str, sequence of int]): Caption and members of each
-            cluster, shape (K,), empty ones included.
-        path (str or Path): Picture to write; its folder is made.
+        sizes (dict[str, sequence of int]): Size of each cluster, empty ones
+            included, shape (K,), by caption.
+        path (str or Path): File to write; its folder is made.
         title (str): Title of the figure.
 
     Returns:
@@ -53,15 +53,13 @@ def plot_cluster_sizes(
         ValueError: If there is nothing to draw, or a size is negative.
     """
     check_series(sizes, 'sizes')
-    figure = new_figure(7.2, 4.0 + 0.2 * len(sizes))
-    axis = figure.subplots()
+    figure, axis = single_panel(sizes, title)
     draw_cluster_sizes(axis, sizes)
-    axis.set_title(title, pad=12)
     return save(figure, path)
 
 
 def draw_cluster_sizes(axis: Axes, sizes: Mapping[str, Sequence[int]]) -> None:
-    """Draw into given axes; see :func:`plot_cluster_sizes`."""
+    """Draw histograms into given axes; see :func:`plot_cluster_sizes`."""
     check_series(sizes, 'sizes')
     checked = {key: _as_sizes(values, key) for key, values in sizes.items()}
     logarithmic = any(
@@ -98,7 +96,7 @@ def draw_cluster_sizes(axis: Axes, sizes: Mapping[str, Sequence[int]]) -> None:
 
 
 def _edges(largest: int, number: int, logarithmic: bool) -> np.ndarray:
-    """Edges at half numbers, so that each size lies within one bin."""
+    """Return bin edges at half integers, so that no size is on an edge."""
     if logarithmic:
         inner = np.geomspace(1, largest + 1, number)
         inner = np.unique(np.rint(inner).astype(int))
@@ -126,14 +124,13 @@ def _as_sizes(values: Sequence[int], key: str) -> np.ndarray:
     name = f'sizes[{key!r}]'
     if np.asarray(values).dtype.kind not in 'iu':
         raise TypeError(
-            f'{name} must hold integers, members of each cluster, got '
-            f'{np.asarray(values).dtype}: use np.bincount(assignments, '
-            'minlength=num_clusters).'
+            f'{name} must be integers, got {np.asarray(values).dtype}. Use '
+            'np.bincount(assignments, minlength=num_clusters).'
         )
     sizes = as_vector(values, name)
     if sizes.min() < 0 or not sizes.any():
         raise ValueError(
-            f'{name} must be >= 0 with at least one member in all, got '
-            f'{sizes[:10].astype(int).tolist()} (first 10 shown).'
+            f'{name} must be >= 0, and one > 0, got '
+            f'{sizes[:10].astype(int).tolist()} (first 10).'
         )
     return sizes

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Maps of embeddings in the plane."""
+"""Draw maps of embeddings in the plane."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from .style import (
-    COLOURS,
-    MARKERS,
     MAX_LEGEND,
+    check_labels,
     check_series,
     colour,
     marker,
@@ -19,11 +18,9 @@ from .style import (
     save,
 )
 
-__all__ = ['COLOURS', 'MARKERS', 'plot_embedding_maps', 'tsne_map']
-
 
 def tsne_map(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Places of embeddings in the plane, by scikit-learn's t-SNE.
+    """Map embeddings to the plane by scikit-learn's t-SNE.
 
     Args:
         embeddings (np.ndarray): Shape (N, D), N >= 5.
@@ -33,21 +30,22 @@ def tsne_map(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
         np.ndarray: Shape (N, 2), float32.
 
     Raises:
-        ValueError: If there are fewer than five embeddings, or one is not
-            finite.
+        ValueError: If there are fewer than five embeddings, all are equal, or
+            one is not finite.
     """
     from sklearn.manifold import TSNE
 
     embeddings = np.asarray(embeddings)
     if embeddings.ndim != 2 or len(embeddings) < 5:
         raise ValueError(
-            f't-SNE needs a (N, D) array with N >= 5, not {embeddings.shape}.'
+            'embeddings must have shape (N, D) with N >= 5, got '
+            f'{embeddings.shape}.'
         )
     if not np.isfinite(embeddings).all():
-        raise ValueError('t-SNE needs finite embeddings; some are not.')
+        raise ValueError('embeddings must be finite.')
     if not np.ptp(embeddings, axis=0).any():
-        # scikit-learn divides by their deviation, and crashes.
-        raise ValueError('t-SNE needs embeddings that differ; all are equal.')
+        # scikit-learn 1.9 divides by their deviation and ends the process.
+        raise ValueError('embeddings must differ, but all are equal.')
     perplexity = min(30.0, (len(embeddings) - 1) / 3)
     return TSNE(
         perplexity=perplexity,
@@ -66,16 +64,16 @@ def plot_embedding_maps(
 ) -> Path:
     """Draw maps of the same samples side by side, coloured by class.
 
-    Up to 12 named classes are named in the map and in a legend. Of more, or
-    of groups without names such as clusters, colours and markers repeat, and
-    a note says how many there are.
+    Up to 12 named classes are named in the map and in a legend. With more, or
+    with groups without names such as clusters, colours and markers repeat,
+    and a note gives their number.
 
     Args:
-        maps (dict[str, np.ndarray]): Caption and places (N, 2) of each map.
+        maps (dict[str, np.ndarray]): Points (N, 2) of each map by caption.
         labels (np.ndarray, optional): Class or cluster of each sample, shape
             (N,), int from 0. None draws all in one colour.
-        class_names (Sequence[str], optional): Names of the classes.
-        path (str or Path): Image file to write; its folder is made.
+        class_names (sequence of str, optional): Names of the classes.
+        path (str or Path): File to write; its folder is made.
         title (str): Title of the figure.
 
     Returns:
@@ -86,14 +84,19 @@ def plot_embedding_maps(
         ValueError: If there is no map, or shapes or labels do not fit.
     """
     check_series(maps, 'maps')
-    maps = {key: _check_places(key, places) for key, places in maps.items()}
-    groups = _check_labels(labels, class_names, maps)
+    maps = {key: _check_points(key, points) for key, points in maps.items()}
     named = class_names is not None and 0 < len(class_names) <= MAX_LEGEND
+    groups: Sequence[int] = range(1)
+    if labels is not None:
+        for points in maps.values():
+            labels = check_labels(labels, len(points), class_names)
+        # The legend names empty classes too.
+        groups = range(len(class_names)) if named else np.unique(labels)
     figure = new_figure(5.2 * len(maps) + named, 5.4)
     axes = figure.subplots(1, len(maps), squeeze=False)[0]
-    for axis, (caption, places) in zip(axes, maps.items()):
+    for axis, (caption, points) in zip(axes, maps.items()):
         for c in groups:
-            members = places if labels is None else places[labels == c]
+            members = points if labels is None else points[labels == c]
             name = class_names[c] if named and labels is not None else None
             axis.scatter(
                 *members.T,
@@ -115,13 +118,9 @@ def plot_embedding_maps(
             handles, names, loc='outside right center', title='class'
         )
     elif labels is not None:
+        many = ', too many to name' if class_names is not None else ''
         figure.supxlabel(
-            f'{len(np.unique(labels))} groups, too many to name: colours and '
-            'markers repeat'
-            if class_names is not None
-            else f'{len(np.unique(labels))} groups: colours and markers '
-            'repeat',
-            size=9,
+            f'{len(groups)} groups{many}: colours and markers repeat', size=9
         )
     figure.suptitle(title)
     return save(figure, path)
@@ -143,37 +142,13 @@ def _name(axis, members: np.ndarray, name: str, c: int) -> None:
     )
 
 
-def _check_places(key: str, places: np.ndarray) -> np.ndarray:
-    places = np.asarray(places)
-    if places.ndim != 2 or places.shape[1] != 2 or not len(places):
+def _check_points(key: str, points: np.ndarray) -> np.ndarray:
+    points = np.asarray(points)
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
         raise ValueError(
-            f'maps[{key!r}] must have shape (N, 2), not {places.shape}: use '
+            f'maps[{key!r}] must have shape (N, 2), got {points.shape}. Use '
             'tsne_map(embeddings).'
         )
-    if not np.isfinite(places).all():
+    if not np.isfinite(points).all():
         raise ValueError(f'maps[{key!r}] must be finite.')
-    return places
-
-
-def _check_labels(labels, class_names, maps) -> Sequence[int]:
-    """The groups to draw; those of a legend even where they are empty."""
-    if labels is None:
-        return range(1)
-    for key, places in maps.items():
-        if np.shape(labels) != (len(places),):
-            raise ValueError(
-                f'labels must be one number for each of the {len(places)} '
-                f'places of maps[{key!r}], got shape {np.shape(labels)}.'
-            )
-    if np.min(labels) < 0:
-        raise ValueError(
-            f'labels must be class numbers from 0, got {np.min(labels)}.'
-        )
-    if class_names is None or len(class_names) > MAX_LEGEND:
-        return np.unique(labels)
-    if len(class_names) <= np.max(labels):
-        raise ValueError(
-            f'class_names has {len(class_names)} names, but the labels go up '
-            f'to {np.max(labels)}.'
-        )
-    return range(len(class_names))
+    return points

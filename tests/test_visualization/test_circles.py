@@ -119,11 +119,11 @@ def test_many_panels_are_written(tmp_path, read_picture):
 @pytest.mark.parametrize(
     'embeddings, message',
     [
-        (np.zeros((3, 1)), 'D >= 2'),
-        (np.zeros((3, 4)), '3 of 3 embeddings have zero norm'),
+        (np.zeros((3, 1)), 'got .3, 1.'),
+        (np.zeros((3, 4)), '3 of 3'),
         (np.array([[1.0, np.nan, 0]]), 'first rows: .0.'),
         # The third lies across the plane of the others.
-        (np.eye(3)[[0, 0, 1, 1, 2]], '1 of 5 embeddings have no part'),
+        (np.eye(3)[[0, 0, 1, 1, 2]], '1 of 5'),
     ],
 )
 def test_what_has_no_place_on_the_circle(embeddings, message):
@@ -138,12 +138,12 @@ CIRCLE = on_circle(np.arange(4.0))
     'points, labels, names, message',
     [
         (np.ones((4, 3)), None, None, r'shape \(N, 2\)'),
-        (CIRCLE * 2, None, None, '4 of 4 points are not on the unit circle'),
-        (CIRCLE * np.nan, None, None, 'not on the unit circle'),
+        (CIRCLE * 2, None, None, '4 of 4 points'),
+        (CIRCLE * np.nan, None, None, '4 of 4 points'),
         (CIRCLE, np.zeros(3, int), None, '4 integers'),
         (CIRCLE, np.zeros(4), None, '4 integers'),
-        (CIRCLE, np.arange(4), ['a', 'b'], 'class_names has 2 names'),
-        (CIRCLE, np.arange(4) - 1, None, 'from 0, got -1'),
+        (CIRCLE, np.arange(4), ['a', 'b'], 'class_names .* got 2'),
+        (CIRCLE, np.arange(4) - 1, None, 'labels .* got -1'),
     ],
 )
 def test_bad_points_and_labels(tmp_path, points, labels, names, message):
@@ -152,9 +152,9 @@ def test_bad_points_and_labels(tmp_path, points, labels, names, message):
 
 
 def test_captions_must_agree(tmp_path):
-    with pytest.raises(ValueError, match=r"labels are given for \['b'\]"):
+    with pytest.raises(ValueError, match=r"labels .* got \['b'\]"):
         plot_circles(
             {'a': CIRCLE}, tmp_path / 'c.png', {'b': np.zeros(4, int)}
         )
-    with pytest.raises(TypeError, match='points must be a mapping'):
+    with pytest.raises(TypeError, match='points .* ndarray'):
         plot_circles(CIRCLE, tmp_path / 'c.png')

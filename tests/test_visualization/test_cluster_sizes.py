@@ -56,12 +56,12 @@ def test_the_picture_is_written(tmp_path, read_picture):
 @pytest.mark.parametrize(
     'sizes, error, message',
     [
-        ([3, 4], TypeError, 'sizes must be a mapping'),
-        ({}, ValueError, 'sizes is empty'),
-        ({'a': []}, TypeError, 'must hold integers'),
+        ([3, 4], TypeError, 'sizes .* list'),
+        ({}, ValueError, 'sizes'),
+        ({'a': []}, TypeError, 'integers'),
         ({'a': [1.5, 2]}, TypeError, 'np.bincount'),
         ({'a': [[1, 2]]}, ValueError, r'got shape \(1, 2\)'),
-        ({'a': [0, 0]}, ValueError, 'at least one member'),
+        ({'a': [0, 0]}, ValueError, r'got \[0, 0\]'),
         ({'a': [3, -1]}, ValueError, r'got \[3, -1\]'),
     ],
 )

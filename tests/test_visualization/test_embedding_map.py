@@ -42,7 +42,7 @@ def test_the_picture_is_drawn(tmp_path):
     'points', [np.zeros((3, 2)), np.full((9, 2), np.nan), np.zeros(9)]
 )
 def test_what_cannot_be_mapped_is_refused(points):
-    with pytest.raises(ValueError, match='t-SNE needs'):
+    with pytest.raises(ValueError, match='embeddings must'):
         tsne_map(points)
 
 
@@ -99,12 +99,22 @@ def test_many_groups_have_a_note_and_no_legend(monkeypatch, named):
 @pytest.mark.parametrize(
     'maps, labels, names, message',
     [
-        ({}, None, None, 'maps is empty'),
-        ({'a': np.zeros((3, 3))}, None, None, r'shape \(N, 2\), not \(3, 3\)'),
-        ({'a': np.full((3, 2), np.inf)}, None, None, 'must be finite'),
-        ({'a': np.zeros((3, 2))}, np.zeros(2, int), ['a'], 'each of the 3'),
-        ({'a': np.zeros((3, 2))}, np.array([0, 1, 2]), ['a', 'b'], '2 names'),
-        ({'a': np.zeros((3, 2))}, np.array([0, -1, 2]), None, 'got -1'),
+        ({}, None, None, 'maps'),
+        ({'a': np.zeros((3, 3))}, None, None, r"maps\['a'\] .* got \(3, 3\)"),
+        ({'a': np.full((3, 2), np.inf)}, None, None, r"maps\['a'\] .* finite"),
+        ({'a': np.zeros((3, 2))}, np.zeros(2, int), ['a'], 'labels must be 3'),
+        (
+            {'a': np.zeros((3, 2))},
+            np.array([0, 1, 2]),
+            ['a', 'b'],
+            'class_names .* got 2',
+        ),
+        (
+            {'a': np.zeros((3, 2))},
+            np.array([0, -1, 2]),
+            None,
+            'labels .* got -1',
+        ),
     ],
 )
 def test_a_map_that_does_not_fit_is_refused(

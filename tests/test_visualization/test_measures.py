@@ -3,8 +3,11 @@ import numpy as np
 import pytest
 
 from pauc_mm.visualization import plot_comparison, plot_epoch_curves
-from pauc_mm.visualization.comparison import draw_comparison
-from pauc_mm.visualization.epoch_curves import draw_epoch_curves, shade
+from pauc_mm.visualization.measures import (
+    draw_comparison,
+    draw_epoch_curves,
+    shade,
+)
 
 
 def test_lines_in_the_order_of_epochs(axis):
@@ -62,11 +65,19 @@ def test_the_pictures_are_written(tmp_path, read_picture):
 @pytest.mark.parametrize(
     'values, ranges, message',
     [
-        ({'m': {}}, None, r"values\['m'\] is empty"),
-        ({'m': {'a': ([1, 2], [1.0])}}, None, '1 values for 2 epochs'),
-        ({'m': {'a': ([1], [np.nan])}}, None, 'must be finite'),
-        ({'m': {'a': ([1], [1.0])}}, {'x': (0, 1)}, "ranges has 'x'"),
-        ({'m': {'a': ([1], [1.0])}}, {'m': (2, 1)}, 'must rise'),
+        ({'m': {}}, None, r"values\['m'\]"),
+        (
+            {'m': {'a': ([1, 2], [1.0])}},
+            None,
+            r"values\['m'\]\['a'\] .* got 1 and 2",
+        ),
+        ({'m': {'a': ([1], [np.nan])}}, None, r"values\['m'\]"),
+        ({'m': {'a': ([1], [1.0])}}, {'x': (0, 1)}, "ranges .* got 'x'"),
+        (
+            {'m': {'a': ([1], [1.0])}},
+            {'m': (2, 1)},
+            r"ranges\['m'\] .* got .2, 1.",
+        ),
     ],
 )
 def test_bad_curves(tmp_path, values, ranges, message):
@@ -77,9 +88,9 @@ def test_bad_curves(tmp_path, values, ranges, message):
 @pytest.mark.parametrize(
     'values, error, message',
     [
-        ({'m': {'a': np.nan}}, ValueError, 'must be finite'),
-        ({'m': [1, 2]}, TypeError, r"values\['m'\] must be a mapping"),
-        ({}, ValueError, 'values is empty'),
+        ({'m': {'a': np.nan}}, ValueError, r"values\['m'\]"),
+        ({'m': [1, 2]}, TypeError, r"values\['m'\] .* list"),
+        ({}, ValueError, 'values'),
     ],
 )
 def test_bad_dots(tmp_path, values, error, message):

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Measures over epochs."""
+"""Draw measures over epochs, or of several checkpoints side by side."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from .style import (
+    as_curve,
     as_vector,
     check_series,
     colour,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 Range = tuple[float | None, float | None]
 
 _SHADE = '#009E73'
+_LONGEST_NAME = 28
 
 
 def plot_epoch_curves(
@@ -37,13 +37,11 @@ def plot_epoch_curves(
     """Draw each measure in a panel of its own, with one line a run.
 
     Args:
-        values (dict): By measure and by run the epochs (E,) and the values
-            (E,).
-        path (str or Path): Picture to write; its folder is made.
+        values (dict): Epochs (E,) and values (E,) by measure and by run.
+        path (str or Path): File to write; its folder is made.
         title (str): Title of the figure.
         ranges (dict[str, tuple], optional): Healthy range of a measure,
-            lowest and highest value, None where it is open; shaded. Defaults
-            to None.
+            (lowest, highest), None where it is open; shaded.
 
     Returns:
         Path: The file.
@@ -84,21 +82,14 @@ def draw_epoch_curves(
     runs: Sequence[str] | None = None,
     measure: str = 'values',
 ) -> None:
-    """Draw the lines of one measure.
-
-    Args:
-        axis (Axes): Where to draw.
-        curves (dict): Epochs and values by run.
-        runs (sequence of str, optional): All runs of the figure, so that each
-            looks the same in every panel. Defaults to those of the curves.
-        measure (str): Name for messages.
-    """
+    """Draw the lines of one measure; ``runs`` fixes the look of each run."""
     from matplotlib.ticker import MaxNLocator
 
     check_series(curves, f'values[{measure!r}]')
     runs = list(curves if runs is None else runs)
     for run, curve in curves.items():
-        epochs, values = _as_curve(curve, f'values[{measure!r}][{run!r}]')
+        name = f'values[{measure!r}][{run!r}]'
+        epochs, values = as_curve(curve, name, 'epochs', 'values')
         i = runs.index(run)
         axis.plot(
             epochs,
@@ -117,13 +108,7 @@ def draw_epoch_curves(
 
 
 def shade(axis: Axes, limits: Range | None, direction: str) -> None:
-    """Shade a healthy range without changing what is seen of the data.
-
-    Args:
-        axis (Axes): Where to draw.
-        limits (tuple, optional): Lowest and highest value, None where open.
-        direction (str): ``'y'`` or ``'x'``, the axis of the values.
-    """
+    """Shade a healthy range on the 'x' or 'y' axis, whose limits stay."""
     if limits is None:
         return
     seen = axis.get_ylim() if direction == 'y' else axis.get_xlim()
@@ -139,23 +124,91 @@ def _check_ranges(ranges: Mapping[str, Range], values: Mapping) -> None:
     for measure, limits in ranges.items():
         if measure not in values:
             raise ValueError(
-                f'ranges has {measure!r}, but there are only values of '
-                f'{sorted(values)}.'
+                f'ranges must be of {sorted(values)}, the measures of values, '
+                f'got {measure!r}.'
             )
         low, high = limits
         if low is not None and high is not None and not low < high:
             raise ValueError(
-                f'ranges[{measure!r}] must rise, but is {limits!r}.'
+                f'ranges[{measure!r}] must be (low, high), got {limits!r}.'
             )
 
 
-def _as_curve(curve, name: str) -> tuple[np.ndarray, np.ndarray]:
-    epochs, values = curve
-    epochs = as_vector(epochs, f'epochs of {name}')
-    values = as_vector(values, name)
-    if len(epochs) != len(values):
-        raise ValueError(
-            f'{name} has {len(values)} values for {len(epochs)} epochs.'
+def plot_comparison(
+    values: Mapping[str, Mapping[str, float]],
+    path: str | Path,
+    title: str = 'Comparison of checkpoints',
+    ranges: Mapping[str, Range] | None = None,
+) -> Path:
+    """Draw each measure in a panel of its own, with one dot a checkpoint.
+
+    Args:
+        values (dict[str, dict[str, float]]): By measure and by checkpoint;
+            checkpoints without a value are left out.
+        path (str or Path): File to write; its folder is made.
+        title (str): Title of the figure.
+        ranges (dict[str, tuple], optional): See :func:`plot_epoch_curves`.
+
+    Returns:
+        Path: The file.
+
+    Raises:
+        TypeError: If ``values`` is no mapping of mappings.
+        ValueError: If one is empty or a value not finite, or a range is of a
+            measure that is not drawn.
+    """
+    check_series(values, 'values')
+    _check_ranges(ranges or {}, values)
+    names = list(dict.fromkeys(n for dots in values.values() for n in dots))
+    figure, axes = panels(len(values), 3.6, 1.1 + 0.3 * len(names))
+    for axis, (measure, dots) in zip(axes, values.items()):
+        draw_comparison(axis, dots, names, measure)
+        axis.set_title(measure, size=10)
+        shade(axis, (ranges or {}).get(measure), 'x')
+        if not axis.get_subplotspec().is_first_col():
+            axis.set_yticklabels([])
+    figure.suptitle(title)
+    return save(figure, path)
+
+
+def draw_comparison(
+    axis: Axes,
+    dots: Mapping[str, float],
+    names: list[str] | None = None,
+    measure: str = 'values',
+) -> None:
+    """Draw the values of one measure, the first of ``names`` on top."""
+    check_series(dots, f'values[{measure!r}]')
+    names = list(dots if names is None else names)
+    heights = as_vector(list(dots.values()), f'values[{measure!r}]')
+    for name, value in zip(dots, heights):
+        i = names.index(name)
+        axis.plot(
+            [value],
+            [i],
+            marker=marker(i),
+            color=colour(i),
+            markersize=8,
+            linestyle='none',
         )
-    order = np.argsort(epochs, kind='stable')
-    return epochs[order], values[order]
+        axis.annotate(
+            f'{value:.3g}',
+            (value, i),
+            xytext=(0, 7),
+            textcoords='offset points',
+            ha='center',
+            size=7.5,
+        )
+    axis.set_yticks(range(len(names)), [_short(name) for name in names])
+    axis.set_ylim(len(names) - 0.5, -0.7)
+    axis.margins(x=0.2)
+    axis.tick_params(labelsize=8.5)
+    tidy(axis)
+
+
+def _short(name: str) -> str:
+    """Cut the middle of a long name, as names differ in their ends."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    half = (_LONGEST_NAME - 3) // 2
+    return f'{name[:half]}...{name[-half:]}'
