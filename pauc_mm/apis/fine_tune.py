@@ -1,33 +1,81 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The program that fine-tunes: CONFIG CHECKPOINT and the options of training.
+"""``train.py`` of ``tools/benchmarks/classification`` and ``.../detection``.
 
-train.py of tools/benchmarks/classification and of tools/benchmarks/detection
-are this with their own words.
+Both are tools/train.py with one argument more: the checkpoint to begin with.
 """
 
 from __future__ import annotations
 
-import argparse
-import runpy
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from mmengine.config import Config
-
-from . import config as cli
+from .config import build_runner, find_config, load_config
 from .fine_tune_config import (
     check_batch_size,
     set_backbone_checkpoint,
     use_plain_norm_on_cpu,
+    use_pseudo_collate,
 )
+from .train import get_parser, merge_args
+
+CLASSIFIER = """\
+Train a classifier on a pretrained backbone. CONFIG is one of
+configs/benchmarks/linear, which freeze the backbone, of
+configs/benchmarks/semi, which fine-tune all with few labels, or any other
+classifier of mmpretrain.
+"""
+CLASSIFIER_EXAMPLES = """examples:
+  python tools/benchmarks/classification/train.py \\
+      configs/benchmarks/linear/tiny_digits.py \\
+      work_dirs/pauc_tiny_digits/epoch_120.pth
+  IMAGENET_ROOT=/data/imagenet \\
+      bash tools/benchmarks/classification/dist_train.sh \\
+      configs/benchmarks/linear/resnet50_8xb32-linear-pcl-100e_in1k.py \\
+      work_dirs/pauc_r50_8xb32_in1k/epoch_200.pth 8
+  python tools/benchmarks/classification/train.py \\
+      configs/benchmarks/semi/resnet50_8xb32-semi-pcl-20e_in1k-1percent.py \\
+      torchvision://resnet50 --auto-scale-lr
+"""
+DETECTOR = """\
+Fine-tune a detector of mmdet from a pretrained backbone. CONFIG is one of
+configs/benchmarks/detection, or any other config of mmdet. Faster R-CNN and
+Mask R-CNN need no compiled operations of mmcv. The annotations are checked
+first, unless --cfg-options annotation_check=False.
+"""
+DETECTOR_EXAMPLES = """examples:
+  VOC_ROOT=/data/VOCdevkit python tools/benchmarks/detection/train.py \\
+      configs/benchmarks/detection/faster-rcnn_r50-c4_8xb2-24k_voc0712.py \\
+      work_dirs/pauc_r50_8xb32_in1k/epoch_200.pth --auto-scale-lr
+  bash tools/benchmarks/detection/dist_train.sh \\
+      configs/benchmarks/detection/mask-rcnn_r50_fpn_8xb2-1x_coco.py \\
+      torchvision://resnet50 8
+"""
 
 
-def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what fine-tuning takes beyond training.
+def train_classifier(argv: Sequence[str] | None = None) -> None:
+    """Train a classifier that begins with a checkpoint.
 
     Args:
-        parser (ArgumentParser): Of tools/train.py; changed in place.
+        argv (sequence of str, optional): Defaults to the command line.
     """
+    _fine_tune(CLASSIFIER, CLASSIFIER_EXAMPLES, argv)
+
+
+def train_detector(argv: Sequence[str] | None = None) -> None:
+    """Train a detector of mmdet that begins with a checkpoint.
+
+    Args:
+        argv (sequence of str, optional): Defaults to the command line.
+    """
+    _fine_tune(DETECTOR, DETECTOR_EXAMPLES, argv, detection=True)
+
+
+def _fine_tune(
+    description: str,
+    examples: str,
+    argv: Sequence[str] | None,
+    detection: bool = False,
+) -> None:
+    parser = get_parser(description, examples)
     parser.add_argument(
         'checkpoint',
         help='checkpoint whose backbone to begin with: of pauc_mm, '
@@ -36,46 +84,20 @@ def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--prefix',
-        help='what the names of the backbone begin with in the checkpoint; '
-        'by default "backbone." if there are such names, else nothing',
+        help='prefix of the names of the backbone in the checkpoint; '
+        'default: "backbone." if there are such names, else nothing',
     )
-
-
-def fine_tune(
-    training: Path,
-    description: str,
-    examples: str,
-    argv: Sequence[str] | None = None,
-    prepare: Callable[[argparse.ArgumentParser], None] | None = None,
-    adapt: Callable[[Config], None] | None = None,
-    check: Callable[[Config], Sequence[str]] | None = None,
-) -> None:
-    """Trains from the command line, beginning with a checkpoint.
-
-    Args:
-        training (Path): tools/train.py, whose options these are too.
-        description (str): For ``--help``.
-        examples (str): For the end of ``--help``.
-        argv (sequence of str, optional): Defaults to the command line.
-        prepare (callable, optional): Called with the parser before the config
-            is read, for what the config needs to be imported.
-        adapt (callable, optional): Called with the config before the options
-            are applied.
-        check (callable, optional): Called with the complete config before the
-            training, when the processes have been joined; gives sentences for
-            the log.
-    """
-    tool = runpy.run_path(str(training))
-    parser = tool['get_parser']()
-    parser.description = description
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = examples
-    add_checkpoint_arguments(parser)
     args = parser.parse_args(argv)
-    path = cli.find_config(args.config, parser)
-    if prepare is not None:
-        prepare(parser)
-    cfg = cli.load_config(args, path)
+    path = find_config(args.config, parser)
+    if detection:
+        try:
+            # Registers mmdet, which the configs of detectors inherit from.
+            from pauc_mm.detection import check_annotations
+        except ImportError as error:
+            if error.name != 'mmdet':
+                raise
+            parser.error(str(error))
+    cfg = load_config(args, path)
     try:
         set_backbone_checkpoint(cfg, args.checkpoint, args.prefix)
     except FileNotFoundError as error:
@@ -85,18 +107,18 @@ def fine_tune(
         )
     except ValueError as error:
         parser.error(f"'{args.config}': {error}")
-    if adapt is not None:
-        adapt(cfg)
-    cfg = tool['merge_args'](cfg, args)
-    plain = use_plain_norm_on_cpu(cfg)
-    runner = cli.build_runner(cfg)
-    if plain:
-        runner.logger.warning(
+    if detection:
+        use_pseudo_collate(cfg)
+    cfg = merge_args(cfg, args)
+    has_plain_norm = use_plain_norm_on_cpu(cfg)
+    runner = build_runner(cfg)
+    warnings = [check_batch_size(cfg)]
+    if has_plain_norm:
+        warnings.append(
             'Without GPUs BatchNorm is not synchronised between processes.'
         )
-    message = check_batch_size(cfg)
-    if message:
-        runner.logger.warning(message)
-    for note in check(cfg) if check is not None else ():
-        runner.logger.warning(note)
+    if detection and cfg.get('annotation_check', True):
+        warnings += check_annotations(cfg)
+    for warning in filter(None, warnings):
+        runner.logger.warning(warning)
     runner.train()

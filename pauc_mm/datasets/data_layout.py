@@ -1,39 +1,176 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Whether the files that the data sets of a config name are there."""
+"""Where the papers' data lies, and whether the data of a config is there."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-SHOWN = 6
+SPLITS = ('train', 'val')
+VOC = ('ImageSets/Main', 'JPEGImages', 'Annotations')
+LAYOUTS = {
+    'imagenet': ('imagenet', SPLITS),
+    'imagenet100': ('imagenet', SPLITS),
+    'imagenet 1%': ('imagenet', (*SPLITS, 'meta/semi_1percent.txt')),
+    'imagenet 10%': ('imagenet', (*SPLITS, 'meta/semi_10percent.txt')),
+    'places205': (
+        'places205',
+        (
+            'data/vision/torralba/deeplearning/images256',
+            'trainvalsplit_places205/train_places205.csv',
+            'trainvalsplit_places205/val_places205.csv',
+        ),
+    ),
+    'voc07': ('VOCdevkit', ('VOC2007/ImageSets/Main', 'VOC2007/JPEGImages')),
+    'voc07 boxes': ('VOCdevkit', tuple(f'VOC2007/{part}' for part in VOC)),
+    'voc0712 boxes': (
+        'VOCdevkit',
+        tuple(f'VOC{year}/{part}' for year in (2007, 2012) for part in VOC),
+    ),
+    'coco': (
+        'coco',
+        (
+            'annotations/instances_train2017.json',
+            'annotations/instances_val2017.json',
+            'train2017',
+            'val2017',
+        ),
+    ),
+}
+"""Folder below the root, and what it must contain, by data set."""
+
+ROOTS = {
+    'imagenet': 'IMAGENET_ROOT',
+    'places205': 'PLACES_ROOT',
+    'VOCdevkit': 'VOC_ROOT',
+    'coco': 'COCO_ROOT',
+}
+"""Environment variables that ``configs/benchmarks`` read, by folder."""
+
+_SHOWN = 6
 
 
-def check_layout(key: str, dataset: dict) -> None:
-    """Look for the folders and lists of a data set before it is built.
+@dataclass(frozen=True)
+class FoundData:
+    """Location of a data set; false if parts of it are missing.
 
-    mmpretrain tells of a missing one by the name of a path alone, or with the
-    number of sub-folders of another. What is looked for: ``ann_file``, the
-    folder of ``data_prefix``, of ImageNet the split's, of VOC its three.
+    Attributes:
+        folder (str): Such as ``data/imagenet``.
+        missing (tuple[str, ...]): Paths that do not exist.
+    """
+
+    folder: str
+    missing: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return not self.missing
+
+
+def find_data(root: str | None = None) -> dict[str, FoundData]:
+    """Look for the data sets of :data:`LAYOUTS`.
 
     Args:
-        key (str): Of the config, for the message.
-        dataset (dict): Config of a data set, or of one around others.
+        root (str, optional): Folder that holds ``imagenet``, ``places205``,
+            ``VOCdevkit`` and ``coco``, or some of them. Defaults to None: the
+            folders in the variables of :data:`ROOTS`, else ``data``.
+
+    Returns:
+        dict[str, FoundData]: By name of the data set.
+
+    Raises:
+        ValueError: The root is given and is not a folder.
+    """
+    if root is not None and not Path(root).expanduser().is_dir():
+        raise ValueError(
+            f"--data-root '{root}' is not a folder; it must be the one that "
+            'holds imagenet, places205, VOCdevkit and coco, or some of them.'
+        )
+    found = {}
+    for name, (folder, parts) in LAYOUTS.items():
+        base = Path(root or 'data').expanduser() / folder
+        if root is None:
+            base = Path(os.environ.get(ROOTS[folder]) or base)
+        missing = [str(base / p) for p in parts if not (base / p).exists()]
+        found[name] = FoundData(str(base), tuple(missing))
+    return found
+
+
+@contextmanager
+def roots_in_environment(data: dict[str, FoundData]) -> Iterator[None]:
+    """Make our configs read this data, in this process and its children.
+
+    Args:
+        data (dict[str, FoundData]): Of :func:`find_data`.
+    """
+    before = {name: os.environ.get(name) for name in ROOTS.values()}
+    for name, (folder, _) in LAYOUTS.items():
+        os.environ[ROOTS[folder]] = os.path.abspath(data[name].folder)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def check_config_data(cfg: dict) -> None:
+    """Look for the data of all loops before anything is built.
+
+    Args:
+        cfg (Config): Complete config.
+
+    Raises:
+        FileNotFoundError: See :func:`check_layout`.
+    """
+    for loop in ('train', 'val', 'test'):
+        loader = cfg.get(f'{loop}_dataloader') or {}
+        check_layout(f'{loop}_dataloader.dataset', loader.get('dataset'))
+
+
+def check_layout(key: str, dataset: Any) -> None:
+    """Look for the folders and lists of a data set before it is built.
+
+    mmpretrain's own messages lack the key and the expected layout. Checked are
+    ``data_root``, ``ann_file``, the folder of ``data_prefix``, the split's
+    folder of ImageNet, and the three folders of VOC.
+
+    Args:
+        key (str): Config key of the data set, for the message.
+        dataset (dict): Config of a data set, or of one around others; other
+            types are ignored.
 
     Raises:
         FileNotFoundError: Naming what is missing, what is expected and what
-            is there.
+            exists.
     """
     if not isinstance(dataset, dict):
         return
     inner = dataset.get('datasets', dataset.get('dataset'))
-    if inner is not None:
-        several = isinstance(inner, (list, tuple))
-        for i, part in enumerate(inner if several else [inner]):
-            below = f'datasets.{i}' if several else 'dataset'
-            check_layout(f'{key}.{below}', part)
+    if isinstance(inner, (list, tuple)):
+        for i, part in enumerate(inner):
+            check_layout(f'{key}.datasets.{i}', part)
         return
-    expected = list(_expected(dataset))
+    if inner is not None:
+        check_layout(f'{key}.dataset', inner)
+        return
+    root = os.path.expanduser(dataset.get('data_root') or '')
+    if '://' in root:
+        return
+    if root and not os.path.isdir(root):
+        raise FileNotFoundError(
+            f"{key}.data_root: '{root}' is not a folder (current folder: "
+            f'{os.getcwd()}). Set this key, or the environment variable that '
+            'the config reads it from: DATA_ROOT in pauc_r18_folder.py, '
+            f'{", ".join(ROOTS.values())}, and DIGIT_SCENES_ROOT for the '
+            'output of experiments/make_digit_scenes.py.'
+        )
+    expected = list(_expected_paths(dataset, root))
     for name, path, is_folder in expected:
         if '://' in path:
             continue
@@ -45,7 +182,8 @@ def check_layout(key: str, dataset: dict) -> None:
         raise FileNotFoundError(
             f'{key}.{name}: there is no {"folder" if is_folder else "file"} '
             f"'{path}' (current folder: {os.getcwd()}). {_kind(dataset)} "
-            f'expects here {wanted}. {_found(path)}{_hint(dataset, name)}'
+            f'expects {wanted}. {_nearest_content(path)}'
+            + _list_hint(dataset, name)
         )
 
 
@@ -53,58 +191,51 @@ def _kind(dataset: dict) -> str:
     return str(dataset.get('type')).rpartition('.')[2]
 
 
-def _expected(dataset: dict) -> Iterator[tuple[str, str, bool]]:
-    """Key, path and whether it is a folder, of all that must be there."""
+def _expected_paths(
+    dataset: dict, root: str
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield (key, path, is a folder) of all that must exist below a root."""
     kind = _kind(dataset)
-    root = os.path.expanduser(dataset.get('data_root') or '')
     split = dataset.get('split') or ''
+    prefix = dataset.get('data_prefix') or {}
+    if isinstance(prefix, str):
+        prefix = dict(img_path=prefix)
     if kind == 'VOC':
         lists = dataset.get('image_set_path') or os.path.join(
             'ImageSets', 'Main', f'{split}.txt'
         )
         yield 'split', os.path.join(root, lists), False
-        folders = dataset.get('data_prefix') or {}
-        if isinstance(folders, str):
-            folders = dict(img_path=folders)
-        images = folders.get('img_path', 'JPEGImages')
+        images = prefix.get('img_path', 'JPEGImages')
         yield 'data_prefix.img_path', os.path.join(root, images), True
-        xml = folders.get('ann_path', None if folders else 'Annotations')
+        xml = prefix.get('ann_path', None if prefix else 'Annotations')
         if xml:
             yield 'data_prefix.ann_path', os.path.join(root, xml), True
         return
-    prefix = _image_prefix(dataset)
-    if kind in ('ImageNet', 'ImageNet100') and not prefix:
-        prefix = split
-    if prefix:
-        yield 'data_prefix', os.path.join(root, prefix), True
-    elif root:
-        yield 'data_root', root, True
+    folder = os.path.expanduser(prefix.get('img_path') or '')
+    if kind in ('ImageNet', 'ImageNet100'):
+        folder = folder or split
+    if folder:
+        yield 'data_prefix', os.path.join(root, folder), True
     if dataset.get('ann_file'):
         lists = os.path.expanduser(dataset['ann_file'])
         yield 'ann_file', os.path.join(root, lists), False
 
 
-def _image_prefix(dataset: dict) -> str | None:
-    prefix = dataset.get('data_prefix')
-    if isinstance(prefix, dict):
-        prefix = prefix.get('img_path')
-    return os.path.expanduser(prefix) if prefix else None
-
-
-def _found(path: str) -> str:
-    """What the nearest folder above that exists holds."""
+def _nearest_content(path: str) -> str:
+    """Describe the content of the nearest folder above that exists."""
     folder = os.path.dirname(os.path.abspath(path))
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
     names = sorted(os.listdir(folder))
-    shown = ', '.join(names[:SHOWN]) + (', ...' if len(names) > SHOWN else '')
-    return f"'{folder}' holds {shown or 'nothing'}."
+    more = ', ...' if len(names) > _SHOWN else ''
+    shown = ', '.join(names[:_SHOWN]) + more
+    return f"'{folder}' contains {shown or 'nothing'}."
 
 
-def _hint(dataset: dict, name: str) -> str:
+def _list_hint(dataset: dict, name: str) -> str:
     if name == 'ann_file' and _kind(dataset) in ('ImageNet', 'CustomDataset'):
         return (
-            " A list of some images, with lines 'path label', is written by "
-            'tools/data/draw_subset.py.'
+            ' tools/data/draw_subset.py writes a list of some images, with '
+            "lines 'path label'."
         )
     return ''

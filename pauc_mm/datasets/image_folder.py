@@ -10,7 +10,9 @@ from mmengine.logging import MMLogger
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from .image_scan import list_images, scan_images
+from pauc_mm.utils.checks import check_choice
+
+from .image_scan import EXTENSIONS, list_images, scan_images
 
 _SHOWN = 10
 _WARNED: set[tuple] = set()
@@ -18,32 +20,28 @@ _WARNED: set[tuple] = set()
 
 @DATASETS.register_module()
 class ImageFolder(CustomDataset):
-    """A folder of images, with or without sub-folders, without labels.
+    """Folder of images, with or without sub-folders, without labels.
 
     Files are found at any depth, in the sorted order of their paths
     relative to the folder, so that ``sample_idx`` names the same image in
-    every run. Names that begin with a dot are ignored, the case of the
-    extension is too. An ``ann_file`` (one path a line) is read as by
-    mmpretrain's ``CustomDataset``.
+    every run. Names that begin with a dot are ignored, and so is the case of
+    the extension. An ``ann_file`` (one path a line) is read as by mmpretrain's
+    ``CustomDataset``.
 
     Args:
         data_root (str): The folder. Defaults to ''.
         data_prefix (str | dict): A folder below it. Defaults to ''.
         with_label (bool): Whether the first-level sub-folders are classes;
             images outside of any are an error then. Defaults to False.
-        corrupt (str): What to do with files that do not decode, including
-            truncated ones. Defaults to 'error'.
+        corrupt (str): How to treat files that do not decode, truncated ones
+            included. Defaults to 'error'.
 
             - 'error': decode every image once before training (the result
-              is cached) and stop with the names of the bad ones;
+              is cached, see :func:`~.image_scan.scan_images`) and stop with
+              the names of the bad ones;
             - 'skip': the same, but leave them out and warn;
             - 'unchecked': decode nothing.
         extensions (Sequence[str]): Of the files to take, with the dot.
-        threads (int, optional): Decoding threads of each process.
-            Defaults to the number of cores, 16 at most.
-        cache_dir (str, optional): Where the result of the check is kept;
-            '' keeps nothing. Defaults to ``$XDG_CACHE_HOME/pauc_mm`` or
-            ``~/.cache/pauc_mm``.
         lazy_init (bool): Whether to find the files later. Defaults to False.
         **kwargs: Of mmpretrain's ``CustomDataset`` (``pipeline``, ...).
 
@@ -52,22 +50,9 @@ class ImageFolder(CustomDataset):
             that was left out.
 
     Raises:
-        FileNotFoundError: If the folder does not exist.
-        ValueError: If it is not a folder, cannot be read, holds no image, or
-            holds corrupt ones.
+        FileNotFoundError: The folder does not exist.
+        ValueError: It cannot be read, holds no image, or holds corrupt ones.
     """
-
-    EXTENSIONS = (
-        '.jpg',
-        '.jpeg',
-        '.png',
-        '.ppm',
-        '.pgm',
-        '.bmp',
-        '.tif',
-        '.tiff',
-        '.webp',
-    )
 
     def __init__(
         self,
@@ -76,23 +61,15 @@ class ImageFolder(CustomDataset):
         with_label: bool = False,
         corrupt: str = 'error',
         extensions: Sequence[str] = EXTENSIONS,
-        threads: int | None = None,
-        cache_dir: str | None = None,
         lazy_init: bool = False,
         **kwargs,
     ) -> None:
-        if corrupt not in ('error', 'skip', 'unchecked'):
-            raise ValueError(
-                f"corrupt={corrupt!r} is unknown: use 'error', 'skip' or "
-                "'unchecked'."
-            )
+        check_choice('corrupt', corrupt, ('error', 'skip', 'unchecked'))
         if not (data_root or data_prefix):
             raise ValueError(
                 'data_root is empty: set it to the folder of images.'
             )
         self.corrupt = corrupt
-        self.threads = threads
-        self.cache_dir = cache_dir
         self._given_prefix = data_prefix
         self.corrupt_files: list[tuple[str, str]] = []
         super().__init__(
@@ -112,7 +89,12 @@ class ImageFolder(CustomDataset):
         Returns:
             list[dict]: ``img_path`` and, with labels, ``gt_label``.
         """
-        self._check_folder()
+        if not os.path.isdir(self.img_prefix):
+            raise FileNotFoundError(
+                f'{self._where} is not a folder. Set data_root of the dataset '
+                '(DATA_ROOT=... for pauc_r18_folder.py) to a folder of '
+                f'images; relative paths start at {os.getcwd()}.'
+            )
         data_list = super().load_data_list()
         if self.corrupt == 'unchecked':
             return data_list
@@ -121,11 +103,7 @@ class ImageFolder(CustomDataset):
             for sample in data_list
         ]
         self.corrupt_files = scan_images(
-            paths,
-            self.img_prefix,
-            decoder=self._decoder(),
-            threads=self.threads,
-            cache_dir=self.cache_dir,
+            paths, self.img_prefix, self._decoder()
         )
         if not self.corrupt_files:
             return data_list
@@ -140,20 +118,6 @@ class ImageFolder(CustomDataset):
             f'(data_root={self.data_root!r}, '
             f'data_prefix={self._given_prefix!r})'
         )
-
-    def _check_folder(self) -> None:
-        folder = os.path.abspath(self.img_prefix)
-        fix = (
-            'Set data_root of the dataset (DATA_ROOT=... for '
-            'pauc_r18_folder.py) to an existing folder of images; relative '
-            f'paths start at {os.getcwd()}.'
-        )
-        if not os.path.exists(folder):
-            raise FileNotFoundError(
-                f'The image folder {self._where} does not exist. {fix}'
-            )
-        if not os.path.isdir(folder):
-            raise ValueError(f'{self._where} is a file, not a folder. {fix}')
 
     def _find_samples(self) -> list:
         """Image paths relative to the folder, with labels if asked for."""
@@ -204,7 +168,7 @@ class ImageFolder(CustomDataset):
         return 'cv2'
 
     def _report(self, total: int) -> None:
-        """Stop or warn, naming the files."""
+        """Raise or warn, naming the corrupt files."""
         bad = self.corrupt_files
         names = [f'  {path}: {reason}' for path, reason in bad[:_SHOWN]]
         if len(bad) > _SHOWN:

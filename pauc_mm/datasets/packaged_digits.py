@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What data sets have in common that come inside a Python package."""
+"""Base class for data sets that are shipped inside a Python package."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from PIL import Image
 
+from pauc_mm.utils.checks import check_choice, check_integer
+
+from .labelled_subset import draw_rows
 from .long_tail import long_tail_rows
-from .subset_list import draw_rows
 
 SPLIT_SEED = 0
 
@@ -16,7 +18,7 @@ SPLIT_SEED = 0
 def held_out_split(
     labels: np.ndarray, split: str, test_per_class: int
 ) -> np.ndarray:
-    """Indices of a fixed split with the same number of tests per class.
+    """Return the indices of a fixed split, with equally many tests per class.
 
     The draw uses NumPy's legacy ``RandomState``, whose stream is frozen, so
     that the split is the same under every version of every library.
@@ -31,12 +33,9 @@ def held_out_split(
         np.ndarray: Ascending indices, int64, shape (n, ).
 
     Raises:
-        ValueError: If ``split`` is none of the three.
+        ValueError: ``split`` is none of the three.
     """
-    if split not in ('train', 'test', 'all'):
-        raise ValueError(
-            f"split={split!r} is unknown: use 'train', 'test' or 'all'."
-        )
+    check_choice('split', split, ('train', 'test', 'all'))
     everything = np.arange(len(labels))
     if split == 'all':
         return everything
@@ -64,22 +63,21 @@ class PackagedDigits(BaseDataset):
         size (int): Height and width of the images. Defaults to 16.
         channels (int): 3 for (size, size, 3) with equal channels, 1 for
             (size, size). Defaults to 3.
-        fraction (float, optional): Take this share of each class of the
-            split alone, as few labelled images. Defaults to None: all.
-        fraction_seed (int): Of that draw, see
-            :func:`~.subset_list.draw_rows`. Defaults to 0.
-        imbalance (float, optional): Make the train split long-tailed: the
-            most frequent class has that many times the images of the rarest,
-            see :func:`~.long_tail.long_tail_rows`. The test split stays as it
-            is, balanced: with ``split='test'`` this changes nothing. Defaults
-            to None: all images.
-        imbalance_seed (int, optional): Of the order of the classes and of
-            the draw. Defaults to None: class 0 is the most frequent, as in
+        fraction (float, optional): Share of each class of the split to keep.
+            Defaults to None: all.
+        fraction_seed (int): Seed of that draw, see
+            :func:`~.labelled_subset.draw_rows`. Defaults to 0.
+        imbalance (float, optional): Size of the most frequent class of the
+            train split over that of the rarest, see
+            :func:`~.long_tail.long_tail_rows`. The test split stays balanced.
+            Defaults to None: all images.
+        imbalance_seed (int, optional): Seed of the order of the classes and
+            of the draw. Defaults to None: class 0 is the most frequent, as in
             long-tailed CIFAR.
         **kwargs: Of mmpretrain's ``BaseDataset`` (``pipeline``, ...).
 
     Raises:
-        ValueError: If ``split``, ``size``, ``channels``, ``fraction`` or
+        ValueError: ``split``, ``size``, ``channels``, ``fraction`` or
             ``imbalance`` is out of range, a class would keep no image,
             ``imbalance`` is given together with ``fraction`` or with
             ``split='all'``, or its seed without it.
@@ -99,10 +97,8 @@ class PackagedDigits(BaseDataset):
         imbalance_seed: int | None = None,
         **kwargs,
     ) -> None:
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(f'size={size!r} must be a positive integer.')
-        if channels not in (1, 3):
-            raise ValueError(f'channels={channels!r} must be 1 or 3.')
+        check_integer('size', size, 1)
+        check_choice('channels', channels, (1, 3))
         if imbalance is None and imbalance_seed is not None:
             raise ValueError(
                 f'imbalance_seed={imbalance_seed!r} has no meaning without '
@@ -136,15 +132,15 @@ class PackagedDigits(BaseDataset):
             (N, H, W), and their classes, int64, shape (N, ).
 
         Raises:
-            ImportError: If the package is not installed.
+            ImportError: The package is not installed.
         """
         raise NotImplementedError
 
     def load_data_list(self) -> list[dict]:
         """Resize the images of the split.
 
-        Pillow's bicubic filter widens with the reduction, so one filter
-        serves both ways: smaller images are not aliased.
+        Pillow's bicubic filter widens when it reduces, so that smaller images
+        are not aliased.
 
         Returns:
             list[dict]: Samples as described in the class.
@@ -158,7 +154,7 @@ class PackagedDigits(BaseDataset):
                 draw_rows(labels[rows], self.fraction, seed=self.fraction_seed)
             ]
         if self.imbalance is not None:
-            # Of the train split in any case: a wrong value shows everywhere.
+            # Drawn for every split, so that a wrong value always raises.
             train = held_out_split(labels, 'train', self.TEST_PER_CLASS)
             few = long_tail_rows(
                 labels[train], self.imbalance, self.imbalance_seed
@@ -180,7 +176,7 @@ class PackagedDigits(BaseDataset):
         return data_list
 
     def extra_repr(self) -> list[str]:
-        """The split and the image size, for ``repr``."""
+        """Return the split, the image size and the imbalance for ``repr``."""
         lines = [f'Split: \t{self.split}', f'Image size: \t{self.size}']
         if self.imbalance is not None:
             lines.append(f'Imbalance: \t{self.imbalance}')

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""scikit-learn's digits: a real data set that needs no download."""
+"""Digits that scikit-learn ships: real images without a download."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class SklearnDigits(PackagedDigits):
             ``BaseDataset`` takes (``pipeline``, ...).
 
     Raises:
-        ImportError: If scikit-learn is not installed.
-        ValueError: If an argument is out of range.
+        ImportError: scikit-learn is not installed.
+        ValueError: An argument is out of range.
     """
 
     TEST_PER_CLASS = 36
@@ -47,7 +47,7 @@ class SklearnDigits(PackagedDigits):
             (1797, 8, 8), and their classes, int64, shape (1797, ).
 
         Raises:
-            ImportError: If scikit-learn is not installed.
+            ImportError: scikit-learn is not installed.
         """
         try:
             from sklearn.datasets import load_digits

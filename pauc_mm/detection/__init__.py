@@ -7,7 +7,6 @@ configs in configs/benchmarks/detection name it in their ``custom_imports``.
 
 from ._mmdet import import_mmdet
 from .annotation_check import check_annotations
-from .config import use_pseudo_collate
 from .precise_bn_hook import DetectorPreciseBNHook
 
 import_mmdet()
@@ -15,5 +14,4 @@ import_mmdet()
 __all__ = [
     'DetectorPreciseBNHook',
     'check_annotations',
-    'use_pseudo_collate',
 ]

@@ -70,11 +70,11 @@ def test_what_is_missing(root, dataset, missing, key):
     with pytest.raises(FileNotFoundError) as error:
         check_layout(KEY, dict(dataset, data_root=str(root)))
     message = str(error.value)
-    assert message.startswith(f'{KEY}.{key}: there is no ')
+    assert message.startswith(f'{KEY}.{key}: ')
     assert f"'{root / missing}'" in message
-    assert f'{dataset["type"]} expects here' in message
+    assert dataset['type'] in message
     if '/' not in missing:
-        assert f"'{root}' holds Annotations, ImageSets" in message
+        assert 'Annotations, ImageSets' in message  # what is there
     hint = 'draw_subset.py' in message
     assert hint is (dataset['type'] == 'ImageNet' and key == 'ann_file')
 

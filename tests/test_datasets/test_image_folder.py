@@ -142,7 +142,7 @@ def test_missing_folder(tmp_path, monkeypatch):
 
 
 def test_file_in_place_of_a_folder(folder):
-    with pytest.raises(ValueError, match='is a file, not a folder'):
+    with pytest.raises(FileNotFoundError, match='data_root'):
         ImageFolder(str(folder / 'top.jpg'))
 
 
@@ -170,7 +170,7 @@ def test_no_image(tmp_path):
     'kwargs, match',
     [
         (dict(data_root=''), 'data_root is empty'),
-        (dict(data_root='x', corrupt='ignore'), "corrupt='ignore'"),
+        (dict(data_root='x', corrupt='ignore'), "corrupt.*'ignore'"),
     ],
 )
 def test_bad_arguments(kwargs, match):
@@ -281,10 +281,9 @@ def test_decoder_of_the_pipeline_is_used(folder, monkeypatch):
     assert used == {'pillow'}
 
 
-def test_long_checks_are_announced(folder, monkeypatch, capsys, log_lines):
+def test_long_checks_are_announced(folder, monkeypatch, log_lines):
     monkeypatch.setattr(image_scan, '_BLOCK', 2)
     ImageFolder(str(folder))
-    assert '5/5' in capsys.readouterr().out
     assert any('Decoding the 5 images' in line for line in log_lines)
 
 
@@ -330,7 +329,7 @@ def test_a_changed_file_is_decoded_again(folder, decoded, monkeypatch):
 @pytest.mark.parametrize('content', ['', '{', '[]', '{"bad": [1]}'])
 def test_damaged_cache_is_ignored(folder, decoded, monkeypatch, content):
     ImageFolder(str(folder))
-    (entry,) = Path(image_scan.default_cache_dir()).glob('*.json')
+    (entry,) = image_scan.cache_dir().glob('*.json')
     entry.write_text(content)
     new_process(decoded, monkeypatch)
     assert len(ImageFolder(str(folder))) == 5 and len(decoded) == 5
@@ -339,20 +338,13 @@ def test_damaged_cache_is_ignored(folder, decoded, monkeypatch, content):
 def test_cache_that_cannot_be_written(folder, tmp_path, decoded, monkeypatch):
     blocked = tmp_path / 'file'
     blocked.write_text('')
-    args = dict(data_root=str(folder), cache_dir=str(blocked / 'x'))
-    assert len(ImageFolder(**args)) == 5
-    ImageFolder(**args)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(blocked / 'x'))
+    assert len(ImageFolder(str(folder))) == 5
+    ImageFolder(str(folder))
     assert len(decoded) == 5  # remembered within the process
     new_process(decoded, monkeypatch)
-    ImageFolder(**args)
+    ImageFolder(str(folder))
     assert len(decoded) == 5
-
-
-def test_cache_switched_off(folder, decoded):
-    for _ in range(2):
-        ImageFolder(str(folder), cache_dir='')
-    assert len(decoded) == 10
-    assert not os.path.exists(image_scan.default_cache_dir())
 
 
 # ---- several processes -----------------------------------------------------
@@ -367,7 +359,7 @@ def _two_processes(rank, folder, cache, differ):
         save_image(root / 'x.jpg')
         folder = str(root)
     try:
-        dataset = ImageFolder(folder, corrupt='skip', cache_dir=cache)
+        dataset = ImageFolder(folder, corrupt='skip')
         result = (len(count), len(dataset), dataset.corrupt_files)
     except RuntimeError as error:
         result = str(error)

@@ -49,7 +49,7 @@ def test_no_rounding_error_takes_an_image(rho):
 @pytest.mark.parametrize(
     'arguments, found',
     [
-        ((100, 10, 0.5), 'imbalance=0.5.*at least 1.*100 for 0.01'),
+        ((100, 10, 0.5), 'imbalance=0.5'),
         ((100, 10, 0), 'imbalance=0 '),
         ((100, 10, '9'), "imbalance='9' "),
         ((100, 10, -3), 'imbalance=-3 '),
@@ -176,7 +176,7 @@ def images_of(data):
 @pytest.mark.parametrize(
     'options, found',
     [
-        (dict(imbalance=0.01), 'imbalance=0.01 .*at least 1'),
+        (dict(imbalance=0.01), 'imbalance=0.01 '),
         (dict(imbalance=139), 'without an image.*at most 138'),
         (dict(imbalance=139, split='test'), 'at most 138'),
         (dict(imbalance=10, fraction=0.1), 'imbalance=10 and fraction=0.1'),

@@ -50,7 +50,7 @@ def test_splits_are_constants(package, per_class, digests):
 
 
 def test_unknown_split():
-    with pytest.raises(ValueError, match="'val' is unknown"):
+    with pytest.raises(ValueError, match="split.*'val'"):
         held_out_split(np.arange(10), 'val', 1)
 
 

@@ -12,8 +12,8 @@ from pauc_mm.apis.fine_tune_config import (
     check_batch_size,
     set_backbone_checkpoint,
     use_plain_norm_on_cpu,
+    use_pseudo_collate,
 )
-from pauc_mm.detection import use_pseudo_collate
 
 
 @pytest.fixture

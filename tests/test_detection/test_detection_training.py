@@ -1,9 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Each kind of detector, trained and evaluated by the tool on two images."""
 
-import runpy
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,8 +11,8 @@ pytest.importorskip('mmdet')
 from mmengine.config import Config
 
 import pauc_mm.detection
+from pauc_mm.apis.fine_tune import train_detector
 
-TOOL = Path(__file__).parents[2] / 'tools/benchmarks/detection/train.py'
 SMALL = """
 _base_ = {base!r}
 model = dict(
@@ -84,7 +82,6 @@ def train(tmp_path, monkeypatch, detection_configs, voc_root, coco_root):
     monkeypatch.setenv('COCO_ROOT', str(coco_root))
     # yapf takes seconds to lay out a config for the log
     monkeypatch.setattr(Config, 'pretty_text', property(repr))
-    main = runpy.run_path(str(TOOL))['main']
 
     def start(name, parts, checkpoint, *options):
         mask = parts.pop('mask', '')
@@ -98,7 +95,9 @@ def train(tmp_path, monkeypatch, detection_configs, voc_root, coco_root):
         lines = [f'{k} = {v!r}' for k, v in cfg.to_dict().items()]
         path.write_text('\n'.join(lines))
         out = tmp_path / 'run'
-        main([str(path), str(checkpoint), '--work-dir', str(out), *options])
+        train_detector(
+            [str(path), str(checkpoint), '--work-dir', str(out), *options]
+        )
         (last,) = (out / 'last_checkpoint').read_text().split()
         return torch.load(last, weights_only=True), next(out.glob('*/*.log'))
 
@@ -272,10 +271,9 @@ def test_mmdet_is_missing(monkeypatch, capsys, detection_configs):
     monkeypatch.setattr(_mmdet, 'find_spec', lambda name: None)
     monkeypatch.delitem(sys.modules, 'pauc_mm.detection')
     monkeypatch.delattr(pauc_mm, 'detection')
-    main = runpy.run_path(str(TOOL))['main']
     config = detection_configs / 'mask-rcnn_r50-c4_8xb2-1x_coco.py'
     with pytest.raises(SystemExit) as stop:
-        main([str(config), 'none'])
+        train_detector([str(config), 'none'])
     assert stop.value.code == 2
     error = capsys.readouterr().err
     assert 'need mmdet' in error

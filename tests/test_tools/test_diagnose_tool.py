@@ -1,7 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,16 +7,7 @@ import torch
 import torchvision
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope='module')
-def tool():
-    path = ROOT / 'tools' / 'analysis' / 'diagnose.py'
-    spec = importlib.util.spec_from_file_location('diagnose_tool', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from pauc_mm.apis.diagnose import main
 
 
 @pytest.fixture(scope='module')
@@ -38,14 +27,14 @@ def files(tmp_path_factory):
     return root
 
 
-def call(tool, files, *arguments):
+def call(files, *arguments):
     common = ('--data', files / 'images', '--image-size', 16, '--no-tsne')
-    tool.main([str(word) for word in (*arguments, *common)])
+    main([str(word) for word in (*arguments, *common)])
 
 
-def test_one_checkpoint(tool, files, tmp_path, capsys):
+def test_one_checkpoint(files, tmp_path, capsys):
     out = tmp_path / 'out'
-    call(tool, files, files / 'net0.pth', '--labels', '--out', out)
+    call(files, files / 'net0.pth', '--labels', '--out', out)
     printed = capsys.readouterr().out
     report = json.loads((out / 'report.json').read_text())
     assert report['verdict']['title'] in printed
@@ -56,9 +45,9 @@ def test_one_checkpoint(tool, files, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_two_checkpoints(tool, files, tmp_path, capsys):
+def test_two_checkpoints(files, tmp_path, capsys):
     pair = [files / 'net0.pth', files / 'net1.pth']
-    call(tool, files, '--out', tmp_path, '--compare', *pair)
+    call(files, '--out', tmp_path, '--compare', *pair)
     assert f'{tmp_path / "compare.html"}' in capsys.readouterr().out
     assert (tmp_path / 'net1' / 'report.html').is_file()
 
@@ -73,14 +62,14 @@ def test_two_checkpoints(tool, files, tmp_path, capsys):
         (('a.pth', '--clusters', 'many'), "invalid int value: 'many'"),
     ],
 )
-def test_wrong_command_lines(tool, capsys, arguments, message):
+def test_wrong_command_lines(capsys, arguments, message):
     with pytest.raises(SystemExit) as stop:
-        tool.main(list(arguments))
+        main(list(arguments))
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
 
 
-def test_wrong_files_end_with_a_line_and_no_traceback(tool, files, tmp_path):
+def test_wrong_files_end_with_a_line_and_no_traceback(files, tmp_path):
     (tmp_path / 'text.pth').write_text('no checkpoint')
     for name, message in (
         ('none.pth', 'none.pth'),
@@ -88,7 +77,7 @@ def test_wrong_files_end_with_a_line_and_no_traceback(tool, files, tmp_path):
         ('', 'folder'),
     ):
         with pytest.raises(SystemExit) as stop:
-            call(tool, files, tmp_path / name, '--out', tmp_path / 'out')
+            call(files, tmp_path / name, '--out', tmp_path / 'out')
         assert str(stop.value.code).startswith('diagnose: ')
         assert message in str(stop.value.code)
     assert not (tmp_path / 'out').exists()

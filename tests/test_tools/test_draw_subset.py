@@ -1,17 +1,9 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """tools/data/draw_subset.py as a user runs it."""
 
-import runpy
-from pathlib import Path
-
 import pytest
 
-TOOL = Path(__file__).parents[2] / 'tools/data/draw_subset.py'
-
-
-@pytest.fixture
-def draw():
-    return runpy.run_path(str(TOOL))['main']
+from pauc_mm.apis.draw_subset import main as draw
 
 
 @pytest.fixture
@@ -24,7 +16,7 @@ def folder(tmp_path):
     return tmp_path / 'train'
 
 
-def test_draw(draw, folder, tmp_path, capsys):
+def test_draw(folder, tmp_path, capsys):
     out = tmp_path / 'meta/few.txt'
     draw([str(folder), '--fraction', '0.1', '--out', str(out)])
     lines = out.read_text().splitlines()
@@ -41,7 +33,7 @@ def test_draw(draw, folder, tmp_path, capsys):
     assert (tmp_path / 'other.txt').read_text() != out.read_text()
 
 
-def test_draw_from_a_list(draw, folder, tmp_path):
+def test_draw_from_a_list(folder, tmp_path):
     whole, few = tmp_path / 'all.txt', tmp_path / 'few.txt'
     draw([str(folder), '--fraction', '1', '--out', str(whole)])
     assert len(whole.read_text().splitlines()) == 42
@@ -51,7 +43,7 @@ def test_draw_from_a_list(draw, folder, tmp_path):
     assert few.read_text() == direct.read_text()
 
 
-def test_published_list(draw, folder, tmp_path):
+def test_published_list(folder, tmp_path):
     published, out = tmp_path / '10percent.txt', tmp_path / 'out.txt'
     published.write_text('bee_3.jpg\nant_20.jpg\nant_4.jpg\n')
     draw([str(folder), '--list', str(published), '--out', str(out)])
@@ -60,7 +52,7 @@ def test_published_list(draw, folder, tmp_path):
     )
 
 
-def test_help(draw, capsys):
+def test_help(capsys):
     with pytest.raises(SystemExit) as stop:
         draw(['--help'])
     assert stop.value.code == 0
@@ -77,14 +69,14 @@ def test_help(draw, capsys):
         (['--list', 'no.txt'], "no list 'no.txt'"),
     ],
 )
-def test_wrong_input(draw, folder, tmp_path, options, message):
+def test_wrong_input(folder, tmp_path, options, message):
     out = tmp_path / 'out.txt'
     with pytest.raises(SystemExit, match=f'draw_subset: .*{message}'):
         draw([str(folder), *options, '--out', str(out)])
     assert not out.exists()
 
 
-def test_nothing_is_replaced_unasked(draw, folder, tmp_path, capsys):
+def test_nothing_is_replaced_unasked(folder, tmp_path, capsys):
     out = tmp_path / 'out.txt'
     out.write_text('mine')
     args = [str(folder), '--fraction', '0.5', '--out', str(out)]
@@ -97,7 +89,7 @@ def test_nothing_is_replaced_unasked(draw, folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('overwrite', [[], ['--overwrite']])
-def test_a_folder_is_no_list(draw, folder, tmp_path, capsys, overwrite):
+def test_a_folder_is_no_list(folder, tmp_path, capsys, overwrite):
     args = [str(folder), '--fraction', '0.5', '--out', str(tmp_path)]
     with pytest.raises(SystemExit) as stop:
         draw([*args, *overwrite])
@@ -108,7 +100,7 @@ def test_a_folder_is_no_list(draw, folder, tmp_path, capsys, overwrite):
     assert [p.name for p in tmp_path.iterdir()] == ['train']
 
 
-def test_one_way_to_choose(draw, folder, capsys):
+def test_one_way_to_choose(folder, capsys):
     for options in ([], ['--fraction', '0.1', '--per-class', '2']):
         with pytest.raises(SystemExit) as stop:
             draw([str(folder), *options, '--out', 'x.txt'])

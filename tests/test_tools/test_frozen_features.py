@@ -1,12 +1,11 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """The tools on frozen features, from their command lines."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
+from pauc_mm.apis import evaluate
 from tests.test_transfer.conftest import (  # noqa: F401
     checkpoint,
     digits_config,
@@ -14,19 +13,7 @@ from tests.test_transfer.conftest import (  # noqa: F401
     voc,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = ('linear_probe', 'low_shot_svm', 'knn')
-
-
-def load(name):
-    path = ROOT / 'tools' / 'benchmarks' / f'{name}.py'
-    spec = importlib.util.spec_from_file_location(f'tools_{name}', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-TOOLS = {name: load(name) for name in NAMES}
 
 
 @pytest.fixture
@@ -37,7 +24,9 @@ def tool(checkpoint, tmp_path_factory, tmp_path, capsys):  # noqa: F811
     def run(name, *options):
         out = tmp_path / 'figures' / 'out.json'
         command = [str(checkpoint), '--device', 'cpu', '--cache', str(cache)]
-        result = TOOLS[name].main([*command, '--out', str(out), *options])
+        result = getattr(evaluate, name)(
+            [*command, '--out', str(out), *options]
+        )
         written = json.loads(out.read_text())
         assert written == json.loads(json.dumps(result))
         return result, capsys.readouterr().out
@@ -169,7 +158,7 @@ def test_wrong_input_ends_with_a_message(
     message,
 ):
     with pytest.raises(SystemExit) as ended:
-        TOOLS[name].main([str(checkpoint), '--cache', '', *options])
+        getattr(evaluate, name)([str(checkpoint), '--cache', '', *options])
     assert str(ended.value.code).startswith(f'{name}: ')
     assert message in str(ended.value.code)
 
@@ -188,21 +177,21 @@ def test_wrong_input_ends_with_a_message(
 )
 def test_wrong_options_end_with_the_usage(capsys, name, options, message):
     with pytest.raises(SystemExit) as ended:
-        TOOLS[name].main(['x.pth', *options])
+        getattr(evaluate, name)(['x.pth', *options])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
 
 
 def test_a_missing_checkpoint():
     with pytest.raises(SystemExit) as ended:
-        TOOLS['knn'].main(['no/such.pth'])
+        evaluate.knn(['no/such.pth'])
     assert 'no/such.pth' in str(ended.value.code)
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_the_help_has_examples(name, capsys):
     with pytest.raises(SystemExit) as ended:
-        TOOLS[name].main(['--help'])
+        getattr(evaluate, name)(['--help'])
     assert ended.value.code == 0
     text = capsys.readouterr().out
     assert 'examples:' in text and 'work_dirs/quickstart' in text

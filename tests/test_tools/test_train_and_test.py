@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,19 +9,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from mmpretrain.registry import DATASETS, METRICS, MODELS
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def load(name):
-    """A program in tools/ as a module."""
-    path = ROOT / 'tools' / f'{name}.py'
-    spec = importlib.util.spec_from_file_location(f'tools_{name}', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-train, test = load('train'), load('test')
+from pauc_mm.apis import test, train
+from pauc_mm.apis.config import load_config
 
 
 @DATASETS.register_module()
@@ -96,7 +84,7 @@ def config(tmp_path, monkeypatch):
 
 def merged(module, *argv):
     args = module.get_parser().parse_args(argv)
-    return module.merge_args(module.cli.load_config(args, argv[0]), args)
+    return module.merge_args(load_config(args, argv[0]), args)
 
 
 def test_train_then_test(config, capsys):

@@ -1,7 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import json
 import os
-import runpy
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,13 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from pauc_mm.apis.evaluate_all import main as evaluate_all
 from pauc_mm.datasets import IMAGENET100_CLASSES
+from pauc_mm.datasets.data_layout import (
+    LAYOUTS,
+    find_data,
+    roots_in_environment,
+)
 from pauc_mm.transfer import FeatureOptions, evaluate_knn
 from pauc_mm.transfer.suite import (
     OWN,
@@ -19,14 +24,11 @@ from pauc_mm.transfer.suite import (
     Setup,
     Task,
     all_tasks,
-    find_data,
-    roots_in_environment,
     run_tasks,
     suite_table,
     table_rows,
     why_not,
 )
-from pauc_mm.transfer.suite.data_at_hand import LAYOUTS
 from pauc_mm.transfer.suite.fine_tuned import (
     Recipe,
     _batch_options,
@@ -40,9 +42,6 @@ from pauc_mm.transfer.suite.published import (
     SOURCES,
 )
 from tests.test_transfer.helpers import write_folders
-
-TOOL = Path(__file__).resolve().parents[2] / 'tools/benchmarks'
-EVALUATE_ALL = runpy.run_path(str(TOOL / 'evaluate_all.py'))['main']
 
 
 @pytest.fixture
@@ -259,7 +258,7 @@ def test_on_the_digits(checkpoint, tmp_path, capsys, monkeypatch):
         *('--tasks', 'own-knn', 'own-low-shot', 'imagenet-knn'),
         *('--out', 'out', '--draws', '2'),
     ]
-    EVALUATE_ALL(argv)
+    evaluate_all(argv)
     told = capsys.readouterr().out
     assert 'imagenet-knn: not run, there is no data/imagenet/train' in told
     written = json.loads(Path('out/evaluations.json').read_text())
@@ -272,9 +271,9 @@ def test_on_the_digits(checkpoint, tmp_path, capsys, monkeypatch):
     assert 30 < sixteen['mean'] < 100 and sixteen['std'] > 0
     assert rows['ImageNet-1k: kNN, top-1'] is None
     assert '| PCL' in Path('out/evaluations.md').read_text()
-    EVALUATE_ALL(argv)
+    evaluate_all(argv)
     assert 'own-knn: done before' in capsys.readouterr().out
-    EVALUATE_ALL([*argv[:1], '--list'])
+    evaluate_all([*argv[:1], '--list'])
     assert 'own-knn: would be run' in capsys.readouterr().out
 
 
@@ -283,7 +282,7 @@ def test_no_encoder_in_the_checkpoint(tmp_path, capsys):
     torch.save({'fc.weight': torch.zeros(2, 3)}, path)
     for more in ([], ['--list']):
         with pytest.raises(SystemExit, match='has no ResNet'):
-            EVALUATE_ALL([str(path), *more])
+            evaluate_all([str(path), *more])
 
 
 def test_a_failure_ends_with_its_name(checkpoint, tmp_path, monkeypatch):
@@ -292,7 +291,7 @@ def test_a_failure_ends_with_its_name(checkpoint, tmp_path, monkeypatch):
     for split in ('train', 'val'):
         write_folders(tmp_path / 'data/imagenet' / split, range(2))
     with pytest.raises(SystemExit, match='imagenet-knn failed'):
-        EVALUATE_ALL([str(checkpoint), '--tasks', 'imagenet-knn'])
+        evaluate_all([str(checkpoint), '--tasks', 'imagenet-knn'])
 
 
 def test_on_a_folder_of_imagenet(checkpoint, tmp_path, monkeypatch):
@@ -307,7 +306,7 @@ def test_on_a_folder_of_imagenet(checkpoint, tmp_path, monkeypatch):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.new('RGB', (20, 20 + j), colour).save(path)
     argv = [str(checkpoint), '--data-root', 'sets', '--out', 'out']
-    EVALUATE_ALL([*argv, '--tasks', 'imagenet100-linear'])
+    evaluate_all([*argv, '--tasks', 'imagenet100-linear'])
     written = json.loads(Path('out/evaluations.json').read_text())
     top1, top5 = written['rows']
     # The test images are those of training, but for a row of pixels.
@@ -388,10 +387,10 @@ def test_only_figures_after_the_last_step_count(tmp_path):
 )
 def test_wrong_arguments(checkpoint, arguments, message, capsys):
     with pytest.raises(SystemExit):
-        EVALUATE_ALL([str(checkpoint), *arguments])
+        evaluate_all([str(checkpoint), *arguments])
     assert message in capsys.readouterr().err
 
 
 def test_no_checkpoint():
     with pytest.raises(SystemExit, match='nowhere.pth'):
-        EVALUATE_ALL(['nowhere.pth'])
+        evaluate_all(['nowhere.pth'])

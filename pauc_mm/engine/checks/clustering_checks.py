@@ -9,7 +9,7 @@ from mmengine.dist import get_world_size
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.utils import get_ori_model
 
-from pauc_mm.datasets.training_set import base_dataset, fingerprint
+from pauc_mm.datasets.dataset_views import base_dataset, fingerprint
 from pauc_mm.models.pcl import PCL
 from pauc_mm.utils import raise_together
 

@@ -18,7 +18,7 @@ from pauc_mm.clustering import (
     cluster_on_ranks,
     concentration,
 )
-from pauc_mm.datasets.training_set import (
+from pauc_mm.datasets.dataset_views import (
     base_dataset,
     fingerprint,
     with_pipeline,

@@ -12,7 +12,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
-from pauc_mm.datasets.training_set import base_dataset, with_pipeline
+from pauc_mm.datasets.dataset_views import base_dataset, with_pipeline
 from pauc_mm.embedding.dataset import embed_dataset, undisturbed
 from pauc_mm.evaluation.collapse import (
     PROTOTYPE_MEASURES,

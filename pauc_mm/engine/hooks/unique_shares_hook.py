@@ -12,7 +12,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
-from pauc_mm.datasets.training_set import with_pipeline
+from pauc_mm.datasets.dataset_views import with_pipeline
 from pauc_mm.embedding.dataset import embed_dataset, undisturbed
 from pauc_mm.evaluation.collapse import has_prototypes, prototype_sets
 from pauc_mm.evaluation.functional.prototype_usage import prototype_usage

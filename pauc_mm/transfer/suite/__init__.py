@@ -1,7 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """All evaluations of one checkpoint, beside the figures of the papers."""
 
-from .data_at_hand import FoundData, find_data, roots_in_environment
 from .run import (
     DONE,
     FAILED,
@@ -20,13 +19,10 @@ __all__ = [
     'NOT_RUN',
     'OWN',
     'Figure',
-    'FoundData',
     'Setup',
     'Task',
     'all_tasks',
     'check_checkpoint',
-    'find_data',
-    'roots_in_environment',
     'run_tasks',
     'suite_table',
     'table_rows',

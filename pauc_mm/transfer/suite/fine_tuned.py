@@ -20,8 +20,8 @@ from mmengine.config import Config
 from pauc_mm import __version__
 from pauc_mm.checkpoints.converters import to_mmpretrain
 from pauc_mm.compat.config_paths import resolve_config, tool_path
+from pauc_mm.datasets.data_layout import LAYOUTS
 
-from .data_at_hand import LAYOUTS
 from .task import Figure, Setup, Task
 
 

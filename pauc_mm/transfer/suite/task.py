@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pauc_mm.datasets.data_layout import FoundData
 from pauc_mm.transfer.features import FeatureOptions
-
-from .data_at_hand import FoundData
 
 OWN = 'own'
 SPEED = ('batch_size', 'workers', 'device', 'cache')
@@ -23,7 +22,7 @@ class Setup:
         options (FeatureOptions): The network, and the user's own images if
             folders were given.
         data (Mapping[str, FoundData]): See
-            :func:`~.data_at_hand.find_data`.
+            :func:`~pauc_mm.datasets.data_layout.find_data`.
         out (Path): Folder of the results.
         gpus (int): Processes to fine-tune with; 0 leaves that out.
         seed (int): Of all draws. Defaults to 0.
@@ -97,9 +96,8 @@ class Task:
 
     Attributes:
         name (str): For the command line.
-        data (str): A data set of :data:`~.data_at_hand.LAYOUTS`, or
-            :data:`OWN` for the images that the checkpoint's config names or
-            the user gave.
+        data (str): A key of :data:`LAYOUTS`, or :data:`OWN` for the images
+            that the checkpoint's config names or the user gave.
         rows (Mapping[str, str]): Rows of the table, with the key of the
             papers' figures in :mod:`~.published` or ''.
         evaluate (callable): From the setup to figures by row.

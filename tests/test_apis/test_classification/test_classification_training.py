@@ -2,7 +2,6 @@
 """Each recipe, trained and evaluated by the tool on a few images."""
 
 import json
-import runpy
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,11 @@ import pytest
 import torch
 from mmengine.config import Config
 
-import pauc_mm  # noqa: F401
+from pauc_mm.apis import draw_subset
+from pauc_mm.apis.fine_tune import train_classifier
+from pauc_mm.apis.train import main as train_main
 
 REPOSITORY = Path(__file__).parents[3]
-TOOL = REPOSITORY / 'tools/benchmarks/classification/train.py'
 CONFIGS = REPOSITORY / 'configs/benchmarks'
 SMALL = """
 _base_ = {base!r}
@@ -30,7 +30,6 @@ default_hooks = dict(logger=dict(interval=1))
 def train(tmp_path, monkeypatch, roots):
     # yapf takes seconds to lay out a config for the log
     monkeypatch.setattr(Config, 'pretty_text', property(repr))
-    main = runpy.run_path(str(TOOL))['main']
 
     def start(name, checkpoint, *options):
         path = CONFIGS / f'{name}.py'
@@ -40,7 +39,9 @@ def train(tmp_path, monkeypatch, roots):
             path = tmp_path / f'small_{path.name}'
             path.write_text(text)
         out = tmp_path / 'run'
-        main([str(path), str(checkpoint), '--work-dir', str(out), *options])
+        train_classifier(
+            [str(path), str(checkpoint), '--work-dir', str(out), *options]
+        )
         (last,) = (out / 'last_checkpoint').read_text().split()
         log = max(out.glob('*/*.log')).read_text()
         scalars = max(out.glob('*/vis_data/scalars.json')).read_text()
@@ -87,10 +88,9 @@ def test_linear(train, resnet18, name, metric):
 
 
 def test_semi(train, resnet18, imagenet_root):
-    draw = runpy.run_path(str(REPOSITORY / 'tools/data/draw_subset.py'))
     out = imagenet_root / 'meta/semi_10percent.txt'
     # of 4 images a class 10% is one
-    draw['main'](
+    draw_subset.main(
         [str(imagenet_root / 'train'), '--fraction', '0.1', '--out', str(out)]
     )
     assert len(out.read_text().splitlines()) == 2
@@ -191,9 +191,8 @@ def test_checkpoint_of_another_backbone(train, resnet18):
 
 
 def test_no_checkpoint_is_an_error_where_the_tool_is_not_used(tmp_path):
-    main = runpy.run_path(str(REPOSITORY / 'tools/train.py'))['main']
     with pytest.raises(ValueError, match='init_cfg: checkpoint is not set'):
-        main(
+        train_main(
             [
                 str(CONFIGS / 'linear/tiny_digits.py'),
                 '--work-dir',

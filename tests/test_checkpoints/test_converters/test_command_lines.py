@@ -1,7 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """The three programs, as a user calls them."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pauc_mm.apis import convert
 from tests.test_checkpoints.source_models import wrapped
 from tests.test_checkpoints.test_converters.helpers import (
     load,
@@ -22,12 +22,7 @@ NAMES = ('extract_backbone', 'to_mmpretrain', 'to_torchvision')
 
 
 def tool(name):
-    spec = importlib.util.spec_from_file_location(
-        f'tools_{name}', FOLDER / f'{name}.py'
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return getattr(convert, name)
 
 
 def test_these_are_all():
@@ -37,12 +32,12 @@ def test_these_are_all():
 @pytest.mark.parametrize('name', NAMES)
 def test_help_and_wrong_input(name, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
-        tool(name).main(['--help'])
+        tool(name)(['--help'])
     assert ended.value.code == 0
     text = capsys.readouterr().out
     assert f'C=tools/converters/{name}.py' in text and '--momentum' in text
     with pytest.raises(SystemExit) as ended:
-        tool(name).main([str(tmp_path / 'no.pth'), str(tmp_path / 'x.pth')])
+        tool(name)([str(tmp_path / 'no.pth'), str(tmp_path / 'x.pth')])
     assert str(ended.value.code).startswith(f'{name}: There is no checkpoint')
 
 
@@ -56,13 +51,13 @@ def test_there_and_back(tmp_path, capsys):
         ('to_mmpretrain', 'b.pth', 'c.pth'),
     ):
         source, target = str(tmp_path / source), str(tmp_path / target)
-        tool(name).main([source, target])
+        tool(name)([source, target])
         text = capsys.readouterr().out
         assert 'outputs agree: largest difference' in text
         assert f'wrote {target}: 120 tensors, 44.' in text
         with pytest.raises(SystemExit, match='--force'):
-            tool(name).main([source, target])
-    tool(name).main([source, target, '--force'])
+            tool(name)([source, target])
+    tool(name)([source, target, '--force'])
     meta = load(tmp_path / 'c.pth')['meta']
     assert meta['previous']['previous']['epoch'] == 7
 

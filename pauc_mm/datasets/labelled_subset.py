@@ -1,13 +1,15 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Subsets of labelled images: drawn by a seed, or from a published list."""
+"""Subsets of labelled images, drawn by a seed or from a published list."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from pauc_mm.utils.checks import check_integer
+
 from .image_list import ImageList, read_lines
 
-SHOWN = 5
+_SHOWN = 5
 
 
 def draw_rows(
@@ -18,11 +20,10 @@ def draw_rows(
 ) -> np.ndarray:
     """Draw the same share, or the same number, of the images of each class.
 
-    Of n images of a class ``fraction`` takes fraction * n, rounded, halves
-    up, but at least one. The draw of a class depends on the seed, its label
-    and n alone: smaller subsets of one seed are parts of larger ones, and
-    other classes may come and go. NumPy's legacy ``RandomState`` is used,
-    whose stream is frozen.
+    ``fraction`` takes fraction * n of n images of a class, rounded half up,
+    but at least one. The draw of a class depends only on the seed, its label
+    and n, so that smaller subsets of one seed are contained in larger ones.
+    The stream of NumPy's legacy ``RandomState`` is frozen.
 
     Args:
         labels (ndarray): Classes of the images, int, shape (N,).
@@ -31,11 +32,11 @@ def draw_rows(
         seed (int): Of the draw. Defaults to 0.
 
     Returns:
-        ndarray: Ascending rows, int64, shape (n,).
+        ndarray: Ascending indices, int64, shape (n,).
 
     Raises:
-        ValueError: If not just one of the two is given, one is out of range,
-            or a class has fewer than ``per_class`` images.
+        ValueError: Both or neither are given, one is out of range, or a
+            class has fewer than ``per_class`` images.
     """
     if (fraction is None) == (per_class is None):
         raise ValueError('Give either fraction or per_class.')
@@ -44,8 +45,8 @@ def draw_rows(
             f'fraction={fraction!r} must be above 0 and at most 1; one '
             'percent is 0.01.'
         )
-    if per_class is not None and per_class < 1:
-        raise ValueError(f'per_class={per_class!r} must be at least 1.')
+    if per_class is not None:
+        check_integer('per_class', per_class, 1)
     if not 0 <= seed < 2**32:
         raise ValueError(f'seed={seed!r} must be from 0 to 2**32 - 1.')
     labels = np.asarray(labels)
@@ -69,11 +70,11 @@ def check_classes(images: ImageList, minimum: int) -> None:
     """Refuse a list in which a class has too few images.
 
     Args:
-        images (ImageList): To look at.
+        images (ImageList): The list.
         minimum (int): Images that every class must have.
 
     Raises:
-        ValueError: Naming the classes and how many they have.
+        ValueError: Naming the classes and their counts.
     """
     few = [
         f'{name} ({count})'
@@ -103,9 +104,9 @@ def select_listed(images: ImageList, file: str) -> ImageList:
         ImageList: The listed images in the order of ``images``.
 
     Raises:
-        FileNotFoundError: If there is no such list.
-        ValueError: If it names images that are not there, several times, with
-            another label, or by a name that several images have.
+        FileNotFoundError: There is no such list.
+        ValueError: It names images that do not exist, several times, with
+            another label, or by a name that several images share.
     """
     lines = read_lines(file)
     names = {line for _, line in lines}
@@ -114,38 +115,39 @@ def select_listed(images: ImageList, file: str) -> ImageList:
     for row, path in enumerate(images.paths):
         for name in {path, path.rpartition('/')[2]} & names:
             rows.setdefault(name, []).append(row)
-    unknown, twice, wrong, vague = [], [], [], []
-    taken: dict[int, int] = {}
+    unknown, repeated, relabelled, ambiguous = [], [], [], []
+    line_of_row: dict[int, int] = {}
     for number, line in lines:
         name, label = (line, None) if line in rows else _split(line)
-        found = rows.get(name, [])
-        # The path itself goes before files of that name in sub-folders.
-        found = [r for r in found if images.paths[r] == name] or found
-        if not found:
+        matches = rows.get(name, [])
+        # A path takes precedence over files of that name in sub-folders.
+        matches = [r for r in matches if images.paths[r] == name] or matches
+        if not matches:
             unknown.append(name)
-        elif len(found) > 1:
-            same = ' and '.join(images.paths[r] for r in found[:2])
-            vague.append(f'{name} ({same})')
-        elif found[0] in taken:
-            twice.append(f'{name} (lines {taken[found[0]]} and {number})')
+        elif len(matches) > 1:
+            same = ' and '.join(images.paths[r] for r in matches[:2])
+            ambiguous.append(f'{name} ({same})')
+        elif matches[0] in line_of_row:
+            first = line_of_row[matches[0]]
+            repeated.append(f'{name} (lines {first} and {number})')
         else:
-            (row,) = found
-            taken[row] = number
-            own = int(images.labels[row])
-            if label not in (None, own):
-                wrong.append(f'{name} ({label}, not {own})')
-    for bad, what in (
+            (row,) = matches
+            line_of_row[row] = number
+            folder_label = int(images.labels[row])
+            if label not in (None, folder_label):
+                relabelled.append(f'{name} ({label}, not {folder_label})')
+    for bad, problem in (
         (unknown, f"are not in '{images.source}'"),
-        (twice, 'are listed more than once'),
-        (vague, 'are names of several images; write paths'),
-        (wrong, 'have another label than by their folder'),
+        (repeated, 'are listed more than once'),
+        (ambiguous, 'are names of several images; write paths'),
+        (relabelled, 'have another label than by their folder'),
     ):
         if bad:
             raise ValueError(
-                f"{len(bad)} of the {len(lines)} images of '{file}' {what}: "
-                f'{_head(bad)}.'
+                f"{len(bad)} of the {len(lines)} images of '{file}' {problem}:"
+                f' {_head(bad)}.'
             )
-    return images.take(sorted(taken))
+    return images.take(sorted(line_of_row))
 
 
 def _split(line: str) -> tuple[str, int | None]:
@@ -154,5 +156,5 @@ def _split(line: str) -> tuple[str, int | None]:
 
 
 def _head(names: list[str]) -> str:
-    more = ', ...' if len(names) > SHOWN else ''
-    return ', '.join(names[:SHOWN]) + more
+    more = ', ...' if len(names) > _SHOWN else ''
+    return ', '.join(names[:_SHOWN]) + more

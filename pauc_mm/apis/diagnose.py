@@ -1,0 +1,142 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""``tools/analysis/diagnose.py``: has it collapsed, and where?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from pauc_mm.diagnosis import DiagnosisOptions, compare, diagnose
+from pauc_mm.diagnosis.report import criteria_rows, format_number
+
+from .arguments import add_encoder_arguments, make_parser
+
+DESCRIPTION = """\
+Diagnose whether a self-supervised encoder or its prototypes have collapsed,
+and where. Writes a report in HTML.
+"""
+EXAMPLES = """examples:
+  D=tools/analysis/diagnose.py
+  python $D work_dirs/quickstart/epoch_120.pth --labels
+  python $D moco_v2_800ep_pretrain.pth.tar --data photos
+  python $D swav_800ep_pretrain.pth.tar --data imagenet/val --labels
+  python $D --compare work_dirs/run/epoch_*.pth --data photos
+
+Checkpoints of pauc_mm, mmpretrain, the official MoCo, PCL, SwAV and DINO
+ResNets, and of torchvision are recognised. Without --data the test images of
+the checkpoint's config are used. A second call computes only what is new.
+"""
+OPTIONS = {field.name for field in fields(DiagnosisOptions)}
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the command line of the diagnosis."""
+    parser = make_parser(DESCRIPTION, EXAMPLES)
+    add = parser.add_argument
+    add('checkpoint', nargs='?', help='file to diagnose')
+    add(
+        '--compare',
+        nargs='+',
+        metavar='CHECKPOINT',
+        help='diagnose these and compare them; epochs of one run are drawn '
+        'as curves',
+    )
+    add('--data', metavar='DIR', help='folder of images, at any depth')
+    add(
+        '--labels',
+        action='store_true',
+        help='use labels: the first-level sub-folders of DIR are the classes',
+    )
+    add(
+        '--out',
+        metavar='DIR',
+        help='folder of the report; default: work_dirs/diagnosis/NAME',
+    )
+    add(
+        '--clusters',
+        type=int,
+        nargs='+',
+        metavar='K',
+        help='cluster the images into K by k-means; default: N / 100 and '
+        'N / 20 if the model has no prototypes',
+    )
+    add(
+        '--max-images',
+        type=int,
+        default=50_000,
+        metavar='N',
+        help='draw N images if there are more (%(default)s)',
+    )
+    add(
+        '--epsilon',
+        type=float,
+        default=0.025,
+        help='cosine distance below which a prototype is redundant '
+        '(%(default)s)',
+    )
+    add(
+        '--no-tsne',
+        action='store_false',
+        dest='tsne',
+        help='leave out the t-SNE map',
+    )
+    add_encoder_arguments(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Diagnose and print where the report is.
+
+    Args:
+        argv (sequence of str, optional): Defaults to the command line.
+    """
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    if bool(args.checkpoint) == bool(args.compare):
+        parser.error('give one CHECKPOINT, or several after --compare.')
+    given = {k: v for k, v in vars(args).items() if k in OPTIONS}
+    try:
+        options = DiagnosisOptions(**given)
+    except ValueError as error:
+        parser.error(str(error))
+    start = time.perf_counter()
+    try:
+        if args.compare:
+            out = args.out or 'work_dirs/diagnosis/comparison'
+            page = compare(args.compare, out, options)
+        else:
+            parts = Path(args.checkpoint).absolute().with_suffix('').parts
+            name = '_'.join(parts[-2:])
+            out = args.out or Path('work_dirs/diagnosis') / name
+            print_report(diagnose(args.checkpoint, out, options))
+            page = Path(out) / 'report.html'
+    except (ValueError, RuntimeError, OSError) as error:
+        sys.exit(f'diagnose: {error}')
+    print(f'\nreport: {page.absolute()}')
+    print(f'({time.perf_counter() - start:.0f} s)')
+
+
+def print_report(report: dict) -> None:
+    """Print the verdict and the table of a report.
+
+    Args:
+        report (dict): Of :func:`pauc_mm.diagnosis.diagnose`.
+    """
+    verdict = report['verdict']
+    print(f'\n{report["checkpoint"]} ({report["layout"]})')
+    print(report['images'])
+    print(f'\n{verdict["title"]}')
+    for sentence in verdict['sentences']:
+        print(f'- {sentence}')
+    print(f'\n{"measure":<30}{"value":>9}  {"":<8}healthy')
+    for row in criteria_rows([report['headline']]):
+        value, level = row['cells'][0]
+        criterion = row['criterion']
+        print(
+            f'{criterion.name:<30}{format_number(value):>9}  '
+            f'{level or "":<8}{criterion.healthy}'
+        )

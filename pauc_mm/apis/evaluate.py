@@ -1,0 +1,331 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""``knn``, ``linear_probe`` and ``low_shot_svm`` of ``tools/benchmarks``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+
+from pauc_mm.transfer import (
+    FeatureOptions,
+    evaluate_knn,
+    evaluate_linear_probe,
+    evaluate_low_shot,
+)
+from pauc_mm.transfer.average_precision import MODES
+from pauc_mm.transfer.features import SPACES
+from pauc_mm.transfer.linear_svm import COSTS
+from pauc_mm.transfer.low_shot import SHOTS
+from pauc_mm.transfer.tables import knn_table, low_shot_table, probe_table
+from pauc_mm.utils.files import write_json
+
+from .arguments import add_encoder_arguments, make_parser
+
+KNN = 'Measure the k-nearest-neighbour accuracy of frozen features.'
+KNN_EXAMPLES = """examples:
+  python tools/benchmarks/knn.py work_dirs/quickstart/epoch_120.pth
+  python tools/benchmarks/knn.py moco_v2_800ep_pretrain.pth.tar \\
+      --train photos/train --test photos/test --k 1 5 20 --temperature 0.07
+
+Each of the k nearest training images votes with exp(cosine / temperature).
+"""
+PROBE = """\
+Train a linear classifier on the frozen, cached features of a checkpoint.
+20 learning rates are trained at once. A held-out share of the training images
+chooses one of them, whose accuracy on the test images is reported.
+"""
+PROBE_EXAMPLES = """examples:
+  P=tools/benchmarks/linear_probe.py
+  python $P work_dirs/quickstart/epoch_120.pth
+  python $P moco_v2_800ep_pretrain.pth.tar --train photos/train \\
+      --test photos/test --workers 4 --out probe.json
+  python $P work_dirs/run/epoch_200.pth --seeds 0 1 2 --weight-decays 0 1e-4
+
+Later calls, of the other tools too, read the features from --cache.
+"""
+SVM = """\
+Train linear SVMs on the frozen features of k images of each class.
+Data are Pascal VOC 2007 (mAP) or folders with one sub-folder for each class,
+such as Places205 (accuracy). For each k the mean and the standard deviation
+over five draws are reported.
+"""
+SVM_EXAMPLES = """examples:
+  S=tools/benchmarks/low_shot_svm.py
+  python $S work_dirs/quickstart/epoch_120.pth
+  python $S PCL_v1_epoch200.pth.tar --voc VOCdevkit --jobs 2
+  python $S PCL_v1_epoch200.pth.tar --voc VOCdevkit --costs 0.5 \\
+      --difficult negative                      # the settings of PCL's code
+  python $S work_dirs/run/epoch_200.pth --train places205/train \\
+      --test places205/val --shots 1 2 4 8 16 --costs 0.01 0.1 1 10
+
+Cross-validation on the k images chooses the cost, of 26 from 1e-7 to 100. One
+image a class cannot be validated on and uses 0.5, as PCL's code does; a single
+--costs is used as it is. Without 'full' only the drawn images are embedded.
+Many classes take long: see --costs and --jobs.
+"""
+
+
+def knn(argv: Sequence[str] | None = None) -> dict:
+    """Run ``tools/benchmarks/knn.py``; see :func:`_run`."""
+    parser = _get_parser('knn', KNN, KNN_EXAMPLES)
+    add = parser.add_argument
+    add(
+        '--k',
+        type=int,
+        nargs='+',
+        default=[20, 200],
+        metavar='K',
+        help='numbers of neighbours (20 200)',
+    )
+    add(
+        '--temperature',
+        type=float,
+        default=0.1,
+        metavar='T',
+        help='temperature of the votes (%(default)s)',
+    )
+    return _run(
+        parser,
+        lambda options, args: evaluate_knn(options, args.k, args.temperature),
+        knn_table,
+        argv,
+    )
+
+
+def linear_probe(argv: Sequence[str] | None = None) -> dict:
+    """Run ``tools/benchmarks/linear_probe.py``; see :func:`_run`."""
+    parser = _get_parser('linear_probe', PROBE, PROBE_EXAMPLES)
+    add = parser.add_argument
+    add(
+        '--seeds',
+        type=int,
+        nargs='+',
+        metavar='N',
+        help='train one probe for each of these seeds, instead of --seed',
+    )
+    add(
+        '--learning-rates',
+        type=float,
+        nargs=2,
+        default=[1e-4, 10.0],
+        metavar=('LOW', 'HIGH'),
+        help='lowest and highest learning rate (1e-4 10)',
+    )
+    add(
+        '--num-rates',
+        type=int,
+        default=20,
+        metavar='N',
+        help='number of learning rates, evenly spaced in the logarithm '
+        '(%(default)s)',
+    )
+    add(
+        '--weight-decays',
+        type=float,
+        nargs='+',
+        default=[0.0],
+        metavar='X',
+        help='weight decays to combine with each learning rate (0)',
+    )
+    add(
+        '--held-out',
+        type=float,
+        default=0.1,
+        metavar='SHARE',
+        help='share of the training images to choose by (%(default)s)',
+    )
+    add(
+        '--epochs',
+        type=int,
+        metavar='N',
+        help='passes over the training images (10, or 2,000 steps if more)',
+    )
+    add(
+        '--probe-batch-size',
+        type=int,
+        default=256,
+        metavar='N',
+        help='batch size of the probe (%(default)s)',
+    )
+
+    def evaluate(options: FeatureOptions, args: argparse.Namespace) -> dict:
+        low, high = args.learning_rates
+        if not 0 < low <= high or args.num_rates < 1:
+            raise ValueError(
+                '--learning-rates must be 0 < LOW <= HIGH and --num-rates >= '
+                f'1, got {low:g} {high:g} and {args.num_rates}.'
+            )
+        return evaluate_linear_probe(
+            options,
+            args.seeds or [args.seed],
+            np.geomspace(low, high, args.num_rates).tolist(),
+            args.weight_decays,
+            args.held_out,
+            args.epochs,
+            args.probe_batch_size,
+        )
+
+    return _run(parser, evaluate, probe_table, argv)
+
+
+def low_shot_svm(argv: Sequence[str] | None = None) -> dict:
+    """Run ``tools/benchmarks/low_shot_svm.py``; see :func:`_run`."""
+    parser = _get_parser('low_shot_svm', SVM, SVM_EXAMPLES, voc=True)
+    add = parser.add_argument
+    add(
+        '--shots',
+        type=lambda text: text if text == 'full' else int(text),
+        nargs='+',
+        default=list(SHOTS),
+        metavar='K',
+        help="images of each class, or 'full' (1 2 4 8 16 full)",
+    )
+    add(
+        '--draws',
+        type=int,
+        default=5,
+        metavar='N',
+        help='draws for each K (%(default)s)',
+    )
+    add(
+        '--costs',
+        type=float,
+        nargs='+',
+        default=list(COSTS),
+        metavar='C',
+        help='costs to choose from (10^-7 to 10^2 and 2^-19 to 2^-4)',
+    )
+    add(
+        '--ap',
+        choices=MODES,
+        default=MODES[0],
+        help='area under the precision-recall curve, as in the papers, or '
+        'the 11 points of VOC07 (%(default)s)',
+    )
+    add(
+        '--jobs',
+        type=int,
+        default=1,
+        metavar='N',
+        help='processes that fit SVMs (%(default)s)',
+    )
+    return _run(
+        parser,
+        lambda options, args: evaluate_low_shot(
+            options,
+            args.shots,
+            sorted(args.costs),
+            args.draws,
+            args.seed,
+            args.ap,
+            args.jobs,
+        ),
+        low_shot_table,
+        argv,
+    )
+
+
+def _get_parser(
+    prog: str, description: str, examples: str, voc: bool = False
+) -> argparse.ArgumentParser:
+    """The options that all three share, those of Pascal VOC if ``voc``."""
+    parser = make_parser(description, examples, prog)
+    add = parser.add_argument
+    add('checkpoint', help='file of pauc_mm, mmpretrain, torchvision, ...')
+    add(
+        '--train',
+        metavar='DIR',
+        help='training images, one sub-folder for each class; default: the '
+        "images that the checkpoint's config evaluates with",
+    )
+    add('--test', metavar='DIR', help='test images, in the same classes')
+    add(
+        '--data-config',
+        metavar='CFG',
+        help='use the training and validation images of this config instead, '
+        'for example '
+        'configs/benchmarks/linear/resnet50_8xb32-linear-pcl-100e_in100.py',
+    )
+    if voc:
+        add(
+            '--voc',
+            metavar='DIR',
+            help='use Pascal VOC 2007 instead: VOCdevkit, or the folder '
+            'above or below it',
+        )
+        add(
+            '--difficult',
+            choices=['ignore', 'negative'],
+            default='ignore',
+            help='an image that shows a class in difficult examples only is '
+            "ignored for this class, or a negative, as in PCL's code "
+            '(%(default)s)',
+        )
+    add(
+        '--space',
+        choices=SPACES,
+        default='feature',
+        help='features of the backbone, or the embedding after the '
+        'projection (%(default)s)',
+    )
+    add(
+        '--cache',
+        default='work_dirs/features',
+        metavar='DIR',
+        help='folder that keeps features for later calls; "" keeps none '
+        '(%(default)s)',
+    )
+    add('--out', metavar='FILE.json', help='write the results to this file')
+    add_encoder_arguments(parser)
+    return parser
+
+
+def _run(
+    parser: argparse.ArgumentParser,
+    evaluate: Callable[[FeatureOptions, argparse.Namespace], dict],
+    format_result: Callable[[dict], str],
+    argv: Sequence[str] | None,
+) -> dict:
+    """Parse, evaluate, print and write.
+
+    Args:
+        parser (ArgumentParser): Of :func:`_get_parser`.
+        evaluate (callable): From options to a result of plain values.
+        format_result (callable): From a result to the printed text.
+        argv (sequence of str, optional): Defaults to the command line.
+
+    Returns:
+        dict: The result, as written to ``--out``. Wrong input ends the
+        program with a message.
+    """
+    args = parser.parse_args(argv)
+    if args.out and not args.out.endswith('.json'):
+        parser.error(f"--out '{args.out}' must end in .json")
+    if args.seed < 0:
+        parser.error(f'--seed must be >= 0, got {args.seed}')
+    names = {field.name for field in fields(FeatureOptions)}
+    try:
+        options = FeatureOptions(
+            **{k: v for k, v in vars(args).items() if k in names}
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        result = evaluate(options, args)
+    except (ValueError, FileNotFoundError, IsADirectoryError) as error:
+        sys.exit(f'{parser.prog}: {error}')
+    result = dict(
+        checkpoint=options.checkpoint, **result, options=asdict(options)
+    )
+    print(format_result(result))
+    if args.out:
+        out = Path(args.out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_json(out, result)
+        print(f'\nresults: {out}')
+    return result

@@ -1,0 +1,239 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""``tools/benchmarks/evaluate_all.py``: every evaluation of the papers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from pauc_mm.datasets.data_layout import (
+    LAYOUTS,
+    find_data,
+    roots_in_environment,
+)
+from pauc_mm.transfer import FeatureOptions
+from pauc_mm.transfer.suite import (
+    FAILED,
+    Setup,
+    Task,
+    all_tasks,
+    check_checkpoint,
+    run_tasks,
+    suite_table,
+    table_rows,
+    why_not,
+)
+from pauc_mm.utils.files import write_json, write_text
+from pauc_mm.version import __version__
+
+from .arguments import add_encoder_arguments, make_parser
+
+DESCRIPTION = """\
+Run every evaluation of the PCL and PAUC papers for which data is available.
+Writes evaluations.md and evaluations.json, one table of our results beside the
+published ones. A second call runs only what is missing.
+"""
+EXAMPLES = """examples:
+  E=tools/benchmarks/evaluate_all.py
+  python $E work_dirs/quickstart/epoch_120.pth
+  python $E moco_v2_800ep_pretrain.pth.tar --data-root /data --list
+  python $E work_dirs/pauc_r50_8xb32_in1k/epoch_200.pth --gpus 8 --workers 8
+  python $E work_dirs/run/epoch_200.pth --train photos/train --test photos/test
+
+data sets below --data-root:
+"""
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the command line of evaluate_all."""
+    layouts = ''.join(
+        f'  {name:<15}{folder}/: {", ".join(parts)}\n'
+        for name, (folder, parts) in LAYOUTS.items()
+    )
+    tasks = '\n'.join(
+        f'  {task.name:<23}{task.data}'
+        + (', trains: needs --gpus' if task.fine_tunes else '')
+        for task in all_tasks()
+    )
+    parser = make_parser(
+        DESCRIPTION,
+        f'{EXAMPLES}{layouts}\nevaluations and their data:\n{tasks}\n',
+        'evaluate_all',
+    )
+    add = parser.add_argument
+    add('checkpoint', help='file of pauc_mm, mmpretrain, torchvision, ...')
+    add(
+        '--data-root',
+        metavar='DIR',
+        help='folder with the data sets of the papers, see below; default: '
+        'the folders in IMAGENET_ROOT, PLACES_ROOT, VOC_ROOT and COCO_ROOT, '
+        'or data',
+    )
+    add(
+        '--train',
+        metavar='DIR',
+        help='your own training images, one sub-folder for each class; '
+        "default: the images that the checkpoint's config evaluates with",
+    )
+    add('--test', metavar='DIR', help='your own test images')
+    add(
+        '--out',
+        metavar='DIR',
+        help='folder of the results; default: work_dirs/evaluations/NAME',
+    )
+    add(
+        '--tasks',
+        nargs='+',
+        metavar='NAME',
+        help='run only these evaluations, see below',
+    )
+    add(
+        '--list',
+        action='store_true',
+        help='only list what would run, and why the rest would not',
+    )
+    add('--force', action='store_true', help='repeat finished evaluations')
+    add(
+        '--gpus',
+        type=int,
+        default=0,
+        metavar='N',
+        help='also run the evaluations that train a network, with this many '
+        'processes (0: skip them)',
+    )
+    add(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='changes of the configs of those, see tools/train.py',
+    )
+    add(
+        '--draws',
+        type=int,
+        default=5,
+        metavar='N',
+        help='draws of the low-shot images (%(default)s)',
+    )
+    add(
+        '--jobs',
+        type=int,
+        default=1,
+        metavar='N',
+        help='processes that fit SVMs (%(default)s)',
+    )
+    add(
+        '--cache',
+        default='work_dirs/features',
+        metavar='DIR',
+        help='folder that keeps features (%(default)s)',
+    )
+    add_encoder_arguments(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> dict:
+    """Evaluate, print the table and write it.
+
+    Args:
+        argv (sequence of str, optional): Defaults to the command line.
+
+    Returns:
+        dict: Results by task; empty with ``--list``.
+    """
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    setup = _make_setup(args, parser)
+    tasks = {task.name: task for task in all_tasks()}
+    unknown = [name for name in args.tasks or () if name not in tasks]
+    if unknown:
+        parser.error(
+            f'--tasks {" ".join(unknown)}: unknown; choose from '
+            f'{", ".join(tasks)}.'
+        )
+    chosen = [
+        task
+        for name, task in tasks.items()
+        if not args.tasks or name in args.tasks
+    ]
+    try:
+        check_checkpoint(setup)
+    except (ValueError, OSError) as error:
+        sys.exit(f'{parser.prog}: {error}')
+    with roots_in_environment(setup.data):
+        if not args.list:
+            return _evaluate(args.checkpoint, chosen, setup)
+        for task in chosen:
+            reason = why_not(task, setup)
+            status = f'not run, {reason}' if reason else 'would be run'
+            print(f'{task.name}: {status}')
+    return {}
+
+
+def _make_setup(
+    args: argparse.Namespace, parser: argparse.ArgumentParser
+) -> Setup:
+    for name, least in (('gpus', 0), ('draws', 1), ('jobs', 1), ('seed', 0)):
+        if getattr(args, name) < least:
+            parser.error(f'--{name} must be >= {least}.')
+    names = {field.name for field in fields(FeatureOptions)}
+    if not args.train:  # the data of the checkpoint's config has its own
+        names.remove('image_size')
+    try:
+        options = FeatureOptions(
+            **{k: v for k, v in vars(args).items() if k in names}
+        )
+        data = find_data(args.data_root)
+    except ValueError as error:
+        parser.error(str(error))
+    out = Path(args.out or _default_folder(args.checkpoint))
+    if out.exists() and not out.is_dir():
+        parser.error(f"--out '{out}' is a file; it must be a folder.")
+    return Setup(
+        options,
+        data,
+        out,
+        gpus=args.gpus,
+        seed=args.seed,
+        draws=args.draws,
+        jobs=args.jobs,
+        image_size=args.image_size,
+        cfg_options=tuple(args.cfg_options),
+        force=args.force,
+    )
+
+
+def _default_folder(checkpoint: str) -> Path:
+    parts = Path(checkpoint).absolute().with_suffix('').parts
+    return Path('work_dirs/evaluations') / '_'.join(parts[-2:])
+
+
+def _evaluate(checkpoint: str, tasks: list[Task], setup: Setup) -> dict:
+    """Run the tasks and write the table after each of them."""
+    setup.out.mkdir(parents=True, exist_ok=True)
+    title = f'Evaluations of {checkpoint}'
+
+    def write(results: dict) -> None:
+        write_text(
+            setup.out / 'evaluations.md', suite_table(title, tasks, results)
+        )
+        write_json(
+            setup.out / 'evaluations.json',
+            dict(
+                checkpoint=checkpoint,
+                version=__version__,
+                rows=table_rows(tasks, results),
+                tasks=results,
+            ),
+        )
+
+    results = run_tasks(tasks, setup, keep=write)
+    print(f'\n{suite_table(title, tasks, results)}')
+    print(f'table: {setup.out / "evaluations.md"}')
+    failed = [n for n, r in results.items() if r['status'] == FAILED]
+    if failed:
+        sys.exit(f'evaluate_all: {", ".join(failed)} failed, see above')
+    return results
