@@ -179,7 +179,7 @@ def low_shot_svm(argv: Sequence[str] | None = None) -> dict:
     add = parser.add_argument
     add(
         '--shots',
-        type=lambda text: text if text == 'full' else int(text),
+        type=_shots,
         nargs='+',
         default=list(SHOTS),
         metavar='K',
@@ -228,6 +228,10 @@ def low_shot_svm(argv: Sequence[str] | None = None) -> dict:
         low_shot_table,
         argv,
     )
+
+
+def _shots(text: str) -> int | str:
+    return text if text == 'full' else int(text)
 
 
 def _get_parser(

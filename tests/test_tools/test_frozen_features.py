@@ -169,7 +169,7 @@ def test_wrong_input_ends_with_a_message(
         ('knn', ['--train', 'a'], '--train and --test go together'),
         ('knn', ['--out', 'a.txt'], 'must end in .json'),
         ('knn', ['--k', 'few'], "invalid int value: 'few'"),
-        ('low_shot_svm', ['--shots', 'all'], "invalid _shot value: 'all'"),
+        ('low_shot_svm', ['--shots', 'all'], '--shots'),
         ('low_shot_svm', ['--ap', 'coco'], 'invalid choice'),
         ('linear_probe', ['--seed', '-1'], '--seed must be >= 0'),
         ('linear_probe', ['--batch-size', '0'], '--batch-size must be >= 1'),
