@@ -13,7 +13,7 @@ from pauc_mm.evaluation.functional import (
 )
 from pauc_mm.evaluation.functional.checks import as_unit_vectors
 from pauc_mm.evaluation.functional.prototype_usage import prototype_usage
-from pauc_mm.evaluation.metrics._clusters import choose_num_clusters
+from pauc_mm.evaluation.metrics.clusters import choose_num_clusters
 from pauc_mm.evaluation.metrics.embedding_metric import EmbeddingMetric
 
 EPSILONS = (0.025, 0.1, 0.25, 0.5)

@@ -3,14 +3,18 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from mmengine.dist import (
     all_gather,
     all_gather_object,
     broadcast,
+    broadcast_object_list,
     get_rank,
     get_world_size,
+    is_main_process,
 )
 from torch import nn
 
@@ -99,3 +103,28 @@ def raise_together(error: BaseException | None, what: str) -> None:
     failed = [f'rank {r}: {m}' for r, m in enumerate(messages) if m]
     if failed:
         raise RuntimeError(f'{what} failed on ' + '; '.join(failed))
+
+
+def on_main_process(function: Callable[[], Any], what: str) -> Any:
+    """Call a function on rank 0 alone; a collective call.
+
+    Args:
+        function (callable): Without arguments.
+        what (str): What is done, for the message.
+
+    Returns:
+        Any: Its result, the same on every rank.
+
+    Raises:
+        BaseException: What the function raises, on rank 0.
+        RuntimeError: On the others then.
+    """
+    result, error = [None], None
+    if is_main_process():
+        try:
+            result = [function()]
+        except Exception as caught:
+            error = caught
+    raise_together(error, what)
+    broadcast_object_list(result)
+    return result[0]

@@ -91,7 +91,7 @@ val_dataloader = dict(
 )
 # 128 dimensions, not 2048: the bank of ImageNet-1k is 0.6 GiB, not 10.
 val_evaluator = [
-    dict(type='KNNAccuracy', k=(20, 200), features='embedding'),
+    dict(type='KNNAccuracy', k=(20, 200), field='embedding'),
     dict(type='NEMD', groups='labels'),
 ]
 val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=bank_dataloader)

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""How well clusters of embeddings, and embeddings, agree with labels."""
+"""Agreement of embeddings, and of their clusters, with labels."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pauc_mm.evaluation.functional import (
     group_label_information,
 )
 from pauc_mm.evaluation.functional.checks import require
+from pauc_mm.utils.checks import check_integer
 
-from ._clusters import check_num_clusters, choose_num_clusters, cluster
+from .clusters import check_num_clusters, choose_num_clusters, cluster
 from .embedding_metric import EmbeddingMetric
 
 
@@ -73,16 +74,10 @@ class ClusterAgreement(EmbeddingMetric):
         super().__init__(
             field=field, labelled=True, splits=('query',), **kwargs
         )
-        for name, value, least in (
-            ('num_clusters', num_clusters, 2),
-            ('k', k, 1),
-            ('max_samples', max_samples, 4),
-        ):
-            if value is not None and value < least:
-                raise ValueError(
-                    f'ClusterAgreement.{name} must be at least {least}, got '
-                    f'{value}.'
-                )
+        if num_clusters is not None:
+            check_integer('ClusterAgreement.num_clusters', num_clusters, 2)
+        check_integer('ClusterAgreement.k', k, 1)
+        check_integer('ClusterAgreement.max_samples', max_samples, 4)
         self.num_clusters = num_clusters
         self.estimate = dict(k=k, max_samples=max_samples, seed=seed)
         require('faiss', 'faiss-cpu', 'ClusterAgreement')
@@ -90,24 +85,19 @@ class ClusterAgreement(EmbeddingMetric):
 
     def check_sizes(self, bank: int, query: int) -> None:
         """See :meth:`EmbeddingMetric.check_sizes`."""
-        if query < 2:
-            raise ValueError(
-                f'ClusterAgreement needs 2 samples or more, got {query}.'
-            )
+        super().check_sizes(bank, query)
         check_num_clusters('ClusterAgreement', self.num_clusters, query)
 
     def compute_metrics(self, results: list[dict]) -> dict:
         """Cluster the embeddings and compare.
 
         Args:
-            results (list[dict]): What :meth:`process` kept.
+            results (list[dict]): Batches from :meth:`process`.
 
         Returns:
             dict[str, float]: See the class.
         """
         query = self.select(results, 'query')
-        if query is None:
-            raise ValueError('ClusterAgreement got no query samples.')
         vectors, labels = query['vectors'], query['labels']
         self.check_sizes(0, len(vectors))
         clusters = cluster(

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Where embeddings lie on the sphere, without labels or groups."""
+"""Spread of embeddings on the sphere, without labels or groups."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pauc_mm.evaluation.functional.checks import (
     subsample,
 )
 from pauc_mm.evaluation.functional.effective_rank import rank_of_spectrum
+from pauc_mm.utils.checks import check_integer
 
 from .embedding_metric import EmbeddingMetric
 
@@ -22,16 +23,15 @@ from .embedding_metric import EmbeddingMetric
 class EmbeddingGeometry(EmbeddingMetric):
     """Cheap signs of a collapse that need no labels.
 
-    Of the l2-normalised query vectors, under the prefix
+    They measure the l2-normalised query vectors. The prefix is
     ``geometry_embedding`` or ``geometry_feature``, so that one of each can
     be used side by side:
 
     - ``uniformity``: log E exp(-2 ||x - y||^2); 0 is a total collapse;
     - ``effective_rank``: of the centred vectors; 0 is a total collapse and
       1 a line;
-    - ``top_share``: share of the variance that lies along the first
-      principal axis; near 1 is a collapse onto a line, and 1 is also said of
-      a point, with a warning.
+    - ``top_share``: share of the variance along the first principal axis;
+      near 1 is a collapse onto a line. A point gives 1, with a warning.
 
     Args:
         field (str): ``'embedding'``, after the neck, or ``'feature'``, of the
@@ -56,34 +56,22 @@ class EmbeddingGeometry(EmbeddingMetric):
         super().__init__(
             field=field, labelled=False, splits=('query',), **kwargs
         )
-        if max_samples < 2:
-            raise ValueError(
-                'EmbeddingGeometry.max_samples must be at least 2, got '
-                f'{max_samples}.'
-            )
         self.prefix = self.prefix or f'geometry_{field}'
-        self.max_samples = max_samples
+        self.max_samples = check_integer(
+            'EmbeddingGeometry.max_samples', max_samples, 2
+        )
         self.seed = seed
-
-    def check_sizes(self, bank: int, query: int) -> None:
-        """See :meth:`EmbeddingMetric.check_sizes`."""
-        if query < 2:
-            raise ValueError(
-                f'EmbeddingGeometry needs 2 samples or more, got {query}.'
-            )
 
     def compute_metrics(self, results: list[dict]) -> dict:
         """Measure the embeddings.
 
         Args:
-            results (list[dict]): What :meth:`process` kept.
+            results (list[dict]): Batches from :meth:`process`.
 
         Returns:
             dict[str, float]: See the class.
         """
         query = self.select(results, 'query')
-        if query is None:
-            raise ValueError('EmbeddingGeometry got no query samples.')
         self.check_sizes(0, len(query['vectors']))
         points = as_unit_vectors(query['vectors'], self.field)
         points = subsample(points, self.max_samples, self.seed)
@@ -98,9 +86,8 @@ class EmbeddingGeometry(EmbeddingMetric):
         if variances[0] > 0:
             return (variances[0] / variances.sum()).item()
         print_log(
-            f'EmbeddingGeometry: all vectors `{self.field}` are the same '
-            'point (total collapse): there is no variance to share, and '
-            'top_share is 1.',
+            f'EmbeddingGeometry: all `{self.field}` vectors are one point '
+            '(total collapse): there is no variance, and top_share is 1.',
             logger='current',
             level=logging.WARNING,
         )

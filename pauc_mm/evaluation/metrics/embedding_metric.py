@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What the metrics on frozen embeddings have in common."""
+"""Base of the metrics on frozen features and embeddings."""
 
 from __future__ import annotations
 
@@ -8,44 +8,43 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import (
-    broadcast_object_list,
-    collect_results,
-    get_world_size,
-    is_main_process,
-)
+from mmengine.dist import collect_results, get_world_size
 from mmengine.evaluator import BaseMetric
+from mmengine.runner import Runner
 from torch import Tensor
 
-from pauc_mm.utils import raise_together
+from pauc_mm.embedding.dataset import non_finite_rows
+from pauc_mm.utils import on_main_process
+from pauc_mm.utils.checks import check_choice
 
+FIELDS = ('embedding', 'feature')
 SPLITS = ('bank', 'query')
 
 
 class EmbeddingMetric(BaseMetric):
     """Base of the metrics that compare the vectors of all samples.
 
-    A sample belongs to the labelled ``'bank'`` or to the ``'query'`` samples
-    that are evaluated, according to its entry ``split`` (see
-    :class:`EmbeddingValLoop`), and is a query if it has none. The vectors are
-    kept batch by batch as float32 on the CPU. With several processes they are
-    brought into the order of the data set, so that the result is that of one
-    process, and an error on the main process stops all.
+    The entry ``split`` of a sample says whether it belongs to the labelled
+    ``'bank'`` or to the ``'query'`` samples that are evaluated (see
+    :class:`EmbeddingValLoop`); without it a sample is a query. Vectors are
+    kept batch by batch as float32 on the CPU. Those of several processes are
+    put into the order of the data set, so that the result is that of one
+    process. An error on the main process stops all.
 
     Args:
-        field (str): Entry of the data samples that holds the vector:
-            ``'feature'`` (backbone) or ``'embedding'`` (after the neck).
+        field (str): Vector of a sample: ``'feature'``, of the backbone, or
+            ``'embedding'``, after the neck.
         labelled (bool): Whether every sample must have one ``gt_label``.
         splits (sequence of str): Splits to keep. Defaults to both.
-        collect_device (str): Device used to collect the results of several
-            processes, 'cpu' or 'gpu'. Defaults to 'cpu'.
+        collect_device (str): Device on which the results of several
+            processes are collected, 'cpu' or 'gpu'. Defaults to 'cpu'.
         prefix (str, optional): Prefix of the names of the results.
-            Defaults to None, the class's own.
-        collect_dir (str, optional): Directory shared by the processes, for
+            Defaults to None: the class's own.
+        collect_dir (str, optional): Folder shared by the processes, for
             ``collect_device='cpu'``. Defaults to None.
 
     Raises:
-        ValueError: If ``field`` is neither of the two.
+        ValueError: If ``field`` is unknown.
     """
 
     def __init__(
@@ -58,12 +57,7 @@ class EmbeddingMetric(BaseMetric):
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix, collect_dir)
-        if field not in ('feature', 'embedding'):
-            raise ValueError(
-                f"{self.name} can use 'feature' or 'embedding' of a sample, "
-                f'got {field!r}.'
-            )
-        self.field = field
+        self.field = check_choice(f'{self.name}.field', field, FIELDS)
         self.labelled = labelled
         self.splits = tuple(splits)
 
@@ -72,16 +66,33 @@ class EmbeddingMetric(BaseMetric):
         """Name of the metric in messages."""
         return type(self).__name__
 
-    def check_sizes(self, bank: int, query: int) -> None:
-        """Refuse data sets that are too small, before anything is run.
+    def prepare(self, runner: Runner, bank: int, query: int) -> None:
+        """Check the metric before a loop runs the network.
 
         Args:
+            runner (Runner): The runner.
             bank (int): Number of bank samples, 0 without a bank.
             query (int): Number of query samples.
 
         Raises:
             ValueError: If the metric cannot be computed on so few.
         """
+        self.check_sizes(bank, query)
+
+    def check_sizes(self, bank: int, query: int) -> None:
+        """Refuse data sets that are too small.
+
+        Args:
+            bank (int): Number of bank samples, 0 without a bank.
+            query (int): Number of query samples.
+
+        Raises:
+            ValueError: If there are fewer than two queries.
+        """
+        if query < 2:
+            raise ValueError(
+                f'{self.name} needs 2 samples or more, got {query}.'
+            )
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep the vectors of a batch, with labels and sample indices.
@@ -95,14 +106,10 @@ class EmbeddingMetric(BaseMetric):
             ValueError: If a sample lacks its vector or its label, or its
                 ``split`` is unknown.
         """
-        by_split: dict = {split: [] for split in SPLITS}
+        by_split: dict[str, list] = {split: [] for split in SPLITS}
         for sample in data_samples:
             split = sample.get('split', 'query')
-            if split not in by_split:
-                raise ValueError(
-                    f'split must be one of {SPLITS}, got {split!r} for '
-                    f'{_describe(sample)}.'
-                )
+            check_choice(f'split of {_describe(sample)}', split, SPLITS)
             by_split[split].append(sample)
         for split in self.splits:
             if by_split[split]:
@@ -151,29 +158,22 @@ class EmbeddingMetric(BaseMetric):
         Returns:
             dict: The results, the same on every process.
         """
+        batches, self.results = self.results, []
         parts = collect_results(
-            [self.results],
+            [batches],
             get_world_size(),
             self.collect_device,
             **({'tmpdir': self.collect_dir} if self.collect_dir else {}),
         )
-        error, metrics = None, [None]
-        if is_main_process():
-            try:
-                metrics = [self._prefixed(self._merge(parts, size))]
-            except Exception as caught:
-                error = caught
-        self.results.clear()
-        raise_together(error, self.name)
-        broadcast_object_list(metrics)
-        return metrics[0]
 
-    def _prefixed(self, results: list[dict]) -> dict:
-        metrics = self.compute_metrics(results)
-        return {f'{self.prefix}/{key}': v for key, v in metrics.items()}
+        def compute() -> dict:
+            metrics = self.compute_metrics(self._merge(parts, size))
+            return {f'{self.prefix}/{key}': v for key, v in metrics.items()}
+
+        return on_main_process(compute, self.name)
 
     def _merge(self, parts: list[list[dict]], size: int) -> list[dict]:
-        """Bring the results of all processes into the order of the data."""
+        """Put the results of all processes into the order of the data set."""
         merged = []
         for split in SPLITS:
             chosen = [
@@ -182,7 +182,7 @@ class EmbeddingMetric(BaseMetric):
             if not any(chosen):
                 continue
             counts = [sum(len(r['names']) for r in part) for part in chosen]
-            # Sample j of process r is number j * world_size + r of the data.
+            # Sample j of process r is row j * world_size + r of the data set.
             turn = np.concatenate([np.arange(count) for count in counts])
             rank = np.repeat(np.arange(len(counts)), counts)
             order = np.lexsort((rank, turn))[:size]
@@ -197,26 +197,28 @@ class EmbeddingMetric(BaseMetric):
         """Return all samples of a split, checked to be finite.
 
         Args:
-            results (list[dict]): What :meth:`process` kept.
+            results (list[dict]): Batches from :meth:`process`.
             split (str): ``'bank'`` or ``'query'``.
 
         Returns:
             dict, optional: ``vectors``, shape (N, D), float32, ``labels``,
-            shape (N,), int64, or None, and ``names``; None without samples.
+            shape (N,), int64, or None, and ``names``; None without a bank.
 
         Raises:
-            ValueError: If vectors are not finite, naming the first samples.
+            ValueError: If vectors are not finite, naming the first samples,
+                or there are no queries.
         """
         chosen = [r for r in results if r['split'] == split]
         if not chosen:
+            if split == 'query':
+                raise ValueError(f'{self.name} got no query samples.')
             return None
         whole = _concatenate(chosen)
-        finite = whole['vectors'].isfinite().all(dim=1)
-        if not finite.all():
-            bad = torch.nonzero(~finite).flatten().tolist()
+        bad = non_finite_rows(whole['vectors'])
+        if bad:
             raise ValueError(
                 f'{self.name}: the `{self.field}` of {len(bad)} of '
-                f'{len(finite)} {split} samples is not finite; first: '
+                f'{len(whole["names"])} {split} samples is not finite; first: '
                 f'{", ".join(whole["names"][i] for i in bad[:5])}. Training '
                 'has diverged or the images hold NaN.'
             )

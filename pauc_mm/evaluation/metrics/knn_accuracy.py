@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mmengine.runner import Runner
 from mmpretrain.registry import METRICS
 from torch import Tensor
 
+from pauc_mm.datasets.long_tail import head_middle_tail
 from pauc_mm.evaluation.functional import knn_predict
 from pauc_mm.evaluation.functional.checks import require
+from pauc_mm.utils.checks import check_integer, check_positive
 
 from .embedding_metric import EmbeddingMetric
+from .training_counts import training_counts
 
 
 @METRICS.register_module()
@@ -24,22 +28,21 @@ class KNNAccuracy(EmbeddingMetric):
     classified by each other, each without itself (leave-one-out).
 
     The results are ``knn/k20``, ``knn/k200`` and so on: shares in [0, 1].
-    With ``class_groups`` there are ``knn/k20_head``, ``knn/k20_tail`` and so
-    on besides, by the groups' names: the mean over the classes of a group of
-    the share of a class's queries that is right.
+    ``class_groups`` adds ``knn/k20_head``, ``knn/k20_tail`` and so on, by the
+    groups' names: the mean over the classes of a group of the share of a
+    class's queries that is right.
 
     Args:
         k (int or sequence of int): Numbers of neighbours.
             Defaults to (20, 200).
         temperature (float): Temperature of the weights. Defaults to 0.1.
-        features (str): ``'feature'``, of the backbone, or ``'embedding'``,
+        field (str): ``'feature'``, of the backbone, or ``'embedding'``,
             after the neck. Defaults to ``'feature'``.
         class_groups (dict or str, optional): Labels of each group by its
             name, such as ``dict(head=[2, 8], tail=[0, 5])``; classes may be
-            left out. Or ``'train'``: head, middle and tail by the number of
-            images in the training set, see :func:`pauc_mm.datasets.long_tail.
-            head_middle_tail`, which :class:`EmbeddingValLoop` looks up.
-            Defaults to None.
+            left out. ``'train'`` forms head, middle and tail by the number
+            of images in the training set, see :func:`pauc_mm.datasets.
+            long_tail.head_middle_tail`. Defaults to None.
         **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
             :class:`EmbeddingMetric`.
 
@@ -56,24 +59,17 @@ class KNNAccuracy(EmbeddingMetric):
         self,
         k: int | Sequence[int] = (20, 200),
         temperature: float = 0.1,
-        features: str = 'feature',
+        field: str = 'feature',
         class_groups: dict[str, Sequence[int]] | str | None = None,
         **kwargs,
     ) -> None:
-        super().__init__(field=features, labelled=True, **kwargs)
+        super().__init__(field=field, labelled=True, **kwargs)
         self.k = tuple([k] if isinstance(k, int) else k)
-        if not self.k or any(
-            not isinstance(number, int) or number < 1 for number in self.k
-        ):
-            raise ValueError(
-                f'KNNAccuracy.k must be one or more integers >= 1, got {k!r}.'
-            )
-        if temperature <= 0:
-            raise ValueError(
-                'KNNAccuracy.temperature must be greater than 0, '
-                f'got {temperature}.'
-            )
-        self.temperature = temperature
+        for number in self.k or [k]:
+            check_integer('KNNAccuracy.k', number, 1)
+        self.temperature = check_positive(
+            'KNNAccuracy.temperature', temperature
+        )
         self.groups_of_train = class_groups == 'train'
         self.class_groups: dict | None = None
         if class_groups is not None and not self.groups_of_train:
@@ -95,20 +91,24 @@ class KNNAccuracy(EmbeddingMetric):
                 'bank_dataloader a larger data set.'
             )
 
-    def set_training_counts(self, counts: Sequence[int]) -> None:
-        """Form head, middle and tail, for ``class_groups='train'``.
+    def prepare(self, runner: Runner, bank: int, query: int) -> None:
+        """See :meth:`EmbeddingMetric.prepare`; forms the training's groups.
 
         Args:
-            counts (sequence of int): Number of training images by label.
+            runner (Runner): Its training set is counted for
+                ``class_groups='train'``.
+            bank (int): Number of bank samples, 0 without a bank.
+            query (int): Number of query samples.
 
         Raises:
-            ValueError: If the training set has fewer than three classes, or
-                all are of one size.
+            ValueError: If k is too large, or the training set has no labels,
+                fewer than three classes or classes of one size.
         """
-        from pauc_mm.datasets.long_tail import head_middle_tail
-
+        super().prepare(runner, bank, query)
+        if not self.groups_of_train:
+            return
         try:
-            self.class_groups = head_middle_tail(counts)
+            self.class_groups = head_middle_tail(training_counts(runner))
         except ValueError as error:
             raise ValueError(
                 f"KNNAccuracy.class_groups='train': {error}"
@@ -118,15 +118,12 @@ class KNNAccuracy(EmbeddingMetric):
         """Classify the queries.
 
         Args:
-            results (list[dict]): What :meth:`process` kept.
+            results (list[dict]): Batches from :meth:`process`.
 
         Returns:
-            dict[str, float]: The share of queries that is right, for each k
-            and, if asked for, each group of classes.
+            dict[str, float]: See the class.
         """
         query, bank = (self.select(results, s) for s in ('query', 'bank'))
-        if query is None:
-            raise ValueError('KNNAccuracy got no query samples.')
         references = query if bank is None else bank
         self.check_sizes(
             0 if bank is None else len(bank['labels']), len(query['labels'])
@@ -150,35 +147,36 @@ class KNNAccuracy(EmbeddingMetric):
         return metrics
 
     def _groups(self, labels: Tensor) -> dict:
-        """The groups, if all their classes are among the queries."""
+        """Return the groups, if the queries have all their classes."""
         if self.groups_of_train and self.class_groups is None:
             raise ValueError(
-                "KNNAccuracy.class_groups='train' needs the labels of the "
-                "training set, which val_cfg = dict(type='EmbeddingValLoop') "
-                "(test_cfg: 'EmbeddingTestLoop') looks up. With another loop "
-                'name the classes, such as dict(head=[2, 8], tail=[0, 5]).'
+                "KNNAccuracy.class_groups='train' needs val_cfg = "
+                "dict(type='EmbeddingValLoop') (test_cfg: 'EmbeddingTestLoop')"
+                ', which gives it the training set. With another loop name '
+                'the classes, such as dict(head=[2, 8], tail=[0, 5]).'
             )
-        found = set(labels.tolist())
+        present = set(labels.tolist())
         for name, classes in (self.class_groups or {}).items():
-            absent = [c for c in classes if c not in found]
+            absent = [c for c in classes if c not in present]
             if absent:
                 raise ValueError(
                     f'KNNAccuracy.class_groups: no query is of class '
                     f'{absent[0]} of group {name!r}; the queries have '
-                    f'{len(found)} classes from {min(found)} to {max(found)}.'
+                    f'{len(present)} classes from {min(present)} to '
+                    f'{max(present)}.'
                 )
         return self.class_groups or {}
 
 
 def _checked(class_groups: dict) -> dict[str, list[int]]:
-    """Copy the groups, or say what is wrong with them."""
+    """Copy the groups, or refuse them."""
     key = 'KNNAccuracy.class_groups'
     if not isinstance(class_groups, dict) or not class_groups:
         raise ValueError(
             f"{key} must be 'train' or a dict of the labels of each group, "
             f'such as dict(head=[2, 8], tail=[0, 5]), got {class_groups!r}.'
         )
-    owner: dict = {}
+    owner: dict[int, str] = {}
     for name, classes in class_groups.items():
         if not isinstance(classes, (list, tuple, range)) or not classes:
             raise ValueError(
@@ -186,11 +184,7 @@ def _checked(class_groups: dict) -> dict[str, list[int]]:
                 f'{classes!r}.'
             )
         for label in classes:
-            if isinstance(label, bool) or not isinstance(label, int):
-                raise ValueError(
-                    f'{key}[{name!r}] must hold labels, integers from 0, got '
-                    f'{label!r}.'
-                )
+            check_integer(f'{key}[{name!r}]', label, 0)
             if label in owner:
                 raise ValueError(
                     f'{key}: class {label} is in {owner[label]!r} and again '

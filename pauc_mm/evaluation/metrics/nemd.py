@@ -20,8 +20,9 @@ from pauc_mm.evaluation.functional import (
 )
 from pauc_mm.evaluation.functional.checks import as_unit_vectors, require
 from pauc_mm.evaluation.functional.nemd import check_options
+from pauc_mm.utils.checks import check_choice, check_integer
 
-from ._clusters import check_num_clusters, cluster
+from .clusters import check_num_clusters, cluster
 from .embedding_metric import EmbeddingMetric
 
 GROUPS = ('labels', 'clusters')
@@ -37,8 +38,8 @@ class NEMD(EmbeddingMetric):
     See :func:`pauc_mm.evaluation.functional.nemd` (eq. 3 of `PAUC
     <https://arxiv.org/abs/2210.10194>`_). The value alone does not rank
     embeddings: it is 0 for a total collapse and largest for point-like groups
-    far apart. It is therefore reported with the measures that tell these
-    apart, under the prefix ``nemd``:
+    far apart. It is therefore reported with other measures, under the prefix
+    ``nemd``:
 
     - ``value``, ``standard_error``: NEMD and its standard error;
     - ``uniformity``: log E exp(-2 ||x - y||^2); 0 is a total collapse;
@@ -47,13 +48,13 @@ class NEMD(EmbeddingMetric):
     - ``unique_share``: share of the groups' mean directions that are at least
       a cosine distance of 0.025 from each other;
     - ``group_entropy``: evenness of the groups' sizes, in [0, 1];
-    - ``num_groups``, ``num_pairs``, ``mean_members``: what was measured.
+    - ``num_groups``, ``num_pairs``, ``mean_members``: size of the sample.
 
     Only query samples count.
 
     Args:
         groups (str): ``'labels'`` (gt_label) or ``'clusters'`` (spherical
-            k-means on the embeddings, no labels needed).
+            k-means on the embeddings; needs no labels).
             Defaults to ``'labels'``.
         num_clusters (int, optional): Number of clusters, for
             ``groups='clusters'`` only. None takes one for every 20 samples,
@@ -97,28 +98,17 @@ class NEMD(EmbeddingMetric):
             splits=('query',),
             **kwargs,
         )
-        if groups not in GROUPS:
-            raise ValueError(
-                f'NEMD.groups must be one of {GROUPS}, got {groups!r}.'
-            )
-        too_few = num_clusters is not None and num_clusters < 2
-        if groups == 'clusters' and too_few:
-            raise ValueError(
-                "NEMD.num_clusters must be at least 2 with groups='clusters', "
-                f'got {num_clusters}.'
-            )
-        if groups == 'labels' and num_clusters is not None:
-            raise ValueError(
-                f'NEMD.num_clusters={num_clusters} has no meaning with '
-                "groups='labels': leave it out or set groups='clusters'."
-            )
-        if max_samples < 2:
-            raise ValueError(
-                f'NEMD.max_samples must be at least 2, got {max_samples}.'
-            )
-        check_options(num_pairs, num_members, solver)
-        self.groups = groups
+        self.groups = check_choice('NEMD.groups', groups, GROUPS)
+        if num_clusters is not None:
+            check_integer('NEMD.num_clusters', num_clusters, 2)
+            if groups == 'labels':
+                raise ValueError(
+                    f'NEMD.num_clusters={num_clusters} has no meaning with '
+                    "groups='labels'. Leave it out or set groups='clusters'."
+                )
         self.num_clusters = num_clusters
+        check_integer('NEMD.max_samples', max_samples, 2)
+        check_options(num_pairs, num_members, solver)
         self.options = dict(
             num_pairs=num_pairs,
             num_members=num_members,
@@ -132,22 +122,19 @@ class NEMD(EmbeddingMetric):
 
     def check_sizes(self, bank: int, query: int) -> None:
         """See :meth:`EmbeddingMetric.check_sizes`."""
-        if query < 2:
-            raise ValueError(f'NEMD needs 2 samples or more, got {query}.')
+        super().check_sizes(bank, query)
         check_num_clusters('NEMD', self.num_clusters, query)
 
     def compute_metrics(self, results: list[dict]) -> dict:
         """Measure the embeddings.
 
         Args:
-            results (list[dict]): What :meth:`process` kept.
+            results (list[dict]): Batches from :meth:`process`.
 
         Returns:
             dict[str, float]: See the class.
         """
         query = self.select(results, 'query')
-        if query is None:
-            raise ValueError('NEMD got no query samples.')
         self.check_sizes(0, len(query['vectors']))
         points = as_unit_vectors(query['vectors'], self.field)
         groups = query['labels']

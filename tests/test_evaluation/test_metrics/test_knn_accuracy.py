@@ -1,5 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -50,24 +51,24 @@ def test_is_registered():
     assert KNNAccuracy().k == (20, 200) and KNNAccuracy().prefix == 'knn'
 
 
-@pytest.mark.parametrize('features', ['feature', 'embedding'])
-def test_bank_and_query(features):
+@pytest.mark.parametrize('field', ['feature', 'embedding'])
+def test_bank_and_query(field):
     bank, query = samples(50, 'bank'), samples(21, 'query', seed=1)
     got = evaluate(
-        KNNAccuracy(k=(5, 50), features=features),
+        KNNAccuracy(k=(5, 50), field=field),
         bank[:30],
         bank[30:],
         query[:10],
         query[10:],
     )
     predictions = knn_predict(
-        stack(query, features), stack(bank, features), labels(bank), 4, (5, 50)
+        stack(query, field), stack(bank, field), labels(bank), 4, (5, 50)
     )
     assert got == {
         f'knn/k{k}': (predictions[k] == labels(query)).double().mean().item()
         for k in (5, 50)
     }
-    assert 0.3 < got['knn/k5'] < 1 or features == 'embedding'
+    assert 0.3 < got['knn/k5'] < 1 or field == 'embedding'
 
 
 def test_without_a_bank_it_leaves_one_out():
@@ -160,7 +161,7 @@ def test_missing_feature():
 
 
 def test_unknown_split():
-    with pytest.raises(ValueError, match="split.*'train'.*sample_idx 0"):
+    with pytest.raises(ValueError, match="split.*sample_idx 0.*'train'"):
         evaluate(KNNAccuracy(k=1), samples(5, split='train'))
 
 
@@ -186,7 +187,7 @@ def test_non_finite_features_are_named():
         (dict(k=()), 'KNNAccuracy.k'),
         (dict(k=(20, 0.5)), 'KNNAccuracy.k.*0.5'),
         (dict(temperature=0), 'KNNAccuracy.temperature.*0'),
-        (dict(features='logits'), "'logits'"),
+        (dict(field='logits'), "KNNAccuracy.field.*'logits'"),
     ],
 )
 def test_bad_arguments(options, found):
@@ -255,17 +256,26 @@ def test_groups_of_every_k():
         assert got[f'knn/k{k}'] == pytest.approx(right.mean())
 
 
+def trained_on(*counts):
+    """As much of a runner as is asked for its training set."""
+    labels = [c for c, number in enumerate(counts) for _ in range(number)]
+    dataset = SimpleNamespace(get_gt_labels=lambda: labels)
+    return SimpleNamespace(
+        _train_dataloader=dict(dataset=dataset), _train_loop=None
+    )
+
+
 def test_groups_of_the_training_set():
     metric = KNNAccuracy(k=1, class_groups='train')
     with pytest.raises(ValueError, match='EmbeddingValLoop'):
         evaluate(metric, hand_made())
-    metric.set_training_counts([10, 90, 30])
+    metric.prepare(trained_on(10, 90, 30), bank=3, query=7)
     got = evaluate(metric, hand_made())
     assert got['knn/k1_head'] == 0.5  # class 1
     assert got['knn/k1_middle'] == 0.0  # class 2
     assert got['knn/k1_tail'] == 0.75  # class 0
     with pytest.raises(ValueError, match="class_groups='train'.*no head"):
-        metric.set_training_counts([5, 5, 5])
+        metric.prepare(trained_on(5, 5, 5), bank=3, query=7)
 
 
 def test_group_of_an_unknown_class():
@@ -284,8 +294,8 @@ def test_group_of_an_unknown_class():
         ([[0], [1]], "'train' or a dict"),
         (dict(head=[]), r"\['head'\] must be a list of one or more.*\[\]"),
         (dict(head=3), r"\['head'\] must be a list.*got 3"),
-        (dict(head=['0']), r"\['head'\] must hold labels.*'0'"),
-        (dict(head=[True]), 'must hold labels.*True'),
+        (dict(head=['0']), r"\['head'\] must be an integer.*'0'"),
+        (dict(head=[True]), 'must be an integer.*True'),
         (dict(head=[1, 1]), "class 1 is in 'head' and again in 'head'"),
         (dict(head=[0, 1], tail=[2, 1]), "class 1 is in 'head'.*'tail'"),
     ],

@@ -6,23 +6,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pauc_mm.clustering import FaissKMeans
 from pauc_mm.evaluation.functional.checks import as_unit_vectors
 
 
 def choose_num_clusters(num_clusters: int | None, num_samples: int) -> int:
-    """Return what was asked for, or one for every 20 samples, 100 at most."""
+    """Return the given number, or one for every 20 samples, 100 at most."""
     return num_clusters or min(100, max(2, num_samples // 20))
 
 
 def check_num_clusters(
     name: str, num_clusters: int | None, num_samples: int
 ) -> None:
-    """Raise ValueError if there are more clusters than samples.
+    """Refuse more clusters than samples.
 
     Args:
         name (str): The metric, for the message.
         num_clusters (int, optional): None always fits.
-        num_samples (int): Samples that are clustered.
+        num_samples (int): Samples to cluster.
+
+    Raises:
+        ValueError: If there are more.
     """
     if num_samples < (num_clusters or 0):
         raise ValueError(
@@ -40,14 +44,12 @@ def cluster(
         vectors (Tensor): Shape (N, D).
         num_clusters (int, optional): See :func:`choose_num_clusters`.
         seed (int): Seed of k-means.
-        field (str): What to call the vectors in a message.
+        field (str): Name of the vectors for messages.
 
     Returns:
-        Tensor: The cluster of each, shape (N,), int64, numbered from 0
-        without the clusters that stayed empty.
+        Tensor: Cluster of each vector, shape (N,), int64. Empty clusters
+        have no number.
     """
-    from pauc_mm.clustering import FaissKMeans
-
     unit = as_unit_vectors(vectors, field, torch.float32).cpu().numpy()
     number = choose_num_clusters(num_clusters, len(unit))
     clustering = FaissKMeans(spherical=True).fit(unit, number, seed)
