@@ -28,10 +28,7 @@ if not is_check_env_run():
             evaluation,
             models,
         )
-    from .compat.config_paths import install_config_paths
-    from .compat.local_checkpoints import install_local_checkpoints
 
-    install_config_paths()
-    install_local_checkpoints()
+    compat.install()
 
 __all__ = ['__version__']

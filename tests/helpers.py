@@ -15,6 +15,7 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 import pauc_mm  # noqa: F401
+from pauc_mm.checkpoints import Checkpoint
 
 NUM_CLASSES = 4
 
@@ -218,3 +219,8 @@ def run_ranks(function, world_size, folder, *args):
         torch.load(folder / f'result_{rank}.pt', weights_only=False)
         for rank in range(world_size)
     ]
+
+
+def load_encoder(path, config=None, trust=False, **options):
+    """Open a checkpoint and load its encoder."""
+    return Checkpoint.open(path, config, trust).encoder(**options)

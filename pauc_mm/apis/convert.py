@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from pauc_mm.checkpoints import converters
 from pauc_mm.checkpoints.converters.conversion import Conversion
-from pauc_mm.checkpoints.converters.source import LAYOUT_CHOICES
 from pauc_mm.checkpoints.converters.to_torchvision import NAMES
+from pauc_mm.checkpoints.layouts import LAYOUT_CHOICES
 
 from .arguments import add_trust_argument, make_parser
 
@@ -120,7 +120,7 @@ def _get_parser(
 def _add_layout_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--layout',
-        choices=list(LAYOUT_CHOICES),
+        choices=LAYOUT_CHOICES,
         help='project whose names the checkpoint uses; default: recognised',
     )
     parser.add_argument(

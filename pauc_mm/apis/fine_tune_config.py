@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import get_world_size
 
-from pauc_mm.checkpoints.pretrained import read_weights
+from pauc_mm.checkpoints.weights import read_weights
 
 PREFIX = 'backbone.'
 HOOKS = dict(

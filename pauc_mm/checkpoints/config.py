@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The config of a checkpoint, and what is built from it."""
+"""Configs of checkpoints, and the networks and data that they describe."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ from .plain_config import (
     loads_foreign_files,
     parse_plain_config,
     restrict_types,
+    strings,
 )
 
 
 @dataclass
 class CheckpointConfig:
-    """A config, and whether it may build whatever it names.
+    """A config, with the rule of what it may build.
 
     Attributes:
         cfg (Config): The config.
-        source (str): Where it is from, in words.
-        trusted (bool): False for one that came inside an untrusted file.
+        source (str): Description of its origin, for messages.
+        trusted (bool): Whether it may build whatever it names; not if it
+            came inside an untrusted file.
         notes (list[str]): Sentences for the user.
     """
 
@@ -50,7 +52,7 @@ class CheckpointConfig:
         return f'{package.partition(".")[0]} {name}'
 
     def build(self, part: str) -> nn.Module | None:
-        """The model's backbone or neck, with fresh weights.
+        """Build the model's backbone or neck, with fresh weights.
 
         Args:
             part (str): 'backbone' or 'neck'.
@@ -85,7 +87,7 @@ class CheckpointConfig:
         cfg = self.cfg.model.get('data_preprocessor')
         cfg = cfg or self.cfg.get('data_preprocessor') or {}
         if cfg.get('mean') is None:
-            self.notes.append('The config does not normalise its images.')
+            self._note('The config does not normalise its images.')
         return dict(
             mean=_plain(cfg.get('mean')),
             std=_plain(cfg.get('std')),
@@ -93,10 +95,10 @@ class CheckpointConfig:
         )
 
     def data(self) -> tuple[list | None, dict | None]:
-        """The pipeline of one view, and the data set of evaluation.
+        """Return the pipeline of one view and the data set of evaluation.
 
-        Of the val dataloader, else the test dataloader; the pipeline else of
-        the clustering hook.
+        From the val dataloader, else the test dataloader; the pipeline else
+        from the clustering hook.
 
         Returns:
             tuple[list[dict] or None, dict or None]: Pipeline and data set.
@@ -116,7 +118,7 @@ class CheckpointConfig:
         )
 
     def encoder_text(self) -> str:
-        """The part of the config that a file with the backbone alone needs.
+        """Write the part of the config that belongs to the backbone.
 
         Returns:
             str: Literals that :func:`parse_plain_config` reads: the
@@ -138,7 +140,8 @@ class CheckpointConfig:
             pipeline = restrict_types(pipeline, TRANSFORMS, DATASETS)
             hooks = dict(clustering=dict(pipeline=pipeline))
             text += f'default_hooks = {hooks!r}\n'
-        if loads_foreign_files([model, pipeline]) or _files([model, pipeline]):
+        parts = [model, pipeline]
+        if loads_foreign_files(parts) or any(map(_is_path, strings(parts))):
             raise ValueError('it names a file')
         parse_plain_config(text)
         return text
@@ -151,26 +154,26 @@ class CheckpointConfig:
                 raise ValueError('it names a URL or a pickle')
             return restrict_types(cfg, TRANSFORMS, DATASETS)
         except ValueError as error:
-            self.notes.append(
-                f'The {what} of {self.source} was left out: {error}.'
-            )
+            self._note(f'The {what} of {self.source} was left out: {error}.')
             return None
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
 
 def find_config(
-    checkpoint: dict,
-    config: str | Config | None,
-    trust: bool,
-    path: str,
+    text: str | None, named: str | Config | None, trust: bool, path: str
 ) -> CheckpointConfig | None:
-    """The config that is named, else the one in the checkpoint.
+    """Return the config that is named, else the one in the checkpoint.
 
     Args:
-        checkpoint (dict): Top level of the checkpoint.
-        config (str, Config or None): A config or its file; ``pauc_mm::NAME``
-            and ``mmpretrain::NAME`` are known too. It is trusted.
-        trust (bool): Whether the checkpoint is: else only a config of plain
-            values is read from it, and nothing imported for it.
+        text (str, optional): The config in the checkpoint.
+        named (str or Config, optional): A config or its file;
+            ``pauc_mm::NAME`` and ``mmpretrain::NAME`` are known too. It is
+            trusted.
+        trust (bool): Whether the checkpoint is: else only plain values are
+            read from its config, and nothing is imported for it.
         path (str): File of the checkpoint, for messages.
 
     Returns:
@@ -181,12 +184,10 @@ def find_config(
         ValueError: If the config in the checkpoint is not plain, or has no
             model with a backbone.
     """
-    if config is not None:
-        named = config if isinstance(config, Config) else _from_file(config)
-        label = getattr(named, 'filename', None) or 'that was given'
-        return _checked(CheckpointConfig(named, f'the config {label}', True))
-    meta = checkpoint.get('meta')
-    text = meta.get('cfg') if isinstance(meta, dict) else None
+    if named is not None:
+        cfg = named if isinstance(named, Config) else _from_file(named)
+        label = getattr(cfg, 'filename', None) or 'that was given'
+        return _checked(CheckpointConfig(cfg, f'the config {label}', True))
     if not isinstance(text, str):
         return None
     source = f"the config in '{path}'"
@@ -207,7 +208,7 @@ def find_config(
     if foreign:
         found.notes.append(
             f'custom_imports of {", ".join(map(str, foreign))} in the '
-            "checkpoint's config were not made."
+            "checkpoint's config were skipped."
         )
     return found
 
@@ -252,15 +253,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _files(value: Any) -> bool:
-    """Whether a config names a file by its whole path."""
-    if isinstance(value, dict):
-        return any(_files(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_files(item) for item in value)
-    return isinstance(value, str) and (
-        PurePosixPath(value).is_absolute()
-        or PureWindowsPath(value).is_absolute()
+def _is_path(text: str) -> bool:
+    """Tell whether a text is the whole path of a file."""
+    return (
+        PurePosixPath(text).is_absolute()
+        or PureWindowsPath(text).is_absolute()
     )
 
 
@@ -270,7 +267,7 @@ def _type_name(cfg: dict) -> str:
 
 
 def _pipeline(dataset: dict) -> list | None:
-    """The pipeline of a data set, or of the one that it wraps."""
+    """Return the pipeline of a data set, or of the one that it wraps."""
     while 'pipeline' not in dataset and isinstance(
         dataset.get('dataset'), dict
     ):
@@ -282,7 +279,7 @@ def _pipeline(dataset: dict) -> list | None:
 
 
 class _OneView(nn.Module):
-    """mmpretrain's SwAVNeck takes a list of the maps of several crops."""
+    """SwAVNeck of mmpretrain, which takes a list over several crops."""
 
     def __init__(self, neck: nn.Module) -> None:
         super().__init__()

@@ -1,60 +1,34 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Read a checkpoint file and find the weights in it."""
+
 from __future__ import annotations
 
 import os
 import re
 import zipfile
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from pauc_mm.compat.stand_ins import loads_instead, stand_in
+from pauc_mm.compat.safe_load import load_without_code
+
+State = dict[str, Tensor]
 
 TRUST = (
     'If you trust where the file comes from, --trust-checkpoint (trust=True) '
     'loads it and lets it run its code'
 )
 
-
-class _Ignored:
-    """Stands for an object that a checkpoint carries beside its weights."""
-
-    def __init__(self, *args, **kwargs) -> None:
-        pass
-
-    def __setstate__(self, state: Any) -> None:
-        pass
+_WRAPPERS = re.compile(r'^(?:module\.|_orig_mod\.)+')
+_CHILDREN = dict(
+    zip('014567', ('conv1', 'bn1', 'layer1', 'layer2', 'layer3', 'layer4'))
+)
 
 
-# What ordinary checkpoints hold beside tensors: the arguments of DINO, the
-# log history of mmengine, numpy numbers such as a best accuracy. None of it
-# is needed, so that harmless classes take the place of the real ones, whose
-# code (getattr above all) is never run.
-_STAND_INS = [
-    stand_in(name, _Ignored)
-    for name in (
-        'argparse.Namespace',
-        'builtins.getattr',
-        '__builtin__.getattr',
-        'mmengine.logging.history_buffer.HistoryBuffer',
-        'numpy.ndarray',
-        'numpy.dtype',
-        'numpy.core.multiarray._reconstruct',
-        'numpy.core.multiarray.scalar',
-        'numpy._core.multiarray._reconstruct',
-        'numpy._core.multiarray.scalar',
-    )
-]
-
-
-def read_checkpoint(path: str | os.PathLike, trust: bool = False) -> dict:
+def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
     """Read a checkpoint file onto the CPU, without running code in it.
-
-    Loaded with ``weights_only=True``. Where torch has ``safe_globals`` (2.5)
-    a few objects that ordinary checkpoints carry are replaced by empty ones.
 
     Args:
         path (str or PathLike): The file.
@@ -63,6 +37,8 @@ def read_checkpoint(path: str | os.PathLike, trust: bool = False) -> dict:
 
     Returns:
         dict: Its top level; the state of a module that was saved whole.
+        Objects beside the weights are inert, see
+        :func:`~pauc_mm.compat.safe_load.load_without_code`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -72,15 +48,14 @@ def read_checkpoint(path: str | os.PathLike, trust: bool = False) -> dict:
     """
     path = Path(path).expanduser()
     _check_file(path)
-    options: dict[str, Any] = dict(map_location='cpu', weights_only=not trust)
-    if zipfile.is_zipfile(path):
-        options['mmap'] = True
-    allow = nullcontext()
-    if hasattr(torch.serialization, 'safe_globals') and not trust:
-        allow = loads_instead(_STAND_INS)
+    options = dict(mmap=True) if zipfile.is_zipfile(path) else {}
     try:
-        with allow:
-            content = torch.load(str(path), **options)
+        if trust:
+            content = torch.load(
+                str(path), 'cpu', weights_only=False, **options
+            )
+        else:
+            content = load_without_code(str(path), **options)
     except Exception as error:
         raise ValueError(_explain(path, error)) from error
     if isinstance(content, nn.Module):
@@ -140,3 +115,79 @@ def _explain(path: Path, error: Exception) -> str:
         f"'{path}' cannot be read as a checkpoint; it may be damaged. "
         f'{type(error).__name__}: {text.splitlines()[0] if text else ""}'
     )
+
+
+def find_weights(content: dict, path: str) -> tuple[State, list[str]]:
+    """Find the weights in a checkpoint.
+
+    Args:
+        content (dict): Its top level.
+        path (str): File, for messages.
+
+    Returns:
+        tuple[dict[str, Tensor], list[str]]: The weights, without the
+        prefixes of DistributedDataParallel and torch.compile; a student and
+        a teacher, as DINO saves them, both under these prefixes. And notes
+        for the user.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    groups = {'': _tensors(content)}
+    groups.update((str(k), _tensors(v)) for k, v in content.items())
+    if groups.get('student') and groups.get('teacher'):
+        return {
+            f'{net}.{_WRAPPERS.sub("", key)}': value
+            for net in ('student', 'teacher')
+            for key, value in groups[net].items()
+        }, []
+    notes = []
+    name = 'state_dict'
+    if not groups.get(name):
+        name = max(groups, key=lambda group: len(groups[group]))
+        if name:
+            notes.append(f"The weights are those under '{name}'.")
+    if not groups[name]:
+        keys = ', '.join(repr(key) for key in list(content)[:6]) or 'none'
+        raise ValueError(
+            f"'{path}' is a dict without weights; its keys: {keys}. Name a "
+            'checkpoint that holds a state_dict.'
+        )
+    weights = {_WRAPPERS.sub('', k): v for k, v in groups[name].items()}
+    named = _named_children(weights)
+    if named.keys() != weights.keys():
+        notes.append(
+            'The numbered layers 0, 1 and 4 to 7 were taken for conv1, bn1 '
+            'and layer1 to layer4 of a ResNet.'
+        )
+    return named, notes
+
+
+def _tensors(value: Any) -> State:
+    if isinstance(value, nn.Module):  # only in a trusted file
+        value = value.state_dict()
+    if not isinstance(value, dict):
+        return {}
+    return {
+        key: item
+        for key, item in value.items()
+        if isinstance(key, str) and isinstance(item, Tensor)
+    }
+
+
+def _named_children(weights: State) -> State:
+    """Name the layers of ``Sequential(*resnet.children())`` again."""
+    prefixes = {
+        key[: -len('4.0.conv1.weight')]
+        for key in weights
+        if re.search(r'(?:^|\.)4\.0\.conv1\.weight$', key)
+    }
+
+    def name(key: str) -> str:
+        for prefix in prefixes:
+            match = re.match(rf'{re.escape(prefix)}([014567])\.(.*)', key)
+            if match:
+                return f'{prefix}{_CHILDREN[match[1]]}.{match[2]}'
+        return key
+
+    return {name(key): value for key, value in weights.items()}

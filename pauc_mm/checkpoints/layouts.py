@@ -1,5 +1,21 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""How the projects that train ResNets name what is in their checkpoints.
+"""Table of the layouts of checkpoints: how each project names its tensors.
+
+To add a layout, add one :class:`Layout` to :data:`LAYOUTS`:
+
+1. ``name``, for the user, and ``options``, under which ``--layout`` of the
+   converters knows it.
+2. ``online`` and, if the file has a moving average, ``momentum``: the
+   prefixes of the backbone, the head and the prototypes, as they are after
+   :func:`~.file.find_weights` has cut off ``module.``. Below the backbone's
+   prefix stand torchvision's names of a ResNet.
+3. ``sign``: a prefix that a key of such a file has and others have not. The
+   first layout of the table that matches is taken, so that the more special
+   one stands first.
+4. ``activation`` of the head, and ``rename_head`` if its layers are not
+   numbered as in a ``Sequential``.
+5. A small network of that layout in tests/test_checkpoints/source_models.py,
+   and a test that :meth:`.Checkpoint.encoder` computes what it does.
 
 Sources: facebookresearch/moco (moco/builder.py), facebookresearch/moco-v3,
 salesforce/PCL (pcl/builder.py), facebookresearch/swav (src/resnet50.py),
@@ -10,13 +26,13 @@ facebookresearch/barlowtwins and vicreg, mmpretrain 1.2, torchvision.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-import torch
-
+from .file import State
 from .inferred_resnet import PARAMETER, SIGN
-
-State = dict[str, torch.Tensor]
+from .projection_head import sequential_neck
+from .weights import listed
 
 
 @dataclass(frozen=True)
@@ -24,48 +40,65 @@ class Names:
     """Prefixes of the parts of one encoder.
 
     Attributes:
-        backbone (str): Of the ResNet.
+        backbone (str): Of the backbone.
         head (str, optional): Of the projection head.
-        prototypes (str, optional): Of the prototypes.
+        prototypes (tuple[str, ...]): Of the prototypes.
     """
 
     backbone: str
     head: str | None = None
-    prototypes: str | None = None
+    prototypes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The names in one project's checkpoints, without ``module.``.
+    """Names of the tensors in one project's checkpoints.
 
     Attributes:
-        name (str): What the user is told.
+        name (str): For the user.
         online (Names): Of the encoder that is trained.
         momentum (Names, optional): Of its moving average.
-        sign (str): A key begins with it, beside those of a ResNet.
+        sign (str): Prefix of some key, beside those of a ResNet.
+        options (tuple[str, ...]): Values of ``--layout``.
         activation (str): Of the projection head; a class in torch.nn.
+        rename_head (callable, optional): Maps the state of the head to the
+            names of a ``Sequential``.
+        title (str or callable): More than the name, with ``{network}`` for
+            the network; or a function of the weights that returns it.
+        advice (str): Sentence for those who take the online encoder.
+        is_openmm (bool): Whether the names are mmpretrain's, so that
+            backbone and head can be built from a config.
+        is_guessed (bool): Whether the names were found for this file alone.
     """
 
     name: str
     online: Names
     momentum: Names | None = None
     sign: str = ''
+    options: tuple[str, ...] = ()
     activation: str = 'ReLU'
+    rename_head: Callable[[State], State] | None = None
+    title: str | Callable[[State], str] = ''
+    advice: str = ''
+    is_openmm: bool = False
+    is_guessed: bool = False
 
-    def matches(self, state: State) -> bool:
-        """Whether a checkpoint is one of this layout, with a ResNet."""
-        return self.online.backbone + SIGN in state and any(
-            key.startswith(self.sign) for key in state
+    def matches(self, weights: State) -> bool:
+        """Tell whether weights are of this layout, with a ResNet."""
+        return self.online.backbone + SIGN in weights and any(
+            key.startswith(self.sign) for key in weights
         )
 
-    def unexplained(self, state: State) -> list[str]:
-        """Keys of a checkpoint that are not known to this layout."""
+    def unexplained(self, weights: State) -> list[str]:
+        """Return the keys that are not known to this layout."""
         known = [n for n in (self.online, self.momentum) if n is not None]
-        parts = [p for n in known for p in (n.head, n.prototypes) if p]
-        parts += ['fc.', 'queue'] if self.sign != 'neck.' else ['queue']
+        parts = ['queue'] if self.sign == 'neck.' else ['queue', 'fc.']
+        for names in known:
+            parts += [names.head] if names.head else []
+            parts += names.prototypes
         return [
             key
-            for key in state
+            for key in weights
             if not key.startswith(tuple(parts))
             and not any(
                 key.startswith(n.backbone)
@@ -74,6 +107,80 @@ class Layout:
             )
         ]
 
+    def names(self, weights: State, momentum: bool, path: str) -> Names:
+        """Return the names of one of the encoders of a checkpoint.
+
+        Args:
+            weights (dict[str, Tensor]): From :func:`~.file.find_weights`.
+            momentum (bool): Whether the momentum encoder is wanted.
+            path (str): File, for messages.
+
+        Returns:
+            Names: Its prefixes; prototypes are the online encoder's where
+            the momentum encoder has none of its own.
+
+        Raises:
+            ValueError: If the momentum encoder is wanted and is not there.
+        """
+        if not momentum:
+            return self.online
+        names = self.momentum
+        if names is None or not select(weights, names.backbone):
+            raise ValueError(
+                f"'{path}' ({self.name}) has no momentum encoder: leave out "
+                'momentum=True (--momentum).'
+            )
+        if not names.prototypes:
+            names = replace(names, prototypes=self.online.prototypes)
+        return names
+
+    def describe(self, weights: State, network: str) -> str:
+        """Describe the layout of a checkpoint, such as 'official MoCo v2'.
+
+        Args:
+            weights (dict[str, Tensor]): The weights.
+            network (str): Name of the backbone.
+
+        Returns:
+            str: The title.
+        """
+        title = self.title(weights) if callable(self.title) else self.title
+        return (title or self.name).format(network=network)
+
+
+def _title_of_moco(weights: State) -> str:
+    """Name MoCo or PCL, whose names are the same, by the queue's length."""
+    version = 'v2' if 'encoder_q.fc.0.weight' in weights else 'v1'
+    queue = weights['queue'].shape[-1] if 'queue' in weights else None
+    names = {65536: 'MoCo', 16384: 'PCL'}  # the official defaults
+    return f'official {names.get(queue, "MoCo or PCL")} {version}'
+
+
+def _title_of_swav(weights: State) -> str:
+    several = 'prototypes.prototypes0.weight' in weights
+    return 'official SwAV' + ' or DeepCluster-v2' * several
+
+
+_OPENMM = Layout(
+    'mmpretrain',
+    Names(
+        'backbone.',
+        'neck.',
+        # SwAV's, and those of pauc_mm's own algorithms
+        ('head.loss_module.prototypes.', 'prototypes.'),
+    ),
+    sign='neck.',
+    options=('mmpretrain',),
+    rename_head=sequential_neck,
+    title='mmpretrain {network}',
+    is_openmm=True,
+)
+_TORCHVISION = Layout(
+    'torchvision',
+    Names(''),
+    options=('torchvision',),
+    title='torchvision {network}',
+)
 
 LAYOUTS = (
     Layout(
@@ -82,51 +189,60 @@ LAYOUTS = (
             Names(
                 f'{net}.backbone.',
                 f'{net}.head.mlp.',
-                f'{net}.head.last_layer.',
+                (f'{net}.head.last_layer.',),
             )
             for net in ('student', 'teacher')
         ),
         sign='student.head.',
+        options=('dino',),
         activation='GELU',
+        advice='This is the student; DINO evaluates its teacher, which '
+        'momentum=True (--momentum) takes.',
     ),
     Layout(
         'official MoCo',
         Names('encoder_q.', 'encoder_q.fc.'),
         Names('encoder_k.', 'encoder_k.fc.'),
         sign='encoder_q.',
+        options=('moco', 'pcl'),
+        title=_title_of_moco,
     ),
     Layout(
         'official MoCo v3',
         Names('base_encoder.', 'base_encoder.fc.'),
         Names('momentum_encoder.', 'momentum_encoder.fc.'),
         sign='base_encoder.',
+        options=('mocov3',),
     ),
     Layout(
         'official SwAV',
-        Names('', 'projection_head.', 'prototypes.'),
+        Names('', 'projection_head.', ('prototypes.',)),
         sign='prototypes.',
+        options=('swav',),
+        title=_title_of_swav,
     ),
     Layout(
         'official Barlow Twins or VICReg',
         Names('backbone.', 'projector.'),
         sign='projector.',
+        options=('barlowtwins',),
     ),
     *(
-        Layout(
-            'mmpretrain',
-            Names('backbone.', 'neck.', 'head.loss_module.prototypes.'),
-            Names(f'{average}.module.0.', f'{average}.module.1.'),
+        replace(
+            _OPENMM,
+            momentum=Names(f'{average}.module.0.', f'{average}.module.1.'),
             sign=f'{average}.module.0.',
         )
         for average in ('encoder_k', 'target_net', 'momentum_encoder')
     ),
-    Layout(
-        'mmpretrain',
-        Names('backbone.', 'neck.', 'head.loss_module.prototypes.'),
-        sign='neck.',
-    ),
-    Layout('torchvision', Names('')),
+    _OPENMM,
+    _TORCHVISION,
 )
+
+LAYOUT_CHOICES = tuple(
+    dict.fromkeys(option for layout in LAYOUTS for option in layout.options)
+)
+"""Values of ``--layout``; PCL's names are MoCo's."""
 
 _AVERAGED = re.compile(r'encoder_k|key|momentum|teacher|target|ema\b')
 _OTHERS = (
@@ -137,163 +253,159 @@ _OTHERS = (
 )
 
 
-_CONFIG_ADVICE = 'any other network needs the config that builds it: --config.'
-
-
-def recognise(state: State, path: str, advice: str = _CONFIG_ADVICE) -> Layout:
-    """Find the layout of a checkpoint with a ResNet.
+def find_layout(weights: State, has_config: bool, path: str) -> Layout:
+    """Find the layout of a checkpoint.
 
     Args:
-        state (dict[str, Tensor]): See :func:`find_state`.
+        weights (dict[str, Tensor]): From :func:`~.file.find_weights`.
+        has_config (bool): Whether a config builds the backbone, or the file
+            is mmengine's: then the backbone need not be a ResNet.
         path (str): File, for messages.
-        advice (str): What to do about any other network, for messages.
 
     Returns:
         Layout: The first of :data:`LAYOUTS` that matches, or one made for
-        the only ResNet in it, under whatever prefix.
+        the only ResNet in the file, under whatever prefix.
 
     Raises:
         ValueError: If there is no ResNet, or there are several. The message
             names the closest layout and keys that are not of it.
     """
+    if has_config and any(key.startswith('backbone.') for key in weights):
+        return _openmm_layout(weights)
     for layout in LAYOUTS:
-        if layout.matches(state) and layout.name != 'torchvision':
+        if layout.matches(weights) and layout is not _TORCHVISION:
             return layout
-    prefixes = [key[: -len(SIGN)] for key in state if key.endswith(SIGN)]
+    prefixes = [key[: -len(SIGN)] for key in weights if key.endswith(SIGN)]
     averaged = [p for p in prefixes if _AVERAGED.search(p)]
     online = [p for p in prefixes if p not in averaged] or averaged
     if len(online) == 1:
         momentum = averaged if averaged != online else []
-        return Layout(
-            'torchvision',
-            Names(online[0], _head_beside(state, online[0])),
-            Names(momentum[0], _head_beside(state, momentum[0]))
-            if len(momentum) == 1
-            else None,
-        )
-    closest = min(LAYOUTS, key=lambda layout: len(layout.unexplained(state)))
-    strange = closest.unexplained(state)
-    found = 'no ResNet'
-    if online:
-        found = f'several ResNets ({", ".join(map(repr, sorted(online)))})'
-    else:
-        for pattern, name in _OTHERS:
-            if any(re.search(pattern, key) for key in state):
-                found = f'what looks like {name}, and no ResNet'
-                break
-    first = ', '.join(strange[:3])
-    close = (
-        f'None of its {len(state)} keys is of a known layout, first {first}'
-    )
-    if len(strange) < len(state):
-        close = (
-            f'The closest known layout is {closest.name}: {len(strange)} of '
-            f'its {len(state)} keys are not of that layout, first {first}'
-        )
+        guess = _resnet_under(online[0], weights)
+        if len(momentum) == 1:
+            average = _resnet_under(momentum[0], weights)
+            guess = replace(guess, momentum=average.online)
+        return guess
     raise ValueError(
-        f"'{path}' has {found}. {close}. Known are ResNets of pauc_mm, "
-        'mmpretrain, torchvision and the official MoCo, PCL, SwAV, DINO, '
-        'Barlow Twins and VICReg; ' + advice
+        f"'{path}' has {_other_network(weights, online)}. "
+        f'{_closest(weights)}. Known are ResNets of pauc_mm, mmpretrain, '
+        'torchvision and the official MoCo, PCL, SwAV, DINO, Barlow Twins and '
+        'VICReg. Any other network needs the config that builds it: --config. '
+        'For the converters, name the layout with --layout, or what stands '
+        'before the keys of the ResNet with --prefix.'
     )
 
 
-def openmm_layout(state: State) -> Layout:
-    """The layout of a checkpoint that is known to be of mmpretrain.
+def choose_layout(
+    weights: State, option: str | None, prefix: str | None, path: str
+) -> Layout:
+    """Return the layout that the user names, if a checkpoint has it.
 
     Args:
-        state (dict[str, Tensor]): See :func:`find_state`; the backbone need
-            not be a ResNet.
-
-    Returns:
-        Layout: With the momentum encoder that is in the checkpoint, if any.
-    """
-    openmm = [layout for layout in LAYOUTS if layout.name == 'mmpretrain']
-    for layout in openmm:
-        if any(key.startswith(layout.sign) for key in state):
-            return layout
-    return openmm[-1]
-
-
-def names_of(layout: Layout, state: State, momentum: bool, path: str) -> Names:
-    """The names of one of the encoders of a checkpoint.
-
-    Args:
-        layout (Layout): The layout.
-        state (dict[str, Tensor]): See :func:`find_state`.
-        momentum (bool): Whether the momentum encoder is wanted.
+        weights (dict[str, Tensor]): From :func:`~.file.find_weights`.
+        option (str, optional): One of :data:`LAYOUT_CHOICES`.
+        prefix (str, optional): Prefix of a ResNet with torchvision's names,
+            in place of a layout.
         path (str): File, for messages.
 
     Returns:
-        Names: Its prefixes; prototypes are the online encoder's where the
-        momentum encoder has none of its own.
+        Layout: The layout.
 
     Raises:
-        ValueError: If the momentum encoder is wanted, and there is none.
+        ValueError: If it is unknown, or no key has its names.
     """
-    if not momentum:
-        return layout.online
-    names = layout.momentum
-    if names is None or not select(state, names.backbone):
+    if prefix is not None:
+        prefix = f'{prefix.rstrip(".")}.' if prefix else ''
+        layout = _resnet_under(prefix)
+        chosen = f'--prefix {prefix!r}'
+    elif option in LAYOUT_CHOICES:
+        layout = next(x for x in LAYOUTS if option in x.options)
+        layout = _openmm_layout(weights) if layout.is_openmm else layout
+        chosen = f'--layout {option}'
+    else:
         raise ValueError(
-            f"'{path}' ({layout.name}) has no momentum encoder: leave out "
-            'momentum=True (--momentum).'
+            f'--layout must be one of {", ".join(LAYOUT_CHOICES)}, got '
+            f'{option!r}.'
         )
-    if names.prototypes is None:
-        names = Names(names.backbone, names.head, layout.online.prototypes)
-    return names
+    sign = '' if layout.is_openmm else SIGN
+    nets = [n for n in (layout.online, layout.momentum) if n]
+    if any(k.startswith(n.backbone + sign) for k in weights for n in nets):
+        return layout
+    raise ValueError(
+        f"{chosen} does not fit '{path}': no key begins with "
+        f"'{layout.online.backbone}{sign}'. Its {len(weights)} keys are "
+        f'{listed(weights)}.'
+    )
 
 
-def _head_beside(state: State, backbone: str) -> str | None:
-    """Prefix of a Sequential that projects the features, if one is plain."""
+def _openmm_layout(weights: State) -> Layout:
+    """Return mmpretrain's layout with the momentum encoder that is there."""
+    openmm = [layout for layout in LAYOUTS if layout.is_openmm]
+    for layout in openmm:
+        if any(key.startswith(layout.sign) for key in weights):
+            return layout
+    return _OPENMM
+
+
+def _resnet_under(prefix: str, weights: State | None = None) -> Layout:
+    """Make a layout for a ResNet with torchvision's names under a prefix."""
+    return replace(
+        _TORCHVISION,
+        online=Names(prefix, weights and _head_beside(weights, prefix)),
+        title=f"{{network}} under '{prefix}'"
+        if prefix
+        else _TORCHVISION.title,
+        is_guessed=True,
+    )
+
+
+def _head_beside(weights: State, backbone: str) -> str | None:
+    """Return the prefix of a Sequential that takes the features, if any."""
     parent = backbone[:-1].rpartition('.')[0]
     parent = parent + '.' if parent else ''
     convolution = re.compile(
         re.escape(backbone) + r'layer\d\.\d+\.conv\d\.weight'
     )
-    width = len(state[max(filter(convolution.fullmatch, state))])
+    width = len(weights[max(filter(convolution.fullmatch, weights))])
     heads = [backbone + 'fc.']
     for name in ('projector', 'projection_head', 'projection', 'head'):
         heads += [f'{parent}{name}.{inner}' for inner in ('', 'layers.')]
-    for head in heads:
-        first = state.get(head + '0.weight')
+    for prefix in heads:
+        first = weights.get(prefix + '0.weight')
         if first is not None and first.shape[1:] == (width,):
-            return head
+            return prefix
     return None
 
 
-def describe(layout: Layout, state: State, resnet: str) -> str:
-    """The layout in words.
-
-    Args:
-        layout (Layout): The layout.
-        state (dict[str, Tensor]): The weights.
-        resnet (str): Name of the ResNet.
-
-    Returns:
-        str: Such as 'official MoCo v2'. MoCo and PCL have the same names:
-        they are told apart by the default length of the queue, 65536 and
-        16384, where there is one.
-    """
-    if layout.name == 'torchvision' and layout.online.backbone:
-        return f"{resnet} under '{layout.online.backbone}'"
-    if layout.name in ('torchvision', 'mmpretrain'):
-        return f'{layout.name} {resnet}'
-    if layout.name == 'official MoCo':
-        version = 'v2' if 'encoder_q.fc.0.weight' in state else 'v1'
-        queue = state['queue'].shape[-1] if 'queue' in state else None
-        names = {65536: 'MoCo', 16384: 'PCL'}
-        return f'official {names.get(queue, "MoCo or PCL")} {version}'
-    if 'prototypes.prototypes0.weight' in state:
-        return 'official SwAV or DeepCluster-v2'
-    return layout.name
+def _other_network(weights: State, resnets: list[str]) -> str:
+    if resnets:
+        return f'several ResNets ({", ".join(map(repr, sorted(resnets)))})'
+    for pattern, name in _OTHERS:
+        if any(re.search(pattern, key) for key in weights):
+            return f'what looks like {name}, and no ResNet'
+    return 'no ResNet'
 
 
-def select(state: State, prefix: str | None) -> State:
-    """The part of a state below a prefix, without the prefix."""
-    if prefix is None:
-        return {}
+def _closest(weights: State) -> str:
+    layout = min(LAYOUTS, key=lambda layout: len(layout.unexplained(weights)))
+    strange = layout.unexplained(weights)
+    first = ', '.join(strange[:3])
+    if len(strange) == len(weights):
+        return (
+            f'None of its {len(weights)} keys is of a known layout, first '
+            f'{first}'
+        )
+    return (
+        f'The closest known layout is {layout.name}: {len(strange)} of its '
+        f'{len(weights)} keys are not of that layout, first {first}'
+    )
+
+
+def select(weights: State, *prefixes: str | None) -> State:
+    """Return the weights below prefixes, without the prefixes."""
     return {
         key[len(prefix) :]: value
-        for key, value in state.items()
+        for prefix in prefixes
+        if prefix is not None
+        for key, value in weights.items()
         if key.startswith(prefix)
     }

@@ -1,9 +1,9 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Configs that come inside a checkpoint, read without running them.
+"""Read and restrict configs that come inside a checkpoint.
 
-mmengine stores a config as Python text, and its registries also build from
-any dotted name (``type='subprocess.Popen'``), so that both reading and
-building one would run what its author wrote.
+mmengine stores a config as Python text, and its registries build from any
+dotted name (``type='subprocess.Popen'``). Both reading and building one would
+run what its author wrote.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 from mmengine.registry import Registry
@@ -45,8 +46,8 @@ def parse_plain_config(text: str) -> dict:
     """Read the text of a config that consists of literals.
 
     Args:
-        text (str): What ``mmengine.Config.pretty_text`` gives: assignments
-            of literals, lists, tuples, dicts and ``dict(...)`` calls.
+        text (str): Assignments of literals, lists, tuples, dicts and
+            ``dict(...)`` calls, as ``mmengine.Config.pretty_text`` gives.
 
     Returns:
         dict: Name to value.
@@ -54,52 +55,44 @@ def parse_plain_config(text: str) -> dict:
     Raises:
         ValueError: If there is anything else; the line is named.
     """
+    config = {}
     try:
-        body = ast.parse(text).body
-        config = {}
-        for statement in body:
-            if (
-                not isinstance(statement, ast.Assign)
-                or len(statement.targets) != 1
-                or not isinstance(statement.targets[0], ast.Name)
-            ):
-                raise _not_plain(statement)
-            config[statement.targets[0].id] = _literal(statement.value)
+        for statement in ast.parse(text).body:
+            match statement:
+                case ast.Assign(targets=[ast.Name(name)], value=value):
+                    config[name] = _literal(value)
+                case _:
+                    raise _not_plain(statement)
     except (SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError(f'it is no Python text: {error}') from error
     return config
 
 
 def _literal(node: ast.expr) -> Any:
-    if isinstance(node, ast.Constant) and isinstance(
-        node.value, (str, int, float, bool, type(None))
-    ):
-        return node.value
-    if isinstance(node, ast.Name) and node.id in ('inf', 'nan'):
-        return float(node.id)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = _literal(node.operand)
-        if isinstance(value, (int, float)):
-            return -value
-    if isinstance(node, (ast.List, ast.Tuple)):
-        values = [_literal(item) for item in node.elts]
-        return values if isinstance(node, ast.List) else tuple(values)
-    if isinstance(node, ast.Dict) and None not in node.keys:
-        keys = [_literal(key) for key in node.keys]
-        if all(isinstance(k, (str, int, float, bool)) for k in keys):
-            return dict(zip(keys, map(_literal, node.values)))
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == 'dict'
-        and len(node.args) <= 1
-        and all(isinstance(arg, ast.Dict) for arg in node.args)
-        and all(keyword.arg for keyword in node.keywords)
-    ):
-        result = _literal(node.args[0]) if node.args else {}
-        for keyword in node.keywords:
-            result[keyword.arg] = _literal(keyword.value)
-        return result
+    """Evaluate a literal, in which ``dict(...)`` stands for a display."""
+    match node:
+        case ast.Constant(str() | int() | float() | None):
+            return node.value
+        case ast.Name('inf' | 'nan'):
+            return float(node.id)
+        case ast.UnaryOp(
+            ast.USub(), ast.Constant(int() | float()) | ast.Name()
+        ):
+            return -_literal(node.operand)
+        case ast.List(items):
+            return [_literal(item) for item in items]
+        case ast.Tuple(items):
+            return tuple(_literal(item) for item in items)
+        case ast.Dict(keys, values) if all(
+            isinstance(key, ast.Constant) for key in keys
+        ):
+            return dict(zip(map(_literal, keys), map(_literal, values)))
+        case ast.Call(ast.Name('dict'), [] | [ast.Dict()], keywords) if all(
+            keyword.arg for keyword in keywords
+        ):
+            result = _literal(node.args[0]) if node.args else {}
+            result.update((k.arg, _literal(k.value)) for k in keywords)
+            return result
     raise _not_plain(node)
 
 
@@ -175,11 +168,19 @@ def _registered(kind: Any, registries: tuple[Registry, ...]) -> str:
 
 
 def loads_foreign_files(cfg: Any) -> bool:
-    """Whether a config names URLs or pickles, whose loading runs code."""
-    if isinstance(cfg, dict):
-        return any(loads_foreign_files(item) for item in cfg.values())
-    if isinstance(cfg, (list, tuple)):
-        return any(loads_foreign_files(item) for item in cfg)
-    return isinstance(cfg, str) and (
-        '://' in cfg or cfg.lower().endswith(('.pkl', '.pickle'))
+    """Tell whether a config names URLs or pickles: loading runs code."""
+    return any(
+        '://' in text or text.lower().endswith(('.pkl', '.pickle'))
+        for text in strings(cfg)
     )
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Iterate over the texts in nested dicts, lists and tuples."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from strings(item)
+    elif isinstance(value, str):
+        yield value

@@ -1,10 +1,14 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Projection heads without a config."""
+
 from __future__ import annotations
 
 import re
 
 import torch
 from torch import nn
+
+from .file import State
 
 
 class ProjectionHead(nn.Module):
@@ -23,11 +27,9 @@ class ProjectionHead(nn.Module):
         ValueError: If the weights are not such a head.
     """
 
-    def __init__(
-        self, weights: dict[str, torch.Tensor], activation: str = 'ReLU'
-    ) -> None:
+    def __init__(self, weights: State, activation: str = 'ReLU') -> None:
         super().__init__()
-        layers: dict[int, dict[str, torch.Tensor]] = {}
+        layers: dict[int, State] = {}
         for key, value in weights.items():
             match = re.fullmatch(r'(?:(\d+)\.)?(\w+)', key)
             if match is None:
@@ -50,12 +52,6 @@ class ProjectionHead(nn.Module):
             {f'0.{k}' if single else k: v for k, v in weights.items()}
         )
 
-    @property
-    def in_features(self) -> int:
-        """Features that it takes."""
-        first = self.layers[0]
-        return getattr(first, 'in_features', None) or first.num_features
-
     def forward(self, maps) -> tuple[torch.Tensor]:
         """Project the backbone's last map.
 
@@ -71,7 +67,7 @@ class ProjectionHead(nn.Module):
         return (self.layers(features),)
 
 
-def _layer(index: int, weights: dict[str, torch.Tensor]) -> nn.Module:
+def _layer(index: int, weights: State) -> nn.Module:
     if 'running_mean' in weights:
         return nn.BatchNorm1d(
             len(weights['running_mean']), affine='weight' in weights
@@ -85,3 +81,35 @@ def _layer(index: int, weights: dict[str, torch.Tensor]) -> nn.Module:
             f'the layer {index} ({names}) is neither linear nor BatchNorm'
         )
     return nn.Linear(weight.shape[1], weight.shape[0], bias='bias' in weights)
+
+
+def sequential_neck(weights: State) -> State:
+    """Number the layers of a neck of mmpretrain as in a ``Sequential``.
+
+    For LinearNeck (fc-norm), NonLinearNeck (fc-bn-relu repeated), MoCoV2Neck
+    and SwAVNeck (fc-bn-relu-fc).
+
+    Args:
+        weights (dict[str, Tensor]): State of the neck.
+
+    Returns:
+        dict[str, Tensor]: Names for
+        :class:`~pauc_mm.checkpoints.projection_head.ProjectionHead`; those
+        that are unknown are left as they are.
+    """
+    swav = any(key.startswith('projection_neck.') for key in weights)
+    result = {}
+    for key, value in weights.items():
+        if swav and key.startswith('norm.'):
+            continue  # the same layer as projection_neck.1
+        name, _, parameter = key.rpartition('.')
+        repeated = re.fullmatch(r'(fc|bn)(\d+)', name)
+        inner = re.fullmatch(r'(?:mlp|projection_neck)\.(\d+)', name)
+        if repeated:
+            name = str(3 * int(repeated[2]) + (repeated[1] == 'bn'))
+        elif inner:
+            name = inner[1]
+        elif name in ('fc', 'projection_neck', 'norm'):
+            name = str(int(name == 'norm'))
+        result[f'{name}.{parameter}'] = value
+    return result

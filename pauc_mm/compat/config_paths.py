@@ -73,7 +73,7 @@ def _shipped(folder: str, file: str) -> Path:
 
 
 def list_configs() -> list[str]:
-    """Names of the shipped recipes, relative to :func:`config_root`.
+    """List the shipped recipes, relative to :func:`config_root`.
 
     Returns:
         list[str]: Sorted POSIX paths, without those below ``_base_``.
@@ -129,7 +129,7 @@ def _module_dir(package: str) -> str | None:
 
 
 def is_installed(package: str) -> bool:
-    """Whether a package can be imported or has distribution metadata.
+    """Tell whether a package can be imported or has distribution metadata.
 
     Args:
         package (str): Name of a distribution, as in ``MODULE2PACKAGE``.
@@ -147,7 +147,7 @@ def is_installed(package: str) -> bool:
 
 
 def get_installed_path(package: str) -> str:
-    """Folder of an installed package, editable installs included.
+    """Return the folder of an installed package, editable or not.
 
     Args:
         package (str): Name of a distribution, as in ``MODULE2PACKAGE``.
@@ -161,32 +161,30 @@ def get_installed_path(package: str) -> str:
     return _original_get_installed_path(package)
 
 
+def _get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
+    if cfg_path.startswith(PREFIX):
+        name = cfg_path[len(PREFIX) :].lstrip('/')
+        detection = name.startswith(DETECTION)
+        return resolve_config(cfg_path), 'mmdet' if detection else SCOPE
+    return _original_get_cfg_path(cfg_path, filename)
+
+
+def _get_package_and_cfg_path(cfg_path: str) -> tuple[str, str]:
+    if cfg_path.startswith(PREFIX):
+        return PACKAGE, cfg_path[len(PREFIX) :].lstrip('/')
+    return _original_get_package_and_cfg_path(cfg_path)
+
+
 def install_config_paths() -> None:
-    """Replaces mmengine's lookups; the second and later calls do nothing."""
-    if getattr(Config, '_pauc_mm_paths', False):
-        return
-    original_cfg_path = Config._get_cfg_path
-    original_split = hub_module._get_package_and_cfg_path
-
-    def get_cfg_path(cfg_path, filename):
-        if cfg_path.startswith(PREFIX):
-            name = cfg_path[len(PREFIX) :].lstrip('/')
-            detection = name.startswith(DETECTION)
-            return resolve_config(cfg_path), 'mmdet' if detection else SCOPE
-        return original_cfg_path(cfg_path, filename)
-
-    def split(cfg_path):
-        if cfg_path.startswith(PREFIX):
-            return PACKAGE, cfg_path[len(PREFIX) :].lstrip('/')
-        return original_split(cfg_path)
-
-    Config._get_cfg_path = staticmethod(get_cfg_path)
-    Config._pauc_mm_paths = True
-    hub_module._get_package_and_cfg_path = split
+    """Replace mmengine's lookups where it uses them."""
+    Config._get_cfg_path = staticmethod(_get_cfg_path)
+    hub_module._get_package_and_cfg_path = _get_package_and_cfg_path
     for module in (mmengine_utils, package_utils, config_module, hub_module):
         for function in (is_installed, get_installed_path):
             if hasattr(module, function.__name__):
                 setattr(module, function.__name__, function)
 
 
+_original_get_cfg_path = Config._get_cfg_path
+_original_get_package_and_cfg_path = hub_module._get_package_and_cfg_path
 _original_get_installed_path = package_utils.get_installed_path

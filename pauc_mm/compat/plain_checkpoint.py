@@ -10,11 +10,11 @@ _HISTORY = '__history_buffer__'
 
 
 def to_plain(value: Any) -> Any:
-    """Replace what ``torch.load(weights_only=True)`` refuses.
+    """Replace the objects that ``torch.load(weights_only=True)`` refuses.
 
-    From torch 2.6 on that is how checkpoints are loaded, and mmengine 0.10
-    stores its log history as HistoryBuffer objects of numpy arrays, with
-    which ``--resume`` fails.
+    Torch 2.6 loads checkpoints that way by default, and mmengine 0.10 stores
+    its log history as HistoryBuffer objects of numpy arrays, so ``--resume``
+    fails.
 
     Args:
         value: Any nesting of dicts, lists, tuples, numbers, strings,
@@ -49,7 +49,7 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(value: Any) -> Any:
-    """Rebuild the history buffers that :func:`to_plain` took apart."""
+    """Rebuild the history buffers that :func:`to_plain` replaced."""
     if isinstance(value, dict):
         if value.get(_HISTORY):
             return HistoryBuffer(

@@ -7,7 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from pauc_mm.checkpoints.load_encoder import load_encoder
+from pauc_mm.checkpoints import Checkpoint
 from pauc_mm.embedding.embedded_images import drop_zeros, embed_all
 from pauc_mm.embedding.images import find_images
 from pauc_mm.utils.device import pick_device
@@ -33,7 +33,7 @@ def diagnose(
 
     Args:
         checkpoint (str): File in a layout that
-            :func:`~pauc_mm.checkpoints.load_encoder.load_encoder` knows.
+            :class:`~pauc_mm.checkpoints.Checkpoint` knows.
         out (str or Path): Folder for report.html, report.json and pictures.
         options (DiagnosisOptions, optional): Defaults to those of the class.
         name (str, optional): Name for titles. Defaults to the file's.
@@ -51,12 +51,10 @@ def diagnose(
     if out.exists() and not out.is_dir():
         raise ValueError(f'--out must be a folder, got the file {out}.')
     device = pick_device(options.device)
-    encoder = load_encoder(
-        checkpoint,
-        options.config,
-        trust=options.trust_checkpoint,
-        momentum=options.momentum,
+    opened = Checkpoint.open(
+        checkpoint, options.config, options.trust_checkpoint
     )
+    encoder = opened.encoder(options.momentum)
     source = find_images(
         encoder,
         options.data,

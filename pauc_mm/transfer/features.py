@@ -11,8 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pauc_mm.checkpoints.encoder import Encoder
-from pauc_mm.checkpoints.load_encoder import load_encoder
+from pauc_mm.checkpoints import Checkpoint, Encoder
 from pauc_mm.embedding.embedded_images import embed_all
 from pauc_mm.utils.device import pick_device
 
@@ -28,7 +27,7 @@ class FeatureOptions:
 
     Attributes:
         checkpoint (str): Any file that
-            :func:`pauc_mm.checkpoints.load_encoder` reads.
+            :class:`pauc_mm.checkpoints.Checkpoint` reads.
         train (str, optional): Folder of training images; without it those
             that the checkpoint's config names.
         test (str, optional): Folder of test images.
@@ -127,12 +126,10 @@ def find_images(
         tuple[Encoder, LabelledImages, LabelledImages]: The network, and the
         images; see :mod:`~.labelled_images` for what is refused.
     """
-    encoder = load_encoder(
-        options.checkpoint,
-        options.config,
-        trust=options.trust_checkpoint,
-        momentum=options.momentum,
+    checkpoint = Checkpoint.open(
+        options.checkpoint, options.config, options.trust_checkpoint
     )
+    encoder = checkpoint.encoder(options.momentum)
     if options.voc:
         sets = from_voc(
             encoder, options.voc, options.image_size, options.difficult

@@ -10,8 +10,8 @@ import torchvision
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
-from pauc_mm.checkpoints import load_encoder
 from pauc_mm.checkpoints.inferred_resnet import infer_resnet
+from tests.helpers import load_encoder
 from tests.test_checkpoints.source_models import (
     DIM,
     OfficialDINO,

@@ -13,11 +13,10 @@ from mmengine.logging import HistoryBuffer
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
-from pauc_mm.checkpoints import load_encoder
 from pauc_mm.clustering import OnlineGaussianMixture
 from pauc_mm.compat.config_paths import resolve_config
 from pauc_mm.models import embed_images
-from tests.helpers import PLAIN, model_cfg
+from tests.helpers import PLAIN, load_encoder, model_cfg
 from tests.test_checkpoints.source_models import shaken
 from tests.test_models.test_carp import carp_cfg
 
@@ -380,12 +379,12 @@ def test_share_of_the_backbone_that_must_load(tmp_path, least, loads):
     del content['state_dict']['backbone.conv1.weight']
     path = saved(tmp_path, content)
     if loads:
-        encoder = load_encoder(path, min_loaded=least)
+        encoder = load_encoder(path, min_matched=least)
         (note,) = [n for n in encoder.notes if 'were loaded' in n]
         assert '95 of the 100' in note and '5 missing: conv1.weight' in note
     else:
         with pytest.raises(ValueError, match='95 of the 100.*99% must'):
-            load_encoder(path, min_loaded=least)
+            load_encoder(path, min_matched=least)
     for key in list(content['state_dict']):
         if key.startswith('backbone.layer1'):
             del content['state_dict'][key]

@@ -10,8 +10,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 from torchvision import models
 
-from pauc_mm.checkpoints import load_encoder
-from pauc_mm.checkpoints.file import read_checkpoint
+from pauc_mm.checkpoints.file import read_file
+from tests.helpers import load_encoder
 from tests.test_checkpoints.source_models import small_resnet
 
 
@@ -105,10 +105,10 @@ def test_what_ordinary_checkpoints_carry_is_ignored(tmp_path):
         table=np.eye(2),
     )
     path = write(tmp_path / 'x.pth', content)
-    got = read_checkpoint(path)
+    got = read_file(path)
     assert torch.equal(got['state_dict']['a'], torch.ones(2))
     assert not isinstance(got['args'], argparse.Namespace)
-    assert read_checkpoint(path, trust=True)['args'].lr == 0.1
+    assert read_file(path, trust=True)['args'].lr == 0.1
 
 
 def test_getattr_in_a_pickle_reaches_nothing(tmp_path):
@@ -118,7 +118,7 @@ def test_getattr_in_a_pickle_reaches_nothing(tmp_path):
         def __reduce__(self):
             return getattr, (torch.Tensor, 'sum')
 
-    got = read_checkpoint(write(tmp_path / 'x.pth', dict(a=Reaches())))
+    got = read_file(write(tmp_path / 'x.pth', dict(a=Reaches())))
     assert got['a'] is not torch.Tensor.sum
 
 
@@ -204,5 +204,5 @@ def test_networks_that_only_look_like_a_resnet(tmp_path):
 
 def test_share_that_must_load(tmp_path):
     path = write(tmp_path / 'x.pth', small_resnet().state_dict())
-    with pytest.raises(ValueError, match=r'min_loaded.*not 0'):
-        load_encoder(path, min_loaded=0)
+    with pytest.raises(ValueError, match=r'min_matched.*got 0'):
+        load_encoder(path, min_matched=0)

@@ -8,13 +8,12 @@ import torch
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS, MODELS, TRANSFORMS
 
-from pauc_mm.checkpoints import load_encoder
 from pauc_mm.checkpoints.plain_config import (
     parse_plain_config,
     restrict_types,
 )
 from pauc_mm.compat.config_paths import resolve_config
-from tests.helpers import PLAIN, model_cfg
+from tests.helpers import PLAIN, load_encoder, model_cfg
 
 TINY = dict(type='TinyConvNet', channels=(8, 16), strides=(1, 2))
 

@@ -9,7 +9,7 @@ import pytest
 from mmengine.config import Config
 
 import pauc_mm
-from pauc_mm.compat import config_paths
+from pauc_mm.compat import config_paths, install
 
 ROOT = Path(pauc_mm.__file__).resolve().parents[1]
 
@@ -100,7 +100,7 @@ def test_lookups():
 
 def test_install_is_idempotent():
     before = Config._get_cfg_path
-    config_paths.install_config_paths()
+    install()
     assert Config._get_cfg_path is before
 
 

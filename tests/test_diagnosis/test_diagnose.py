@@ -9,11 +9,11 @@ import torch
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from pauc_mm.checkpoints.load_encoder import load_encoder
 from pauc_mm.diagnosis import DiagnosisOptions, compare, diagnose
 from pauc_mm.diagnosis.comparison import run_epochs, short_names
 from pauc_mm.embedding.embedded_images import drop_zeros, embed_all
 from pauc_mm.embedding.images import find_images
+from tests.helpers import load_encoder
 
 PICTURES = {
     'circle.png',

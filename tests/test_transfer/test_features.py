@@ -35,7 +35,7 @@ def passes(monkeypatch):
 
 
 def test_features_are_those_of_the_network(options):
-    from pauc_mm.checkpoints.load_encoder import load_encoder
+    from tests.helpers import load_encoder
 
     train, test = extract(options(batch_size=5))
     assert train.features.shape == (24, 128) and len(test) == 12

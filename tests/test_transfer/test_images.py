@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from pauc_mm.checkpoints import load_encoder
 from pauc_mm.transfer.config_images import from_config
 from pauc_mm.transfer.labelled_images import (
     crop_pipeline,
@@ -15,6 +14,7 @@ from pauc_mm.transfer.labelled_images import (
     from_voc,
 )
 from pauc_mm.transfer.voc import VOCClassification, read_lists
+from tests.helpers import load_encoder
 from tests.test_transfer.helpers import write_folders, write_image
 
 PACK = dict(type='PackInputs')

@@ -1,14 +1,12 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Checkpoints of other projects under mmpretrain's names, and back."""
+"""Convert checkpoints of other projects to mmpretrain's names, and back."""
 
 from .conversion import Conversion
 from .extract_backbone import extract_backbone
-from .source import LAYOUT_CHOICES
 from .to_mmpretrain import to_mmpretrain
 from .to_torchvision import to_torchvision
 
 __all__ = [
-    'LAYOUT_CHOICES',
     'Conversion',
     'extract_backbone',
     'to_mmpretrain',

@@ -1,22 +1,28 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The file that a conversion writes, and what it says about its origin."""
+"""Steps that all conversions share: open, check, compare and write."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
+from pauc_mm.checkpoints.checkpoint import Checkpoint
+from pauc_mm.checkpoints.file import State
+from pauc_mm.checkpoints.layouts import Names
+from pauc_mm.checkpoints.weights import load_all
 from pauc_mm.compat.atomic_backend import AtomicBackend
 from pauc_mm.version import __version__
 
-from .equality import Agreement
-from .source import Source, State
+from .equality import IMAGE_SIZE, Agreement, compare_outputs
 
 _ORIGIN = (
     'source',
@@ -34,17 +40,50 @@ _ORIGIN = (
 
 
 @dataclass(frozen=True)
+class Plan:
+    """Networks of a conversion, and what is written with the weights.
+
+    Attributes:
+        reference (nn.Module): Network as the source's project builds it.
+        target (nn.Module): Network as the reader of the new file builds it.
+            Of both the weights are fresh, and the output is a list of maps.
+        architecture (str): The network in words.
+        prefix (str): Prefix of the names in the new file.
+        usage (str): Code that loads the file '{path}'.
+        notes (list[str]): Sentences for the user.
+        backbone (dict, optional): Config of the backbone, for 'meta'.
+        config_text (str, optional): Config of the encoder, for 'meta'.
+        channels (int): Of the images that are compared.
+        size (int): Side of these images, in pixels.
+        maps (callable, optional): From the target and images to maps, if its
+            own output is another one.
+    """
+
+    reference: nn.Module
+    target: nn.Module
+    architecture: str
+    prefix: str
+    usage: str
+    notes: list[str] = field(default_factory=list)
+    backbone: dict | None = None
+    config_text: str | None = None
+    channels: int = 3
+    size: int = IMAGE_SIZE
+    maps: Callable = nn.Module.__call__
+
+
+@dataclass(frozen=True)
 class Conversion:
-    """What was converted.
+    """Result of a conversion.
 
     Attributes:
         path (Path): The new file.
         described (str): The source in words.
-        num_tensors (int): In the new file.
+        num_tensors (int): Number of tensors in the new file.
         agreement (Agreement): Of the two networks' outputs.
         meta (dict): The origin, as in the file.
-        usage (str): How the file is loaded.
-        notes (list[str]): What was left out or guessed.
+        usage (str): Code that loads the file.
+        notes (list[str]): Sentences for the user.
     """
 
     path: Path
@@ -56,27 +95,102 @@ class Conversion:
     notes: list[str]
 
 
-def check_destination(
+def convert(
+    make_plan: Callable[[Checkpoint, State, bool], Plan],
+    conversion: str,
     source: str | os.PathLike,
     destination: str | os.PathLike,
+    momentum: bool,
     force: bool,
-) -> Path:
-    """Refuse a destination before any work is done for it.
+    **options: Any,
+) -> Conversion:
+    """Convert the backbone of a checkpoint, and write it if outputs agree.
 
     Args:
+        make_plan (callable): From the checkpoint, the backbone's weights and
+            ``momentum`` to the plan.
+        conversion (str): Name of the conversion, for the file's origin.
         source (str or PathLike): The file to convert.
         destination (str or PathLike): The file to write.
-        force (bool): Whether it may exist, and is replaced.
+        momentum (bool): Whether the momentum encoder is taken.
+        force (bool): Whether the destination may exist.
+        **options: Of :meth:`.Checkpoint.open`.
 
     Returns:
-        Path: The destination.
+        Conversion: The new file, which is whole or was not written.
 
     Raises:
-        IsADirectoryError: It is a folder.
-        NotADirectoryError: What should be its folder is a file.
-        FileExistsError: It exists and is not to be replaced.
-        ValueError: It is the source.
+        OSError: If the source cannot be read, or the destination written.
+        ValueError: If the source has no such network, or not all of it, or
+            an option does not fit it.
+        RuntimeError: If the two networks' outputs differ.
     """
+    if options.get('prefix') is not None and (
+        options.get('layout') is not None or momentum
+    ):
+        raise ValueError(
+            '--prefix names the network itself: leave out --layout and '
+            '--momentum.'
+        )
+    path = _check_destination(source, destination, force)
+    checkpoint = Checkpoint.open(source, **options)
+    if options['config'] is not None and not checkpoint.layout.is_openmm:
+        raise ValueError(
+            f'--config is for checkpoints of mmpretrain, and '
+            f"'{checkpoint.path}' is {checkpoint.layout.name}: leave it out."
+        )
+    weights = checkpoint.backbone_weights(momentum)
+    with torch.random.fork_rng(devices=[]):
+        plan = make_plan(checkpoint, weights, momentum)
+    load_all(plan.reference, weights, f"weights of '{checkpoint.path}'")
+    load_all(plan.target, weights, 'converted weights')
+    plan.reference.eval()
+    plan.target.eval()
+    agreement = compare_outputs(
+        plan.reference,
+        lambda images: plan.maps(plan.target, images),
+        plan.channels,
+        plan.size,
+    )
+    prefix = checkpoint.names(momentum).backbone
+    layout = checkpoint.layout.describe(checkpoint.weights, 'ResNet')
+    layout = layout.removesuffix(' ResNet')
+    meta = dict(
+        source=Path(checkpoint.path).name,
+        source_sha256=_sha256(checkpoint.path),
+        layout=layout,
+        network=prefix.rstrip('.') or 'the whole file',
+        momentum_encoder=momentum,
+        architecture=plan.architecture,
+        conversion=conversion,
+        pauc_mm_version=__version__,
+        torch_version=str(torch.__version__),
+        date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+    )
+    if checkpoint.epoch is not None:
+        meta['epoch'] = checkpoint.epoch
+    if 'source_sha256' in checkpoint.meta:
+        meta['previous'] = _earlier(checkpoint.meta)
+    if plan.backbone is not None:
+        meta['backbone'] = plan.backbone
+    state = {plan.prefix + key: value for key, value in weights.items()}
+    _write(path, state, meta, plan.config_text)
+    left_out = checkpoint.left_out(Names(prefix))
+    return Conversion(
+        path=path,
+        described=f'{layout}, {plan.architecture}',
+        num_tensors=len(state),
+        agreement=agreement,
+        meta=meta,
+        usage=plan.usage.replace('{path}', str(path)),
+        notes=[*checkpoint.notes, *left_out, *plan.notes],
+    )
+
+
+def _check_destination(
+    source: str | os.PathLike, destination: str | os.PathLike, force: bool
+) -> Path:
+    """Refuse a destination before any work is done for it."""
     path = Path(destination).expanduser()
     if path.is_dir():
         raise IsADirectoryError(
@@ -102,42 +216,8 @@ def check_destination(
     return path
 
 
-def describe_origin(
-    source: Source, conversion: str, architecture: str
-) -> dict:
-    """Where weights come from, in plain values and without folders.
-
-    Args:
-        source (Source): What was read.
-        conversion (str): Name of the conversion.
-        architecture (str): The network in words.
-
-    Returns:
-        dict: For 'meta' of the new file. If the source was itself converted,
-        its own origin is under 'previous'.
-    """
-    network = source.prefix.rstrip('.') or 'the whole file'
-    origin = dict(
-        source=Path(source.path).name,
-        source_sha256=_sha256(source.path),
-        layout=source.described,
-        network=network,
-        momentum_encoder=source.momentum,
-        architecture=architecture,
-        conversion=conversion,
-        pauc_mm_version=__version__,
-        torch_version=str(torch.__version__),
-        date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
-    )
-    if source.epoch is not None:
-        origin['epoch'] = source.epoch
-    if 'source_sha256' in source.meta:
-        origin['previous'] = _earlier(source.meta)
-    return origin
-
-
 def _earlier(meta: dict, depth: int = 8) -> dict:
-    """The origin in a file; nothing else that may be written there."""
+    """Copy the origin in a file, and nothing else that is written there."""
     earlier = {
         key: meta[key]
         for key in _ORIGIN
@@ -156,19 +236,9 @@ def _sha256(path: str) -> str:
     return digest.hexdigest()
 
 
-def write_converted(
-    path: Path, state: State, meta: dict, text: str | None = None
-) -> None:
-    """Write a converted checkpoint, whole or not at all.
-
-    Args:
-        path (Path): The file; its folder is made if missing.
-        state (dict[str, Tensor]): Its weights.
-        meta (dict): Its origin.
-        text (str, optional): The config of the encoder, which mmengine keeps
-            in 'meta' too.
-    """
-    meta = meta if text is None else dict(meta, cfg=text)
+def _write(path: Path, state: State, meta: dict, text: str | None) -> None:
+    """Write the file, whole or not at all."""
+    meta = meta if text is None else dict(meta, cfg=text)  # as mmengine
     # Copies: a tensor that is a view would take its whole storage along.
     weights = {k: v.detach().clone().contiguous() for k, v in state.items()}
     buffer = io.BytesIO()

@@ -2,27 +2,22 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from mmengine.config import Config
 from mmpretrain.models.backbones import ResNet
 from torch import nn
 
+from pauc_mm.checkpoints.checkpoint import Checkpoint
 from pauc_mm.checkpoints.config import CheckpointConfig, find_config
+from pauc_mm.checkpoints.file import State
 
-from .conversion import (
-    Conversion,
-    check_destination,
-    describe_origin,
-    write_converted,
-)
-from .equality import IMAGE_SIZE, compare_outputs, load_all
+from .conversion import Conversion, Plan, convert
+from .equality import IMAGE_SIZE
 from .networks import backbone_config, build_resnet, resnet_of
-from .source import Source, read_source
 
 PREFIX = 'backbone.'
 USAGE = """backbone=dict({backbone},
-              init_cfg=dict(type='Pretrained', checkpoint='{path}',
+              init_cfg=dict(type='Pretrained', checkpoint='{{path}}',
                             prefix='backbone.'))"""
 
 
@@ -36,8 +31,8 @@ def extract_backbone(
 ) -> Conversion:
     """Write the backbone alone of a training checkpoint of mmpretrain.
 
-    Without the heads, prototypes, optimizer and history. Any backbone whose
-    config is known, in the checkpoint as a rule, and any ResNet.
+    Heads, prototypes, optimizer and history are left out. The backbone is
+    any whose config is known, in the checkpoint as a rule, or any ResNet.
 
     Args:
         source (str or PathLike): Checkpoint of pauc_mm or mmpretrain.
@@ -54,153 +49,119 @@ def extract_backbone(
         config that describes the encoder.
 
     Raises:
-        FileNotFoundError: There is no source.
-        OSError: The destination cannot be written, or exists.
-        ValueError: The source is no checkpoint of mmpretrain, or does not
+        OSError: If the source cannot be read, or the destination written.
+        ValueError: If the source is no checkpoint of mmpretrain, or does not
             have all weights of the backbone.
-        RuntimeError: The two networks' outputs differ.
+        RuntimeError: If the two networks' outputs differ.
     """
-    path = check_destination(source, destination, force)
-    found = read_source(source, None, None, momentum, config, trust)
-    if not found.openmm:
+    return convert(
+        _plan,
+        'extract_backbone',
+        source,
+        destination,
+        momentum,
+        force,
+        config=config,
+        trust=trust,
+    )
+
+
+def _plan(checkpoint: Checkpoint, weights: State, momentum: bool) -> Plan:
+    if not checkpoint.layout.is_openmm:
+        found = checkpoint.layout.describe(checkpoint.weights, 'ResNet')
         raise ValueError(
-            f"'{found.path}' is no checkpoint of mmpretrain but of the layout "
-            f'{found.described}: tools/converters/to_mmpretrain.py converts '
-            'it.'
+            f"'{checkpoint.path}' is no checkpoint of mmpretrain but of the "
+            f'layout {found}: tools/converters/to_mmpretrain.py converts it.'
         )
-    return write_backbone(found, path, 'extract_backbone')
+    return openmm_plan(checkpoint, weights)
 
 
-def write_backbone(source: Source, path: Path, conversion: str) -> Conversion:
-    """Check and write the backbone of a checkpoint of mmpretrain.
+def openmm_plan(checkpoint: Checkpoint, weights: State) -> Plan:
+    """Plan to write the backbone of a checkpoint of mmpretrain.
 
-    The outputs are compared with those of the network that is built from the
-    config as it will be in the new file, if there is one.
+    The target is built from the config as it will be in the new file, if
+    there is one.
 
     Args:
-        source (Source): With mmpretrain's names.
-        path (Path): File to write.
-        conversion (str): Name of the conversion, for the file's origin.
+        checkpoint (Checkpoint): With mmpretrain's names.
+        weights (dict[str, Tensor]): Of the backbone.
 
     Returns:
-        Conversion: See :func:`extract_backbone`.
+        Plan: The plan.
 
     Raises:
-        ValueError: The network is unknown, or not all of its weights are
-            there.
-        RuntimeError: The two networks' outputs differ.
+        ValueError: If there is no config, and it is no ResNet.
     """
-    reference, name = openmm_network(source)
-    text = _encoder_text(source)
-    target = _target(source, path, text)
-    state = {PREFIX + key: value for key, value in source.weights.items()}
-    load_all(reference, source.weights, f"weights of '{source.path}'")
-    load_all(
-        target,
-        {key[len(PREFIX) :]: value for key, value in state.items()},
-        'converted weights',
-    )
-    reference.eval()
-    target.eval()
-    channels, size = image_shape(source, reference)
-    agreement = compare_outputs(reference, target, channels, size)
-    meta = describe_origin(source, conversion, name)
-    if isinstance(reference, ResNet) and source.config is None:
+    reference, name = openmm_network(checkpoint, weights)
+    target, _ = openmm_network(checkpoint, weights)
+    config, cfg, text, notes, size = checkpoint.config, None, None, [], None
+    if config is None:
         cfg = backbone_config(reference)
-        if cfg is not None:
-            meta['backbone'] = cfg
-    write_converted(path, state, meta, text)
-    return Conversion(
-        path=path,
-        described=f'{source.described}, {name}',
-        num_tensors=len(state),
-        agreement=agreement,
-        meta=meta,
-        usage=USAGE.format(
-            backbone=f"type='{type(reference).__name__}', ...", path=path
-        ),
-        notes=source.notes,
+        target = build_resnet(target, cfg)
+    else:
+        size = config.cfg.model.backbone.get('img_size')
+        size = size[0] if isinstance(size, (tuple, list)) else size
+        try:
+            text = config.encoder_text()
+        except ValueError as error:
+            notes.append(
+                f'The config was left out: {error}. Diagnosis and probes of '
+                'the new file need it: --config.'
+            )
+        else:  # as Checkpoint will read it
+            written = find_config(text, None, False, 'the new file')
+            target = _configured(written)
+        notes += config.notes
+    filters = (v for v in weights.values() if v.dim() == 4)
+    first = next(filters, None)
+    return Plan(
+        reference,
+        target,
+        name,
+        PREFIX,
+        USAGE.format(backbone=f"type='{type(reference).__name__}', ..."),
+        notes,
+        cfg,
+        text,
+        channels=3 if first is None else first.shape[1],
+        size=size or IMAGE_SIZE,
     )
 
 
-def openmm_network(source: Source) -> tuple[nn.Module, str]:
-    """The network of a checkpoint of mmpretrain, with fresh weights.
+def openmm_network(
+    checkpoint: Checkpoint, weights: State
+) -> tuple[nn.Module, str]:
+    """Build the backbone of a checkpoint of mmpretrain, with fresh weights.
 
     Args:
-        source (Source): With mmpretrain's names.
+        checkpoint (Checkpoint): With mmpretrain's names.
+        weights (dict[str, Tensor]): Of the backbone.
 
     Returns:
         tuple[nn.Module, str]: From its config, else inferred if it is a
-        ResNet; of ResNets the maps of all stages. And its name.
+        ResNet; ResNets output the maps of all stages. And its name.
 
     Raises:
-        ValueError: There is no config, and it is no ResNet.
+        ValueError: If there is no config, and it is no ResNet.
     """
-    if source.config is None:
+    if checkpoint.config is None:
         try:
-            return resnet_of(source.weights, source.path)
+            return resnet_of(weights, checkpoint.path)
         except ValueError as error:
             raise ValueError(
                 f'{error} If it is another network of mmpretrain, name the '
                 'config that builds it with --config.'
             ) from error
-    model = _configured(source.config)
+    model = _configured(checkpoint.config)
     name = type(model).__name__
     if isinstance(model, ResNet):
         name = f'{name}-{model.depth}'
     return model, name
 
 
-def image_shape(source: Source, model: nn.Module) -> tuple[int, int]:
-    """Channels and side of images that a network takes.
-
-    Args:
-        source (Source): Of which the first convolution tells the channels.
-        model (nn.Module): Which may have an image size.
-
-    Returns:
-        tuple[int, int]: Channels, and pixels of the side.
-    """
-    filters = (v for v in source.weights.values() if v.dim() == 4)
-    first = next(filters, None)
-    channels = 3 if first is None else first.shape[1]
-    size: int | None = None
-    if source.config is not None:
-        size = source.config.cfg.model.backbone.get('img_size')
-    if isinstance(size, (tuple, list)):
-        size = size[0]
-    return channels, size or IMAGE_SIZE
-
-
 def _configured(config: CheckpointConfig) -> nn.Module:
-    """The backbone of a config, fresh; of ResNets the maps of all stages."""
+    """Build a config's backbone; a ResNet outputs the maps of all stages."""
     model = config.build('backbone')
     if isinstance(model, ResNet):
         model.out_indices = tuple(range(model.num_stages))
     return model
-
-
-def _target(source: Source, path: Path, text: str | None) -> nn.Module:
-    """The network that those who read the new file will build."""
-    if text is not None:  # as load_encoder does
-        written = dict(meta=dict(cfg=text))
-        return _configured(find_config(written, None, False, str(path)))
-    model, _ = openmm_network(source)
-    if source.config is None:
-        return build_resnet(model, backbone_config(model))
-    return model
-
-
-def _encoder_text(source: Source) -> str | None:
-    if source.config is None:
-        return None
-    try:
-        return source.config.encoder_text()
-    except ValueError as error:
-        source.notes.append(
-            f'The config was left out: {error}. Diagnosis and probes of the '
-            'new file need it: --config.'
-        )
-        return None
-    finally:
-        source.notes += source.config.notes

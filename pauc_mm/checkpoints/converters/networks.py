@@ -1,9 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""ResNets of mmpretrain and of torchvision for the same weights."""
+"""Build ResNets of mmpretrain and torchvision for the same weights."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 import torchvision
@@ -12,9 +10,8 @@ from mmpretrain.models.backbones.resnet import Bottleneck
 from torch import nn
 from torchvision.models import resnet as tv
 
+from pauc_mm.checkpoints.file import State
 from pauc_mm.checkpoints.inferred_resnet import infer_resnet
-
-State = dict[str, torch.Tensor]
 
 _NAMES = {
     ('BasicBlock', (2, 2, 2, 2), 64): 'resnet18',
@@ -43,8 +40,7 @@ def resnet_of(weights: State, path: str) -> tuple[ResNet, str]:
             express, such as SwAV's fivefold wide one, ResNeXt or ResNet-D.
     """
     try:
-        with torch.random.fork_rng(devices=[]):
-            model, name = infer_resnet(weights)
+        model, name = infer_resnet(weights)
     # mmpretrain asserts that a BasicBlock does not expand.
     except (ValueError, AssertionError) as error:
         reason = str(error) or 'has blocks of two convolutions that expand'
@@ -107,53 +103,40 @@ def build_resnet(model: ResNet, cfg: dict | None) -> ResNet:
         return model
     options = {k: v for k, v in cfg.items() if k != 'type'}
     kind = ResNet_CIFAR if cfg['type'] == 'ResNet_CIFAR' else ResNet
-    with torch.random.fork_rng(devices=[]):
-        built = kind(**options)
+    built = kind(**options)
     built.out_indices = tuple(range(model.num_stages))
     return built
 
 
 class StagedResNet(tv.ResNet):
-    """torchvision's ResNet of any width, giving the maps of its stages.
+    """ResNet of torchvision of any width that outputs the maps of its stages.
 
-    It is how the official implementations build theirs: MoCo and PCL take
-    torchvision's as it is; SwAV widens it and moves one pixel of the first
-    convolution's zero padding into a layer of its own.
+    The official implementations build theirs so. SwAV's has one pixel of the
+    first convolution's zero padding in a layer of its own, which is the same.
 
     Args:
         like (ResNet): mmpretrain's, of which the sizes are taken.
-        padded (bool): Whether as SwAV's. Defaults to False.
 
     Raises:
         ValueError: If it has not four stages.
     """
 
-    def __init__(self, like: ResNet, padded: bool = False) -> None:
+    def __init__(self, like: ResNet) -> None:
         if like.num_stages != 4:
             raise ValueError(
                 f'The ResNet has {like.num_stages} stages, and those of '
                 'torchvision have four.'
             )
-        deep = like.block is Bottleneck
-        block = tv.Bottleneck if deep else tv.BasicBlock
+        block = getattr(tv, like.block.__name__)
         self._stem = like.stem_channels
         self._first = like.base_channels * like.expansion // block.expansion
         width = 64 * like.base_channels / self._first
-        with torch.random.fork_rng(devices=[]):
-            super().__init__(block, like.stage_blocks, width_per_group=width)
-            cifar = isinstance(like, ResNet_CIFAR)
-            self.conv1 = nn.Conv2d(
-                3,
-                self._stem,
-                3 if cifar else 7,
-                stride=1 if cifar else 2,
-                padding=1 if cifar else 2 if padded else 3,
-                bias=False,
-            )
-        self.bn1 = nn.BatchNorm2d(self._stem)
-        self.padding = nn.ConstantPad2d(1 if padded else 0, 0.0)
-        if cifar:
+        super().__init__(block, like.stage_blocks, width_per_group=width)
+        self.conv1 = nn.Conv2d(3, self._stem, 7, 2, 3, bias=False)
+        if isinstance(like, ResNet_CIFAR):
+            self.conv1 = nn.Conv2d(3, self._stem, 3, 1, 1, bias=False)
             self.maxpool = nn.Identity()
+        self.bn1 = nn.BatchNorm2d(self._stem)
         self.fc = nn.Identity()
 
     def _make_layer(self, block, planes, *args, **kwargs):
@@ -163,20 +146,21 @@ class StagedResNet(tv.ResNet):
         return super()._make_layer(block, planes, *args, **kwargs)
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Maps of the four stages.
-
-        Args:
-            images (Tensor): Shape (N, 3, H, W).
-
-        Returns:
-            list[Tensor]: Shapes (N, C, H', W').
-        """
-        x = self.relu(self.bn1(self.conv1(self.padding(images))))
-        return stage_maps(self, self.maxpool(x))
+        """Return the maps of the four stages."""
+        return stage_maps(self, images)
 
 
-def stage_maps(resnet: tv.ResNet, x: torch.Tensor) -> list[torch.Tensor]:
-    """Maps of the stages of a ResNet of torchvision, behind its stem."""
+def stage_maps(resnet: tv.ResNet, images: torch.Tensor) -> list[torch.Tensor]:
+    """Compute the maps of the four stages of a ResNet of torchvision.
+
+    Args:
+        resnet (ResNet): The network.
+        images (Tensor): Shape (N, 3, H, W).
+
+    Returns:
+        list[Tensor]: Shapes (N, C, H', W').
+    """
+    x = resnet.maxpool(resnet.relu(resnet.bn1(resnet.conv1(images))))
     maps = []
     for i in range(1, 5):
         x = getattr(resnet, f'layer{i}')(x)
@@ -217,33 +201,16 @@ def plain_torchvision(like: ResNet) -> tuple[tv.ResNet, str]:
     blocks, width = tuple(like.stage_blocks), like.base_channels
     block = 'Bottleneck' if deep else 'BasicBlock'
     name = _NAMES.get((block, blocks, width))
-    with torch.random.fork_rng(devices=[]):
-        if name is not None:
-            model = torchvision.models.get_model(name, weights=None)
-            code = f'torchvision.models.{name}()'
-        else:
-            model = tv.ResNet(
-                getattr(tv, block), list(blocks), width_per_group=width
-            )
-            code = (
-                'torchvision.models.ResNet(torchvision.models.resnet.'
-                f'{block}, {list(blocks)}, width_per_group={width})'
-            )
+    if name is not None:
+        model = torchvision.models.get_model(name, weights=None)
+        code = f'torchvision.models.{name}()'
+    else:
+        model = tv.ResNet(
+            getattr(tv, block), list(blocks), width_per_group=width
+        )
+        code = (
+            f'torchvision.models.ResNet(torchvision.models.resnet.{block}, '
+            f'{list(blocks)}, width_per_group={width})'
+        )
     model.fc = nn.Identity()
     return model, code
-
-
-def torchvision_maps(
-    resnet: tv.ResNet, images: torch.Tensor
-) -> Sequence[torch.Tensor]:
-    """Maps of the four stages of torchvision's own ResNet.
-
-    Args:
-        resnet (ResNet): From :func:`plain_torchvision`.
-        images (Tensor): Shape (N, 3, H, W).
-
-    Returns:
-        sequence of Tensor: Shapes (N, C, H', W').
-    """
-    x = resnet.relu(resnet.bn1(resnet.conv1(images)))
-    return stage_maps(resnet, resnet.maxpool(x))

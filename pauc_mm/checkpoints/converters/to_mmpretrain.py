@@ -5,24 +5,13 @@ import os
 
 from mmengine.config import Config
 
+from pauc_mm.checkpoints.checkpoint import Checkpoint
+from pauc_mm.checkpoints.file import State
 from pauc_mm.checkpoints.layouts import Names
-from pauc_mm.checkpoints.notes import guesses
 
-from .conversion import (
-    Conversion,
-    check_destination,
-    describe_origin,
-    write_converted,
-)
-from .equality import compare_outputs, load_all
-from .extract_backbone import PREFIX, USAGE, write_backbone
-from .networks import (
-    StagedResNet,
-    backbone_config,
-    build_resnet,
-    resnet_of,
-)
-from .source import read_source
+from .conversion import Conversion, Plan, convert
+from .extract_backbone import PREFIX, USAGE, openmm_plan
+from .networks import StagedResNet, backbone_config, build_resnet, resnet_of
 
 
 def to_mmpretrain(
@@ -45,11 +34,12 @@ def to_mmpretrain(
         source (str or PathLike): Checkpoint of PCL, MoCo, SwAV, DINO,
             torchvision and others.
         destination (str or PathLike): File to write.
-        layout (str, optional): One of :data:`LAYOUT_CHOICES`; found by
-            itself if None.
-        prefix (str, optional): What stands before the names of the ResNet.
+        layout (str, optional): One of
+            :data:`~pauc_mm.checkpoints.layouts.LAYOUT_CHOICES`. Defaults to
+            None: found by the names in the file.
+        prefix (str, optional): Prefix of the names of the ResNet.
         momentum (bool): Whether the momentum encoder is taken.
-        config (str or Config, optional): Of a checkpoint of mmpretrain.
+        config (str or Config, optional): Config of a model of mmpretrain.
         trust (bool): Whether the source may run code when it is loaded.
         force (bool): Whether the destination may exist.
 
@@ -58,52 +48,45 @@ def to_mmpretrain(
         'state_dict', and its origin under 'meta'.
 
     Raises:
-        FileNotFoundError: There is no source.
-        OSError: The destination cannot be written, or exists.
-        ValueError: The source has no such network, or not all of it.
-        RuntimeError: The two networks' outputs differ.
+        OSError: If the source cannot be read, or the destination written.
+        ValueError: If the source has no such network, or not all of it.
+        RuntimeError: If the two networks' outputs differ.
     """
-    path = check_destination(source, destination, force)
-    found = read_source(source, layout, prefix, momentum, config, trust)
-    if found.openmm:
-        return write_backbone(found, path, 'to_mmpretrain')
-    like, name = resnet_of(found.weights, found.path)
-    cfg = backbone_config(like)
-    reference = StagedResNet(like, padded=found.layout.name == 'official SwAV')
-    load_all(reference, found.weights, f"weights of '{found.path}'")
-    target = build_resnet(like, cfg)
-    state = {PREFIX + key: value for key, value in found.weights.items()}
-    load_all(
-        target,
-        {key[len(PREFIX) :]: value for key, value in state.items()},
-        'converted weights',
+    return convert(
+        _plan,
+        'to_mmpretrain',
+        source,
+        destination,
+        momentum,
+        force,
+        layout=layout,
+        prefix=prefix,
+        config=config,
+        trust=trust,
     )
-    reference.eval()
-    target.eval()
-    agreement = compare_outputs(reference, target)
-    names = Names(found.prefix)
-    notes = [*found.notes, *guesses(found.layout, names, like, momentum)]
+
+
+def _plan(checkpoint: Checkpoint, weights: State, momentum: bool) -> Plan:
+    if checkpoint.layout.is_openmm:
+        return openmm_plan(checkpoint, weights)
+    like, name = resnet_of(weights, checkpoint.path)
+    cfg = backbone_config(like)
+    names = Names(checkpoint.names(momentum).backbone)
+    notes = checkpoint.assumptions(like, names, momentum)
+    code = '...'
     if cfg is None:
         notes.append(
             f"No depth of mmpretrain's ResNet has the blocks of this {name}, "
             f'{list(like.stage_blocks)}: only a class of your own loads it.'
         )
-    meta = describe_origin(found, 'to_mmpretrain', name)
-    if cfg is not None:
-        meta['backbone'] = cfg
-    write_converted(path, state, meta)
-    return Conversion(
-        path=path,
-        described=f'{found.described}, {name}',
-        num_tensors=len(state),
-        agreement=agreement,
-        meta=meta,
-        usage=USAGE.format(
-            backbone='...' if cfg is None else _code(cfg), path=path
-        ),
-        notes=notes,
+    else:
+        code = ', '.join(f'{key}={value!r}' for key, value in cfg.items())
+    return Plan(
+        StagedResNet(like),
+        build_resnet(like, cfg),
+        name,
+        PREFIX,
+        USAGE.format(backbone=code),
+        notes,
+        cfg,
     )
-
-
-def _code(cfg: dict) -> str:
-    return ', '.join(f'{key}={value!r}' for key, value in cfg.items())

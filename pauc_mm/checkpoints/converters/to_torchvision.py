@@ -2,32 +2,25 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from mmengine.config import Config
 from mmpretrain.models.backbones import ResNet
 
-from .conversion import (
-    Conversion,
-    check_destination,
-    describe_origin,
-    write_converted,
-)
-from .equality import compare_outputs, load_all
+from pauc_mm.checkpoints.checkpoint import Checkpoint
+from pauc_mm.checkpoints.file import State
+from pauc_mm.utils.checks import check_choice
+
+from .conversion import Conversion, Plan, convert
 from .extract_backbone import openmm_network
-from .networks import (
-    StagedResNet,
-    plain_torchvision,
-    resnet_of,
-    torchvision_maps,
-)
-from .source import read_source
+from .networks import StagedResNet, plain_torchvision, resnet_of, stage_maps
 
 NAMES = {'torchvision': '', 'moco': 'module.encoder_q.'}
-"""What stands before torchvision's names in the new file."""
+"""Prefix of torchvision's names in the new file."""
 
 _USAGE = """model = {code}
 model.fc = torch.nn.Identity()
-model.load_state_dict(torch.load('{path}')['state_dict'])"""
+model.load_state_dict(torch.load('{{path}}')['state_dict'])"""
 _USAGE_MOCO = (
     'main_lincls.py --pretrained {path}, of the official MoCo and PCL'
 )
@@ -55,11 +48,10 @@ def to_torchvision(
         destination (str or PathLike): File to write.
         names (str): 'torchvision', or 'moco' for the names in checkpoints of
             the official MoCo and PCL. Defaults to 'torchvision'.
-        layout (str, optional): One of :data:`LAYOUT_CHOICES`; found by
-            itself if None.
-        prefix (str, optional): What stands before the names of the ResNet.
+        layout (str, optional): See :func:`to_mmpretrain`.
+        prefix (str, optional): Prefix of the names of the ResNet.
         momentum (bool): Whether the momentum encoder is taken.
-        config (str or Config, optional): Of a checkpoint of mmpretrain.
+        config (str or Config, optional): Config of a model of mmpretrain.
         trust (bool): Whether the source may run code when it is loaded.
         force (bool): Whether the destination may exist.
 
@@ -68,55 +60,48 @@ def to_torchvision(
         classifier, and its origin under 'meta'.
 
     Raises:
-        FileNotFoundError: There is no source.
-        OSError: The destination cannot be written, or exists.
-        ValueError: The source has no ResNet that torchvision can build, or
-            not all of it.
-        RuntimeError: The two networks' outputs differ, as those of a ResNet
-            with Caffe's strides or another epsilon of BatchNorm do.
+        OSError: If the source cannot be read, or the destination written.
+        ValueError: If the source has no ResNet that torchvision can build,
+            or not all of it.
+        RuntimeError: If the two networks' outputs differ, as those of a
+            ResNet with Caffe's strides or another epsilon of BatchNorm do.
     """
-    if names not in NAMES:
-        raise ValueError(
-            f'names must be one of {", ".join(NAMES)}, not {names!r}.'
-        )
-    path = check_destination(source, destination, force)
-    found = read_source(source, layout, prefix, momentum, config, trust)
-    reference = None
-    if found.openmm:
-        reference, name = openmm_network(found)
+    check_choice('names', names, tuple(NAMES))
+    return convert(
+        partial(_plan, names),
+        f'to_torchvision ({names})',
+        source,
+        destination,
+        momentum,
+        force,
+        layout=layout,
+        prefix=prefix,
+        config=config,
+        trust=trust,
+    )
+
+
+def _plan(
+    names: str, checkpoint: Checkpoint, weights: State, momentum: bool
+) -> Plan:
+    reference, notes = None, []
+    if checkpoint.layout.is_openmm:
+        reference, name = openmm_network(checkpoint, weights)
+        notes = checkpoint.config.notes if checkpoint.config else []
         if not isinstance(reference, ResNet):
             raise ValueError(
-                f"The backbone of '{found.path}' is {name}, which has no "
+                f"The backbone of '{checkpoint.path}' is {name}, which has no "
                 'counterpart in torchvision: only ResNets are converted. '
                 'tools/converters/extract_backbone.py writes it alone.'
             )
-    like, name = resnet_of(found.weights, found.path)
-    if reference is None:
-        padded = found.layout.name == 'official SwAV'
-        reference = StagedResNet(like, padded)
-    load_all(reference, found.weights, f"weights of '{found.path}'")
+    like, name = resnet_of(weights, checkpoint.path)
     target, code = plain_torchvision(like)
-    before = NAMES[names]
-    state = {before + key: value for key, value in found.weights.items()}
-    load_all(
+    return Plan(
+        reference or StagedResNet(like),
         target,
-        {key[len(before) :]: value for key, value in state.items()},
-        'converted weights',
-    )
-    reference.eval()
-    target.eval()
-    agreement = compare_outputs(
-        reference, lambda images: torchvision_maps(target, images)
-    )
-    meta = describe_origin(found, f'to_torchvision ({names})', name)
-    write_converted(path, state, meta)
-    usage = _USAGE if names == 'torchvision' else _USAGE_MOCO
-    return Conversion(
-        path=path,
-        described=f'{found.described}, {name}',
-        num_tensors=len(state),
-        agreement=agreement,
-        meta=meta,
-        usage=usage.format(code=code, path=path),
-        notes=[*found.notes, *(found.config.notes if found.config else [])],
+        name,
+        NAMES[names],
+        _USAGE_MOCO if names == 'moco' else _USAGE.format(code=code),
+        notes,
+        maps=stage_maps,
     )

@@ -12,7 +12,7 @@ from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 from torch import Tensor, nn
 
-from pauc_mm.checkpoints.pretrained import (
+from pauc_mm.checkpoints.weights import (
     MIN_MATCHED,
     matching_names,
     read_weights,

@@ -9,8 +9,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
+from torch import nn
 
-from pauc_mm.compat.plain_checkpoint import from_plain, to_plain
+from pauc_mm.checkpoints.weights import Fit, compare, shapes
+from pauc_mm.compat import from_plain, to_plain
 
 
 @HOOKS.register_module()
@@ -178,55 +180,31 @@ def _check_named(name: str) -> None:
         )
 
 
-def _shapes(state_dict: dict) -> dict:
-    return {
-        k[len('module.') :] if k.startswith('module.') else k: tuple(v.shape)
-        for k, v in state_dict.items()
-        if hasattr(v, 'shape')
-    }
+def _fit(model: nn.Module, state_dict: dict, prefix: str = '') -> Fit:
+    """Compare a part of the model with a checkpoint's tensors."""
+    saved = {k.removeprefix('module.'): v for k, v in state_dict.items()}
+    own = shapes(model, counters=True)
+    return compare(
+        {k: v for k, v in own.items() if k.startswith(prefix)},
+        shapes(saved, counters=True),
+    )
 
 
-def _check_backbone(model, checkpoint: dict) -> None:
-    own = {
-        k: shape
-        for k, shape in _shapes(model.state_dict()).items()
-        if k.startswith('backbone.')
-    }
-    saved = _shapes(checkpoint.get('state_dict', checkpoint))
-    matching = sum(saved.get(k) == shape for k, shape in own.items())
-    if matching < 0.9 * len(own):
+def _check_backbone(model: nn.Module, checkpoint: dict) -> None:
+    fit = _fit(model, checkpoint.get('state_dict', checkpoint), 'backbone.')
+    if fit.total and not fit.is_enough():
         raise RuntimeError(
-            f'Only {matching} of the {len(own)} tensors of the backbone are '
-            f'in the checkpoint: it has {", ".join(list(saved)[:3])}, ..., '
-            f'the model {", ".join(list(own)[:3])}, ... Use the config that '
+            f'Only {len(fit.matched)} of the {fit.total} tensors of the '
+            f'backbone are in the checkpoint: {fit}. Use the config that '
             'wrote it, or convert its keys to the prefix backbone.'
         )
 
 
-def _check_same_model(model, checkpoint: dict) -> None:
-    own = _shapes(model.state_dict())
-    saved = _shapes(checkpoint['state_dict'])
-    missing = sorted(own.keys() - saved.keys())
-    unexpected = sorted(saved.keys() - own.keys())
-    changed = [
-        f'{k}: {saved[k]} in the checkpoint, {own[k]} in the model'
-        for k in sorted(own.keys() & saved.keys())
-        if own[k] != saved[k]
-    ]
-    if not (missing or unexpected or changed):
-        return
-    parts = []
-    for what, keys in (
-        ('missing in the checkpoint', missing),
-        ('unknown to the model', unexpected),
-        ('of another shape', changed),
-    ):
-        if keys:
-            more = ', ...' if len(keys) > 3 else ''
-            parts.append(f'{len(keys)} {what} ({", ".join(keys[:3])}{more})')
-    raise RuntimeError(
-        'The checkpoint belongs to another model: parameters '
-        + '; '.join(parts)
-        + '. Resume with the config that wrote it, or use load_from (without '
-        '--resume) to start a new run from its weights.'
-    )
+def _check_same_model(model: nn.Module, checkpoint: dict) -> None:
+    fit = _fit(model, checkpoint['state_dict'])
+    if str(fit):
+        raise RuntimeError(
+            f'The checkpoint belongs to another model: {fit}. Resume with the '
+            'config that wrote it, or use load_from (without --resume) to '
+            'start a new run from its weights.'
+        )

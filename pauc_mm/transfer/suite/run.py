@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 
-from pauc_mm.checkpoints import load_encoder
+from pauc_mm.checkpoints import Checkpoint
 from pauc_mm.transfer.features import find_images
 
 from .fine_tuned import fine_tuning_tasks
@@ -35,12 +35,10 @@ def check_checkpoint(setup: Setup) -> None:
         ValueError: If it cannot be read, or has no encoder.
     """
     options = setup.options
-    load_encoder(
-        options.checkpoint,
-        options.config,
-        trust=options.trust_checkpoint,
-        momentum=options.momentum,
+    checkpoint = Checkpoint.open(
+        options.checkpoint, options.config, options.trust_checkpoint
     )
+    checkpoint.encoder(options.momentum)
 
 
 def why_not(task: Task, setup: Setup) -> str | None:

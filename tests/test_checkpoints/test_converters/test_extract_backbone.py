@@ -7,14 +7,13 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from pauc_mm.checkpoints import load_encoder
 from pauc_mm.checkpoints.config import CheckpointConfig
 from pauc_mm.checkpoints.converters import (
     extract_backbone,
     to_mmpretrain,
 )
 from pauc_mm.models import TinyConvNet
-from tests.helpers import model_cfg
+from tests.helpers import load_encoder, model_cfg
 from tests.test_checkpoints.source_models import (
     OfficialMoCo,
     images,
@@ -137,7 +136,7 @@ def test_config_with_a_file_is_left_out(tmp_path):
 @pytest.mark.parametrize(
     'change, message',
     [
-        (dict(strides=(1, 1)), 'not .*: nothing was written'),
+        (dict(strides=(1, 1)), 'nothing was written'),
         (dict(channels=(8, 12)), 'converted weights do not fit TinyConvNet'),
     ],
 )

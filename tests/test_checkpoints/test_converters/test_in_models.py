@@ -10,12 +10,12 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
-from pauc_mm.checkpoints import load_encoder
-from pauc_mm.checkpoints.pretrained import (
+from pauc_mm.checkpoints.weights import (
     matching_names,
     read_weights,
     shapes,
 )
+from tests.helpers import load_encoder
 from tests.test_checkpoints.source_models import images, without_fc
 from tests.test_checkpoints.test_converters.helpers import body
 
@@ -81,7 +81,7 @@ def test_detector_of_mmdet(r50):
 
 def test_diagnosis(r50):
     source, path = r50
-    encoder = load_encoder(path, min_loaded=1.0)
+    encoder = load_encoder(path, min_matched=1.0)
     assert encoder.layout == 'mmpretrain ResNet-50'
     got = encoder.embed(images(size=64))[0]
     expected = without_fc(source, images(size=64))

@@ -14,8 +14,8 @@ from torch import nn
 from torchvision.models.resnet import Bottleneck
 
 from pauc_mm import __version__
-from pauc_mm.checkpoints import load_encoder
 from pauc_mm.checkpoints.converters import networks, to_mmpretrain
+from tests.helpers import load_encoder
 from tests.test_checkpoints.source_models import (
     OfficialDINO,
     OfficialMoCo,
@@ -50,7 +50,7 @@ def check(tmp_path, content, source, features, **options):
         file['state_dict'],
         {f'backbone.{k}': v for k, v in body(source).items()},
     )
-    encoder = load_encoder(target, min_loaded=1.0)
+    encoder = load_encoder(target, min_matched=1.0)
     got = encoder.embed(images())[0]
     torch.testing.assert_close(got, features, **CLOSE)
     assert result.agreement.relative <= 1e-5
@@ -295,7 +295,7 @@ def changed(change):
         ),
         (
             lambda s: s.update({'bn1.bias': torch.zeros(63)}),
-            r'bn1.bias \(63,\), not \(64,\)',
+            r'bn1.bias \(\(63,\), not \(64,\)\)',
         ),
         (
             lambda s: s['bn1.bias'].fill_(float('nan')),

@@ -4,7 +4,7 @@ import torch
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 
-from pauc_mm.checkpoints.pretrained import matching_names, read_weights
+from pauc_mm.checkpoints.weights import matching_names, read_weights
 from pauc_mm.engine.hooks import BackboneCheckHook
 from pauc_mm.models import TinyConvNet
 from tests.helpers import run_cfg
@@ -80,10 +80,7 @@ def test_below_ninety_percent_is_an_error_with_both_sides(tmp_path):
     message = str(error.value)
     # The second convolution and its BatchNorm have other shapes.
     assert 'model.backbone.init_cfg: Only 5 of the 10 tensors' in message
-    assert (
-        '5 are of another shape there: backbone.layers.1.conv.weight'
-        in message
-    )
+    assert '5 of another shape: backbone.layers.1.conv.weight' in message
     assert '(24, 8, 3, 3), not (16, 8, 3, 3)' in message
     runner, _ = runner_from(
         tmp_path / 'again',
@@ -115,7 +112,7 @@ def test_parts_of_one_checkpoint_count_together():
         matching_names(dict(head=head), weights, 'y')
     with pytest.raises(RuntimeError, match='of stem and head') as error:
         matching_names(parts, stem.state_dict(), 'y')
-    assert '2 are missing there: head.h0, head.h1.' in str(error.value)
+    assert '2 missing: head.h0, head.h1.' in str(error.value)
 
 
 def test_values_that_were_overwritten(tmp_path):

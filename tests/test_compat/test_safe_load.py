@@ -12,8 +12,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, Runner
 from mmengine.utils import digit_version
 
-from pauc_mm.checkpoints.pretrained import read_weights
-from pauc_mm.compat.local_checkpoints import install_local_checkpoints
+from pauc_mm.checkpoints.weights import read_weights
+from pauc_mm.compat import install
 from tests.helpers import run_cfg
 
 needs_it = pytest.mark.skipif(
@@ -197,5 +197,5 @@ def test_a_damaged_file_is_not_called_unsafe(tmp_path, content):
 
 def test_installed_once():
     before = CheckpointLoader._schemes['']
-    install_local_checkpoints()
+    install()
     assert CheckpointLoader._schemes[''] is before

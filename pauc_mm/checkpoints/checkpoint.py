@@ -1,0 +1,360 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from mmengine.config import Config
+from torch import nn
+
+from .config import CheckpointConfig, find_config
+from .encoder import IMAGENET_PREPROCESS, Encoder
+from .file import State, find_weights, read_file
+from .inferred_resnet import infer_resnet
+from .layouts import Layout, Names, choose_layout, find_layout, select
+from .projection_head import ProjectionHead
+from .prototypes import read_centroids, read_prototypes
+from .weights import MIN_MATCHED, listed, load_weights, not_finite
+
+# Modules of a ResNet. Layers conv2 and bn2 beside conv1 are a deep stem: they
+# are kept, so that it is refused.
+_BODY = re.compile(r'(?:conv\d*|bn\d*|stem|layer\d*|downsample)\.')
+
+
+@dataclass
+class Checkpoint:
+    """A checkpoint of any project: what is in it, and networks from it.
+
+    Networks are built from a config, which checkpoints of mmengine hold, else
+    from the names and shapes of the weights. A config that comes inside a
+    checkpoint is data: it is parsed, not run, can only build registered
+    networks, and its ``custom_imports`` of anything but pauc_mm are skipped.
+
+    Attributes:
+        path (str): The file.
+        content (dict): Its top level; objects beside weights are inert.
+        weights (dict[str, Tensor]): All weights, without the prefixes of
+            DistributedDataParallel and torch.compile.
+        layout (Layout): Names of the weights.
+        notes (list[str]): What was renamed on opening, in sentences for the
+            user.
+        trust (bool): Whether the file and its config may run code.
+        config_source (str or Config, optional): The config to use in place
+            of the checkpoint's own.
+    """
+
+    path: str
+    content: dict
+    weights: State
+    layout: Layout
+    notes: list[str]
+    trust: bool = False
+    config_source: str | Config | None = None
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike,
+        config: str | Config | None = None,
+        trust: bool = False,
+        layout: str | None = None,
+        prefix: str | None = None,
+    ) -> Checkpoint:
+        """Read a file and recognise its layout.
+
+        Args:
+            path (str or PathLike): The file.
+            config (str or Config, optional): Config or its file to build
+                from, in place of the checkpoint's own. Defaults to None.
+            trust (bool): Whether the checkpoint and its config may run code
+                (``--trust-checkpoint``). Defaults to False.
+            layout (str, optional): One of
+                :data:`~.layouts.LAYOUT_CHOICES`. Defaults to None: found by
+                the names in the file.
+            prefix (str, optional): Prefix of a ResNet with torchvision's
+                names, in place of a layout.
+
+        Returns:
+            Checkpoint: The checkpoint, on the CPU.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            IsADirectoryError: If it is a folder.
+            ValueError: If it is no checkpoint, would run code, or is of no
+                known layout.
+        """
+        path = os.fspath(path)
+        content = read_file(path, trust)
+        weights, notes = find_weights(content, path)
+        if layout is None and prefix is None:
+            has_config = config is not None or 'meta' in content
+            found = find_layout(weights, has_config, path)
+        else:
+            found = choose_layout(weights, layout, prefix, path)
+        return cls(path, content, weights, found, notes, trust, config)
+
+    @property
+    def meta(self) -> dict:
+        """What the file says about itself; empty if nothing."""
+        meta = self.content.get('meta')
+        return meta if isinstance(meta, dict) else {}
+
+    @property
+    def epoch(self) -> int | None:
+        """Epochs trained: mmengine notes them in 'meta', others at the top."""
+        for source in (self.meta, self.content):
+            if isinstance(source.get('epoch'), int):
+                return source['epoch']
+        return None
+
+    @cached_property
+    def config(self) -> CheckpointConfig | None:
+        """The config that is named, else the checkpoint's own, if any."""
+        return find_config(
+            self.meta.get('cfg'), self.config_source, self.trust, self.path
+        )
+
+    def encoder(
+        self, momentum: bool = False, min_matched: float = MIN_MATCHED
+    ) -> Encoder:
+        """Load the encoder, with its head and prototypes.
+
+        Args:
+            momentum (bool): Whether the momentum encoder (key encoder,
+                target, teacher) is taken. Defaults to False.
+            min_matched (float): Least share of the backbone's tensors that
+                the checkpoint must have. Defaults to 0.9.
+
+        Returns:
+            Encoder: On the CPU, in eval mode.
+
+        Raises:
+            FileNotFoundError: If the named config does not exist.
+            ValueError: If the checkpoint does not fit the config, holds
+                weights that are not finite, or has no momentum encoder where
+                one is asked for.
+        """
+        if not 0 < min_matched <= 1:
+            raise ValueError(
+                f'min_matched must be in (0, 1], got {min_matched!r}.'
+            )
+        config = self.config
+        names = self.names(momentum)
+        backbone, network, partly = self._backbone(names, min_matched)
+        neck, no_neck = self._head(names)
+        prototypes, centroids = self._prototypes(names)
+        self._check_finite(backbone, neck, prototypes)
+        notes = [*self.notes, *partly, *no_neck, *centroids]
+        described = self.layout.describe(self.weights, network)
+        pipeline, dataset, preprocess = None, None, dict(IMAGENET_PREPROCESS)
+        if config is not None:
+            pipeline, dataset = config.data()
+            preprocess = config.preprocess()
+            notes += config.notes
+            if self.layout.is_openmm:
+                described = config.kind
+        else:
+            notes += self.assumptions(backbone, names, momentum)
+        notes += self.left_out(names)
+        return Encoder(
+            backbone=backbone,
+            neck=neck,
+            layout=described,
+            prototypes=prototypes,
+            prototype_space='embedding' if prototypes else None,
+            epoch=self.epoch,
+            preprocess=preprocess,
+            pipeline=pipeline,
+            dataset=dataset,
+            config=None if config is None else config.cfg,
+            notes=notes,
+        )
+
+    def head(self, momentum: bool = False) -> nn.Module | None:
+        """Load the projection head; None if there is none of a known form."""
+        return self._head(self.names(momentum))[0]
+
+    def prototypes(self, momentum: bool = False) -> State:
+        """Return the prototypes of a network, or centroids of an E-step.
+
+        Args:
+            momentum (bool): Whether those of the momentum encoder are taken,
+                if it has its own. Defaults to False.
+
+        Returns:
+            dict[str, Tensor]: Name with K to prototypes (K, D), float32; one
+            entry for each of several sets, none if there are no prototypes.
+        """
+        return self._prototypes(self.names(momentum))[0]
+
+    def names(self, momentum: bool = False) -> Names:
+        """Return the prefixes of the parts of one encoder.
+
+        Raises:
+            ValueError: If the momentum encoder is wanted and is not there.
+        """
+        return self.layout.names(self.weights, momentum, self.path)
+
+    def backbone_weights(self, momentum: bool = False) -> State:
+        """Return the weights of the backbone under its own names.
+
+        Args:
+            momentum (bool): Whether of the momentum encoder.
+
+        Returns:
+            dict[str, Tensor]: All below the prefix for mmpretrain's layout,
+            else those of a ResNet alone.
+
+        Raises:
+            ValueError: If there are none.
+        """
+        names = self.names(momentum)
+        weights = self._below(names, everything=self.layout.is_openmm)
+        if not weights:
+            raise ValueError(
+                f"'{self.path}' has no backbone under '{names.backbone}': its "
+                f'{len(self.weights)} keys are {listed(self.weights)}.'
+            )
+        return weights
+
+    def assumptions(
+        self, backbone: nn.Module, names: Names, momentum: bool
+    ) -> list[str]:
+        """State what was assumed about networks that no config describes.
+
+        Args:
+            backbone (nn.Module): The inferred ResNet.
+            names (Names): Of the encoder that was taken.
+            momentum (bool): Whether that is the momentum encoder.
+
+        Returns:
+            list[str]: Sentences for the user.
+        """
+        notes = []
+        if self.layout.is_openmm:
+            notes.append(
+                'There is no config: the networks were inferred from the '
+                'shapes of the weights, and images are normalised as for '
+                'ImageNet.'
+            )
+        if not hasattr(backbone, 'maxpool'):
+            notes.append(
+                'The first convolution is 3x3: it was taken for the CIFAR '
+                'form of a ResNet, with stride 1 and no pooling after it.'
+            )
+        if self.layout.is_guessed and names.head:
+            notes.append(
+                f"'{names.head}' was taken for the projection head, with ReLU "
+                'between its layers.'
+            )
+        if self.layout.advice and not momentum:
+            notes.append(self.layout.advice)
+        return notes
+
+    def left_out(self, names: Names) -> list[str]:
+        """Name the weights that are not part of an encoder.
+
+        Args:
+            names (Names): Of the encoder.
+
+        Returns:
+            list[str]: One sentence, or none.
+        """
+        parts = ('conv1.', 'bn1.', 'stem.', 'layer')
+        if names.backbone and self.layout.is_openmm:
+            parts = ('',)
+        used = [names.backbone + part for part in parts] + [*names.prototypes]
+        used += [names.head] if names.head else []
+        rest: dict[str, int] = {}
+        for key in self.weights:
+            if not key.startswith(tuple(used)):
+                group = key.partition('.')[0]
+                rest[group] = rest.get(group, 0) + 1
+        if not rest:
+            return []
+        groups = ', '.join(f'{group} ({n})' for group, n in rest.items())
+        return [f'Left out, with their number of tensors: {groups}.']
+
+    def _below(self, names: Names, everything: bool) -> State:
+        """Return the backbone's weights, without a head in their midst."""
+        without_head = {
+            key: value
+            for key, value in self.weights.items()
+            if names.head is None or not key.startswith(names.head)
+        }
+        weights = select(without_head, names.backbone)
+        if everything and names.backbone:
+            return weights
+        return {k: v for k, v in weights.items() if _BODY.match(k)}
+
+    def _backbone(
+        self, names: Names, least: float
+    ) -> tuple[nn.Module, str, list[str]]:
+        """Load the backbone; return its name and notes too."""
+        config = self.config
+        weights = self._below(names, everything=config is not None)
+        if config is not None:
+            backbone = config.build('backbone')
+            network = type(backbone).__name__
+            if hasattr(backbone, 'depth'):
+                network += f'-{backbone.depth}'
+        else:
+            try:
+                backbone, network = infer_resnet(weights)
+            except ValueError as error:
+                where = names.backbone and f" under '{names.backbone}'"
+                raise ValueError(
+                    f"The network{where} in '{self.path}' {error}. Name the "
+                    'config that builds it with --config.'
+                ) from error
+        what = f"backbone of '{self.path}'"
+        return backbone, network, load_weights(backbone, weights, what, least)
+
+    def _head(self, names: Names) -> tuple[nn.Module | None, list[str]]:
+        """Load the projection head; return notes too."""
+        weights = select(self.weights, names.head)
+        if self.layout.is_openmm and self.config is not None:
+            neck = self.config.build('neck')
+            if neck is None or not neck.state_dict():
+                return None, [
+                    'The model has no projection head: no embeddings.'
+                ]
+            if weights:
+                what = f"neck of '{self.path}'"
+                return neck, load_weights(neck, weights, what, 1.0)
+        if not weights:
+            return None, ['There is no projection head: no embeddings.']
+        if self.layout.rename_head is not None:
+            weights = self.layout.rename_head(weights)
+        try:
+            return ProjectionHead(weights, self.layout.activation), []
+        except ValueError as error:
+            return None, [
+                f"The projection head under '{names.head}' was left out, "
+                f'because {error}: no embeddings.'
+            ]
+
+    def _prototypes(self, names: Names) -> tuple[State, list[str]]:
+        """Return the prototypes and notes on where they are from."""
+        learned = read_prototypes(select(self.weights, *names.prototypes))
+        centroids, notes = read_centroids(self.content)
+        return {**learned, **centroids}, notes
+
+    def _check_finite(
+        self, backbone: nn.Module, neck: nn.Module | None, prototypes: State
+    ) -> None:
+        parts = dict(backbone=backbone, neck=neck)
+        tensors = {
+            f'{name}.{key}': value
+            for name, part in parts.items()
+            if part is not None
+            for key, value in part.state_dict().items()
+        } | prototypes
+        if bad := not_finite(tensors):
+            raise ValueError(
+                f"'{self.path}' has NaN or infinite values in {len(bad)} of "
+                f'{len(tensors)} tensors, first {", ".join(bad[:3])}: the '
+                'training has diverged. Take an earlier checkpoint.'
+            )

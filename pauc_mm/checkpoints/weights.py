@@ -1,0 +1,278 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Compare the tensors of a checkpoint with those of a network, and load them.
+
+The one rule of how many must fit, :data:`MIN_MATCHED`, holds for the encoder
+that is diagnosed, for the backbone that is fine-tuned (BackboneCheckHook) and
+for the checkpoint that a run is started from (CheckpointGuardHook).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from mmengine.runner import CheckpointLoader
+from torch import Tensor, nn
+
+MIN_MATCHED = 0.9
+"""Least share of a network's tensors that a checkpoint must have."""
+
+# BatchNorm's counters: old checkpoints and some converters leave them out.
+COUNTER = 'num_batches_tracked'
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass
+class Fit:
+    """Names in a network and in a checkpoint, compared.
+
+    Attributes:
+        matched (list[str]): In both, with the same shape.
+        missing (list[str]): Only in the network.
+        changed (list[str]): In both with different shapes, which are added.
+        unknown (list[str]): Only in the checkpoint.
+        not_finite (list[str]): With NaN or infinite values, if looked for.
+    """
+
+    matched: list[str]
+    missing: list[str]
+    changed: list[str]
+    unknown: list[str]
+    not_finite: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Number of tensors of the network."""
+        return len(self.matched) + len(self.missing) + len(self.changed)
+
+    def is_enough(self, least: float = MIN_MATCHED) -> bool:
+        """Tell whether a share of the network's tensors is matched."""
+        return bool(self.total) and len(self.matched) >= least * self.total
+
+    def __str__(self) -> str:
+        return '; '.join(
+            f'{len(keys)} {name}: {listed(keys, 3)}'
+            for name, keys in (
+                ('missing', self.missing),
+                ('of another shape', self.changed),
+                ('unknown', self.unknown),
+                ('NaN or infinite', self.not_finite),
+            )
+            if keys
+        )
+
+
+def listed(names: Iterable[str], count: int = 4) -> str:
+    """Join the first few names, with dots if there are more."""
+    names = list(names)
+    return ', '.join(names[:count]) + (', ...' if len(names) > count else '')
+
+
+def shapes(
+    source: nn.Module | Mapping[str, Tensor], counters: bool = False
+) -> Shapes:
+    """Return the shape of each tensor of a module or a state dict.
+
+    Args:
+        source (nn.Module or Mapping[str, Tensor]): Whose.
+        counters (bool): Whether BatchNorm's counters count. Defaults to
+            False.
+
+    Returns:
+        dict[str, tuple[int, ...]]: By name.
+    """
+    state = source.state_dict() if isinstance(source, nn.Module) else source
+    return {
+        key: tuple(value.shape)
+        for key, value in state.items()
+        if isinstance(value, Tensor)
+        and (counters or not key.endswith(COUNTER))
+    }
+
+
+def compare(own: Shapes, saved: Shapes) -> Fit:
+    """Compare the shapes of a network with those in a checkpoint.
+
+    Args:
+        own (dict[str, tuple[int, ...]]): Of the network.
+        saved (dict[str, tuple[int, ...]]): Of the checkpoint.
+
+    Returns:
+        Fit: In the order of the network, then of the checkpoint.
+    """
+    both = [key for key in own if key in saved]
+    return Fit(
+        matched=[k for k in both if own[k] == saved[k]],
+        missing=[k for k in own if k not in saved],
+        changed=[
+            f'{k} ({saved[k]}, not {own[k]})'
+            for k in both
+            if own[k] != saved[k]
+        ],
+        unknown=[k for k in saved if k not in own],
+    )
+
+
+def load_weights(
+    module: nn.Module, weights: Mapping[str, Tensor], what: str, least: float
+) -> list[str]:
+    """Load the weights that fit, and refuse if they are too few.
+
+    Args:
+        module (nn.Module): Loaded in place.
+        weights (Mapping[str, Tensor]): Its state.
+        what (str): What it is, for messages.
+        least (float): Least share of its tensors, in (0, 1].
+
+    Returns:
+        list[str]: One sentence about those that do not fit, or none.
+
+    Raises:
+        ValueError: If fewer fit; names some that do not.
+    """
+    own = shapes(module)
+    fit = compare(own, shapes(weights))
+    count = f'{len(fit.matched)} of the {fit.total} tensors of the {what}'
+    if not fit.is_enough(least):
+        raise ValueError(
+            f'Only {count} fit, and {least:.0%} must: {fit}. Name the config '
+            'that wrote the checkpoint with --config.'
+        )
+    fitting = {
+        k: v for k, v in weights.items() if own.get(k, v.shape) == v.shape
+    }
+    module.load_state_dict(fitting, strict=False)
+    if not str(fit):
+        return []
+    complete = len(fit.matched) == fit.total
+    rest = '' if complete else ' What is not loaded is random.'
+    return [f'{count} were loaded: {fit}.{rest}']
+
+
+def load_all(
+    module: nn.Module, weights: Mapping[str, Tensor], what: str
+) -> None:
+    """Load weights into a module, every one of them.
+
+    Args:
+        module (nn.Module): Loaded in place.
+        weights (Mapping[str, Tensor]): Its state.
+        what (str): What they are, for messages.
+
+    Raises:
+        ValueError: If a tensor is missing, unknown, of another shape, or has
+            NaN or infinite values.
+    """
+    fit = compare(shapes(module), shapes(weights))
+    fit.not_finite = not_finite(weights)
+    if str(fit):
+        raise ValueError(
+            f'The {what} do not fit {type(module).__name__}, and a converted '
+            f'file must have all of its {fit.total} tensors: {fit}.'
+        )
+    module.load_state_dict(weights, strict=False)
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of tensors with NaN or infinite values."""
+    return [k for k, v in tensors.items() if not torch.isfinite(v).all()]
+
+
+def read_weights(
+    checkpoint: str, prefix: str | None = None
+) -> dict[str, Tensor]:
+    """Read weights as mmengine's ``init_cfg`` does.
+
+    Args:
+        checkpoint (str): A file, or an address that mmengine knows.
+        prefix (str, optional): Of the names, cut off from them, for example
+            ``'backbone.'``. Defaults to None: all tensors.
+
+    Returns:
+        dict[str, Tensor]: By name, on the CPU.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        RuntimeError: If it has no tensors, or none with the prefix.
+    """
+    if '://' not in checkpoint and not Path(checkpoint).is_file():
+        raise FileNotFoundError(
+            f"there is no checkpoint '{checkpoint}' "
+            f'({Path(checkpoint).absolute()}).'
+        )
+    content = CheckpointLoader.load_checkpoint(
+        checkpoint, map_location='cpu', logger='silent'
+    )
+    state = content
+    if isinstance(content, Mapping):
+        state = content.get('state_dict', content)
+    weights = {}
+    if isinstance(state, Mapping):
+        weights = {k: v for k, v in state.items() if isinstance(v, Tensor)}
+    if not weights:
+        raise RuntimeError(
+            f"'{checkpoint}' holds no tensors by name, neither in 'state_dict'"
+            ' nor at the top: it is no checkpoint of a model.'
+        )
+    if prefix is None:  # as mmengine, which strips this one alone
+        return {re.sub(r'^module\.', '', k): v for k, v in weights.items()}
+    prefix = prefix if prefix.endswith('.') else f'{prefix}.'
+    part = {
+        k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix)
+    }
+    if not part:
+        raise RuntimeError(
+            f"'{checkpoint}' has no weights that begin with '{prefix}': its "
+            f'{len(weights)} names are {listed(weights)}. If it is a backbone '
+            'alone, leave the prefix out; if it is of another library, '
+            'convert it with a script of tools/converters.'
+        )
+    return part
+
+
+def matching_names(
+    parts: Mapping[str, nn.Module],
+    weights: Mapping[str, Tensor],
+    checkpoint: str,
+    min_matched: float = MIN_MATCHED,
+) -> dict[str, list[str]]:
+    """Find the names that parts of a model share with a checkpoint.
+
+    Args:
+        parts (Mapping[str, nn.Module]): Will be loaded from it, by their
+            names in the model. They are counted together: a C4 detector has
+            one stage of its backbone in the head.
+        weights (Mapping[str, Tensor]): From :func:`read_weights`.
+        checkpoint (str): Where the weights are from, for the message.
+        min_matched (float): Least share of the tensors of the parts that
+            must be there with the same shape. Defaults to 0.9.
+
+    Returns:
+        dict[str, list[str]]: The names, by part.
+
+    Raises:
+        RuntimeError: If they are fewer; the message shows both sides' names.
+    """
+    saved = shapes(weights)
+    fits = {n: compare(shapes(part), saved) for n, part in parts.items()}
+    together = Fit(
+        matched=[k for fit in fits.values() for k in fit.matched],
+        missing=[f'{n}.{k}' for n, fit in fits.items() for k in fit.missing],
+        changed=[f'{n}.{k}' for n, fit in fits.items() for k in fit.changed],
+        unknown=[
+            k for k in saved if all(k in fit.unknown for fit in fits.values())
+        ],
+    )
+    if not together.is_enough(min_matched):
+        raise RuntimeError(
+            f'Only {len(together.matched)} of the {together.total} tensors of '
+            f"{' and '.join(parts)} are in '{checkpoint}', fewer than "
+            f'{min_matched:.0%}: {together}. Use the architecture that was '
+            'pretrained, name the right prefix, or convert the checkpoint '
+            'with a script of tools/converters.'
+        )
+    return {name: fit.matched for name, fit in fits.items()}

@@ -1,0 +1,210 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Load checkpoints without running code from them.
+
+``torch.load(weights_only=True)`` refuses whole files for a few harmless
+objects: the log history that mmengine keeps in every checkpoint, numpy
+numbers such as a best accuracy, the arguments of the official DINO. Here an
+inert class takes the place of each of them. The real classes are not let in:
+their own unpickling trusts the file with memory and with mmengine's methods.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+from torch import serialization
+
+_LOCAL = ''  # the prefix of files in mmengine's table of loaders
+
+
+class Inert:
+    """Record of what a pickle says of an object, which is not made.
+
+    Attributes:
+        args (tuple): Arguments of the call that would make it.
+        state (Any): What it would be given afterwards.
+    """
+
+    args: tuple = ()
+    state: Any = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.args = args
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+def _stand_in(name: str) -> type[Inert]:
+    module, _, qualname = name.rpartition('.')
+    body = dict(__module__=module, __qualname__=qualname)
+    return type(qualname, (Inert,), body)
+
+
+_STAND_INS = {
+    name: _stand_in(name)
+    for name in (
+        'argparse.Namespace',
+        'mmengine.logging.history_buffer.HistoryBuffer',
+        'builtins.getattr',  # of the methods that a history buffer lists
+        '__builtin__.getattr',
+        'builtins.bytes',  # protocol 2 writes empty bytes as a call
+        'numpy.ndarray',
+        'numpy.dtype',
+        'numpy.core.multiarray._reconstruct',  # before numpy 2
+        'numpy._core.multiarray._reconstruct',
+        'numpy.core.multiarray.scalar',
+        'numpy._core.multiarray.scalar',
+    )
+}
+
+
+def load_without_code(path: str, map_location: Any = 'cpu', **options) -> Any:
+    """Read a file by ``torch.load(weights_only=True)``.
+
+    Args:
+        path (str): The file.
+        map_location (Any): See :func:`torch.load`. Defaults to 'cpu'.
+        **options: Of :func:`torch.load`.
+
+    Returns:
+        Any: Its content, with an :class:`Inert` for each object of a few
+        known classes. Before torch 2.5 there are no stand-ins, and such a
+        file is refused.
+
+    Raises:
+        pickle.UnpicklingError: If it needs anything else, or is damaged.
+    """
+    with _stand_ins_allowed():
+        return torch.load(path, map_location, weights_only=True, **options)
+
+
+@contextmanager
+def _stand_ins_allowed() -> Iterator[None]:
+    """Let ``torch.load`` make stand-ins, and not the classes they stand for.
+
+    The real ones may be allowed in this process
+    (:func:`torch.serialization.add_safe_globals`): a real history buffer
+    would keep the stand-ins that it is given for its parts.
+    """
+    if not hasattr(serialization, 'safe_globals'):  # before torch 2.5
+        yield
+        return
+    before = serialization.get_safe_globals()
+    others = [one for one in before if _global_name(one) not in _STAND_INS]
+    serialization.clear_safe_globals()
+    serialization.add_safe_globals([*others, *_STAND_INS.values()])
+    try:
+        yield
+    finally:
+        serialization.clear_safe_globals()
+        serialization.add_safe_globals(before)
+
+
+def _global_name(allowed: Any) -> str:
+    """Return the name under which torch looks up an allowed global."""
+    if isinstance(allowed, tuple):
+        return allowed[1]
+    return f'{allowed.__module__}.{allowed.__qualname__}'
+
+
+def install_local_loader() -> None:
+    """Make mmengine read local files by :func:`load_without_code`."""
+    if hasattr(serialization, 'safe_globals'):
+        CheckpointLoader.register_scheme(_LOCAL, load_from_local, force=True)
+
+
+# mmengine shows the end of this name in the log.
+def load_from_local(filename: str, map_location: Any = None) -> Any:
+    """Read a checkpoint with its log history and numpy values.
+
+    Args:
+        filename (str): The file.
+        map_location (Any): See :func:`torch.load`.
+
+    Returns:
+        Any: Its content.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        RuntimeError: If it holds anything but weights, plain values, numpy
+            values and history buffers.
+    """
+    path = os.path.expanduser(filename)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{filename} can not be found.')
+    try:
+        return _revive(load_without_code(path, map_location))
+    except _Refused as error:
+        name, cause = str(error), error
+    except pickle.UnpicklingError as error:
+        match = re.search(r'GLOBAL ([\w.]+)', str(error))
+        if match is None:  # no pickle, or a damaged one
+            raise
+        name, cause = match[1], error
+    raise RuntimeError(
+        f"'{filename}' was not loaded: beside weights and mmengine's log "
+        f'history it holds {name}, and making that may run code. If you trust '
+        'where it comes from, a script of tools/converters with '
+        '--trust-checkpoint writes its weights alone.'
+    ) from cause
+
+
+class _Refused(Exception):
+    """Name of a stand-in that is no log history and no numpy value."""
+
+
+def _revive(value: Any) -> Any:
+    """Replace stand-ins by history buffers and numpy values, in place."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            value[key] = _revive(item)
+    elif isinstance(value, list):
+        value[:] = [_revive(item) for item in value]
+    elif isinstance(value, tuple):
+        return type(value)(_revive(item) for item in value)
+    elif isinstance(value, Inert):
+        kind = type(value).__name__
+        try:
+            if kind == 'HistoryBuffer':
+                return HistoryBuffer(
+                    _array(value.state['_log_history']),
+                    _array(value.state['_count_history']),
+                    int(value.state['max_length']),
+                )
+            return _array(value)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise _Refused(kind) from error
+    return value
+
+
+def _array(record: Inert) -> Any:
+    """Return the numpy array or number of a record, copied from its bytes."""
+    kind = type(record).__name__
+    if kind == 'scalar':
+        shape, order, (dtype, raw) = (), 'C', record.args
+    elif kind == '_reconstruct':
+        _, shape, dtype, in_columns, raw = record.state
+        order = 'F' if in_columns else 'C'
+    else:
+        raise TypeError(f'{kind} is no numpy value')
+    code, endian = dtype.args[0], dtype.state[1]
+    if not re.fullmatch(r'[biufcSU]\d+', code) or endian not in '<>|=':
+        raise ValueError(f'{code} is no plain dtype')
+    count = math.prod(shape)
+    flat = (
+        np.frombuffer(raw, endian + code, count)
+        if count
+        else np.empty(0, endian + code)
+    )
+    return flat.reshape(shape, order=order).copy()[()]
