@@ -1,4 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ def batch_prototypes(
     stored: torch.Tensor | None = None,
     centroid_weight: float = 0.0,
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """Prototypes estimated from a batch, through which gradient flows.
+    """Estimate prototypes from a batch, through which gradient flows.
 
     k-means centroids are constants, so a loss on them alone trains nothing.
     The prototype of each cluster that is present in the batch is taken as
@@ -21,13 +22,13 @@ def batch_prototypes(
 
     Args:
         assignments (Tensor): Cluster of each sample, shape (..., N), int64;
-            the leading dimension, if any, is that of the clusterings.
+            a leading dimension is that of the clusterings.
         *views (Tensor): l2-normalised embeddings of the samples, each of
             shape (N, D), float.
         stored (Tensor, optional): Stored centroid of each sample's cluster,
             shape (..., N, D); needed if ``centroid_weight > 0``.
-        centroid_weight (float): Share of the stored centroid in the mix,
-            in [0, 1). Defaults to 0.
+        centroid_weight (float): Weight of the stored centroid, in [0, 1).
+            Defaults to 0.
 
     Returns:
         tuple[list[Tensor], Tensor]: l2-normalised prototypes of each view,

@@ -24,12 +24,12 @@ def cluster_on_ranks(
     A collective call; every rank gets all results.
 
     Args:
-        kmeans: The clusterer, with ``fit(features, k, seed[, init])``.
+        kmeans: Clusterer with ``fit(features, k, seed[, init])``.
         features (np.ndarray): (N, D), float32, the same on every rank.
         num_clusters (Sequence[int]): K of each clustering.
         seeds (Sequence[int]): Seed of each clustering.
-        starts (Sequence[np.ndarray], optional): Centroids to begin each
-            with; None or empty if there are none.
+        starts (Sequence[np.ndarray], optional): Initial centroids of each;
+            None or empty if there are none.
 
     Returns:
         list[KMeansResult]: M results, the same on every rank.
@@ -57,7 +57,7 @@ def cluster_on_ranks(
 
 
 def _owners(num_clusters: Sequence[int], world_size: int) -> list[int]:
-    """The rank of each clustering: the largest first, to the least loaded.
+    """Assign clusterings to ranks, the largest first to the least loaded.
 
     The time of k-means is proportional to K.
     """
@@ -72,12 +72,12 @@ def _owners(num_clusters: Sequence[int], world_size: int) -> list[int]:
 def _share(
     result: KMeansResult | None, source: int, num_samples: int
 ) -> KMeansResult:
-    """Broadcast a clustering from the rank that made it."""
-    facts = torch.zeros(3, dtype=torch.int64)
+    """Broadcast a clustering from the rank that computed it."""
+    sizes = torch.zeros(3, dtype=torch.int64)
     if result is not None:
-        facts = torch.tensor([*result.centroids.shape, result.num_trained])
-    broadcast(facts, src=source)
-    rows, dim, num_trained = facts.tolist()
+        sizes = torch.tensor([*result.centroids.shape, result.num_trained])
+    broadcast(sizes, src=source)
+    rows, dim, num_trained = sizes.tolist()
     if result is None:
         centroids = torch.empty(rows, dim)
         assignments = torch.empty(num_samples, dtype=torch.int64)

@@ -1,7 +1,11 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
 import math
 
 import torch
+
+from pauc_mm.utils.checks import check_positive
 
 
 def concentration(
@@ -11,13 +15,13 @@ def concentration(
     temperature: float,
     alpha: float = 10.0,
 ) -> torch.Tensor:
-    r"""Concentration phi of each prototype (PCL, eq. 12).
+    r"""Return the concentration phi of each prototype (PCL, eq. 12).
 
     .. math::
         \phi_c = \frac{\sum_{z=1}^{Z} \|v'_z - c\|_2}{Z \log(Z + \alpha)}
 
     A small phi is a tight, large cluster; phi takes the place of the
-    temperature. What follows is :func:`concentration_of_means`.
+    temperature. :func:`concentration_of_means` clips and scales it.
 
     Args:
         distances (Tensor): ||v' - c||_2 of each momentum embedding v' to its
@@ -45,7 +49,7 @@ def concentration_of_means(
     temperature: float,
     alpha: float = 10.0,
 ) -> torch.Tensor:
-    r"""Concentration phi from the mean distance and the size of clusters.
+    r"""Return the concentration phi of clusters from mean distance and size.
 
     As in the official implementation of PCL, clusters with fewer than two
     members take the largest phi, phi is clipped to its 10th and 90th
@@ -57,9 +61,9 @@ def concentration_of_means(
 
     Args:
         mean_distances (Tensor): Mean of ||v' - c||_2 over the members of each
-            cluster, shape (K,), float; of no account below two members.
-        sizes (Tensor): Z, members of each cluster, shape (K,); need not be
-            whole.
+            cluster, shape (K,), float; ignored below two members.
+        sizes (Tensor): Z, members of each cluster, shape (K,), may be
+            fractions.
         temperature (float): The mean tau that the set is scaled to, > 0.
         alpha (float): Smoothing of small clusters. Defaults to 10.
 
@@ -69,10 +73,7 @@ def concentration_of_means(
     Raises:
         ValueError: If the temperature is not positive.
     """
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise ValueError(
-            f'temperature must be a positive number, but is {temperature}.'
-        )
+    check_positive('temperature', temperature)
     phi = mean_distances / torch.log(sizes + alpha)
     estimated = sizes >= 2
     largest = phi.masked_fill(~estimated, 0).amax()
@@ -86,8 +87,8 @@ def concentration_of_means(
 
 
 def _quantile(ordered: torch.Tensor, q: float) -> torch.Tensor:
-    """As torch.quantile, which reads q and so waits for the device."""
-    place = q * (len(ordered) - 1)
-    below = math.floor(place)
+    """Return torch.quantile, which reads q and so waits for the device."""
+    position = q * (len(ordered) - 1)
+    below = math.floor(position)
     above = min(below + 1, len(ordered) - 1)
-    return torch.lerp(ordered[below], ordered[above], place - below)
+    return torch.lerp(ordered[below], ordered[above], position - below)

@@ -5,14 +5,11 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from mmengine.logging import print_log
 from mmpretrain.registry import TASK_UTILS
 
-INSTALL_FAISS = (
-    'faiss is needed for clustering and is not installed: '
-    'pip install faiss-cpu   (or the faiss-gpu wheel of your CUDA version)'
-)
-
+from pauc_mm.utils.checks import check_choice, check_integer
 
 # faiss would take more on larger GPUs; searches are cut to fit.
 GPU_SCRATCH_BYTES = 512 * 2**20
@@ -28,7 +25,7 @@ class KMeansResult:
             end up empty are dropped and the others renumbered.
         distances (np.ndarray): Euclidean distance of each embedding to its
             centroid, (N,), float32.
-        num_trained (int): Embeddings that k-means itself was run on.
+        num_trained (int): Embeddings used in the iterations of k-means.
     """
 
     assignments: np.ndarray
@@ -63,8 +60,8 @@ class FaissKMeans:
         device (str): 'cpu', 'gpu' (the current CUDA device), or 'auto': a GPU
             where both torch and faiss see one, and the CPU, with a warning,
             if the GPU's memory does not suffice. Defaults to 'auto'.
-        warm_start (bool): Whether the clustering hook lets a run begin with
-            the centroids of the E-step before; then it is one run of
+        warm_start (bool): Whether the clustering hook starts a run from the
+            centroids of the previous E-step; it is then one run of
             ``warm_niter`` iterations. Defaults to False.
         warm_niter (int): Iterations of such a run. Defaults to 5.
 
@@ -83,39 +80,29 @@ class FaissKMeans:
         warm_start: bool = False,
         warm_niter: int = 5,
     ) -> None:
-        for name, value in (
-            ('niter', niter),
-            ('nredo', nredo),
-            ('max_points_per_centroid', max_points_per_centroid),
-            ('min_points_per_centroid', min_points_per_centroid),
-            ('warm_niter', warm_niter),
-        ):
-            if value < 1:
-                raise ValueError(f'kmeans.{name} must be >= 1, not {value}.')
-        if device not in ('auto', 'cpu', 'gpu'):
-            raise ValueError(
-                f"kmeans.device must be 'auto', 'cpu' or 'gpu', not "
-                f'{device!r}.'
-            )
-        self.niter = niter
-        self.nredo = nredo
-        self.max_points_per_centroid = max_points_per_centroid
-        self.min_points_per_centroid = min_points_per_centroid
+        self.niter = check_integer('kmeans.niter', niter, 1)
+        self.nredo = check_integer('kmeans.nredo', nredo, 1)
+        self.max_points_per_centroid = check_integer(
+            'kmeans.max_points_per_centroid', max_points_per_centroid, 1
+        )
+        self.min_points_per_centroid = check_integer(
+            'kmeans.min_points_per_centroid', min_points_per_centroid, 1
+        )
         self.spherical = spherical
-        self.device = device
+        self.device = check_choice(
+            'kmeans.device', device, ('auto', 'cpu', 'gpu')
+        )
         self.warm_start = warm_start
-        self.warm_niter = warm_niter
+        self.warm_niter = check_integer('kmeans.warm_niter', warm_niter, 1)
 
     def gpu_id(self) -> bool | int:
-        """The CUDA device that faiss will use, or False for the CPU.
+        """Return the CUDA device that faiss will use, or False for the CPU.
 
         Raises:
             ImportError: If faiss is missing.
             RuntimeError: If device='gpu' and there is none.
         """
         faiss = _import_faiss()
-        import torch
-
         visible = getattr(faiss, 'get_num_gpus', lambda: 0)()
         if visible and torch.cuda.is_available() and self.device != 'cpu':
             return torch.cuda.current_device()
@@ -129,13 +116,9 @@ class FaissKMeans:
         return False
 
     def gpu_memory(self, k: int, dim: int) -> int:
-        """Bytes of GPU memory that a clustering needs.
+        """Return the bytes of GPU memory that k clusters of D = dim need.
 
         The features stay on the CPU and pass through the scratch in pages.
-
-        Args:
-            k (int): Number of clusters.
-            dim (int): D, dimension of the features.
         """
         return GPU_SCRATCH_BYTES + 4 * k * (dim + 1)
 
@@ -157,39 +140,37 @@ class FaissKMeans:
                 float32; if K' < k, faiss draws the others from the features.
 
         Returns:
-            KMeansResult: Assignments, centroids and objective.
+            KMeansResult: Assignments, centroids and distances.
 
         Raises:
-            ValueError: If k does not fit the number of features, or the
-                initial centroids do not fit either.
+            ValueError: If k or the initial centroids do not fit the features.
             RuntimeError: If the memory does not suffice.
         """
         features = np.ascontiguousarray(features, dtype=np.float32)
         num_samples, dim = features.shape
         if not 1 <= k <= num_samples:
             raise ValueError(
-                f'k-means with k={k} needs at least as many embeddings, but '
-                f'there are {num_samples}.'
+                f'k-means with k={k} needs at least as many embeddings, got '
+                f'{num_samples}.'
             )
         if init is not None and (init.shape[1] != dim or len(init) > k):
             raise ValueError(
                 f'Initial centroids of shape {init.shape} do not fit k={k} '
                 f'and embeddings of {dim} dimensions.'
             )
-        gpu = self.gpu_id()
+        gpu, result = self.gpu_id(), None
         try:
-            found = self._run(features, k, seed, init, gpu)
-        except (MemoryError, RuntimeError) as caught:
-            if not _is_out_of_memory(caught):
+            result = self._run(features, k, seed, init, gpu)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
                 raise
-            self._out_of_memory(caught, features.shape, k, gpu)
-            found = None
-        if found is None:  # not in the except, which holds on to GPU memory
-            found = self._run(features, k, seed, init, False)
-        scores, nearest, centroids = found
+            self._out_of_memory(error, features.shape, k, gpu)
+        if result is None:  # not in the except, which holds on to GPU memory
+            result = self._run(features, k, seed, init, False)
+        scores, nearest, centroids = result
         if self.spherical:  # inner products; else squared distances
             scores = _squared_distances(features, centroids, nearest, scores)
-        # Number the clusters anew without those that ended up empty.
+        # Renumber without the clusters that ended up empty.
         used = np.bincount(nearest, minlength=k) > 0
         return KMeansResult(
             assignments=(np.cumsum(used) - 1)[nearest],
@@ -199,14 +180,12 @@ class FaissKMeans:
         )
 
     def _run(self, features, k, seed, init, gpu):
-        """Score and number of the nearest centroids, and the centroids."""
+        """Return score and index of the nearest centroids, and all of them."""
         faiss = _import_faiss()
-        # faiss' wrapper reads gpu=0 as "no GPU" and gpu=1 as "one GPU", so
-        # the device is chosen by building the index here.
         kmeans = faiss.Kmeans(
             features.shape[1],
             k,
-            # Every redo would begin with the same centroids.
+            # From given centroids every redo would be the same.
             niter=self.niter if init is None else self.warm_niter,
             nredo=self.nredo if init is None else 1,
             seed=seed,
@@ -217,9 +196,12 @@ class FaissKMeans:
         )
         resources = None
         if gpu is not False:
-            _free_cached_memory()
+            # torch keeps freed memory, which faiss then could not use.
+            torch.cuda.empty_cache()
             resources = faiss.StandardGpuResources()
             resources.setTempMemory(GPU_SCRATCH_BYTES)
+            # faiss' wrapper reads gpu=0 as "no GPU" and gpu=1 as "one GPU",
+            # so the device is chosen by building the index here.
             kmeans.index = faiss.index_cpu_to_gpu(resources, gpu, kmeans.index)
         kmeans.train(features, init_centroids=init)
         scores, nearest = kmeans.assign(features)
@@ -228,41 +210,32 @@ class FaissKMeans:
         return scores, nearest, centroids
 
     def _out_of_memory(self, error, shape, k, gpu):
-        """Say what did not fit; raise unless the CPU can be tried."""
-        where = 'the CPU' if gpu is False else f'CUDA device {gpu}'
-        needed = self.gpu_memory(k, shape[1]) / 2**20
-        what = (
-            f'k-means of {shape[0]} x {shape[1]} embeddings '
-            f'({4 * shape[0] * shape[1] / 2**20:.0f} MiB) into k={k} clusters '
-            f'ran out of memory on {where}'
+        """Warn that the CPU takes over, or raise where it must not."""
+        size = 4 * shape[0] * shape[1] / 2**20
+        reason = (
+            f'k-means of {shape[0]} x {shape[1]} embeddings ({size:.0f} MiB) '
+            f'into k={k} clusters ran out of memory on '
         )
-        if gpu is not False:
-            what += f', where it needs about {needed:.0f} MiB'
-        if gpu is False or self.device == 'gpu':
+        fix = (
+            'Lower kmeans.max_points_per_centroid (now '
+            f'{self.max_points_per_centroid}) or model.num_clusters'
+        )
+        if gpu is False:
+            raise RuntimeError(f'{reason}the CPU. {fix}.') from error
+        needed = self.gpu_memory(k, shape[1]) / 2**20
+        reason += f'CUDA device {gpu}, where it needs about {needed:.0f} MiB. '
+        if self.device == 'gpu':
             raise RuntimeError(
-                f'{what}. Lower kmeans.max_points_per_centroid (now '
-                f'{self.max_points_per_centroid}) or model.num_clusters'
-                + (
-                    '.'
-                    if gpu is False
-                    else ", or set kmeans.device='auto', which falls back to "
-                    'the CPU.'
-                )
+                f"{reason}{fix}, or set kmeans.device='auto', which falls "
+                'back to the CPU.'
             ) from error
         print_log(
-            f'{what}. It is done on the CPU instead, which is slower; '
+            f'{reason}It runs on the CPU instead, which is slower; '
             "kmeans.device='cpu' skips the attempt. faiss said: "
             f'{str(error).splitlines()[0]}',
             logger='current',
             level=logging.WARNING,
         )
-
-
-def _free_cached_memory() -> None:
-    """What torch has freed but keeps is not there for faiss."""
-    import torch
-
-    torch.cuda.empty_cache()
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -273,7 +246,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _squared_distances(features, centroids, nearest, products):
-    """From inner products; what rounding leaves below zero is zero."""
+    """Return squared distances from inner products; never below zero."""
     squares = np.einsum('nd,nd->n', features, features)
     squares += np.einsum('kd,kd->k', centroids, centroids)[nearest]
     squares -= 2 * products
@@ -284,5 +257,8 @@ def _import_faiss():
     try:
         import faiss
     except ImportError as error:
-        raise ImportError(INSTALL_FAISS) from error
+        raise ImportError(
+            'faiss is needed for clustering and is not installed: pip install '
+            'faiss-cpu   (or the faiss-gpu wheel of your CUDA version)'
+        ) from error
     return faiss

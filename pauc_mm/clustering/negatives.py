@@ -1,4 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
 
 import numpy as np
 import torch
@@ -13,22 +14,22 @@ def sample_negative_prototypes(
     """Draw prototypes that no sample of the batch is assigned to.
 
     Without replacement and uniformly: a random permutation is cut to
-    r + N entries, of which at most N can be taken by the batch, so that the
-    first r free ones are always among them. The shapes do not depend on the
-    data, and nothing waits for the device.
+    r + N entries. The batch takes at most N of them, so the first r free
+    ones are always among them. The shapes do not depend on the data, and
+    nothing waits for the device.
 
     Args:
         num_prototypes (int): K, the number of prototypes.
         batch_ids (Tensor): Prototypes of the batch's samples, shape (N,),
             int64; duplicates are allowed.
-        num_negatives (int): r, how many to draw. If fewer are free, all of
-            them are taken.
+        num_negatives (int): r, prototypes to draw; all free ones if they are
+            fewer.
         generator (torch.Generator, optional): On the device of
             ``batch_ids``. Defaults to the global one.
 
     Returns:
         tuple[Tensor, Tensor]: Candidate ids, shape (min(K, r + N),), int64,
-        and a mask of the same shape that is True for the drawn ones.
+        and a mask of that shape that is True for the drawn ones.
     """
     device = batch_ids.device
     taken = torch.zeros(num_prototypes, dtype=torch.bool, device=device)
@@ -42,7 +43,7 @@ def sample_negative_prototypes(
 
 @torch.compiler.disable
 def _draw(num, size, generator, device):
-    """The first ``size`` entries of a random permutation of ``num``."""
+    """Draw the first ``size`` entries of a random permutation of ``num``."""
     if device.type != 'cpu':
         return torch.randperm(num, generator=generator, device=device)[:size]
     # torch shuffles all of them, one by one; numpy stops at ``size``.

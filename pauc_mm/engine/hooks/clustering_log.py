@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import torch
-from sklearn.metrics import normalized_mutual_info_score
 
 from pauc_mm.clustering import KMeansResult
 
@@ -37,6 +36,9 @@ def clustering_summary(
     sizes = torch.bincount(assignments)
     nmi = 'none before'
     if previous is not None:
+        # Not at the top: `import pauc_mm` loads no scikit-learn.
+        from sklearn.metrics import normalized_mutual_info_score
+
         score = normalized_mutual_info_score(previous, assignments)
         nmi = f'{score:.3f}'
     rivals = prototypes_of_a_step(sizes, k, batch, num_negatives)
