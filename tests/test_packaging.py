@@ -25,7 +25,7 @@ from importlib.metadata import version
 import pauc_mm
 from mmengine.config import Config
 from mmengine.hub import get_config
-from pauc_mm.compat.config_paths import config_root, tool_path
+from pauc_mm.utils.shipped_files import config_root, tool_path
 
 cfg = Config.fromfile(sys.argv[1])
 hub = get_config('pauc_mm::{RECIPE}')

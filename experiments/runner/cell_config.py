@@ -10,7 +10,7 @@ import json
 
 from mmengine.config import Config
 
-from pauc_mm.compat.config_paths import PREFIX, resolve_config
+from pauc_mm.utils.shipped_files import PREFIX, resolve_config
 
 from .cell import Cell
 

@@ -12,14 +12,14 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from pauc_mm.compat.config_paths import (
+from pauc_mm.datasets.data_layout import check_config_data
+from pauc_mm.engine.launch import prepare_launch
+from pauc_mm.utils.shipped_files import (
     PREFIX,
     list_configs,
     near_configs,
     resolve_config,
 )
-from pauc_mm.datasets.data_layout import check_config_data
-from pauc_mm.engine.launch import prepare_launch
 
 
 def find_config(name: str, parser: argparse.ArgumentParser) -> str:

@@ -14,7 +14,7 @@ from mmpretrain.models.necks import SwAVNeck
 from mmpretrain.registry import DATASETS, MODELS, TRANSFORMS
 from torch import nn
 
-from pauc_mm.compat.config_paths import PREFIX, resolve_config
+from pauc_mm.utils.shipped_files import PREFIX, resolve_config
 
 from .file import TRUST
 from .plain_config import (

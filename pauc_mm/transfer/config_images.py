@@ -12,7 +12,7 @@ from pauc_mm.checkpoints.plain_config import (
     loads_foreign_files,
     restrict_types,
 )
-from pauc_mm.compat.config_paths import resolve_config
+from pauc_mm.utils.shipped_files import resolve_config
 
 from .labelled_images import (
     GIVE_FOLDERS,

@@ -8,7 +8,7 @@ from mmengine.config import Config, ConfigDict
 
 from pauc_mm.apis import config as cli
 from pauc_mm.apis.arguments import add_runner_arguments
-from pauc_mm.compat.config_paths import PREFIX
+from pauc_mm.utils.shipped_files import PREFIX
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
 from pauc_mm.clustering import OnlineGaussianMixture
-from pauc_mm.compat.config_paths import resolve_config
 from pauc_mm.models import embed_images
+from pauc_mm.utils.shipped_files import resolve_config
 from tests.helpers import PLAIN, load_encoder, model_cfg
 from tests.test_checkpoints.source_models import shaken
 from tests.test_models.test_carp import carp_cfg

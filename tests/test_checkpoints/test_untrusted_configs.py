@@ -12,7 +12,7 @@ from pauc_mm.checkpoints.plain_config import (
     parse_plain_config,
     restrict_types,
 )
-from pauc_mm.compat.config_paths import resolve_config
+from pauc_mm.utils.shipped_files import resolve_config
 from tests.helpers import PLAIN, load_encoder, model_cfg
 
 TINY = dict(type='TinyConvNet', channels=(8, 16), strides=(1, 2))

@@ -10,69 +10,30 @@ from mmengine.config import Config
 
 import pauc_mm
 from pauc_mm.compat import config_paths, install
+from pauc_mm.utils.shipped_files import resolve_config
 
 ROOT = Path(pauc_mm.__file__).resolve().parents[1]
 
 
-@pytest.fixture
-def configs(tmp_path, monkeypatch):
-    """A folder of configs in the place of the shipped one."""
-    (tmp_path / '_base_').mkdir()
-    (tmp_path / '_base_' / 'base.py').write_text("data = dict(n=1, m='x')\n")
-    (tmp_path / 'recipe.py').write_text("_base_ = ['_base_/base.py']\nk = 3\n")
-    monkeypatch.setattr(config_paths, 'config_root', lambda: tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize(
-    'name',
-    [
-        'pauc_mm::recipe.py',
-        'pauc_mm::recipe',
-        'pauc_mm::/recipe.py',
-        'recipe.py',
-    ],
+    'base', ['pauc/pauc_tiny_digits.py', '_base_/datasets/digits.py']
 )
-def test_resolve_config(name, configs):
-    assert config_paths.resolve_config(name) == str(configs / 'recipe.py')
-
-
-def test_unknown_config_names_the_nearest(configs):
-    with pytest.raises(FileNotFoundError, match=r"'recip'.*recipe\.py"):
-        config_paths.resolve_config('pauc_mm::recip')
-
-
-def test_list_configs_leaves_out_bases(configs):
-    assert config_paths.list_configs() == ['recipe.py']
-
-
-def test_recipes_are_found_in_the_folder_of_their_method():
-    near = config_paths.near_configs('configs/pcl_tiny_digits.py')
-    assert near[0] == 'pcl/pcl_tiny_digits.py'
-    # A recipe with a short path is named by it.
-    assert config_paths.near_configs('pauc_tiny_digit') == [
-        'pauc_tiny_digits.py',
-        'pcl/pcl_tiny_digits.py',
-        'pcl/pclv2_tiny_digits.py',
-    ]
-
-
-@pytest.mark.parametrize('base', ['recipe.py', '_base_/base.py'])
-def test_config_inherits_from_the_package(base, configs, tmp_path):
+def test_config_inherits_from_the_package(base, tmp_path):
     child = tmp_path / 'child.py'
-    child.write_text(f"_base_ = 'pauc_mm::{base}'\ndata = dict(n=2)\n")
-    cfg = Config.fromfile(child)
-    assert cfg.data == dict(n=2, m='x')
+    child.write_text(
+        f"_base_ = 'pauc_mm::{base}'\ntrain_dataloader = dict(batch_size=7)\n"
+    )
+    loader = Config.fromfile(child).train_dataloader
+    expected = Config.fromfile(resolve_config(base)).train_dataloader
+    assert loader.batch_size == 7 != expected.batch_size
+    assert loader.sampler.type == expected.sampler.type
 
 
-def test_inherited_types_are_built_in_the_scope_of_mmpretrain(
-    configs, tmp_path
-):
-    (configs / 'recipe.py').write_text("model = dict(type='PAUC')\n")
+def test_inherited_types_are_built_in_the_scope_of_mmpretrain(tmp_path):
     child = tmp_path / 'child.py'
-    child.write_text("_base_ = 'pauc_mm::recipe.py'\n")
+    child.write_text("_base_ = 'pauc_mm::pauc/pauc_tiny_digits.py'\n")
     model = Config.fromfile(child).model
-    assert model == dict(type='PAUC', _scope_='mmpretrain')
+    assert model.type == 'PAUC' and model['_scope_'] == 'mmpretrain'
 
 
 def test_other_packages_resolve_without_pkg_resources(tmp_path, monkeypatch):
@@ -102,14 +63,3 @@ def test_install_is_idempotent():
     before = Config._get_cfg_path
     install()
     assert Config._get_cfg_path is before
-
-
-def test_config_root_of_this_tree_has_the_metafile():
-    assert (config_paths.config_root() / 'pauc/metafile.yml').is_file()
-
-
-def test_no_configs_at_all(tmp_path, monkeypatch):
-    fake = tmp_path / 'pauc_mm' / 'compat' / 'config_paths.py'
-    monkeypatch.setattr(config_paths, '__file__', str(fake))
-    with pytest.raises(FileNotFoundError, match='metafile.yml'):
-        config_paths.config_root()

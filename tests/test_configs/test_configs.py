@@ -24,9 +24,9 @@ from mmpretrain.registry import (
 )
 from PIL import Image
 
-from pauc_mm.compat.config_paths import config_root, resolve_config
 from pauc_mm.models import PCL
 from pauc_mm.models.embed import embed_images
+from pauc_mm.utils.shipped_files import config_root, resolve_config
 from tests.test_configs.recipes import CONFIGS, RECIPES, VARIABLES, load
 
 STEP = [

@@ -4,7 +4,7 @@ import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 
-from pauc_mm.compat.config_paths import resolve_config
+from pauc_mm.utils.shipped_files import resolve_config
 from tests.test_transfer.helpers import write_folders, write_voc
 
 TRAIN, TEST = range(8), range(8, 12)

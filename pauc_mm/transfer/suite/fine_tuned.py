@@ -19,8 +19,8 @@ from mmengine.config import Config
 
 from pauc_mm import __version__
 from pauc_mm.checkpoints.converters import to_mmpretrain
-from pauc_mm.compat.config_paths import resolve_config, tool_path
 from pauc_mm.datasets.data_layout import LAYOUTS
+from pauc_mm.utils.shipped_files import resolve_config, tool_path
 
 from .task import Figure, Setup, Task
 
