@@ -25,7 +25,7 @@ from pauc_mm.clustering import (
     concentration,
 )
 from pauc_mm.embedding.e_step import extract_embeddings
-from pauc_mm.models import PrototypeSets
+from pauc_mm.models import KMeansPrototypes
 
 TAU = 0.1
 _PATTERNS = 512
@@ -138,7 +138,7 @@ class StubKMeans:
         )
 
 
-def post_process(results, device: str) -> PrototypeSets:
+def post_process(results, device: str) -> KMeansPrototypes:
     """Concentrations, and the prototypes as the model has them."""
     concentrations = [
         concentration(
@@ -149,7 +149,8 @@ def post_process(results, device: str) -> PrototypeSets:
         )
         for result in results
     ]
-    sets = PrototypeSets()
+    sizes = [len(result.centroids) for result in results]
+    sets = KMeansPrototypes(sizes, results[0].centroids.shape[1])
     sets.update(
         [torch.from_numpy(result.centroids) for result in results],
         concentrations,

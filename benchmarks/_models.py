@@ -114,7 +114,7 @@ def _fill_prototypes(model, num_samples: int, seed: int) -> None:
         device,
         0,
     )
-    model.proto_head.seed(seed, device)
+    model.seed_negatives(seed)
 
 
 def make_batch(num_samples: int, options: dict) -> dict:

@@ -12,7 +12,7 @@ from _memory import peak_memory_in_subprocess
 from sklearn.metrics import normalized_mutual_info_score
 
 from pauc_mm.clustering import FaissKMeans, concentration
-from pauc_mm.models import PrototypeSets
+from pauc_mm.models import KMeansPrototypes
 
 LOOP = 'loop over samples'
 LOOP_LISTS = 'the same over plain lists'
@@ -51,11 +51,11 @@ def e_step(data):
     )
     sizes = torch.bincount(assignments)
     int(sizes.min()), int(sizes.median()), int(sizes.max())
-    sets = PrototypeSets()
     centroids = torch.from_numpy(result.centroids)
+    sets = KMeansPrototypes([k], centroids.shape[1])
     device = data['embeddings'].device
     sets.update([centroids], [phi], assignments[None], device, 0)
-    return sets.concentrations[0]
+    return sets.concentrations()
 
 
 def nmi(data):

@@ -138,6 +138,7 @@ def run_cfg(work_dir, kind='PAUC', max_epochs=4, warmup_epochs=1, **changes):
                     max_keep_ckpts=3,
                     backend_args=dict(backend='atomic'),
                 ),
+                setup_check=dict(type='SetupCheckHook'),
                 checkpoint_guard=dict(type='CheckpointGuardHook'),
                 epoch_seed=dict(type='EpochSeedHook'),
                 clustering=dict(

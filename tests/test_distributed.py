@@ -34,7 +34,7 @@ def losses_and_gradients(kind):
         ),
         torch.device('cpu'),
     )
-    model.proto_head.seed(3, torch.device('cpu'))
+    model.seed_negatives(3)
     batch = images_batch(GLOBAL_BATCH)
     share = GLOBAL_BATCH // get_world_size()
     part = slice(get_rank() * share, (get_rank() + 1) * share)

@@ -4,4 +4,4 @@
 _base_ = 'carp_r50_8xb32_in100.py'
 
 # As on ImageNet-1k, see carp_decoupled_r50_8xb32_in1k.py.
-model = dict(decouple=True, mixture=dict(init='directions'))
+model = dict(prototypes=dict(type='MixturePrototypes', init='directions'))

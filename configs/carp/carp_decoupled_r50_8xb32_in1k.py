@@ -7,4 +7,4 @@ _base_ = 'carp_r50_8xb32_in1k.py'
 
 # k-means of 65,536 would take 10^15 operations to begin with, and means that
 # begin in directions of their own stay apart (docs/decoupled.md).
-model = dict(decouple=True, mixture=dict(init='directions'))
+model = dict(prototypes=dict(type='MixturePrototypes', init='directions'))

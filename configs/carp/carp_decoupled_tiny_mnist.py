@@ -3,4 +3,4 @@
 # online mixture of the teacher's embeddings, which begin in random directions.
 _base_ = 'carp_tiny_mnist.py'
 
-model = dict(decouple=True, mixture=dict(init='directions'))
+model = dict(prototypes=dict(type='MixturePrototypes', init='directions'))

@@ -2,4 +2,4 @@
 # CARP on MNIST with a long tail and decoupled prototypes.
 _base_ = 'carp_tiny_mnist_lt.py'
 
-model = dict(decouple=True, mixture=dict(init='directions'))
+model = dict(prototypes=dict(type='MixturePrototypes', init='directions'))

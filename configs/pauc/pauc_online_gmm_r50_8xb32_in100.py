@@ -9,14 +9,13 @@ _base_ = [
 ]
 
 model = dict(
-    prototypes='online_gmm',
     queue_len=1024,
     # One set, in proportion to the images: 16,384 for the 1,281,167 of
     # ImageNet-1k are 78 images for each, these are 79.
     num_clusters=[1600],
     proto_head=dict(num_negatives=1024),
     # A component remembers 100 samples of its own, as on ImageNet-1k.
-    mixture=dict(eta=0.99, warmup_epochs=20),
+    prototypes=dict(type='MixturePrototypes', eta=0.99, warmup_epochs=20),
 )
 default_hooks = dict(
     collapse_monitor=dict(type='CollapseMonitorHook', interval=10)

@@ -9,14 +9,15 @@ _base_ = [
 ]
 
 model = dict(
-    prototypes='online_gmm',
     # One set. In each step the ranks add up K (2 D + 1) sums: 17 MB at
     # K = 16384 and D = 128, beside the 100 MB of ResNet-50's gradients. The
     # 25,000 + 50,000 + 100,000 of the paper would be 180 MB.
     num_clusters=[16384],
     # A component remembers 100 samples of its own: 1.3 epochs of 78 images,
     # as an E-step before each epoch looks at all images once.
-    mixture=dict(eta=0.99, warmup_epochs=20),  # as there
+    prototypes=dict(
+        type='MixturePrototypes', eta=0.99, warmup_epochs=20
+    ),  # as there
 )
 default_hooks = dict(
     collapse_monitor=dict(type='CollapseMonitorHook', interval=10)

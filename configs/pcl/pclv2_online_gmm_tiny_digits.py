@@ -9,11 +9,10 @@ _base_ = [
 ]
 
 model = dict(
-    prototypes='online_gmm',
     # A component remembers 20 samples of its own, at K = 100 those of 1.4
     # epochs. The warm-up is the 24 epochs of pclv2_tiny_digits.py: of mixtures
     # that begin with an untrained encoder most components are never used.
-    mixture=dict(eta=0.95, warmup_steps=264),
+    prototypes=dict(type='MixturePrototypes', eta=0.95, warmup_steps=264),
 )
 default_hooks = dict(
     checkpoint=dict(interval=20),

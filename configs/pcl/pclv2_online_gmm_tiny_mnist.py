@@ -12,8 +12,9 @@ model = dict(
     queue_len=2048,
     num_clusters=[50, 100, 250],
     proto_head=dict(num_negatives=128),
-    prototypes='online_gmm',
-    mixture=dict(eta=0.95, warmup_steps=403),  # 13 epochs
+    prototypes=dict(
+        type='MixturePrototypes', eta=0.95, warmup_steps=403
+    ),  # 13 epochs
 )
 param_scheduler = [
     dict(type='CosineAnnealingLR', T_max=65, by_epoch=True, begin=0, end=65)

@@ -40,7 +40,7 @@ METHODS = {
     'decoupled-from-data': Method(
         'decoupled CARP, means that begin among the embeddings',
         'carp_decoupled',
-        {'model.mixture.init': 'kmeans'},
+        {'model.prototypes.init': 'kmeans'},
         by_default=False,
     ),
     'joint-no-entropy': Method(

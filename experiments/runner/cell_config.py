@@ -152,11 +152,11 @@ def shorten(cfg: Config, epochs: int) -> None:
                 f'--epochs {epochs} leaves no epoch after the warm-up of '
                 f'{cfg.filename}: at least 2.'
             )
-    mixture = (cfg.get('model') or {}).get('mixture') or {}
-    if mixture.get('warmup_epochs'):
-        mixture['warmup_epochs'] *= factor
-    if mixture.get('warmup_steps'):
-        mixture['warmup_steps'] = scaled(mixture['warmup_steps'])
+    prototypes = (cfg.get('model') or {}).get('prototypes') or {}
+    if prototypes.get('warmup_epochs'):
+        prototypes['warmup_epochs'] *= factor
+    if prototypes.get('warmup_steps'):
+        prototypes['warmup_steps'] = scaled(prototypes['warmup_steps'])
     swav = (cfg.get('default_hooks') or {}).get('swav') or {}
     if swav.get('epoch_queue_starts'):
         swav['epoch_queue_starts'] = max(1, scaled(swav['epoch_queue_starts']))

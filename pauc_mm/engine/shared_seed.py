@@ -6,7 +6,7 @@ from mmengine.runner import Runner
 
 
 def shared_seed(runner: Runner) -> int:
-    """The first rank's seed. A collective call.
+    """Return the first rank's seed; a collective call.
 
     With ``randomness.diff_rank_seed`` each rank has a seed of its own, but
     what all must draw alike, such as negatives, needs one.

@@ -1,19 +1,16 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The cheap measures of a collapse, of a model in training."""
+"""Cheap measures of collapse, for a model in training."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmpretrain.models import SwAV
 from mmpretrain.utils import get_ori_model
 from torch import Tensor, nn
 
-from pauc_mm.models.prototypes.prototype_sets import (
-    PrototypeSets,
-)
+from pauc_mm.models.prototypes import PrototypeSet
 
 from .functional import (
     cluster_entropy,
@@ -37,58 +34,30 @@ _EPSILON = 0.025
 _MAX_PROTOTYPES = 5000
 
 
-@dataclass
-class PrototypeSet:
-    """One set of prototypes of a model.
-
-    Attributes:
-        vectors (Tensor): Shape (K, D), of any norm but zero.
-        assignments (Tensor, optional): Prototype of each training image,
-            shape (N,), int64; None if the model stores none.
-    """
-
-    vectors: Tensor
-    assignments: Tensor | None = None
-
-
 def has_prototypes(model: nn.Module) -> bool:
     """Whether a model has prototypes, or will have after an E-step."""
     model = get_ori_model(model)
-    own = getattr(model, 'prototypes', None)
-    ours = hasattr(own, 'centroids') or hasattr(own, 'vectors')
-    return ours or bool(_learned(model))
+    return callable(getattr(model, 'prototype_sets', None)) or isinstance(
+        model, SwAV
+    )
 
 
 def prototype_sets(model: nn.Module) -> list[PrototypeSet]:
-    """The prototypes of PCL, PAUC and CARP, or of mmpretrain's SwAV.
+    """Return the prototypes of a model: what its ``prototype_sets()`` gives.
 
     Args:
-        model (nn.Module): The algorithm, wrapped or not.
+        model (nn.Module): The algorithm, wrapped or not. mmpretrain's SwAV,
+            which has no such method, is known too.
 
     Returns:
         list[PrototypeSet]: Empty if there are none, or none yet.
     """
     model = get_ori_model(model)
-    own = getattr(model, 'prototypes', None)
-    if hasattr(own, 'vectors'):
-        return [PrototypeSet(own.vectors().detach())]
-    if not hasattr(own, 'centroids'):
-        return [PrototypeSet(weight.detach()) for weight in _learned(model)]
-    if not isinstance(own, PrototypeSets):
-        return [PrototypeSet(centroids) for centroids in own.centroids]
-    return [
-        PrototypeSet(centroids, assigned)
-        for centroids, assigned in zip(own.centroids, own.assignments)
-    ]
-
-
-def _learned(model: nn.Module) -> list[Tensor]:
-    """Weights (K, D) of the layers that compare with prototypes."""
-    loss = getattr(getattr(model, 'head', None), 'loss_module', None)
-    layers = getattr(loss, 'prototypes', None)
-    if not isinstance(layers, nn.Module):
-        return []
-    return [m.weight for m in layers.modules() if isinstance(m, nn.Linear)]
+    if isinstance(model, SwAV):
+        layers = model.head.loss_module.prototypes.modules()
+        weights = [m.weight for m in layers if isinstance(m, nn.Linear)]
+        return [PrototypeSet(weight.detach()) for weight in weights]
+    return model.prototype_sets() if has_prototypes(model) else []
 
 
 def evenly(number: int, most: int) -> np.ndarray:

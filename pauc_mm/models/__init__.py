@@ -16,10 +16,11 @@ from .necks import AvgPoolFlatten, CARPNeck, CLDNeck
 from .pauc import PAUC
 from .pcl import PCL
 from .prototypes import (
+    BasePrototypes,
+    KMeansPrototypes,
     LearnedPrototypes,
     MixturePrototypes,
     MomentumBank,
-    PrototypeSets,
 )
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     'PAUC',
     'PCL',
     'AvgPoolFlatten',
+    'BasePrototypes',
     'CARPHead',
     'CARPNeck',
     'CLDNeck',
@@ -40,7 +42,7 @@ __all__ = [
     'ProtoNCEHead',
     'PrototypeAlignmentLoss',
     'PrototypeCorrelationLoss',
-    'PrototypeSets',
+    'KMeansPrototypes',
     'PrototypeUniformityLoss',
     'TinyConvNet',
     'embed_batch',

@@ -1,20 +1,23 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 import torch
+import torch.nn.functional as F
 from mmengine.dist import all_reduce
+from mmengine.runner import Runner
 from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from torch import nn
+from torch import Tensor, nn
 
 from pauc_mm.clustering.deferred_flag import DeferredFlag
 
+from .checks import global_batch_size
 from .cosine_momentum_encoder import CosineMomentumEncoder
-from .prototypes.learned_prototypes import LearnedPrototypes
-from .prototypes.mixture_prototypes import MixturePrototypes
+from .prototypes import PrototypeSet, build_prototypes
 
 
 @MODELS.register_module()
@@ -26,11 +29,11 @@ class CARP(BaseSelfSupervisor):
     <https://arxiv.org/abs/2310.12692>`_). The teacher, an average of the
     student, sees the two global views, the student all of them.
 
-    With ``decouple=True`` the prototypes are the means of an online Gaussian
-    mixture of the teacher's embeddings, as in *Why Prototypes Collapse* (ICLR
-    2026, `arXiv 2510.20108 <https://arxiv.org/abs/2510.20108>`_). In each
-    step the encoder learns with the prototypes as they are, then the mixture
-    learns from the same embeddings; neither sees the other's gradient.
+    With :class:`MixturePrototypes` it is the decoupled CARP of *Why
+    Prototypes Collapse* (ICLR 2026, `arXiv 2510.20108
+    <https://arxiv.org/abs/2510.20108>`_): in each step the encoder learns
+    with the prototypes as they are, then the mixture learns from the
+    teacher's embeddings; neither sees the other's gradient.
 
     Args:
         backbone (dict): Config of the backbone.
@@ -39,22 +42,23 @@ class CARP(BaseSelfSupervisor):
         momentum (float): First step of the teacher, which falls to zero by
             half a cosine: 0.01 is the 0.99 rising to 1 of the paper. Defaults
             to 0.01.
-        decouple (bool): Whether the prototypes are a mixture's means.
-            Defaults to False.
-        mixture (dict, optional): Options of the
-            :class:`~pauc_mm.clustering.OnlineGaussianMixture`; only with
-            ``decouple``.
+        prototypes (dict): Config of the prototypes. Defaults to
+            :class:`LearnedPrototypes`: joint CARP.
         feat_dim (int): D, what the neck gives. Defaults to 256.
         pretrained (str, optional): Checkpoint to start from.
         data_preprocessor (dict, optional): Defaults to mmpretrain's
             SelfSupDataPreprocessor.
         init_cfg (dict or list[dict], optional): Initialization config.
+        **unknown: None are known; the message helps with old configs.
 
     Attributes:
-        prototypes (LearnedPrototypes or MixturePrototypes): The student's.
+        prototypes (BasePrototypes): The student's.
+        prototypes_k (CosineMomentumEncoder, optional): The teacher's, where
+            the student's are trained.
         encoder_k (CosineMomentumEncoder): Backbone and neck of the teacher.
 
     Raises:
+        TypeError: If an argument is unknown.
         ValueError: If an argument is out of its range.
     """
 
@@ -64,22 +68,24 @@ class CARP(BaseSelfSupervisor):
         neck: dict,
         head: dict,
         momentum: float = 0.01,
-        decouple: bool = False,
-        mixture: dict | None = None,
+        prototypes: Mapping = dict(type='LearnedPrototypes'),  # noqa: B006
         feat_dim: int = 256,
         pretrained: str | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: list[dict] | dict | None = None,
+        **unknown,
     ) -> None:
+        if unknown:
+            raise TypeError(
+                f'model.{", model.".join(unknown)}: CARP has no such '
+                'argument. Joint and decoupled prototypes are model.prototypes'
+                "=dict(type='LearnedPrototypes') and "
+                "dict(type='MixturePrototypes', ...options of the mixture)."
+            )
         if not 0 < momentum < 1:
             raise ValueError(
                 'model.momentum must be in (0, 1), 0.01 for the 0.99 of the '
-                f'paper, but is {momentum!r}.'
-            )
-        if mixture and not decouple:
-            raise ValueError(
-                f'model.mixture={mixture!r} has no effect with model.decouple='
-                'False: set model.decouple=True, or leave it out.'
+                f'paper, got {momentum!r}.'
             )
         super().__init__(
             backbone=backbone,
@@ -89,15 +95,20 @@ class CARP(BaseSelfSupervisor):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
-        self.decouple = decouple
         self.encoder_k = CosineMomentumEncoder(
             nn.Sequential(self.backbone, self.neck), momentum
         )
-        size = self.head.num_prototypes, feat_dim
-        if decouple:
-            self.prototypes = _mixture(size, dict(mixture or {}))
-        else:
-            self.prototypes = LearnedPrototypes(*size)
+        self.prototypes = build_prototypes(
+            prototypes, num_prototypes=[self.head.num_prototypes], dim=feat_dim
+        )
+        if self.prototypes.needs_e_step:
+            raise ValueError(
+                f'model.prototypes={prototypes!r} needs an E-step, but CARP '
+                'needs prototypes from the first step. Use LearnedPrototypes '
+                'or MixturePrototypes.'
+            )
+        self.prototypes_k = None
+        if self.prototypes.trained:
             self.prototypes_k = CosineMomentumEncoder(
                 self.prototypes, momentum
             )
@@ -105,15 +116,15 @@ class CARP(BaseSelfSupervisor):
 
     def loss(
         self,
-        inputs: Sequence[torch.Tensor],
+        inputs: Sequence[Tensor],
         data_samples: Sequence[DataSample],
         **kwargs,
-    ) -> dict[str, torch.Tensor]:
-        """Consistency and divergence from uniform.
+    ) -> dict[str, Tensor]:
+        """Compute consistency and divergence from uniform.
 
         Args:
-            inputs (Sequence[Tensor]): Views of each image, (N, 3, H, W): two
-                global ones, then any number of local ones.
+            inputs (Sequence[Tensor]): V views of each image, (N, 3, H, W):
+                two global ones, then any number of local ones.
             data_samples (Sequence[DataSample]): N samples, not looked at.
             **kwargs: Not used; mmpretrain passes none.
 
@@ -126,44 +137,40 @@ class CARP(BaseSelfSupervisor):
                 the one before on a GPU.
         """
         _check_views(inputs)
-        teachers = self._teach(inputs[:2])
-        students = self._embed(inputs)
-        device = students[0].device.type
-        with torch.autocast(device, enabled=False):
-            vectors = self.prototypes.vectors()
-            if self.decouple:
-                targets = vectors
-            else:
-                with torch.no_grad():
-                    targets = self.prototypes_k.module.vectors()
+        self._update_teacher()
+        with torch.no_grad():
+            embeddings = self.encoder_k(torch.cat(list(inputs[:2])))[0].float()
+        teachers = embeddings.chunk(2)  # 2 x (N, D)
+        students = self._embed(inputs)  # V x (N, D)
+        with torch.autocast(embeddings.device.type, enabled=False):
+            vectors = targets = self.prototypes.vectors()  # (K, D)
+            if self.prototypes_k is not None:
+                targets = self.prototypes_k.module.vectors().detach()
             losses = self.head.loss(students, teachers, vectors, targets)
             self._refuse_not_finite(losses)
-            if self.decouple:
-                self.prototypes.update(torch.cat(teachers))
+            self.prototypes.learn(F.normalize(embeddings, dim=1))
         return losses
 
     @torch.no_grad()
-    def _teach(self, views):
-        """The teacher one step on, and its embeddings of the global views."""
+    def _update_teacher(self) -> None:
         self.encoder_k.update_parameters(
             nn.Sequential(self.backbone, self.neck)
         )
-        if not self.decouple:
+        if self.prototypes_k is not None:
             self.prototypes_k.update_parameters(self.prototypes)
-        return self.encoder_k(torch.cat(list(views)))[0].float().chunk(2)
 
-    def _embed(self, views):
-        """The student's embeddings; views of one size go through as one."""
+    def _embed(self, views: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Embed views by the student; neighbours of one size go as one."""
         pooled = []
-        for part in _of_one_size(views):
-            maps = self.backbone(torch.cat(part))[-1]
+        for _, part in groupby(views, key=lambda view: view.shape):
+            maps = self.backbone(torch.cat(list(part)))[-1]
             pooled.append(maps.mean(dim=(2, 3), keepdim=True))
         # One pass, so that BatchNorm sees all views of all sizes.
         embeddings = self.neck((torch.cat(pooled),))[0].float()
         return embeddings.chunk(len(views))
 
     @torch.compiler.disable
-    def _refuse_not_finite(self, losses):
+    def _refuse_not_finite(self, losses: dict[str, Tensor]) -> None:
         total = losses['loss_consistency'] + losses['loss_uniform']
         wrong = (~torch.isfinite(total.detach())).float()
         all_reduce(wrong)  # so that all ranks stop
@@ -180,8 +187,36 @@ class CARP(BaseSelfSupervisor):
                 'scale; load_from the last good checkpoint.'
             )
 
+    def prototype_sets(self) -> list[PrototypeSet]:
+        """Return the prototypes, to be measured: they serve from step 1."""
+        return self.prototypes.sets()
 
-def _check_views(views) -> None:
+    def check_setup(self, runner: Runner) -> None:
+        """Refuse a training that cannot work, before its first step.
+
+        Args:
+            runner (Runner): The runner, its loop built.
+
+        Raises:
+            ValueError: If the prototypes would not learn in time.
+        """
+        per_step = 2 * global_batch_size(runner)  # of both global views
+        self.prototypes.check_setup(runner, per_step)
+
+    def upgrade_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+        """Rename the mixture of a checkpoint written before sets had numbers.
+
+        Args:
+            state_dict (dict[str, Tensor]): Of the checkpoint; changed.
+        """
+        old, new = 'prototypes.mixture.', 'prototypes.mixtures.0.'
+        for name in [n for n in state_dict if n.startswith(old)]:
+            state_dict[new + name[len(old) :]] = state_dict.pop(name)
+            steps = state_dict['encoder_k.steps'].double()
+            state_dict.setdefault('prototypes.steps', steps)
+
+
+def _check_views(views: Sequence[Tensor]) -> None:
     several = isinstance(views, (list, tuple)) and len(views) > 1
     if not several or views[0].shape != views[1].shape:
         raise ValueError(
@@ -195,20 +230,3 @@ def _check_views(views) -> None:
             'need several. Raise train_dataloader.batch_size, or set '
             'train_dataloader.drop_last=True.'
         )
-
-
-def _of_one_size(views) -> list[list[torch.Tensor]]:
-    """Views in their order, neighbours of one size together."""
-    groups: list[list[torch.Tensor]] = []
-    for view in views:
-        if not groups or groups[-1][0].shape != view.shape:
-            groups.append([])
-        groups[-1].append(view)
-    return groups
-
-
-def _mixture(size, options) -> MixturePrototypes:
-    try:
-        return MixturePrototypes(*size, **options)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f'model.mixture={options!r}: {error}') from error

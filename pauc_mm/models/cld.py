@@ -4,27 +4,30 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from mmengine.dist import get_world_size
+from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
+from torch import Tensor
 
 from pauc_mm.clustering.batch_kmeans import batch_kmeans
 from pauc_mm.clustering.deferred_flag import DeferredFlag
 from pauc_mm.utils import derive_seed, gather_with_grad
-from pauc_mm.utils.checks import check_positive
+from pauc_mm.utils.checks import check_integer, check_positive
 
+from .checks import global_batch_size
 from .momentum_contrast import MomentumContrast
 
 
 @MODELS.register_module()
 class CLD(MomentumContrast):
-    """CLD: MoCo with a contrast of samples and the groups of another view.
+    """CLD: MoCo with a contrast of samples against groups of another view.
 
     Implementation of `Unsupervised Feature Learning by Cross-Level
     Instance-Group Discrimination <https://arxiv.org/abs/2008.03813>`_ on
     MoCo v2. Of three views two are queries, against the same keys and queue.
-    A second branch of the projection gives group embeddings. Those of each
-    query view are clustered, and those of the other view are to find the
-    cluster that their image is in.
+    A second branch of the projection gives group embeddings. Each query view
+    is clustered; embeddings of the other view are classified into those
+    clusters.
 
     The whole batch of all ranks is clustered, alike on each of them. The
     official code clusters what each GPU has, which in its published setting
@@ -61,17 +64,10 @@ class CLD(MomentumContrast):
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
-        for name, value, least in (
-            ('num_clusters', num_clusters, 2),
-            ('num_iters', num_iters, 1),
-        ):
-            integer = isinstance(value, int) and not isinstance(value, bool)
-            if not integer or value < least:
-                raise ValueError(
-                    f'model.{name} must be an integer >= {least}, not '
-                    f'{value!r}.'
-                )
-        self.num_clusters, self.num_iters = num_clusters, num_iters
+        self.num_clusters = check_integer(
+            'model.num_clusters', num_clusters, 2
+        )
+        self.num_iters = check_integer('model.num_iters', num_iters, 1)
         self.group_temperature = check_positive(
             'model.group_temperature',
             group_temperature,
@@ -84,17 +80,16 @@ class CLD(MomentumContrast):
             fix='The paper uses 0.25 on ImageNet.',
         )
         self.centroid_grad = centroid_grad
-        self._step: int | None = None
         self._run_seed = 0
         self._flag = DeferredFlag()
 
     def loss(
         self,
-        inputs: list[torch.Tensor],
+        inputs: list[Tensor],
         data_samples: list[DataSample] | None = None,
         **kwargs,
-    ) -> dict[str, torch.Tensor]:
-        """InfoNCE of both queries, and the groups of each by the other.
+    ) -> dict[str, Tensor]:
+        """Compute InfoNCE of both queries, and cross-level discrimination.
 
         Args:
             inputs (list[Tensor]): A query, the key, and the other query
@@ -119,31 +114,30 @@ class CLD(MomentumContrast):
             )
         self.check_batch(len(inputs[0]) * get_world_size())
         self._refuse_not_finite()
-        self._dequeue_and_enqueue()
-        branches = self._embed(inputs[0]), self._embed(inputs[2])
-        key = self.encode_keys(inputs[1])
+        branches1 = self._embed(inputs[0])  # (N, D) twice: instance, group
+        branches2 = self._embed(inputs[2])
+        key = self.encode_keys(inputs[1])  # (N, D), no gradient
         # Under AMP the encoder has run in half precision; normalisation,
         # exponentials and clusters need float32.
         with torch.autocast(key.device.type, enabled=False):
-            (query1, group1), (query2, group2) = [
-                [F.normalize(branch.float(), dim=1) for branch in view]
-                for view in branches
-            ]
+            query1, group1 = [F.normalize(b.float(), dim=1) for b in branches1]
+            query2, group2 = [F.normalize(b.float(), dim=1) for b in branches2]
             one = self.instance_losses(query1, key)
             other = self.instance_losses(query2, key)
             losses = {name: (one[name] + other[name]) / 2 for name in one}
+            # Both views of the batch of all ranks, (N * world, 2, D).
             groups = gather_with_grad(torch.stack([group1, group2], dim=1))
-            keys = self.gather_keys(key)
-            # In two steps: torch.compile would compile anew each time.
-            more = self.group_losses(groups[:, 0], groups[:, 1])
-            losses = {**losses, **more}
+            # Two statements, or torch.compile recompiles every step.
+            terms = self.group_losses(groups[:, 0], groups[:, 1])
+            losses = {**losses, **terms}
+            keys = self.enqueue(key)  # (N * world, D)
         self._note_not_finite(groups, keys)
         return losses
 
     def group_losses(
-        self, group1: torch.Tensor, group2: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        r"""Cross-level discrimination.
+        self, group1: Tensor, group2: Tensor
+    ) -> dict[str, Tensor]:
+        r"""Compute the cross-level discrimination.
 
         .. math::
             \frac{\lambda}{2 N} \sum_{(u, v)} \sum_i -\log
@@ -164,10 +158,11 @@ class CLD(MomentumContrast):
             inner product, is that of their cluster there.
         """
         losses, hits = [], []
-        views = (group1, group2)
-        for queries, found in zip(views, reversed(self._cluster(*views))):
-            clusters, centroids, counts = found
-            logits = queries @ centroids.t() / self.group_temperature
+        clusterings = self._cluster(group1, group2)
+        for queries, (clusters, centroids, counts) in zip(
+            (group1, group2), reversed(clusterings)
+        ):  # (N, D), (N,), (K, D), (K,)
+            logits = queries @ centroids.t() / self.group_temperature  # (N, K)
             logits = logits.masked_fill(counts == 0, float('-inf'))
             losses.append(F.cross_entropy(logits, clusters))
             hits.append((logits.argmax(dim=1) == clusters).float().mean())
@@ -183,6 +178,18 @@ class CLD(MomentumContrast):
             seed (int): The same on all ranks.
         """
         self._run_seed = seed
+
+    def check_setup(self, runner: Runner) -> None:
+        """Refuse a training that cannot work, before its first step.
+
+        Args:
+            runner (Runner): The runner, its loop built.
+
+        Raises:
+            ValueError: Naming the keys, the values and the fix.
+        """
+        self.check_batch(global_batch_size(runner))
+        super().check_setup(runner)
 
     def check_batch(self, batch: int) -> None:
         """Refuse a batch that cannot be clustered or queued.
@@ -207,8 +214,8 @@ class CLD(MomentumContrast):
                 'model.queue_len, or lower train_dataloader.batch_size.'
             )
 
-    def _embed(self, images: torch.Tensor) -> tuple:
-        """Instance and group embeddings of a view."""
+    def _embed(self, images: Tensor) -> tuple:
+        """Embed a view, for instances and for groups, both (N, D)."""
         embeddings = self.neck(self.backbone(images))
         if len(embeddings) != 2:
             raise ValueError(
@@ -218,19 +225,13 @@ class CLD(MomentumContrast):
         return embeddings
 
     @torch.compiler.disable  # another generator would compile anew
-    def _cluster(self, *views: torch.Tensor) -> list[tuple]:
-        """k-means of each view, alike on all ranks and after a resume.
+    def _cluster(self, *views: Tensor) -> list[tuple]:
+        """Cluster each view, alike on all ranks and after a resume.
 
-        It is seeded by the run and the step, which the momentum encoder
-        counts, in the checkpoint. That counter is a tensor, which is waited
-        for once and then counted along.
+        The draw is seeded by the run and the step.
         """
-        if self._step is None:
-            self._step = int(self.encoder_k.steps)
-        else:
-            self._step += 1
         generator = torch.Generator(device=views[0].device)
-        generator.manual_seed(derive_seed(self._run_seed, self._step))
+        generator.manual_seed(derive_seed(self._run_seed, self.count_step()))
         return [
             batch_kmeans(
                 view if self.centroid_grad else view.detach(),
@@ -243,7 +244,7 @@ class CLD(MomentumContrast):
 
     @torch.compiler.disable
     @torch.no_grad()
-    def _note_not_finite(self, *gathered: torch.Tensor) -> None:
+    def _note_not_finite(self, *gathered: Tensor) -> None:
         wrong = torch.stack([~torch.isfinite(x).all() for x in gathered])
         self._flag.set(wrong.any())
         if wrong.device.type == 'cpu':
@@ -259,7 +260,3 @@ class CLD(MomentumContrast):
                 'finite, or, with AMP in float16, use '
                 "optim_wrapper.dtype='bfloat16'."
             )
-
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self._step = None

@@ -1,21 +1,24 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather, get_world_size
+from mmengine.runner import Runner
 from mmpretrain.models import MoCo
 from mmpretrain.models.utils import batch_shuffle_ddp, batch_unshuffle_ddp
 from mmpretrain.structures import DataSample
-from torch import nn
+from torch import Tensor, nn
 
-from pauc_mm.utils.checks import check_positive
+from pauc_mm.utils.checks import check_integer, check_positive
 
+from .checks import check_batches, check_queue, global_batch_size
 from .embed import embed_images
 from .momentum_encoder import MomentumEncoder
 
 
 class MomentumContrast(MoCo):
-    """The part of MoCo that algorithms with more than MoCo's loss build on.
+    """Base of the algorithms that add losses to MoCo's.
 
     Against mmpretrain's MoCo the queue takes any batch, nothing in a step
     waits for the device, one process is enough, and there is a mode
@@ -30,10 +33,7 @@ class MomentumContrast(MoCo):
         feat_dim (int): D, dimension of the embedding. Defaults to 128.
         momentum (float): Step of the momentum encoder: 0.001 is m = 0.999 in
             the papers. Defaults to 0.001.
-        pretrained (str, optional): Checkpoint to start from.
-        data_preprocessor (dict, optional): Defaults to mmpretrain's
-            SelfSupDataPreprocessor.
-        init_cfg (dict or list[dict], optional): Initialization config.
+        **kwargs: Further arguments of mmpretrain's MoCo.
 
     Raises:
         ValueError: If a number is out of its range.
@@ -47,18 +47,13 @@ class MomentumContrast(MoCo):
         queue_len: int = 65536,
         feat_dim: int = 128,
         momentum: float = 0.001,
-        pretrained: str | None = None,
-        data_preprocessor: dict | None = None,
-        init_cfg: list[dict] | dict | None = None,
+        **kwargs,
     ) -> None:
-        if not isinstance(queue_len, int) or queue_len < 1:
-            raise ValueError(
-                f'model.queue_len must be an integer >= 1, not {queue_len!r}.'
-            )
+        check_integer('model.queue_len', queue_len, 1)
         if not 0 < momentum < 1:
             raise ValueError(
                 'model.momentum must be in (0, 1), 0.001 for the m = 0.999 '
-                f'of the papers, but is {momentum!r}.'
+                f'of the papers, got {momentum!r}.'
             )
         super().__init__(
             backbone=backbone,
@@ -67,9 +62,7 @@ class MomentumContrast(MoCo):
             queue_len=queue_len,
             feat_dim=feat_dim,
             momentum=momentum,
-            pretrained=pretrained,
-            data_preprocessor=data_preprocessor,
-            init_cfg=init_cfg,
+            **kwargs,
         )
         self.encoder_k = MomentumEncoder(
             nn.Sequential(self.backbone, self.neck), momentum
@@ -79,7 +72,7 @@ class MomentumContrast(MoCo):
             self.temperature,
             fix='MoCo v2 uses 0.2.',
         )
-        self._new_keys: torch.Tensor | None = None
+        self._step: int | None = None
 
     @property
     def temperature(self) -> float:
@@ -88,7 +81,7 @@ class MomentumContrast(MoCo):
 
     def forward(
         self,
-        inputs: torch.Tensor | list[torch.Tensor],
+        inputs: Tensor | list[Tensor],
         data_samples: list[DataSample] | None = None,
         mode: str = 'tensor',
     ):
@@ -111,11 +104,9 @@ class MomentumContrast(MoCo):
         return super().forward(inputs, data_samples, mode)
 
     def predict(
-        self,
-        inputs: torch.Tensor,
-        data_samples: list[DataSample] | None = None,
+        self, inputs: Tensor, data_samples: list[DataSample] | None = None
     ) -> list[DataSample]:
-        """Data samples with ``feature`` and l2-normalised ``embedding``."""
+        """Return samples with ``feature`` and l2-normalised ``embedding``."""
         features, embeddings = embed_images(self, inputs)
         if data_samples is None:
             data_samples = [DataSample() for _ in features]
@@ -127,7 +118,7 @@ class MomentumContrast(MoCo):
         return data_samples
 
     @torch.no_grad()
-    def encode_keys(self, images: torch.Tensor) -> torch.Tensor:
+    def encode_keys(self, images: Tensor) -> Tensor:
         """Move the momentum encoder one step and embed the key view.
 
         Args:
@@ -148,24 +139,23 @@ class MomentumContrast(MoCo):
         with torch.autocast(key.device.type, enabled=False):
             return F.normalize(key.float(), dim=1)
 
-    def instance_losses(
-        self, query: torch.Tensor, key: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        """InfoNCE against the queue.
+    def instance_losses(self, query: Tensor, key: Tensor) -> dict[str, Tensor]:
+        """Compute InfoNCE against the queue (PCL, eq. 1).
 
         Args:
-            query (Tensor): l2-normalised, shape (N, D), float32.
-            key (Tensor): l2-normalised, shape (N, D), float32.
+            query (Tensor): l2-normalised v, shape (N, D), float32.
+            key (Tensor): l2-normalised v', shape (N, D), float32.
 
         Returns:
             dict[str, Tensor]: ``loss_infonce`` and ``acc_instance``, the
             share of samples that recognise their key, in [0, 1].
         """
-        positive = (query * key).sum(dim=1, keepdim=True)
-        negative = query @ self.queue
+        positive = (query * key).sum(dim=1, keepdim=True)  # (N, 1)
+        # A copy: enqueue() changes the queue before backward reads it.
+        negative = query @ self.queue.clone()  # (N, queue_len)
         hit = positive.detach().squeeze(1) > negative.detach().amax(dim=1)
-        # As self.head.loss(positive, negative), whose labels are copied to
-        # the device in each step, which waits for it.
+        # Same as self.head.loss, but creates the labels on the device and so
+        # avoids a sync.
         logits = torch.cat([positive, negative], dim=1) / self.temperature
         labels = torch.zeros(len(logits), dtype=torch.int64, device=key.device)
         return dict(
@@ -173,38 +163,50 @@ class MomentumContrast(MoCo):
             acc_instance=hit.float().mean(),
         )
 
-    def gather_keys(self, key: torch.Tensor) -> torch.Tensor:
-        """Keep the keys of all ranks for the queue; a collective call.
-
-        The next step, or whoever asks for the state, writes them: the
-        backward pass of this one still has to read the queue, of which MoCo
-        makes a copy in each step for that reason.
+    @torch.no_grad()
+    def enqueue(self, key: Tensor) -> Tensor:
+        """Write the keys of all ranks over the oldest; a collective call.
 
         Args:
             key (Tensor): This rank's keys, shape (N, D), float32.
 
         Returns:
-            Tensor: Those of all ranks, shape (N * world, D).
+            Tensor: The keys of all ranks, shape (N * world, D).
         """
-        self._new_keys = torch.cat(list(all_gather(key.contiguous())))
-        return self._new_keys
-
-    @torch.compiler.disable
-    @torch.no_grad()
-    def _dequeue_and_enqueue(self) -> None:
-        """Write the last step's keys into the oldest slots, in a ring."""
-        keys, self._new_keys = self._new_keys, None
-        if keys is None:
-            return
-        slots = torch.arange(len(keys), device=keys.device)
-        slots = (self.queue_ptr + slots) % self.queue_len
-        self.queue[:, slots] = keys.t().to(self.queue.dtype)
+        keys = torch.cat(list(all_gather(key.contiguous())))
+        columns = torch.arange(len(keys), device=keys.device)
+        columns = (self.queue_ptr + columns) % self.queue_len  # a ring
+        self.queue[:, columns] = keys.t().to(self.queue.dtype)
         self.queue_ptr.add_(len(keys)).remainder_(self.queue_len)
+        return keys
 
-    def _save_to_state_dict(self, *args, **kwargs) -> None:
-        self._dequeue_and_enqueue()
-        super()._save_to_state_dict(*args, **kwargs)
+    def check_setup(self, runner: Runner) -> None:
+        """Refuse a training that cannot work, before its first step.
+
+        Args:
+            runner (Runner): The runner, its loop built.
+
+        Raises:
+            ValueError: Naming the keys, the values and the fix.
+        """
+        loader = runner.train_dataloader
+        batch_size = global_batch_size(runner)
+        check_queue(self.queue_len, batch_size, len(loader.dataset))
+        check_batches(loader)
+
+    @torch.compiler.disable  # a number that changes would compile anew
+    def count_step(self) -> int:
+        """Return how many steps the momentum encoder has made; once a step.
+
+        Its counter, a tensor in the checkpoint, is waited for once and then
+        counted along.
+        """
+        if self._step is None:
+            self._step = int(self.encoder_k.steps)
+        else:
+            self._step += 1
+        return self._step
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:
-        self._new_keys = None
         super()._load_from_state_dict(*args, **kwargs)
+        self._step = None

@@ -1,10 +1,13 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
 import logging
 
 import torch
 from mmengine.dist import all_gather
 from mmengine.logging import print_log
 from mmpretrain.registry import MODELS
+from torch import Tensor
 
 from pauc_mm.clustering import batch_prototypes
 from pauc_mm.utils import gather_with_grad
@@ -49,8 +52,8 @@ class PAUC(PCL):
         super().__init__(*args, **kwargs)
         if not 0 <= centroid_weight < 1:
             raise ValueError(
-                'model.centroid_weight must be in [0, 1): at 1 no gradient '
-                f'reaches the encoder; it is {centroid_weight!r}.'
+                f'model.centroid_weight must be in [0, 1), got '
+                f'{centroid_weight!r}: at 1 no gradient reaches the encoder.'
             )
         self.centroid_weight = centroid_weight
         self.align_loss = _build(align_loss)
@@ -60,30 +63,30 @@ class PAUC(PCL):
         self._num_batches = torch.zeros(()).long()
 
     def prototype_losses(
-        self, query: torch.Tensor, key: torch.Tensor, assigned: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        """ProtoNCE and the three terms of eq. 7.
+        self, query: Tensor, key: Tensor, assigned: Tensor
+    ) -> dict[str, Tensor]:
+        """Compute ProtoNCE and the three terms of eq. 7.
 
         Args:
             query (Tensor): l2-normalised v, shape (N, D).
             key (Tensor): l2-normalised v', shape (N, D), no gradient.
-            assigned (Tensor): Clusters of the samples, shape (M, N), int64.
+            assigned (Tensor): Prototypes of the samples, (M, N), int64.
 
         Returns:
             dict[str, Tensor]: Those of :class:`PCL`, and ``loss_align``,
             ``loss_uniform``, ``loss_corr``, weighted.
         """
         losses = super().prototype_losses(query, key, assigned)
-        queries = gather_with_grad(query)
-        keys = torch.cat(list(all_gather(key.contiguous())))
-        whole_batch = torch.cat(list(all_gather(assigned.contiguous())), dim=1)
+        # The batch of all ranks, B = N * world; rows of this rank have grad.
+        queries = gather_with_grad(query)  # (B, D)
+        keys = torch.cat(list(all_gather(key.contiguous())))  # (B, D)
+        ids = torch.cat(list(all_gather(assigned.contiguous())), dim=1)
         stored = None
         if self.centroid_weight > 0:
-            rows = (whole_batch + self.prototypes.offsets).flatten()
-            stored = self.prototypes.all_centroids.index_select(0, rows)
-            stored = stored.view(*whole_batch.shape, -1)
-        (prototypes, positives), mask = batch_prototypes(
-            whole_batch,
+            rows = self.prototypes.rows(ids)  # (M, B)
+            stored = self.prototypes.vectors()[rows]  # (M, B, D)
+        (prototypes, positives), mask = batch_prototypes(  # (M, B, D), (M, B)
+            ids,
             queries,
             keys,
             stored=stored,
@@ -93,22 +96,20 @@ class PAUC(PCL):
             losses['loss_align'] = self.align_loss(
                 prototypes, positives, mask=mask
             )
-        for name, term in (
-            ('loss_uniform', self.uniform_loss),
-            ('loss_corr', self.corr_loss),
-        ):
-            if term is not None:
-                losses[name] = term(prototypes, mask=mask)
-        without = (mask.sum(dim=1) < 2).long()
+        if self.uniform_loss is not None:
+            losses['loss_uniform'] = self.uniform_loss(prototypes, mask=mask)
+        if self.corr_loss is not None:
+            losses['loss_corr'] = self.corr_loss(prototypes, mask=mask)
+        without = (mask.sum(dim=1) < 2).long()  # (M,), has no pair
         self._without_pairs = self._without_pairs.to(without.device) + without
         self._num_batches = self._num_batches + 1
         return losses
 
     def end_epoch(self) -> None:
-        """Say in how many batches a clustering had no pair of prototypes.
+        """Warn of batches in which a set had no pair of prototypes.
 
-        Counted on the device and read here, because reading it in each step
-        would wait for the device.
+        They are counted on the device and read here, because reading the
+        count in each step would wait for the device.
         """
         super().end_epoch()
         counts = self._without_pairs.tolist()
@@ -116,7 +117,7 @@ class PAUC(PCL):
             if count:
                 print_log(
                     f'In {count} of {int(self._num_batches)} batches all '
-                    f'samples were in one cluster of clustering {m} '
+                    f'samples had one prototype of set {m} '
                     f'(model.num_clusters[{m}]): uniformity and correlation, '
                     'means over pairs of prototypes, were left out there.',
                     logger='current',

@@ -1,18 +1,24 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
+from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from torch import nn
+from torch import Tensor, nn
 
+from pauc_mm.datasets.dataset_views import base_dataset
+from pauc_mm.utils import derive_seed
+from pauc_mm.utils.checks import check_integer
+
+from .checks import check_clusters, global_batch_size
 from .momentum_contrast import MomentumContrast
-from .prototypes.build_prototypes import build_prototypes
-from .prototypes.momentum_bank import MomentumBank
-from .prototypes.online_prototypes import OnlinePrototypes
+from .prototypes import PrototypeSet, build_prototypes
 
 
 @MODELS.register_module()
@@ -22,13 +28,8 @@ class PCL(MomentumContrast):
     Implementation of `Prototypical Contrastive Learning of Unsupervised
     Representations <https://arxiv.org/abs/2005.04966>`_. Versions 1 and 2 of
     the paper are configs of this class: they differ in the neck, the
-    temperature, the augmentation and the schedule.
-
-    With ``prototypes='kmeans'``, as in the paper, the E-step is made by
-    :class:`pauc_mm.engine.hooks.ClusteringHook`. With 'online_gmm' there is
-    none: the prototypes are the means of mixtures that learn from the keys of
-    each step (docs/decoupled.md), and the config has no ClusteringHook. Until
-    there are prototypes the loss is InfoNCE alone.
+    temperature, the augmentation and the schedule. Until there are
+    prototypes the loss is InfoNCE alone.
 
     Args:
         backbone (dict): Config of the backbone.
@@ -36,15 +37,17 @@ class PCL(MomentumContrast):
         head (dict): Config of the contrastive head of InfoNCE; its
             ``temperature`` is tau, which the concentrations are scaled to.
         proto_head (dict): Config of the :class:`ProtoNCEHead`.
-        num_clusters (Sequence[int]): K of each of the M clusterings.
+        num_clusters (Sequence[int]): K of each of the M sets of prototypes.
         queue_len (int): Length of the queue of keys. Defaults to 16384.
         feat_dim (int): D, dimension of the embedding. Defaults to 128.
-        prototypes (str): 'kmeans' or 'online_gmm'. Defaults to 'kmeans'.
-        mixture (dict, optional): Options of :class:`OnlinePrototypes`, and
-            of the mixtures, for 'online_gmm'. Defaults to None: theirs.
+        prototypes (dict): Config of the prototypes: with
+            :class:`KMeansPrototypes`, the default and the paper's,
+            :class:`pauc_mm.engine.hooks.ClusteringHook` makes the E-step;
+            :class:`MixturePrototypes` follow the keys of each step.
         **kwargs: Further arguments of :class:`MomentumContrast`.
 
     Raises:
+        TypeError: If ``prototypes`` is no config.
         ValueError: If an option is out of its range.
     """
 
@@ -57,10 +60,10 @@ class PCL(MomentumContrast):
         num_clusters: Sequence[int],
         queue_len: int = 16384,
         feat_dim: int = 128,
-        prototypes: str = 'kmeans',
-        mixture: dict | None = None,
+        prototypes: Mapping = dict(type='KMeansPrototypes'),  # noqa: B006
         **kwargs,
     ) -> None:
+        self.num_clusters = _checked_clusters(num_clusters)
         super().__init__(
             backbone=backbone,
             neck=neck,
@@ -69,27 +72,23 @@ class PCL(MomentumContrast):
             feat_dim=feat_dim,
             **kwargs,
         )
-        self.num_clusters = _checked_clusters(num_clusters)
         self.proto_head = MODELS.build(proto_head)
         self.prototypes = build_prototypes(
-            prototypes, mixture, self.num_clusters, feat_dim, self.temperature
+            prototypes,
+            num_prototypes=self.num_clusters,
+            dim=feat_dim,
+            temperature=self.temperature,
         )
-        self.bank: MomentumBank | None = None
         self.prototype_weight = 1.0  # less while ClusteringHook ramps it up
-        self._said_no_e_step = False
-
-    @property
-    def online(self) -> bool:
-        """Whether the prototypes follow the keys, without an E-step."""
-        return isinstance(self.prototypes, OnlinePrototypes)
+        self._generator: torch.Generator | None = None
 
     def loss(
         self,
-        inputs: list[torch.Tensor],
+        inputs: list[Tensor],
         data_samples: list[DataSample],
         **kwargs,
-    ) -> dict[str, torch.Tensor]:
-        """InfoNCE, and once there are prototypes their losses.
+    ) -> dict[str, Tensor]:
+        """Compute InfoNCE, and once there are prototypes their losses.
 
         Args:
             inputs (list[Tensor]): The query and the key view, each
@@ -110,67 +109,72 @@ class PCL(MomentumContrast):
                 f'{type(self).__name__} trains on two views of each image: '
                 'use MultiView(num_views=2) in the training pipeline.'
             )
-        self._dequeue_and_enqueue()
-        query = self.neck(self.backbone(inputs[0]))[0]
-        key = self.encode_keys(inputs[1])
+        query = self.neck(self.backbone(inputs[0]))[0]  # (N, D)
+        key = self.encode_keys(inputs[1])  # (N, D), no gradient
         # Under AMP the encoder has run in half precision; normalisation and
         # exponentials need float32.
         with torch.autocast(query.device.type, enabled=False):
             query = F.normalize(query.float(), dim=1)
-            losses = self.instance_losses(query, key)
-            assigned = self._assign(key, data_samples)
-            if assigned is not None:
-                # In two steps: torch.compile would compile anew each time.
-                more = self._ramped(
-                    self.prototype_losses(query, key, assigned)
-                )
-                losses = {**losses, **more}
-            self.gather_keys(key)
+            losses = self.instance_losses(query, key)  # eq. 1
+            assigned = self.prototypes.assign(key, data_samples)  # (M, N)
+            if assigned is not None:  # eq. 11; of PAUC also eq. 4 to 6
+                terms = self.prototype_losses(query, key, assigned)
+                # Two statements, or torch.compile recompiles every step.
+                terms = self._ramped(terms)
+                losses = {**losses, **terms}
+            self.prototypes.learn(key)
+            self.enqueue(key)
         return losses
 
-    @torch.compiler.disable  # the weight may change with each epoch
-    def _ramped(
-        self, losses: dict[str, torch.Tensor]
-    ) -> dict[str, torch.Tensor]:
-        if self.prototype_weight == 1:
-            return losses
-        return {
-            name: value * self.prototype_weight
-            if name.startswith('loss')
-            else value
-            for name, value in losses.items()
-        }
+    def prototype_losses(
+        self, query: Tensor, key: Tensor, assigned: Tensor
+    ) -> dict[str, Tensor]:
+        """Compute ProtoNCE.
 
-    def _assign(
-        self, key: torch.Tensor, data_samples: list[DataSample]
-    ) -> torch.Tensor | None:
-        """Clusters of the samples, (M, N), or None before there are any."""
-        if self.online:
-            return self._assign_online(key)
-        if self.prototypes.ready or self.bank is not None:
-            places = _sample_indices(data_samples)
-        if self.bank is not None:
-            self.bank.write(places, key)
-        if self.prototypes.ready:
-            return self.prototypes.lookup(places)
-        if self.training and not self.proto_head.seeded:
-            self._say_no_e_step()
-        return None
+        Args:
+            query (Tensor): l2-normalised v, shape (N, D).
+            key (Tensor): l2-normalised v', shape (N, D), no gradient.
+            assigned (Tensor): Prototypes of the samples, (M, N), int64.
+
+        Returns:
+            dict[str, Tensor]: See :meth:`ProtoNCEHead.loss`.
+        """
+        return self.proto_head.loss(
+            query, self.prototypes, assigned, self._draws()
+        )
+
+    def seed_negatives(self, seed: int) -> None:
+        """Seed the drawing of negatives.
+
+        A ClusteringHook calls it in each epoch. Prototypes without an E-step
+        have negatives that are seeded in each step.
+
+        Args:
+            seed (int): The same on all ranks.
+        """
+        device = self.queue.device
+        if self._generator is None or self._generator.device != device:
+            self._generator = torch.Generator(device)
+        self._generator.manual_seed(seed)
 
     @torch.compiler.disable
-    def _assign_online(self, key: torch.Tensor) -> torch.Tensor | None:
-        self.proto_head.seed(self.prototypes.seed_of_step(), key.device)
-        return self.prototypes.assign_and_learn(key)
+    def _draws(self) -> torch.Generator | None:
+        """Return the generator of this step's negatives."""
+        if not self.prototypes.needs_e_step:
+            step = self.count_step() - 1
+            self.seed_negatives(derive_seed(self.prototypes.run_seed, step))
+        return self._generator
 
-    def end_epoch(self) -> None:
-        """Say what the epoch was like; for hooks.
-
-        The clustering hook calls it or, where there is none, the
-        SetupCheckHook.
-        """
-        if self.online:
-            for line in self.prototypes.summary():
-                print_log(line, logger='current')
+    @torch.compiler.disable  # the weight may change with each epoch
+    def _ramped(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Multiply the losses, but not the accuracies, by their weight."""
+        weight = self.prototype_weight
+        if weight == 1:
+            return losses
+        return {
+            name: value * weight if name.startswith('loss') else value
+            for name, value in losses.items()
+        }
 
     def start_momentum_encoder(self) -> None:
         """Give it the weights of the query encoder, before the first step.
@@ -182,62 +186,48 @@ class PCL(MomentumContrast):
                 nn.Sequential(self.backbone, self.neck)
             )
 
-    def _say_no_e_step(self) -> None:
-        if not self._said_no_e_step:
-            self._said_no_e_step = True
+    def prototype_sets(self) -> list[PrototypeSet]:
+        """Return the prototypes, to be measured; [] until they are used."""
+        return self.prototypes.sets() if self.prototypes.ready else []
+
+    def check_setup(self, runner: Runner) -> None:
+        """Refuse a training that cannot work, before its first step.
+
+        Args:
+            runner (Runner): The runner, its loop built.
+
+        Raises:
+            ValueError: Naming the keys, the values and the fix.
+        """
+        super().check_setup(runner)
+        num_samples = len(base_dataset(runner.train_dataloader.dataset))
+        batch_size = global_batch_size(runner)
+        check_clusters(self.num_clusters, num_samples)
+        self.prototypes.check_setup(runner, batch_size)
+        wanted = self.proto_head.num_negatives
+        few = [k for k in self.num_clusters if wanted > k - batch_size]
+        if few:
             print_log(
-                f'{type(self).__name__} is trained without a ClusteringHook: '
-                'its loss is InfoNCE alone. Inherit '
-                'configs/_base_/clustering_runtime.py, or add '
-                "default_hooks.clustering=dict(type='ClusteringHook', ...).",
+                f'model.proto_head.num_negatives={wanted}, but a batch of '
+                f'{batch_size} can leave fewer prototypes of K={few}: then '
+                'all that are left serve as negatives.',
                 logger='current',
                 level=logging.WARNING,
             )
 
-    def prototype_losses(
-        self, query: torch.Tensor, key: torch.Tensor, assigned: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        """Losses against the prototypes.
-
-        Args:
-            query (Tensor): l2-normalised v, shape (N, D).
-            key (Tensor): l2-normalised v', shape (N, D).
-            assigned (Tensor): Clusters of the samples, shape (M, N), int64.
-
-        Returns:
-            dict[str, Tensor]: See :meth:`ProtoNCEHead.loss`.
-        """
-        return self.proto_head.loss(query, self.prototypes, assigned)
-
-
-def has_online_prototypes(model: nn.Module) -> bool:
-    """Whether a model is a PCL or PAUC that makes no E-step."""
-    return isinstance(model, PCL) and model.online
-
-
-@torch.compiler.disable
-def _sample_indices(data_samples: list[DataSample]) -> torch.Tensor:
-    try:
-        return torch.tensor([sample.sample_idx for sample in data_samples])
-    except (AttributeError, TypeError) as error:
-        raise ValueError(
-            'The data samples carry no sample_idx, which finds the cluster '
-            'of an image: keep it in the meta_keys of PackInputs.'
-        ) from error
+    def end_epoch(self) -> None:
+        """Log what the prototypes were like in an epoch."""
+        for line in self.prototypes.summary():
+            print_log(line, logger='current')
 
 
 def _checked_clusters(num_clusters: Sequence[int]) -> tuple[int, ...]:
-    clusters = (
-        tuple(num_clusters)
-        if isinstance(num_clusters, (list, tuple))
-        else (num_clusters,)
-    )
-    if not clusters or any(
-        not isinstance(k, int) or isinstance(k, bool) or k < 2
-        for k in clusters
-    ):
+    key = 'model.num_clusters'
+    if isinstance(num_clusters, int):
+        num_clusters = (num_clusters,)
+    if not isinstance(num_clusters, (list, tuple)) or not num_clusters:
         raise ValueError(
-            'model.num_clusters must list the K of each clustering, integers '
-            f'>= 2 such as [100, 200, 400], but is {num_clusters!r}.'
+            f'{key} must list the K of each set of prototypes, such as '
+            f'[100, 200, 400], got {num_clusters!r}.'
         )
-    return clusters
+    return tuple(check_integer(key, k, 2) for k in num_clusters)

@@ -200,7 +200,7 @@ def test_pcl_and_pauc_with_their_prototypes(tmp_path, kind, momentum):
             clustering=dict(type='ClusteringHook', pipeline=PLAIN)
         ),
     )
-    content['clustering'] = model.prototypes.state_dict()
+    content['clustering'] = model.prototypes.clustering()
     encoder = load_encoder(saved(tmp_path, content), momentum=momentum)
     nets = (model.backbone, model.neck)
     check(
@@ -224,6 +224,12 @@ def test_pcl_and_pauc_with_their_prototypes(tmp_path, kind, momentum):
     assert any('made for epoch 12' in note for note in encoder.notes)
 
 
+PROTOTYPES = {
+    'joint CARP': 'LearnedPrototypes',
+    'decoupled CARP': 'MixturePrototypes',
+}
+
+
 def mixture_begun(mixture):
     mixture.initialise(F.normalize(torch.randn(40, mixture.dim), dim=1))
 
@@ -232,9 +238,9 @@ def mixture_begun(mixture):
 @pytest.mark.parametrize('kind', ['joint CARP', 'decoupled CARP', 'PCL'])
 def test_prototypes_that_are_learned_or_online(tmp_path, kind, begun):
     if kind == 'PCL':
-        cfg = model_cfg('PCL', prototypes='online_gmm')
+        cfg = model_cfg('PCL', prototypes=dict(type='MixturePrototypes'))
     else:
-        cfg = carp_cfg(decouple=kind == 'decoupled CARP')
+        cfg = carp_cfg(prototypes=dict(type=PROTOTYPES[kind]))
     model = built(cfg)
     mixtures = [
         module
@@ -249,7 +255,7 @@ def test_prototypes_that_are_learned_or_online(tmp_path, kind, begun):
     elif not begun:
         expected = {}
     elif kind == 'decoupled CARP':
-        expected = {'prototypes (K=12)': mixtures[0].means}
+        expected = {'prototypes 0 (K=12)': mixtures[0].means}
     else:
         expected = {
             f'prototypes {m} (K={k})': mixtures[m].means

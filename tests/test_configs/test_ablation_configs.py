@@ -219,5 +219,5 @@ def losses_of(name, data):
     )
     assigned = model.prototypes.lookup(torch.arange(32))
     query, key = directions(32), directions(32)
-    model.proto_head.seed(0, torch.device('cpu'))
+    model.seed_negatives(0)
     return model.prototype_losses(query, key, assigned)

@@ -90,6 +90,7 @@ def test_two_global_and_six_local_views(cfg, tmp_path):
 def test_decoupled_differs_in_the_prototypes_alone(data):
     joint = load(f'carp_{data}').to_dict()
     other = load(f'carp_decoupled_{data}').to_dict()
-    assert other['model'].pop('decouple') is True
-    assert other['model'].pop('mixture') == dict(init='directions')
+    assert other['model'].pop('prototypes') == dict(
+        type='MixturePrototypes', init='directions'
+    )
     assert joint == other

@@ -119,8 +119,7 @@ def test_everything_builds(name):
 
 def needs_an_e_step(cfg, model):
     """PCL and PAUC do, unless a mixture estimates the prototypes online."""
-    online = cfg.model.get('prototypes') == 'online_gmm'
-    return isinstance(model, PCL) and not online
+    return isinstance(model, PCL) and model.prototypes.needs_e_step
 
 
 def embedding_width(cfg, model):

@@ -30,7 +30,8 @@ from tests.helpers import images_batch, run_cfg, run_ranks
 from tests.test_models.test_step_never_waits import RefuseToWait
 
 K, BLOCK, DIM = 12, 4, 8
-MIXTURE = dict(init_samples=16, eta=0.9)
+MIXTURE = dict(type='MixturePrototypes', init_samples=16, eta=0.9)
+KINDS = [dict(type='LearnedPrototypes'), MIXTURE]
 
 
 @pytest.fixture(autouse=True)
@@ -168,13 +169,13 @@ def test_partitions():
 
 
 # ---- the model -------------------------------------------------------------
-@pytest.mark.parametrize('decouple', [False, True])
-def test_a_step_is_the_equations_on_the_embeddings(decouple):
-    changes = dict(decouple=True, mixture=MIXTURE) if decouple else {}
-    model = build(**changes)
+@pytest.mark.parametrize('prototypes', KINDS)
+def test_a_step_is_the_equations_on_the_embeddings(prototypes):
+    model = build(prototypes=prototypes)
+    decouple = prototypes is MIXTURE
     if decouple:
-        model.prototypes.update(torch.randn(20, DIM))
-        assert model.prototypes.mixture.ready
+        model.prototypes.learn(F.normalize(torch.randn(20, DIM), dim=1))
+        assert model.prototypes.ready
     data = prepared(model, images_batch(num=6))
     before = copy.deepcopy(model)
     losses = model.loss(**data)
@@ -186,7 +187,7 @@ def test_a_step_is_the_equations_on_the_embeddings(decouple):
         z = before.neck(before.backbone(torch.cat(views)))[0]
         h = before.encoder_k(torch.cat(views))[0]
         if decouple:
-            vectors = F.normalize(before.prototypes.mixture.means, dim=1)
+            vectors = F.normalize(before.prototypes.mixtures[0].means, dim=1)
         else:
             vectors = F.normalize(before.prototypes.weight, dim=1)
     order = random_partition(K, derive_seed(0, 3))
@@ -229,8 +230,8 @@ def test_local_views_are_seen_by_the_student_alone():
 
 
 def test_the_mixture_learns_after_the_loss_and_from_the_teacher():
-    model = build(decouple=True, mixture=MIXTURE)
-    twin = OnlineGaussianMixture(K, DIM, **MIXTURE)
+    model = build(prototypes=MIXTURE)
+    twin = OnlineGaussianMixture(K, DIM, init_samples=16, eta=0.9)
     start = model.prototypes.vectors()
     for step in range(4):
         tell_step(step)
@@ -250,11 +251,11 @@ def test_the_mixture_learns_after_the_loss_and_from_the_teacher():
         if not twin.ready:
             assert torch.equal(vectors, start)
     assert twin.ready and twin.steps > 0
-    torch.testing.assert_close(model.prototypes.mixture.means, twin.means)
+    torch.testing.assert_close(model.prototypes.mixtures[0].means, twin.means)
 
 
 def test_before_it_begins_directions_are_random_and_unit():
-    vectors = MixturePrototypes(64, 16).vectors()
+    vectors = MixturePrototypes([64], 16).vectors()
     lengths = vectors.norm(dim=1)
     torch.testing.assert_close(lengths, torch.ones(64))
     assert (vectors @ vectors.T).fill_diagonal_(0).abs().max() < 0.95
@@ -264,7 +265,7 @@ def test_what_is_drawn_depends_on_the_seed_of_the_run():
     orders, vectors = [], []
     tell_step(3, 200)
     for seed in (0, 1, 1):
-        model = build(decouple=True)
+        model = build(prototypes=dict(type='MixturePrototypes'))
         for module in model.modules():
             if hasattr(module, 'seed_run'):
                 module.seed_run(seed)
@@ -316,7 +317,7 @@ def test_under_autocast_the_loss_is_float32():
 
 
 def test_the_collapse_monitor_sees_the_prototypes():
-    for model in (build(), build(decouple=True)):
+    for model in (build(), build(prototypes=dict(type='MixturePrototypes'))):
         assert has_prototypes(model)
         (only,) = prototype_sets(model)
         assert only.vectors.shape == (K, DIM)
@@ -324,14 +325,16 @@ def test_the_collapse_monitor_sees_the_prototypes():
 
 
 # ---- several processes, and interruptions ----------------------------------
-def losses_and_gradients(decouple):
+def losses_and_gradients(prototypes):
     tell_step(3)
-    changes = dict(decouple=True, mixture=MIXTURE) if decouple else {}
-    model = build(**changes).eval()  # without BatchNorm's batch statistics
+    model = build(
+        prototypes=prototypes
+    ).eval()  # without BatchNorm's batch statistics
+    decouple = 'eta' in prototypes
     if decouple:
         generator = torch.Generator().manual_seed(1)
         start = torch.randn(16, DIM, generator=generator)
-        model.prototypes.mixture.initialise(F.normalize(start, dim=1))
+        model.prototypes.mixtures[0].initialise(F.normalize(start, dim=1))
     batch = images_batch(12)
     share = 12 // get_world_size()
     part = slice(get_rank() * share, (get_rank() + 1) * share)
@@ -347,14 +350,14 @@ def losses_and_gradients(decouple):
     }
     for tensor in [*values.values(), *gradients.values()]:
         all_reduce(tensor, op='mean')  # as DistributedDataParallel does
-    means = model.prototypes.mixture.means if decouple else None
+    means = model.prototypes.mixtures[0].means if decouple else None
     return values, gradients, means
 
 
-@pytest.mark.parametrize('decouple', [False, True])
-def test_same_for_one_and_two_ranks(tmp_path, decouple):
-    values, gradients, means = losses_and_gradients(decouple)
-    for others in run_ranks(losses_and_gradients, 2, tmp_path, decouple):
+@pytest.mark.parametrize('prototypes', KINDS)
+def test_same_for_one_and_two_ranks(tmp_path, prototypes):
+    values, gradients, means = losses_and_gradients(prototypes)
+    for others in run_ranks(losses_and_gradients, 2, tmp_path, prototypes):
         for name, value in values.items():
             torch.testing.assert_close(
                 others[0][name], value, rtol=1e-5, atol=1e-5
@@ -363,14 +366,13 @@ def test_same_for_one_and_two_ranks(tmp_path, decouple):
             torch.testing.assert_close(
                 others[1][name], gradient, rtol=1e-4, atol=1e-5
             )
-        if decouple:
+        if means is not None:
             torch.testing.assert_close(others[2], means, rtol=0, atol=1e-5)
 
 
-def run(folder, decouple, epochs, resume=False):
+def run(folder, prototypes, epochs, resume=False):
     cfg = run_cfg(folder, max_epochs=4)
-    changes = dict(decouple=True, mixture=MIXTURE) if decouple else {}
-    cfg.model = carp_cfg(**changes)
+    cfg.model = carp_cfg(prototypes=prototypes)
     cfg.default_hooks.pop('clustering')
     runner = Runner.from_cfg(cfg)
     if resume:
@@ -390,11 +392,11 @@ def run(folder, decouple, epochs, resume=False):
     return runner.model.state_dict()
 
 
-@pytest.mark.parametrize('decouple', [False, True])
-def test_a_resumed_run_ends_as_one_that_was_not_stopped(tmp_path, decouple):
-    whole = run(tmp_path / 'a', decouple, epochs=4)
-    run(tmp_path / 'b', decouple, epochs=2)
-    resumed = run(tmp_path / 'b', decouple, epochs=4, resume=True)
+@pytest.mark.parametrize('prototypes', KINDS)
+def test_a_resumed_run_ends_as_one_not_stopped(tmp_path, prototypes):
+    whole = run(tmp_path / 'a', prototypes, epochs=4)
+    run(tmp_path / 'b', prototypes, epochs=2)
+    resumed = run(tmp_path / 'b', prototypes, epochs=4, resume=True)
     assert whole.keys() == resumed.keys()
     for name, value in whole.items():
         assert torch.equal(value, resumed[name]), name
@@ -420,16 +422,13 @@ def test_the_head_refuses(changes, message):
     'changes, message',
     [
         (dict(momentum=1.0), r'model.momentum must be in \(0, 1\)'),
-        (dict(mixture=dict(eta=0.9)), 'model.mixture=.*decouple'),
+        (dict(prototypes=dict(MIXTURE, eta=1.5)), 'model.prototypes.*eta'),
         (
-            dict(decouple=True, mixture=dict(eta=1.5)),
-            r'model.mixture=.*eta must be in \(0, 1\)',
+            dict(prototypes=dict(MIXTURE, init_samples=K - 1)),
+            'model.prototypes.init_samples .* >= 12, got 11',
         ),
-        (
-            dict(decouple=True, mixture=dict(init_samples=K - 1)),
-            'model.mixture=.*init_samples must be an integer >= 12, got 11',
-        ),
-        (dict(decouple=True, mixture=dict(temperature=2)), 'temperature'),
+        (dict(prototypes=dict(MIXTURE, dim=2)), 'model.prototypes.dim'),
+        (dict(prototypes=dict(type='KMeansPrototypes')), 'KMeansPrototypes'),
         (
             dict(neck=dict(type='CARPNeck', in_channels=16, num_layers=1)),
             'model.neck.num_layers must be an integer >= 2, not 1',
@@ -439,6 +438,12 @@ def test_the_head_refuses(changes, message):
 def test_the_model_refuses(changes, message):
     with pytest.raises(ValueError, match=message):
         MODELS.build(carp_cfg(**changes))
+
+
+@pytest.mark.parametrize('old', ['decouple', 'mixture'])
+def test_old_options_name_the_new_ones(old):
+    with pytest.raises(TypeError, match=f'model.{old}.*MixturePrototypes'):
+        MODELS.build(carp_cfg(**{old: True}))
 
 
 def test_refuses_wrong_batches():
@@ -456,9 +461,9 @@ def test_refuses_wrong_batches():
         model.loss(one, data['data_samples'][:1])
 
 
-@pytest.mark.parametrize('decouple', [False, True])
-def test_refuses_what_is_not_finite(decouple):
-    model = build(decouple=decouple)
+@pytest.mark.parametrize('prototypes', KINDS)
+def test_refuses_what_is_not_finite(prototypes):
+    model = build(prototypes=prototypes)
     data = prepared(model, images_batch())
     data['inputs'][1][0, 0, 0, 0] = torch.nan
     with pytest.raises(ValueError, match='CARP is not finite.*lr'):
@@ -467,7 +472,7 @@ def test_refuses_what_is_not_finite(decouple):
 
 def test_a_mixture_that_would_never_begin(tmp_path):
     cfg = run_cfg(tmp_path, max_epochs=2)  # 6 steps of 2 x 16 embeddings
-    cfg.model = carp_cfg(decouple=True, mixture=dict(init_samples=193))
+    cfg.model = carp_cfg(prototypes=dict(MIXTURE, init_samples=193))
     cfg.default_hooks.pop('clustering')
     cfg.default_hooks.setup_check = dict(type='SetupCheckHook')
     with pytest.raises(ValueError, match='begin after 7 steps .* has 6'):

@@ -45,7 +45,7 @@ def test_forward_and_backward(kind):
     torch.manual_seed(0)
     changes = dict(centroid_weight=0.2) if kind == 'PAUC' else {}
     model = with_prototypes(MODELS.build(model_cfg(kind, **changes)))
-    model.bank = MomentumBank(12, 8, torch.device('cpu'))
+    model.prototypes.bank = MomentumBank(12, 8, torch.device('cpu'))
     data = model.data_preprocessor(images_batch(), training=True)
 
     def step():
@@ -55,15 +55,15 @@ def test_forward_and_backward(kind):
     step()  # may ask once whether the momentum encoder has started
     with RefuseToWait():
         step()
-    assert model.bank.used == 12
+    assert model.prototypes.bank.used == 12
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_on_a_gpu():
     torch.manual_seed(0)
     model = with_prototypes(MODELS.build(model_cfg('PAUC'))).cuda()
-    state = model.prototypes.state_dict()
-    model.prototypes.load_state_dict(state, torch.device('cuda'))
+    state = model.prototypes.clustering()
+    model.prototypes.load_clustering(state, torch.device('cuda'))
     data = model.data_preprocessor(images_batch(), training=True)
     model.loss(**data)
     before = torch.cuda.get_sync_debug_mode()

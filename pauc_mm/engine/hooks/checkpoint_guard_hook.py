@@ -79,10 +79,13 @@ class CheckpointGuardHook(Hook):
         """
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = from_plain(checkpoint['message_hub'])
+        model = get_ori_model(runner.model)
+        if callable(getattr(model, 'upgrade_state_dict', None)):
+            model.upgrade_state_dict(checkpoint.get('state_dict', checkpoint))
         if getattr(runner, '_resume', False):
-            _check_same_model(get_ori_model(runner.model), checkpoint)
+            _check_same_model(model, checkpoint)
         else:
-            _check_backbone(get_ori_model(runner.model), checkpoint)
+            _check_backbone(model, checkpoint)
 
 
 def _last_complete(runner: Runner) -> str | None:

@@ -8,16 +8,18 @@ import torch
 from mmengine.dataset import Compose, default_collate
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.optim import AmpOptimWrapper
-from mmengine.runner import Runner
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS, TASK_UTILS
 from mmpretrain.utils import get_ori_model
+from torch import nn
 
 from pauc_mm.clustering import (
     KMeansResult,
     cluster_on_ranks,
     concentration,
 )
+from pauc_mm.clustering.summary import clustering_summary
 from pauc_mm.datasets.dataset_views import (
     base_dataset,
     fingerprint,
@@ -25,32 +27,31 @@ from pauc_mm.datasets.dataset_views import (
 )
 from pauc_mm.embedding.e_step import check_finite, extract_embeddings
 from pauc_mm.engine.checks.clustering_checks import (
-    check_clustering_setup,
-    check_same_setup,
-    refuse_without_e_step,
+    check_kmeans_device,
+    check_same_clustering,
+    check_schedule,
 )
-from pauc_mm.engine.checks.global_batch import global_batch_size
 from pauc_mm.engine.cpu_amp import CPUAmpOptimWrapper
 from pauc_mm.engine.shared_seed import shared_seed
+from pauc_mm.models.checks import global_batch_size
 from pauc_mm.models.embed import embed_batch
-from pauc_mm.models.pcl import PCL
-from pauc_mm.models.prototypes.momentum_bank import MomentumBank
+from pauc_mm.models.prototypes import MomentumBank
 from pauc_mm.utils import derive_seed, raise_together
+from pauc_mm.utils.checks import check_choice, check_integer
 
-from .clustering_log import clustering_summary
+_KEY = 'default_hooks.clustering'
 
 
 @HOOKS.register_module()
 class ClusteringHook(Hook):
-    """The E-step of PCL and PAUC: cluster the training set before an epoch.
+    """E-step of PCL and PAUC: cluster the training set before an epoch.
 
     It embeds the centre-cropped training images with the momentum encoder,
     clusters them once for each K of ``model.num_clusters``, and gives
-    centroids, concentrations and assignments to the model, which looks them
-    up by ``sample_idx`` in the training process. Several processes share the
-    images and the clusterings. The state is kept in the checkpoint under
-    ``clustering``. Everything that can be checked is checked before the
-    first epoch.
+    centroids, concentrations and assignments to ``model.prototypes``, which
+    looks them up by ``sample_idx`` in the training process. Several processes
+    share the images and the clusterings. The state is kept in the checkpoint
+    under ``clustering``. The setup is checked before the first epoch.
 
     Args:
         pipeline (list[dict]): Transforms for one centred view of an image;
@@ -104,21 +105,13 @@ class ClusteringHook(Hook):
             ('batch_size', batch_size, 1),
             ('num_workers', num_workers, 0),
         ):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f'default_hooks.clustering.{name} must be an integer >= '
-                    f'{least}, not {value!r}.'
-                )
-        for name, value, known in (
+            check_integer(f'{_KEY}.{name}', value, least)
+        for name, value, choices in (
             ('features', features, ('extract', 'momentum_bank')),
             ('amp_dtype', amp_dtype, (None, 'float16', 'bfloat16')),
             ('channels_last', channels_last, (False, True)),
         ):
-            if value not in known:
-                raise ValueError(
-                    f'default_hooks.clustering.{name} must be one of '
-                    f'{", ".join(map(repr, known))}, not {value!r}.'
-                )
+            check_choice(f'{_KEY}.{name}', value, choices)
         self.pipeline = pipeline
         self.warmup_epochs = warmup_epochs
         self.ramp_epochs = ramp_epochs
@@ -131,20 +124,59 @@ class ClusteringHook(Hook):
         self.kmeans = TASK_UTILS.build(kmeans or dict(type='FaissKMeans'))
 
     def before_train(self, runner: Runner) -> None:
-        """Check the whole setup before hours are spent on it."""
-        check_clustering_setup(self, runner)
+        """Check the whole setup before hours are spent on it.
+
+        Raises:
+            TypeError: If the model's prototypes need no E-step, or the loop
+                has no epochs.
+            ValueError: If sizes do not fit each other, or the pipeline fails.
+            RuntimeError: If k-means fails on its device.
+        """
+        model = _check_model(runner)
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            raise TypeError(
+                'The E-step is made before epochs, but train_cfg.type is '
+                f'{type(runner.train_loop).__name__}: use EpochBasedTrainLoop.'
+            )
+        check_schedule(self.warmup_epochs, self.ramp_epochs, runner.max_epochs)
         self.dataset = with_pipeline(
             runner.train_dataloader.dataset, Compose(list(self.pipeline))
         )
+        dim = model.prototypes.dim
+        if hasattr(self.kmeans, 'gpu_id'):
+            runner.logger.info(
+                check_kmeans_device(self.kmeans, model.num_clusters, dim)
+            )
         self._try_pipeline(runner)
+        self._log_expectations(runner, model.num_clusters, dim)
+
+    def _log_expectations(self, runner, num_clusters, dim: int) -> None:
+        num_samples = len(self.dataset)
+        least = getattr(self.kmeans, 'min_points_per_centroid', 0)
+        small = [k for k in num_clusters if num_samples < least * k]
+        if small:
+            runner.logger.warning(
+                f'K={small} leaves fewer than kmeans.min_points_per_centroid='
+                f'{least} of the {num_samples} images to a cluster: many '
+                'clusters will be singletons.'
+            )
+        mib = 4 * dim / 2**20
+        bank = ''
+        if self.features == 'momentum_bank':
+            rows = len(runner.train_dataloader.sampler)
+            bank = (
+                f' The momentum bank takes {rows * mib:.1f} MiB on the device '
+                'of each process in the epoch before an E-step.'
+            )
+        runner.logger.info(
+            f'E-step before epoch {self.warmup_epochs + 1} and then every '
+            f'{self.interval} epoch(s): {num_samples} embeddings of '
+            f'{dim} dimensions ({num_samples * mib:.1f} MiB a process), '
+            f'K={list(num_clusters)}.{bank}'
+        )
 
     def _try_pipeline(self, runner: Runner) -> None:
-        """Embed two images, so that a fault shows before the warm-up.
-
-        Raises:
-            ValueError: If the pipeline does not give one view of each image,
-                all of one size, with its ``sample_idx``.
-        """
+        """Embed two images, so that a fault shows before the warm-up."""
         error = None
         was_training = runner.model.training
         runner.model.eval()
@@ -169,28 +201,23 @@ class ClusteringHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Make the E-step if it is due, and seed the negatives."""
-        model = get_ori_model(runner.model)
-        warmed_up = runner.epoch >= self.warmup_epochs
-        made = model.prototypes.epoch == runner.epoch
-        if warmed_up and not made:
-            if self._due(runner.epoch) or not model.prototypes.ready:
-                self.e_step(runner, runner.epoch)
-        model.prototype_weight = self._weight(runner.epoch)
+        model, epoch = get_ori_model(runner.model), runner.epoch
+        prototypes = model.prototypes
+        if epoch >= self.warmup_epochs and prototypes.epoch != epoch:
+            if self._due(epoch) or not prototypes.ready:
+                self.e_step(runner, epoch)
+        model.prototype_weight = self._weight(epoch)
         if model.prototype_weight < 1:
             runner.logger.info(
-                f'Epoch {runner.epoch + 1}: the prototype losses have '
+                f'Epoch {epoch + 1}: the prototype losses have '
                 f'{model.prototype_weight:.2g} of their weight '
-                f'(default_hooks.clustering.ramp_epochs={self.ramp_epochs}).'
+                f'({_KEY}.ramp_epochs={self.ramp_epochs}).'
             )
-        device = next(model.parameters()).device
-        seed = shared_seed(runner)
-        model.proto_head.seed(derive_seed(seed, runner.epoch), device)
+        model.seed_negatives(derive_seed(shared_seed(runner), epoch))
         if self._from_bank_after(runner):
-            model.bank = MomentumBank(
-                len(runner.train_dataloader.sampler),
-                model.queue.shape[0],
-                device,
-            )
+            images = len(runner.train_dataloader.sampler)
+            device = next(model.parameters()).device
+            prototypes.bank = MomentumBank(images, prototypes.dim, device)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Make the E-step of the next epoch from the bank of this one.
@@ -198,8 +225,6 @@ class ClusteringHook(Hook):
         Before the checkpoint is saved, which then holds the prototypes: the
         bank, as large as the matrix of embeddings, need not be in it.
         """
-        model = get_ori_model(runner.model)
-        model.end_epoch()
         if self._from_bank_after(runner):
             self.e_step(runner, runner.epoch + 1)
 
@@ -231,46 +256,40 @@ class ClusteringHook(Hook):
         Raises:
             RuntimeError: If embeddings are not finite, or a rank failed.
         """
-        model = get_ori_model(runner.model)
+        model, times = get_ori_model(runner.model), [time.perf_counter()]
         model.start_momentum_encoder()
-        start = time.perf_counter()
-        embeddings = self._embed(runner, epoch)
-        check_finite(
-            embeddings, epoch + 1, self._path, _precision(runner, self)
-        )
-        embedded = time.perf_counter()
-        results = self._cluster(embeddings, runner, epoch)
-        clustered = time.perf_counter()
-        concentrations = []
-        for m, result in enumerate(results):
-            phi = concentration(
-                torch.from_numpy(result.distances),
-                torch.from_numpy(result.assignments),
-                len(result.centroids),
-                model.temperature,
-            )
-            concentrations.append(phi)
-            previous = None
-            if model.prototypes.ready and is_main_process():
-                previous = model.prototypes.assignments[m].cpu()
-            runner.logger.info(
-                clustering_summary(
-                    m,
-                    model.num_clusters[m],
-                    result,
-                    phi,
-                    previous,
-                    global_batch_size(runner),
-                    model.proto_head.num_negatives,
-                )
-            )
+        embeddings = self._embed(runner, epoch)  # (N, D)
+        self._check_finite(runner, embeddings, epoch)
+        times.append(time.perf_counter())
+        results = self._cluster(embeddings, runner, epoch)  # M clusterings
+        times.append(time.perf_counter())
+        phi = [_concentration(r, model.temperature) for r in results]
+        previous = model.prototypes.assignments  # (M, N)
         model.prototypes.update(
-            [torch.from_numpy(result.centroids) for result in results],
-            concentrations,
+            [torch.from_numpy(r.centroids) for r in results],
+            phi,
             torch.stack([torch.from_numpy(r.assignments) for r in results]),
             next(model.parameters()).device,
             epoch,
         )
+        self._log_e_step(runner, results, phi, previous, times)
+
+    def _log_e_step(self, runner, results, phi, previous, times) -> None:
+        """Log a line about each clustering, and what took how long."""
+        if is_main_process():
+            model = get_ori_model(runner.model)
+            for m, result in enumerate(results):
+                line = clustering_summary(
+                    m,
+                    model.num_clusters[m],
+                    result,
+                    phi[m],
+                    None if previous is None else previous[m].cpu(),
+                    global_batch_size(runner),
+                    model.proto_head.num_negatives,
+                )
+                runner.logger.info(line)
+        start, embedded, clustered = times
         runner.logger.info(
             f'E-step: {embedded - start:.1f} s to embed the images, '
             f'{clustered - embedded:.1f} s to cluster them, '
@@ -278,8 +297,8 @@ class ClusteringHook(Hook):
         )
 
     def _embed(self, runner: Runner, epoch: int) -> torch.Tensor:
-        model = get_ori_model(runner.model)
-        bank, model.bank = model.bank, None
+        prototypes = get_ori_model(runner.model).prototypes
+        bank, prototypes.bank = prototypes.bank, None
         what = f'embedding {len(self.dataset)} images'
         if bank is not None:
             what = "from the last epoch's momentum embeddings"
@@ -297,14 +316,18 @@ class ClusteringHook(Hook):
             bank=bank,
         )
 
-    def _path(self, i: int) -> str | None:
-        return self.dataset.get_data_info(i).get('img_path')
+    def _check_finite(self, runner, embeddings, epoch: int) -> None:
+        def path(i: int) -> str | None:
+            return self.dataset.get_data_info(i).get('img_path')
+
+        precision = _precision(runner.optim_wrapper, self.amp_dtype)
+        check_finite(embeddings, epoch + 1, path, precision)
 
     def _cluster(
         self, embeddings: torch.Tensor, runner: Runner, epoch: int
     ) -> list[KMeansResult]:
-        model = get_ori_model(runner.model)
-        starts, seed = None, shared_seed(runner)
+        model, seed = get_ori_model(runner.model), shared_seed(runner)
+        starts = None
         if getattr(self.kmeans, 'warm_start', False):
             starts = [c.cpu().numpy() for c in model.prototypes.centroids]
         return cluster_on_ranks(
@@ -320,30 +343,22 @@ class ClusteringHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Put the prototypes into the checkpoint."""
-        model = get_ori_model(runner.model)
-        dataset = runner.train_dataloader.dataset
+        prototypes = get_ori_model(runner.model).prototypes
         checkpoint['clustering'] = dict(
-            num_clusters=list(model.num_clusters),
-            num_samples=len(base_dataset(dataset)),
-            fingerprint=fingerprint(dataset),
-            **(
-                model.prototypes.state_dict() if model.prototypes.ready else {}
-            ),
+            **_identity(runner), **prototypes.clustering()
         )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Take the prototypes from the checkpoint when a run is resumed.
 
         Raises:
+            TypeError: If the model's prototypes need no E-step.
             ValueError: If the checkpoint was written by another algorithm,
-                on another data set or with other numbers of clusters, or the
-                model makes no E-step.
+                on another data set or with other numbers of clusters.
         """
         if not getattr(runner, '_resume', False):
             return
-        model = get_ori_model(runner.model)
-        if isinstance(model, PCL):
-            refuse_without_e_step(model)
+        model = _check_model(runner)
         state = checkpoint.get('clustering')
         if state is None:
             raise ValueError(
@@ -351,22 +366,55 @@ class ClusteringHook(Hook):
                 'written by PCL or PAUC. Resume with the config that wrote '
                 'it, or use load_from to start a new run from its weights.'
             )
-        check_same_setup(runner, state, model.num_clusters)
+        check_same_clustering(state, _identity(runner))
         if 'centroids' in state:  # not within the warm-up
-            model.prototypes.load_state_dict(
-                state, next(model.parameters()).device
-            )
+            device = next(model.parameters()).device
+            model.prototypes.load_clustering(state, device)
 
 
-def _precision(runner: Runner, hook: ClusteringHook) -> str:
-    """Which half precision is in use, for a message."""
+def _check_model(runner: Runner) -> nn.Module:
+    """Return the model; refuse one whose prototypes need no E-step."""
+    model = get_ori_model(runner.model)
+    prototypes = getattr(model, 'prototypes', None)
+    if not getattr(prototypes, 'needs_e_step', False):
+        raise TypeError(
+            f'{_KEY} makes an E-step, but this {type(model).__name__} has '
+            f'model.prototypes={type(prototypes).__name__}, which needs none. '
+            f'Remove {_KEY} (inherit configs/_base_/default_runtime.py, not '
+            'clustering_runtime.py), or set '
+            "model.prototypes=dict(type='KMeansPrototypes')."
+        )
+    return model
+
+
+def _identity(runner: Runner) -> dict:
+    """Return what the prototypes of a checkpoint have to agree with."""
+    dataset = runner.train_dataloader.dataset
+    return dict(
+        num_clusters=list(get_ori_model(runner.model).num_clusters),
+        num_samples=len(base_dataset(dataset)),
+        fingerprint=fingerprint(dataset),
+    )
+
+
+def _concentration(result: KMeansResult, temperature: float) -> torch.Tensor:
+    """Compute phi (K,) of a clustering, PCL's eq. 12."""
+    return concentration(
+        torch.from_numpy(result.distances),
+        torch.from_numpy(result.assignments),
+        len(result.centroids),
+        temperature,
+    )
+
+
+def _precision(wrapper: OptimWrapper, amp_dtype: str | None) -> str:
+    """Name the half precision in use, for a message."""
     used = []
-    wrapper = runner.optim_wrapper
     if isinstance(wrapper, CPUAmpOptimWrapper):
         used.append('bfloat16 in training')
     elif isinstance(wrapper, AmpOptimWrapper):
         dtype = str(wrapper.cast_dtype or torch.float16)
         used.append(f'{dtype.removeprefix("torch.")} in training')
-    if hook.amp_dtype is not None:
-        used.append(f'{hook.amp_dtype} in the E-step')
+    if amp_dtype is not None:
+        used.append(f'{amp_dtype} in the E-step')
     return ' and '.join(used) or 'off'

@@ -1,4 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
@@ -8,14 +9,13 @@ from mmpretrain.registry import MODELS
 
 from pauc_mm.clustering import sample_negative_prototypes
 from pauc_mm.models.losses.functional import proto_nce
-from pauc_mm.models.prototypes.prototype_sets import (
-    PrototypeSets,
-)
+from pauc_mm.models.prototypes import BasePrototypes
+from pauc_mm.utils.checks import check_integer
 
 
 @MODELS.register_module()
 class ProtoNCEHead(BaseModule):
-    """Prototype part of ProtoNCE: the mean over M clusterings (PCL, eq. 11).
+    """Prototype part of ProtoNCE: the mean over M sets (PCL, eq. 11).
 
     The InfoNCE part of that equation is the job of the algorithm's
     contrastive head. The whole batch, over all ranks, shares its negatives,
@@ -40,76 +40,58 @@ class ProtoNCEHead(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        if not isinstance(num_negatives, int) or num_negatives < 1:
-            raise ValueError(
-                'model.proto_head.num_negatives (r) must be an integer >= 1, '
-                f'16000 in the papers, not {num_negatives!r}.'
-            )
-        self.num_negatives = num_negatives
+        self.num_negatives = check_integer(
+            'model.proto_head.num_negatives',
+            num_negatives,
+            1,
+            fix='The papers use r = 16000.',
+        )
         self.mask_same_cluster = mask_same_cluster
-        self._generator: torch.Generator | None = None
-
-    @property
-    def seeded(self) -> bool:
-        """Whether a clustering hook serves this head."""
-        return self._generator is not None
-
-    def seed(self, seed: int, device: torch.device) -> None:
-        """Seed the drawing of negatives, alike on all ranks.
-
-        Args:
-            seed (int): The seed.
-            device (torch.device): Where the prototypes are.
-        """
-        if self._generator is None or self._generator.device != device:
-            self._generator = torch.Generator(device=device)
-        self._generator.manual_seed(seed)
 
     def loss(
         self,
         query: torch.Tensor,
-        prototypes: PrototypeSets,
+        prototypes: BasePrototypes,
         assigned: torch.Tensor,
+        generator: torch.Generator | None = None,
     ) -> dict[str, torch.Tensor]:
-        """The loss and the prototype accuracy of each clustering.
+        """Compute the loss, and the prototype accuracy of each set.
 
         Args:
-            query (Tensor): l2-normalised embeddings, shape (N, D).
-            prototypes (PrototypeSets): The M sets.
+            query (Tensor): l2-normalised v, shape (N, D), float32.
+            prototypes (BasePrototypes): The M sets.
             assigned (Tensor): Prototypes of the samples, shape (M, N), int64.
+            generator (torch.Generator, optional): Draws the negatives; on the
+                device of ``query``, and seeded alike on all ranks. Defaults
+                to the global one.
 
         Returns:
             dict[str, Tensor]: ``loss_protonce``, and ``acc_proto_{m}`` for
-            each clustering, in [0, 1].
+            each set, in [0, 1].
         """
-        query = query.float()
-        generator = self._generator
-        if generator is not None and generator.device != query.device:
-            generator = None
-        whole_batch = torch.cat(list(all_gather(assigned.contiguous())), dim=1)
-        negatives, mask = self._draw(prototypes.sizes, whole_batch, generator)
-        with torch.autocast(query.device.type, enabled=False):
-            loss, accuracy = proto_nce(
-                query,
-                prototypes.all_centroids,
-                prototypes.all_concentrations,
-                whole_batch + prototypes.offsets,
-                (negatives + prototypes.offsets, mask),
-                rank_offset=get_rank() * len(query),
-                mask_same_cluster=self.mask_same_cluster,
-            )
+        ids = torch.cat(list(all_gather(assigned.contiguous())), dim=1)
+        negatives, mask = self._draw(prototypes.sizes, ids, generator)
+        loss, accuracy = proto_nce(
+            query,
+            prototypes.vectors(),
+            prototypes.concentrations(),
+            prototypes.rows(ids),
+            (prototypes.rows(negatives), mask),
+            rank_offset=get_rank() * len(query),
+            mask_same_cluster=self.mask_same_cluster,
+        )
         losses = {f'acc_proto_{m}': a for m, a in enumerate(accuracy)}
         losses['loss_protonce'] = loss
         return losses
 
-    def _draw(self, sizes, batch_ids, generator):
-        """Candidate negatives of each set and which count, both (M, R)."""
+    def _draw(self, sizes, ids, generator):
+        """Draw candidate negatives and which count, both (M, R)."""
         drawn = [
-            sample_negative_prototypes(k, ids, self.num_negatives, generator)
-            for k, ids in zip(sizes, batch_ids)
+            sample_negative_prototypes(k, own, self.num_negatives, generator)
+            for k, own in zip(sizes, ids)
         ]
-        # Sets with fewer prototypes are filled up with what does not count.
-        width = max(len(ids) for ids, _ in drawn)
+        # Smaller sets are padded with candidates that do not count.
+        width = max(len(candidates) for candidates, _ in drawn)
         candidates, masks = zip(
             *([F.pad(x, (0, width - len(x))) for x in pair] for pair in drawn)
         )

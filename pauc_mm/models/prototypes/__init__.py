@@ -1,14 +1,18 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Prototypes of PCL, PAUC and CARP."""
+"""The registered slot ``model.prototypes`` of PCL, PAUC and CARP."""
 
+from .base import BasePrototypes, PrototypeSet, build_prototypes
+from .kmeans_prototypes import KMeansPrototypes
 from .learned_prototypes import LearnedPrototypes
 from .mixture_prototypes import MixturePrototypes
 from .momentum_bank import MomentumBank
-from .prototype_sets import PrototypeSets
 
 __all__ = [
+    'BasePrototypes',
+    'KMeansPrototypes',
     'LearnedPrototypes',
     'MixturePrototypes',
     'MomentumBank',
-    'PrototypeSets',
+    'PrototypeSet',
+    'build_prototypes',
 ]

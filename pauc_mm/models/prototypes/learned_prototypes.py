@@ -1,31 +1,31 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import torch
 import torch.nn.functional as F
+from mmpretrain.registry import MODELS
 from torch import nn
 
+from .base import BasePrototypes
 
-class LearnedPrototypes(nn.Module):
-    """Prototypes that are trained with the encoder, of length 1.
 
-    A linear layer with weight normalisation and its lengths fixed at 1.
+@MODELS.register_module()
+class LearnedPrototypes(BasePrototypes):
+    """Prototypes that the loss trains together with the encoder.
+
+    The weights of a linear layer, normalised in each step.
 
     Args:
-        num_prototypes (int): K.
-        dim (int): D.
+        *args, **kwargs: See :class:`BasePrototypes`.
     """
 
-    def __init__(self, num_prototypes: int, dim: int) -> None:
-        super().__init__()
-        # Only directions count, but the length divides the step of SGD: this
-        # is that of torch's linear layers, with which CARP was published.
-        weight = torch.empty(num_prototypes, dim).uniform_(-1, 1)
-        self.weight = nn.Parameter(weight / dim**0.5)
+    trained = True
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        # Only the direction is used, but the norm scales SGD's step;
+        # initialise as nn.Linear does, as CARP did.
+        weight = torch.empty(sum(self.sizes), self.dim).uniform_(-1, 1)
+        self.weight = nn.Parameter(weight / self.dim**0.5)
 
     def vectors(self) -> torch.Tensor:
-        """The prototypes, with their gradient.
-
-        Returns:
-            Tensor: l2-normalised, shape (K, D), float32.
-        """
-        with torch.autocast(self.weight.device.type, enabled=False):
-            return F.normalize(self.weight.float(), dim=1)
+        """Return the prototypes (K, D), l2-normalised, with gradient."""
+        return F.normalize(self.weight.float(), dim=1)

@@ -19,8 +19,7 @@ MIXTURE = dict(eta=0.9, init_samples=24, min_variance=0.01)
 def online_cfg(folder, kind='PAUC', mixture=MIXTURE, **changes):
     cfg = run_cfg(folder, kind=kind, max_epochs=EPOCHS)
     del cfg.default_hooks['clustering']
-    cfg.default_hooks.setup_check = dict(type='SetupCheckHook')
-    cfg.model.update(prototypes='online_gmm', mixture=mixture)
+    cfg.model.prototypes = dict(type='MixturePrototypes', **mixture)
     cfg.merge_from_dict(changes)
     return cfg
 
@@ -140,9 +139,9 @@ def test_three_processes_stay_in_step(tmp_path):
 # ---- wrong input -----------------------------------------------------------
 def test_a_clustering_hook_is_refused(tmp_path):
     cfg = run_cfg(tmp_path)
-    cfg.model.update(prototypes='online_gmm', mixture=MIXTURE)
+    cfg.model.prototypes = dict(type='MixturePrototypes', **MIXTURE)
     runner = Runner.from_cfg(cfg)
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(TypeError) as caught:
         runner.train()
     for key in ('model.prototypes', 'default_hooks.clustering'):
         assert key in str(caught.value)
@@ -152,9 +151,9 @@ def test_a_clustering_hook_is_refused(tmp_path):
 def test_a_clustering_hook_is_refused_when_resuming(tmp_path):
     Runner.from_cfg(online_cfg(tmp_path)).train()
     cfg = run_cfg(tmp_path)
-    cfg.model.update(prototypes='online_gmm', mixture=MIXTURE)
+    cfg.model.prototypes = dict(type='MixturePrototypes', **MIXTURE)
     cfg.resume = True
-    with pytest.raises(ValueError, match="'online_gmm' .* default_hooks.clus"):
+    with pytest.raises(TypeError, match='clustering .*MixturePrototypes'):
         Runner.from_cfg(cfg).train()
 
 
@@ -171,12 +170,12 @@ def test_another_kind_of_prototypes_is_not_resumed(tmp_path):
     'changes, message',
     [
         (
-            {'model.mixture.init_samples': 192},
+            {'model.prototypes.init_samples': 192},
             r'begin after 12 steps .*init_samples=192\), but the training '
             'has 12',
         ),
         (
-            {'model.mixture.warmup_steps': 11},
+            {'model.prototypes.warmup_steps': 11},
             r'begin after 13 steps or 4.33 epochs .*warmup_steps=11',
         ),
         ({'model.num_clusters': [4, 49]}, '49 clusters of 48 training'),
@@ -186,7 +185,7 @@ def test_another_kind_of_prototypes_is_not_resumed(tmp_path):
 )
 def test_misfits_are_refused_before_training(tmp_path, changes, message):
     if 'model.num_clusters' in changes:
-        changes = {**changes, 'model.mixture.init_samples': 49}
+        changes = {**changes, 'model.prototypes.init_samples': 49}
     runner = Runner.from_cfg(online_cfg(tmp_path, **changes))
     with pytest.raises(ValueError, match=message):
         runner.train()
@@ -194,7 +193,7 @@ def test_misfits_are_refused_before_training(tmp_path, changes, message):
 
 
 def test_a_long_collection_is_said(tmp_path):
-    changes = {'model.mixture.init_samples': 60}
+    changes = {'model.prototypes.init_samples': 60}
     cfg = online_cfg(tmp_path, **changes)
     runner = Runner.from_cfg(cfg)
     lines = listen(runner)

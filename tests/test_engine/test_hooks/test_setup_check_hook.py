@@ -12,7 +12,6 @@ def moco_cfg(tmp_path, **changes):
     cfg.model.type = 'MoCo'
     del cfg.model['num_clusters'], cfg.model['proto_head']
     del cfg.default_hooks['clustering']
-    cfg.default_hooks.setup_check = dict(type='SetupCheckHook')
     cfg.merge_from_dict(changes)
     return cfg
 
@@ -77,7 +76,6 @@ def test_a_batch_sampler_decides_the_batch(tmp_path, sampler, message):
 
 def test_pcl_takes_any_batch(tmp_path):
     cfg = run_cfg(tmp_path, kind='PCL', max_epochs=2)
-    cfg.default_hooks.setup_check = dict(type='SetupCheckHook')
     cfg.model.queue_len = 61
     Runner.from_cfg(cfg).train()
     assert cfg.model.queue_len % cfg.train_dataloader.batch_size

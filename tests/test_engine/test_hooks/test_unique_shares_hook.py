@@ -144,9 +144,11 @@ def test_epochs_are_spaced_geometrically(last, epochs):
 @pytest.mark.parametrize('decouple', [False, True])
 def test_it_records_and_changes_nothing(tmp_path, decouple):
     states = []
-    changes = {'model.decouple': decouple}
+    changes = {}
     if decouple:
-        changes['model.mixture'] = dict(init_samples=16, eta=0.9)
+        changes['model.prototypes'] = dict(
+            type='MixturePrototypes', init_samples=16, eta=0.9
+        )
     for hook in (True, False):
         cfg = carp_run(tmp_path / str(hook), hook=hook, **changes)
         # Nothing else would restore the random streams.

@@ -112,7 +112,7 @@ def test_the_cells_are_what_they_are_called():
         assert dataset.type == kind[place['data']]
         assert ('imbalance' in dataset) == (place['tail'] == 'long-tailed')
         assert cfg.model.type == 'CARP'
-        decoupled = bool(cfg.model.get('decouple'))
+        decoupled = 'prototypes' in cfg.model
         assert decoupled == place['method'].startswith('decoupled')
         assert cfg.default_hooks.unique_shares.type == 'UniqueSharesHook'
         assert cfg.train_cfg.max_epochs == 2 and '_2ep_' in cell.name

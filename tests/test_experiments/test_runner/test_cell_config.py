@@ -81,10 +81,10 @@ def config(**parts):
 
 def test_schedules_keep_their_proportions():
     cfg = config(**{'default_hooks.clustering.warmup_epochs': 20})
-    cfg.model = dict(type='PAUC', mixture=dict(warmup_steps=230))
+    cfg.model = dict(type='PAUC', prototypes=dict(warmup_steps=230))
     shorten(cfg, 10)
     assert cfg.train_cfg.max_epochs == 10
-    assert cfg.model.mixture.warmup_steps == 23
+    assert cfg.model.prototypes.warmup_steps == 23
     linear, cosine, steps = cfg.param_scheduler
     assert (linear.begin, linear.end) == (0, 1)
     assert (cosine.begin, cosine.end, cosine.T_max) == (1, 10, 9)
@@ -92,9 +92,9 @@ def test_schedules_keep_their_proportions():
     assert cfg.default_hooks.clustering.warmup_epochs == 2
     shorten(cfg, 100)
     assert cfg.param_scheduler[1].T_max == 90
-    cfg.model.mixture = dict(warmup_epochs=20)
+    cfg.model.prototypes = dict(warmup_epochs=20)
     shorten(cfg, 10)
-    assert cfg.model.mixture.warmup_epochs == 2
+    assert cfg.model.prototypes.warmup_epochs == 2
     shorten(cfg, 100)
     # At least one epoch of each, whatever the length
     shorten(cfg, 2)

@@ -123,7 +123,7 @@ def test_the_e_step_is_the_clustering_hooks(monkeypatch):
         prototypes = runner.model.prototypes
         # before any step is made with them
         embeddings = hook._embed(runner, epoch)
-        seen.append((epoch, prototypes.state_dict(), embeddings))
+        seen.append((epoch, prototypes.clustering(), embeddings))
 
     monkeypatch.setattr(ClusteringHook, 'e_step', spy)
     run = Run('pcl', 3, 4)

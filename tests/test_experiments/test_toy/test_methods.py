@@ -36,7 +36,7 @@ def with_prototypes(name):
         torch.device('cpu'),
         0,
     )
-    model.proto_head.seed(1, torch.device('cpu'))
+    model.seed_negatives(1)
     return model
 
 
@@ -70,7 +70,7 @@ def test_before_the_first_e_step_pcl_trains_as_mmpretrains_moco():
         OptimWrapper(torch.optim.Adam(model.parameters(), lr=1e-2))
         for model in pair
     ]
-    pair[1].proto_head.seed(1, torch.device('cpu'))
+    pair[1].seed_negatives(1)
     losses = []
     for step in range(5):  # past the length of the queue
         data = dict(inputs=views(step), data_samples=samples())

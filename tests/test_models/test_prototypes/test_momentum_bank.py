@@ -146,12 +146,12 @@ def test_the_bank_holds_the_keys_of_the_epoch(tmp_path):
 
     def remember_bank(runner, epoch):
         made.append((runner.epoch, epoch))
-        bank = model.bank
+        bank = model.prototypes.bank
         keys = torch.cat([seen[i] for i in range(3, 6)])  # epoch 1 of 0..2
         assert torch.equal(bank.embeddings[: bank.used], keys)
         assert bank.used == 45
         e_step(runner, epoch)
-        assert model.bank is None  # its memory is free again
+        assert model.prototypes.bank is None  # its memory is free again
 
     model.encode_keys, hook.e_step = remember_keys, remember_bank
     runner.train()

@@ -1,11 +1,11 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What an E-step says about a clustering."""
+"""Log lines of an E-step."""
 
 from __future__ import annotations
 
 import torch
 
-from pauc_mm.clustering import KMeansResult
+from .kmeans import KMeansResult
 
 
 def clustering_summary(
@@ -17,10 +17,10 @@ def clustering_summary(
     batch: int,
     num_negatives: int,
 ) -> str:
-    """One log line about a clustering.
+    """Describe a clustering in one log line.
 
     Args:
-        m (int): Its number, from 0.
+        m (int): Index of the clustering, from 0.
         k (int): Clusters asked for.
         result (KMeansResult): Of N images.
         phi (Tensor): Concentrations, shape (K,).
@@ -30,7 +30,7 @@ def clustering_summary(
         num_negatives (int): Prototypes drawn as negatives, r.
 
     Returns:
-        str: Sizes, objective, concentrations, what a batch is like, NMI.
+        str: Sizes, objective, concentrations, shares in a batch, NMI.
     """
     assignments = torch.from_numpy(result.assignments)
     sizes = torch.bincount(assignments)
@@ -56,7 +56,7 @@ def clustering_summary(
 
 
 def others_of_the_cluster(sizes: torch.Tensor, batch: int) -> float:
-    """Mean number of batch mates that share an image's cluster.
+    """Return the mean number of batch mates that share an image's cluster.
 
     These are the false negatives that ``proto_head.mask_same_cluster`` leaves
     out.
@@ -77,7 +77,7 @@ def others_of_the_cluster(sizes: torch.Tensor, batch: int) -> float:
 def prototypes_of_a_step(
     sizes: torch.Tensor, k: int, batch: int, num_negatives: int
 ) -> float:
-    """About how many prototypes a sample is compared with, its own too.
+    """Estimate how many prototypes a sample is compared with, its own too.
 
     Args:
         sizes (Tensor): Members of each cluster, integer.

@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from pauc_mm.engine.hooks.clustering_log import (
+from pauc_mm.clustering.summary import (
     others_of_the_cluster,
     prototypes_of_a_step,
 )

@@ -1,14 +1,14 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import torch
 
-from pauc_mm.models import PrototypeSets
+from pauc_mm.models.prototypes import KMeansPrototypes
 from tests.helpers import model_cfg
 
 CPU = torch.device('cpu')
 
 
 def filled():
-    prototypes = PrototypeSets()
+    prototypes = KMeansPrototypes([2, 2], 2)
     prototypes.update(
         [torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.eye(2)],
         [torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.4])],
@@ -19,9 +19,9 @@ def filled():
 
 
 def test_centroids_are_normalised_and_assignments_looked_up():
-    assert not PrototypeSets().ready
+    assert not KMeansPrototypes([2, 2], 2).ready
     prototypes = filled()
-    assert prototypes.ready and len(prototypes) == 2
+    assert prototypes.ready and prototypes.sizes == (2, 2)
     torch.testing.assert_close(
         prototypes.centroids[0], torch.tensor([[0.6, 0.8], [0.0, 1.0]])
     )
@@ -33,8 +33,8 @@ def test_centroids_are_normalised_and_assignments_looked_up():
 def test_state_survives_bit_for_bit():
     # normalising once more on loading would change the last bit
     prototypes = filled()
-    other = PrototypeSets()
-    other.load_state_dict(prototypes.state_dict(), CPU)
+    other = KMeansPrototypes([2, 2], 2)
+    other.load_clustering(prototypes.clustering(), CPU)
     for a, b in zip(prototypes.centroids, other.centroids):
         assert torch.equal(a, b)
     assert torch.equal(prototypes.assignments, other.assignments)

@@ -2,7 +2,9 @@
 """PCL and PAUC whose prototypes are means of online mixtures."""
 
 import copy
+import logging
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,9 +16,7 @@ from mmpretrain.registry import MODELS
 from pauc_mm.clustering import OnlineGaussianMixture
 from pauc_mm.clustering.concentration import concentration_of_means
 from pauc_mm.clustering.deferred_flag import DeferredFlag
-from pauc_mm.models.prototypes.online_prototypes import (
-    OnlinePrototypes,
-)
+from pauc_mm.models.prototypes import MixturePrototypes
 from tests.helpers import images_batch, model_cfg, run_ranks
 from tests.test_clustering.test_mixture.test_online_gaussian_mixture import (
     STATE,
@@ -30,10 +30,10 @@ from tests.test_models.test_step_never_waits import RefuseToWait
 MIXTURE = dict(eta=0.9, init_samples=12, min_variance=0.01)
 
 
-def online_model(kind='PAUC', seed=0, **changes):
+def online_model(kind='PAUC', seed=0, mixture=MIXTURE, **changes):
     torch.manual_seed(seed)
-    changes = {'prototypes': 'online_gmm', 'mixture': MIXTURE, **changes}
-    return MODELS.build(model_cfg(kind, **changes))
+    prototypes = dict(type='MixturePrototypes', **mixture)
+    return MODELS.build(model_cfg(kind, prototypes=prototypes, **changes))
 
 
 def begun_model(kind='PAUC', **changes):
@@ -168,14 +168,8 @@ def test_the_prototypes_are_constants():
     model = begun_model()
     assert not list(model.prototypes.parameters())
     first = step(model, images_batch(seed=1))
-    before = model.prototypes.all_centroids.clone()
-    table = model.prototypes.all_centroids
-    # The next step changes the mixtures, and not what the first has used.
     second = step(model, images_batch(seed=2))
-    assert torch.equal(table, before)
-    assert not torch.equal(model.prototypes.all_centroids, before)
     for losses in (first, second):
-        del losses['loss_infonce']  # whose queue is changed by a next step
         model.parse_losses(losses)[0].backward()
     for name, buffer in model.prototypes.named_buffers():
         assert buffer.grad is None and not buffer.requires_grad, name
@@ -326,15 +320,16 @@ def test_a_checkpoint_goes_on_bit_for_bit():
         assert torch.equal(value, other.state_dict()[name]), name
 
 
-def test_negatives_differ_in_each_step_and_run():
-    prototypes = OnlinePrototypes((4, 6), 8, 0.1)
-    seeds = set()
+def test_negatives_differ_in_each_step_and_run(monkeypatch):
+    seeds = []
     for run in range(2):
-        prototypes.seed_run(run)
+        model = begun_model()
+        model.prototypes.seed_run(run)
+        seed = model.seed_negatives
+        model.seed_negatives = lambda n, s=seed: (seeds.append(n), s(n))
         for _ in range(3):
-            prototypes.assign_and_learn(unit(2, 8))
-            seeds.add(prototypes.seed_of_step())
-    assert len(seeds) == 6
+            step(model)
+    assert len(seeds) == len(set(seeds)) == 6
 
 
 def test_precision_and_copies():
@@ -403,62 +398,50 @@ def test_on_a_gpu():
 @pytest.mark.parametrize(
     'changes, message',
     [
+        (dict(eta=1.5), 'model.prototypes: eta .* 1.5'),
+        (dict(init='x'), "model.prototypes: init .* 'x'"),
+        (dict(etta=0.9), 'model.prototypes: .*etta'),
+        (dict(dim=8), 'model.prototypes.dim .* feat_dim'),
+        (dict(num_prototypes=4), 'model.prototypes.num_prototypes'),
+        (dict(num_components=4), 'model.prototypes: .*num_components'),
+        (dict(init_samples=5), 'model.prototypes.init_samples .* >= 6, got 5'),
+        (dict(warmup_steps=-1), 'model.prototypes.warmup_steps .* got -1'),
+        (dict(warmup_steps=0.5), 'model.prototypes.warmup_steps .* got 0.5'),
+        (dict(warmup_epochs=-1), 'model.prototypes.warmup_epochs .* got -1'),
+        (dict(warmup_epochs='two'), "model.prototypes.warmup_epochs .*'two'"),
         (
-            dict(prototypes='gmm', mixture=None),
-            r"model.prototypes must be one of .*'online_gmm'.*, not 'gmm'",
-        ),
-        (dict(prototypes='kmeans'), 'model.mixture has options of'),
-        (dict(mixture=[('eta', 0.9)]), 'model.mixture must be a dict'),
-        (dict(mixture=dict(eta=1.5)), r'model.mixture.eta .* 1.5'),
-        (dict(mixture=dict(init='x')), "model.mixture.init .* 'x'"),
-        (
-            dict(mixture=dict(etta=0.9)),
-            'model.mixture.etta is no option; .* eta,',
-        ),
-        (dict(mixture=dict(dim=8)), 'model.mixture.dim is model.feat_dim'),
-        (
-            dict(mixture=dict(num_components=4)),
-            'model.mixture.num_components is model.num_clusters',
-        ),
-        (
-            dict(mixture=dict(init_samples=5)),
-            'init_samples must be an integer >= 6, the largest of '
-            'model.num_clusters, not 5',
-        ),
-        (
-            dict(mixture=dict(warmup_steps=-1)),
-            'model.mixture.warmup_steps must be an integer >= 0, not -1',
-        ),
-        (dict(mixture=dict(warmup_steps=0.5)), 'warmup_steps .* 0.5'),
-        (dict(mixture=dict(warmup_epochs=-1)), 'warmup_epochs must .* not -1'),
-        (
-            dict(mixture=dict(warmup_steps=9, warmup_epochs=2)),
-            'warmup_epochs=2 and model.mixture.warmup_steps=9 say the same',
+            dict(warmup_steps=9, warmup_epochs=2),
+            'model.prototypes.warmup_epochs=2 and warmup_steps=9',
         ),
     ],
 )
 def test_bad_options_name_the_key(changes, message):
-    with pytest.raises(ValueError, match=message):
-        online_model(**changes)
+    with pytest.raises((TypeError, ValueError), match=message):
+        online_model(mixture={**MIXTURE, **changes})
 
 
 def test_epochs_of_warm_up_need_the_length_of_an_epoch():
-    prototypes = OnlinePrototypes((4, 6), 8, 0.1, warmup_epochs=0.5)
+    prototypes = MixturePrototypes((4, 6), 8, 0.1, warmup_epochs=0.5)
     keys = F.normalize(torch.randn(24, 8), dim=1)
     with pytest.raises(RuntimeError, match='setup_check'):
-        prototypes.assign_and_learn(keys)
-    prototypes.count_epochs(4)
+        prototypes.learn(keys)
+    runner = SimpleNamespace(
+        train_dataloader=range(4),
+        iter=0,
+        max_iters=40,
+        hooks=[],
+        logger=logging.getLogger(__name__),
+    )
+    prototypes.check_setup(runner, 8)
     assert prototypes.warmup_steps == 2
-    with pytest.raises(TypeError, match="must be a number, not 'two'"):
-        OnlinePrototypes((4, 6), 8, 0.1, warmup_epochs='two')
 
 
 def test_embeddings_that_are_alike_cannot_begin():
-    prototypes = OnlinePrototypes((4, 6), 8, 0.1)
+    prototypes = MixturePrototypes((4, 6), 8, 0.1)
     with pytest.raises(ValueError) as caught:
-        prototypes.assign_and_learn(torch.ones(24, 8))
+        prototypes.learn(torch.ones(24, 8))
     for words in (
-        'mixture of model.num_clusters[0]=4 cannot begin',
+        'set 0 of model.prototypes, K=4, cannot begin',
         'only 1 different embeddings',
         'collapsed',
     ):
@@ -467,9 +450,9 @@ def test_embeddings_that_are_alike_cannot_begin():
 
 @pytest.mark.parametrize('begin', [True, False])
 def test_keys_that_are_not_finite_stop_the_training(begin):
-    prototypes = OnlinePrototypes((4, 6), 8, 0.1)
+    prototypes = MixturePrototypes((4, 6), 8, 0.1)
     if begin:
-        prototypes.assign_and_learn(unit(24, 8))
+        prototypes.learn(unit(24, 8))
         assert prototypes.ready
     with pytest.raises(ValueError, match='finite'):
-        prototypes.assign_and_learn(torch.full((24, 8), math.nan))
+        prototypes.learn(torch.full((24, 8), math.nan))

@@ -1,0 +1,107 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Checks of a model against its training, before the first step."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from mmengine.dist import get_world_size
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+
+def global_batch_size(runner: Runner) -> int:
+    """Return the images of a training step, over all processes.
+
+    Args:
+        runner (Runner): The runner, its loop built.
+
+    Raises:
+        ValueError: If a custom batch sampler has no ``batch_size``.
+    """
+    loader = runner.train_dataloader
+    size = loader.batch_size
+    if size is None:
+        size = getattr(loader.batch_sampler, 'batch_size', None)
+    if size is None:
+        raise ValueError(
+            'train_dataloader.batch_sampler='
+            f'{type(loader.batch_sampler).__name__} has no attribute '
+            'batch_size: give it one, the images of a step on one process, by '
+            'which queue, clusters and mixtures are checked.'
+        )
+    return size * get_world_size()
+
+
+def check_clusters(num_clusters: Sequence[int], num_samples: int) -> None:
+    """Refuse more clusters than there are images.
+
+    Args:
+        num_clusters (Sequence[int]): K of each clustering.
+        num_samples (int): Training images.
+
+    Raises:
+        ValueError: With a value that fits.
+    """
+    if max(num_clusters) > num_samples:
+        largest = max(2, num_samples // 10)
+        fitting = [max(2, largest // 4), max(2, largest // 2), largest]
+        raise ValueError(
+            f'model.num_clusters={list(num_clusters)} asks for '
+            f'{max(num_clusters)} clusters of {num_samples} training images. '
+            'Lower it to about one cluster for every 10 to 50 images: '
+            f"--cfg-options model.num_clusters='{fitting}'"
+        )
+
+
+def check_queue(queue_len: int, batch_size: int, num_samples: int) -> None:
+    """Refuse a queue shorter than a batch; warn of one longer than the data.
+
+    Args:
+        queue_len (int): Length of the queue.
+        batch_size (int): Images of a step, over all processes.
+        num_samples (int): Training images.
+
+    Raises:
+        ValueError: If a step would overwrite its own keys.
+    """
+    if batch_size > queue_len:
+        raise ValueError(
+            f'model.queue_len={queue_len} is smaller than the batch of '
+            f'{batch_size} images over all processes, so that a step would '
+            'overwrite its own keys. Raise model.queue_len or lower '
+            'train_dataloader.batch_size.'
+        )
+    if queue_len > num_samples:
+        print_log(
+            f'model.queue_len={queue_len} exceeds the {num_samples} training '
+            'images: the queue will hold keys of the very images that it '
+            'serves as negatives for. Lower it.',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+def check_batches(loader: DataLoader) -> None:
+    """Refuse batches of unequal length over processes, or none at all.
+
+    Args:
+        loader (DataLoader): Of the training.
+
+    Raises:
+        ValueError: If ranks would wait for each other, or have no batch.
+    """
+    if not len(loader):
+        raise ValueError(
+            f'train_dataloader.batch_size={loader.batch_size} leaves no '
+            f'whole batch of {len(loader.dataset)} images on '
+            f'{get_world_size()} process(es) with drop_last=True. Lower it.'
+        )
+    if get_world_size() > 1 and not getattr(loader.sampler, 'round_up', True):
+        raise ValueError(
+            'train_dataloader.sampler.round_up must be True with several '
+            'processes: they gather batches, and would wait for ever for one '
+            'that has fewer.'
+        )
