@@ -4,11 +4,5 @@ _base_ = [
     '../_base_/models/byol_tiny.py',
     '../_base_/datasets/digits.py',
     '../_base_/schedules/sgd_cosine_tiny.py',
-    '../_base_/default_runtime.py',
+    '../_base_/digits_runtime.py',
 ]
-
-default_hooks = dict(checkpoint=dict(interval=20), logger=dict(interval=11))
-val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader)
-test_cfg = dict(
-    type='EmbeddingTestLoop', bank_dataloader=_base_.bank_dataloader
-)

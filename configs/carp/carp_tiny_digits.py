@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/models/carp_tiny.py',
     '../_base_/datasets/digits.py',
     '../_base_/schedules/sgd_cosine_tiny.py',
-    '../_base_/default_runtime.py',
+    '../_base_/digits_runtime.py',
 ]
 
 # SGD in place of LARS, as in the other small recipes. Of 0.12, 0.5, 2 and 8
@@ -12,11 +12,5 @@ _base_ = [
 # learned prototypes; 0.12 hardly moves them.
 optim_wrapper = dict(optimizer=dict(lr=2.0))
 default_hooks = dict(
-    checkpoint=dict(interval=20),
-    logger=dict(interval=11),
-    collapse_monitor=dict(type='CollapseMonitorHook', interval=10),
-)
-val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader)
-test_cfg = dict(
-    type='EmbeddingTestLoop', bank_dataloader=_base_.bank_dataloader
+    collapse_monitor=dict(type='CollapseMonitorHook', interval=10)
 )

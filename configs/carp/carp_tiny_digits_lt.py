@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/models/carp_tiny.py',
     '../_base_/datasets/digits_lt.py',
     '../_base_/schedules/sgd_cosine_tiny.py',
-    '../_base_/default_runtime.py',
+    '../_base_/digits_runtime.py',
 ]
 
 optim_wrapper = dict(optimizer=dict(lr=2.0))  # see carp_tiny_digits.py
@@ -14,11 +14,5 @@ param_scheduler = [
 ]
 train_cfg = dict(max_epochs=165, val_interval=55)
 default_hooks = dict(
-    checkpoint=dict(interval=20),
-    logger=dict(interval=11),
-    collapse_monitor=dict(type='CollapseMonitorHook', interval=30),
-)
-val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader)
-test_cfg = dict(
-    type='EmbeddingTestLoop', bank_dataloader=_base_.bank_dataloader
+    collapse_monitor=dict(type='CollapseMonitorHook', interval=30)
 )

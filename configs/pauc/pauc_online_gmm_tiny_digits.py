@@ -1,12 +1,14 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# PAUC on scikit-learn's digits without an E-step.
-_base_ = '../pcl/pclv2_online_gmm_tiny_digits.py'
+# PAUC on scikit-learn's digits without an E-step; the mixture is that of
+# pclv2_online_gmm_tiny_digits.py.
+_base_ = [
+    '../_base_/models/pauc_tiny.py',
+    '../_base_/datasets/digits.py',
+    '../_base_/schedules/sgd_cosine_tiny.py',
+    '../_base_/digits_runtime.py',
+]
 
-model = dict(
-    type='PAUC',
-    align_loss=dict(type='PrototypeAlignmentLoss', loss_weight=1.0),
-    uniform_loss=dict(type='PrototypeUniformityLoss', loss_weight=1.0),
-    corr_loss=dict(
-        type='PrototypeCorrelationLoss', loss_weight=0.1, temperature=0.1
-    ),
+model = dict(prototypes='online_gmm', mixture=dict(eta=0.95, warmup_steps=264))
+default_hooks = dict(
+    collapse_monitor=dict(type='CollapseMonitorHook', interval=10)
 )

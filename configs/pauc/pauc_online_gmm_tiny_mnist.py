@@ -1,12 +1,20 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# PAUC on 5,000 images of MNIST without an E-step.
-_base_ = '../pcl/pclv2_online_gmm_tiny_mnist.py'
+# PAUC on 5,000 images of MNIST without an E-step; the mixture is that of
+# pclv2_online_gmm_tiny_mnist.py.
+_base_ = [
+    '../_base_/models/pauc_tiny.py',
+    '../_base_/datasets/mnist.py',
+    '../_base_/schedules/sgd_cosine_tiny_mnist.py',
+    '../_base_/mnist_runtime.py',
+]
 
 model = dict(
-    type='PAUC',
-    align_loss=dict(type='PrototypeAlignmentLoss', loss_weight=1.0),
-    uniform_loss=dict(type='PrototypeUniformityLoss', loss_weight=1.0),
-    corr_loss=dict(
-        type='PrototypeCorrelationLoss', loss_weight=0.1, temperature=0.1
-    ),
+    queue_len=2048,
+    num_clusters=[50, 100, 250],
+    proto_head=dict(num_negatives=128),
+    prototypes='online_gmm',
+    mixture=dict(eta=0.95, warmup_steps=403),
+)
+default_hooks = dict(
+    collapse_monitor=dict(type='CollapseMonitorHook', interval=10)
 )

@@ -1,15 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# PAUC on scikit-learn's digits: the recipe of tools/quickstart.sh. The paper
-# does not give the weights. Of those tried none is better by kNN among the
-# training images on digits and MNIST; (10, 10, 1) is better with few labels,
-# and ten times more collapses (docs/ablations.md).
-_base_ = '../pcl/pclv2_tiny_digits.py'
-
-model = dict(
-    type='PAUC',
-    align_loss=dict(type='PrototypeAlignmentLoss', loss_weight=1.0),
-    uniform_loss=dict(type='PrototypeUniformityLoss', loss_weight=1.0),
-    corr_loss=dict(
-        type='PrototypeCorrelationLoss', loss_weight=0.1, temperature=0.1
-    ),
-)
+# PAUC on scikit-learn's digits: the recipe of tools/quickstart.sh.
+_base_ = [
+    '../_base_/models/pauc_tiny.py',
+    '../_base_/datasets/digits.py',
+    '../_base_/schedules/sgd_cosine_tiny.py',
+    '../_base_/digits_clustering_runtime.py',
+]

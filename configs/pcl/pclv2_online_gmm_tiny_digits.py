@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/models/pclv2_tiny.py',
     '../_base_/datasets/digits.py',
     '../_base_/schedules/sgd_cosine_tiny.py',
-    '../_base_/default_runtime.py',
+    '../_base_/digits_runtime.py',
 ]
 
 model = dict(
@@ -15,11 +15,5 @@ model = dict(
     prototypes=dict(type='MixturePrototypes', eta=0.95, warmup_steps=264),
 )
 default_hooks = dict(
-    checkpoint=dict(interval=20),
-    logger=dict(interval=11),
-    collapse_monitor=dict(type='CollapseMonitorHook', interval=10),
-)
-val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader)
-test_cfg = dict(
-    type='EmbeddingTestLoop', bank_dataloader=_base_.bank_dataloader
+    collapse_monitor=dict(type='CollapseMonitorHook', interval=10)
 )

@@ -4,8 +4,8 @@
 _base_ = [
     '../_base_/models/pclv2_tiny.py',
     '../_base_/datasets/mnist.py',
-    '../_base_/schedules/sgd_cosine_tiny.py',
-    '../_base_/default_runtime.py',
+    '../_base_/schedules/sgd_cosine_tiny_mnist.py',
+    '../_base_/mnist_runtime.py',
 ]
 
 model = dict(
@@ -16,16 +16,6 @@ model = dict(
         type='MixturePrototypes', eta=0.95, warmup_steps=403
     ),  # 13 epochs
 )
-param_scheduler = [
-    dict(type='CosineAnnealingLR', T_max=65, by_epoch=True, begin=0, end=65)
-]
-train_cfg = dict(max_epochs=65, val_interval=13)
 default_hooks = dict(
-    checkpoint=dict(interval=13),
-    logger=dict(interval=31),
-    collapse_monitor=dict(type='CollapseMonitorHook', interval=10),
-)
-val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader)
-test_cfg = dict(
-    type='EmbeddingTestLoop', bank_dataloader=_base_.bank_dataloader
+    collapse_monitor=dict(type='CollapseMonitorHook', interval=10)
 )

@@ -7,4 +7,6 @@ dataset_type = 'MlxtendMNIST'
 train_dataloader = dict(dataset=dict(type=dataset_type))
 bank_dataloader = dict(dataset=dict(type=dataset_type))
 val_dataloader = dict(dataset=dict(type=dataset_type))
+val_cfg = dict(bank_dataloader=bank_dataloader)
 test_dataloader = val_dataloader
+test_cfg = dict(bank_dataloader=bank_dataloader)

@@ -4,12 +4,11 @@
 # small recipes, widths that fit it (hidden layers twice as wide as the
 # features there and here), and BatchNorm, which runs without a GPU, for
 # SyncBN. tests/test_configs compares the two.
+_base_ = './tiny_convnet.py'
+
 model = dict(
     type='BYOL',
     base_momentum=0.01,
-    backbone=dict(
-        type='TinyConvNet', channels=(32, 64, 128), strides=(2, 2, 2)
-    ),
     neck=dict(
         type='NonLinearNeck',
         in_channels=128,

@@ -2,13 +2,12 @@
 # CARP for images of 16 pixels: three convolutions and 1,024 prototypes, many
 # more than ten digits need, in blocks of 16: with the 512 of ImageNet's 1,000
 # classes a block has about as many prototypes as there are classes.
+_base_ = './tiny_convnet.py'
+
 model = dict(
     type='CARP',
     feat_dim=64,
     momentum=0.01,
-    backbone=dict(
-        type='TinyConvNet', channels=(32, 64, 128), strides=(2, 2, 2)
-    ),
     neck=dict(
         type='CARPNeck', in_channels=128, hid_channels=128, out_channels=64
     ),

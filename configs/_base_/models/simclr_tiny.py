@@ -3,11 +3,10 @@
 # simclr_resnet50_8xb32-coslr-200e_in1k.py with the backbone of the other
 # small recipes, widths that fit it, and BatchNorm, which runs without a GPU,
 # for SyncBN. tests/test_configs compares the two.
+_base_ = './tiny_convnet.py'
+
 model = dict(
     type='SimCLR',
-    backbone=dict(
-        type='TinyConvNet', channels=(32, 64, 128), strides=(2, 2, 2)
-    ),
     neck=dict(
         type='NonLinearNeck',
         in_channels=128,

@@ -3,11 +3,10 @@
 # swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py with the backbone
 # of the other small recipes, widths that fit it, and BatchNorm, which runs
 # without a GPU, for SyncBN. tests/test_configs compares the two.
+_base_ = './tiny_convnet.py'
+
 model = dict(
     type='SwAV',
-    backbone=dict(
-        type='TinyConvNet', channels=(32, 64, 128), strides=(2, 2, 2)
-    ),
     neck=dict(
         type='SwAVNeck',
         in_channels=128,

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # The digits, one image a sample as it is, and the small backbone.
-_base_ = '../../_base_/datasets/digits.py'
+_base_ = '../../_base_/datasets/digits_loaders.py'
 
 model = dict(
     type='ImageClassifier',

@@ -125,7 +125,9 @@ def test_the_cells_are_what_they_are_called():
 @pytest.mark.parametrize('data', ['digits', 'mnist'])
 def test_long_tails_differ_in_the_data_alone(recipe, data):
     whole, tail = (
-        load_cell_config(Cell('a', f'pauc_mm::{recipe}_tiny_{data}{end}.py'))
+        load_cell_config(
+            Cell('a', f'pauc_mm::carp/{recipe}_tiny_{data}{end}.py')
+        )
         for end in ('', '_lt')
     )
     assert tail.model == whole.model

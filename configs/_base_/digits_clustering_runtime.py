@@ -1,0 +1,15 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+# digits_runtime.py and the E-step of PCL and PAUC: a fifth of the epochs to
+# warm up, then every fourth epoch.
+_base_ = './clustering_runtime.py'
+
+default_hooks = dict(
+    checkpoint=dict(interval=20),
+    logger=dict(interval=11),
+    clustering=dict(
+        warmup_epochs=24,
+        interval=4,
+        pipeline=[dict(type='PackInputs')],
+        num_workers=0,
+    ),
+)

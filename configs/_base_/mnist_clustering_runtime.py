@@ -1,0 +1,15 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+# mnist_runtime.py and the E-step of PCL and PAUC: a fifth of the epochs to
+# warm up, then every second epoch.
+_base_ = './clustering_runtime.py'
+
+default_hooks = dict(
+    checkpoint=dict(interval=13),
+    logger=dict(interval=31),
+    clustering=dict(
+        warmup_epochs=13,
+        interval=2,
+        pipeline=[dict(type='PackInputs')],
+        num_workers=0,
+    ),
+)
