@@ -8,7 +8,9 @@ _base_ = [
     '../_base_/digits_runtime.py',
 ]
 
-model = dict(prototypes='online_gmm', mixture=dict(eta=0.95, warmup_steps=264))
+model = dict(
+    prototypes=dict(type='MixturePrototypes', eta=0.95, warmup_steps=264)
+)
 default_hooks = dict(
     collapse_monitor=dict(type='CollapseMonitorHook', interval=10)
 )
