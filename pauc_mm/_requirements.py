@@ -1,173 +1,79 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What pauc_mm needs, and the check that runs before it imports anything.
+"""Declared requirements, and the check that precedes all imports.
 
-Standard library only: this must work where nothing else is installed. The
-ranges are those of requirements/*.txt, the tested versions those of
-requirements/constraints.txt; a test keeps them equal.
+Standard library only: this must work where nothing else is installed.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+from importlib import metadata
 from importlib.util import find_spec
-from typing import NamedTuple
+from pathlib import Path
 
-MMCV_LITE = '"mmcv-lite>=2.0.1,<2.2"'
-
-
-class Requirement(NamedTuple):
-    """One dependency.
-
-    Attributes:
-        module (str): Name to import.
-        dists (tuple[str, ...]): Distributions that provide the module; they
-            exclude each other.
-        allowed (str): Range of versions, comma separated.
-        tested (str): Version of the tested set.
-        install (str): Arguments for ``pip install``.
-        hard (bool): Whether ``import pauc_mm`` needs it.
-    """
-
-    module: str
-    dists: tuple[str, ...]
-    allowed: str
-    tested: str
-    install: str
-    hard: bool = False
-
-    @property
-    def name(self) -> str:
-        """Name for messages: the first distribution."""
-        return self.dists[0]
+# mmcv is not declared: mmcv and mmcv-lite install the same files, so that a
+# declared one would overwrite the other.
+MMCV_LITE = 'mmcv-lite>=2.0.1,<2.2'
+# What `import pauc_mm` needs, in the order in which to install.
+HARD = ('torch', 'torchvision', 'numpy', 'mmengine', 'mmcv', 'mmpretrain')
 
 
-FAISS_DISTS = (
-    'faiss-cpu',
-    'faiss-gpu',
-    'faiss-gpu-cu11',
-    'faiss-gpu-cu12',
-    'faiss',
-)
+def declared_ranges() -> dict[str, str]:
+    """Return the declared ranges of versions by distribution.
 
-NUMPY = Requirement(
-    'numpy', ('numpy',), '>=1.22', '2.4.6', '"numpy>=1.22"', True
-)
-# In the order in which to install. mmcv itself goes up to 2.4 with mmpretrain;
-# only mmdet wants it below 2.2.
-RUNTIME = (
-    Requirement(
-        'torch',
-        ('torch',),
-        '>=2.1',
-        '2.14.1',
-        '"torch>=2.1" torchvision',
-        True,
-    ),
-    Requirement(
-        'torchvision',
-        ('torchvision',),
-        '>=0.16',
-        '0.29.1',
-        'torch "torchvision>=0.16"',
-        True,
-    ),
-    NUMPY,
-    Requirement(
-        'mmengine',
-        ('mmengine', 'mmengine-lite'),
-        '>=0.10.4,<1',
-        '0.10.7',
-        '"mmengine>=0.10.4,<1"',
-        True,
-    ),
-    Requirement(
-        'mmcv',
-        ('mmcv-lite', 'mmcv', 'mmcv-full'),
-        '>=2.0.1,<2.4',
-        '2.1.0',
-        MMCV_LITE,
-        True,
-    ),
-    Requirement(
-        'mmpretrain',
-        ('mmpretrain',),
-        '>=1.2.0,<2',
-        '1.2.0',
-        '"mmpretrain>=1.2.0,<2"',
-        True,
-    ),
-    Requirement(
-        'faiss', FAISS_DISTS, '>=1.7.4', '1.15.1', '"faiss-cpu>=1.7.4"'
-    ),
-    Requirement('ot', ('POT',), '>=0.9.5', '0.9.7.post1', '"POT>=0.9.5"'),
-    Requirement(
-        'sklearn',
-        ('scikit-learn',),
-        '>=1.2',
-        '1.9.1',
-        '"scikit-learn>=1.2"',
-    ),
-    Requirement(
-        'matplotlib',
-        ('matplotlib',),
-        '>=3.6',
-        '3.11.2',
-        '"matplotlib>=3.6"',
-    ),
-    Requirement('PIL', ('pillow',), '>=9.1', '13.0.0', '"pillow>=9.1"'),
-    Requirement('scipy', ('scipy',), '>=1.7', '1.17.1', '"scipy>=1.7"'),
-    Requirement('jinja2', ('jinja2',), '>=3', '3.1.6', '"jinja2>=3"'),
-    Requirement('rich', ('rich',), '>=12', '15.0.0', '"rich>=12"'),
-)
-SETUPTOOLS = Requirement(
-    'setuptools', ('setuptools',), '<82', '81.0.0', '"setuptools<82"'
-)
-MMDET = Requirement(
-    'mmdet', ('mmdet',), '>=3.2.0,<3.4', '3.3.0', '"mmdet>=3.2.0,<3.4"'
-)
-
-
-def missing_imports() -> list[Requirement]:
-    """Hard dependencies that cannot be found; none of them is imported.
+    They are those of the installed package, or of ``requirements`` beside a
+    package that is only on ``PYTHONPATH``.
 
     Returns:
-        list[Requirement]: Those missing, in the order in which to install.
+        dict[str, str]: Such as ``{'torch': '>=2.1'}``, mmdet included.
     """
-    return [r for r in RUNTIME if r.hard and find_spec(r.module) is None]
+    try:
+        lines = metadata.requires('pauc_mm') or []
+        lines = [x for x in lines if 'extra' not in x or 'mmdet' in x]
+    except metadata.PackageNotFoundError:
+        folder = Path(__file__).resolve().parents[1] / 'requirements'
+        files = [folder / f'{name}.txt' for name in ('runtime', 'detection')]
+        texts = [file.read_text() for file in files if file.is_file()]
+        lines = [line for text in texts for line in text.splitlines()]
+    matches = (re.match(r'([\w.-]+)\s*([^;#]*)', line) for line in lines)
+    return {m.group(1): m.group(2).strip() for m in matches if m}
+
+
+def install_argument(distribution: str) -> str:
+    """Return what follows ``pip install`` for a distribution, in quotes."""
+    if distribution == 'mmcv':
+        return f'"{MMCV_LITE}"'
+    return f'"{distribution}{declared_ranges().get(distribution, "")}"'
 
 
 def check_imports() -> None:
-    """Refuses to go on without the hard dependencies.
+    """Refuse to go on without the hard dependencies; none is imported.
 
     Raises:
-        ImportError: At least one is missing; the message has a command for
-            each.
+        ImportError: Naming all that are missing, with a command for each.
     """
-    missing = missing_imports()
+    missing = [name for name in HARD if find_spec(name) is None]
     if not missing:
         return
-    lines = [f'  {r.module}: pip install {r.install}' for r in missing]
-    if any(r.module == 'mmcv' for r in missing):
+    lines = [f'  {n}: pip install {install_argument(n)}' for n in missing]
+    if 'mmcv' in missing:
         lines.append(
-            '  (mmcv-lite is enough for pretraining; mmcv with compiled ops '
-            'does as well. Never install both.)'
+            '  (mmcv-lite is enough; mmcv with compiled ops works as well. '
+            'Never install both.)'
         )
     raise ImportError(
         'pauc_mm needs packages that are not installed:\n'
         + '\n'.join(lines)
-        + '\nFor the whole picture run: python -m pauc_mm.check_env',
-        name=missing[0].module,
+        + '\nFor a full report run: python -m pauc_mm.check_env',
+        name=missing[0],
     )
 
 
 def is_check_env_run() -> bool:
-    """Whether the interpreter was started as ``-m pauc_mm.check_env``.
+    """Return whether Python was started as ``-m pauc_mm.check_env``.
 
     While Python looks for the module that follows ``-m``, which imports this
-    package first, ``sys.argv[0]`` is ``'-m'``. Python 3.10 added
-    ``sys.orig_argv``, which names the module as well.
+    package first, ``sys.argv[0]`` is ``'-m'``.
     """
-    if sys.argv[:1] != ['-m']:
-        return False
-    name = 'pauc_mm.check_env'
-    return name in getattr(sys, 'orig_argv', [name])
+    return sys.argv[:1] == ['-m'] and 'pauc_mm.check_env' in sys.orig_argv

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Says what is installed, what is wrong and which command mends it.
+"""Report what is installed, what is wrong and the command that fixes it.
 
 Run ``python -m pauc_mm.check_env``. It works where dependencies are missing or
 broken, and exits with 1 if anything that pretraining needs is wrong.
@@ -12,7 +12,6 @@ import importlib
 import os
 import platform
 import re
-import shutil
 import sys
 import warnings
 from importlib import metadata
@@ -20,40 +19,49 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from ._requirements import (
-    FAISS_DISTS,
-    MMDET,
-    NUMPY,
-    RUNTIME,
-    SETUPTOOLS,
-    Requirement,
-)
+from ._requirements import declared_ranges, install_argument
 from .version import __version__
 
-# mmengine 0.10 calls pkgutil.find_loader, which Python 3.14 removed.
-PYTHON_ALLOWED = '>=3.10,<3.14'
-PYTHON_TESTED = '3.11'
+PYTHON = '>=3.10,<3.14'  # 3.14 removed pkgutil.find_loader of mmengine 0.10
+MMCV = '>=2.0.1,<2.4'
+MMCV_OF_MMDET = '>=2.0.1,<2.2'
+MODULES = {
+    'faiss-cpu': 'faiss',
+    'POT': 'ot',
+    'scikit-learn': 'sklearn',
+    'pillow': 'PIL',
+}
+# Distributions that install the same files and so exclude each other.
+ALTERNATIVES = {
+    'mmengine': ('mmengine', 'mmengine-lite'),
+    'mmcv': ('mmcv-lite', 'mmcv', 'mmcv-full'),
+    'faiss-cpu': (
+        'faiss-cpu',
+        'faiss-gpu',
+        'faiss-gpu-cu11',
+        'faiss-gpu-cu12',
+        'faiss',
+    ),
+}
 
 
 class Row(NamedTuple):
-    """One line of the table.
+    """Line of the table.
 
     Attributes:
-        name (str): Distribution, or another thing that was looked at.
+        name (str): Distribution, or ``python``.
         installed (str): Version, or ``-``.
         allowed (str): Range of versions.
-        tested (str): Version of the tested set.
         status (str): ``ok``, ``wrong``, ``missing``, or ``note``: imperfect,
             but pretraining works.
-        problem (str): What is wrong; empty if nothing.
-        fix (str): Command that mends it; empty if nothing is wrong.
+        problem (str): Description; empty if there is none.
+        fix (str): Command that fixes it.
     """
 
     name: str
     installed: str
     allowed: str
-    tested: str
-    status: str
+    status: str = 'ok'
     problem: str = ''
     fix: str = ''
 
@@ -62,90 +70,55 @@ class Row(NamedTuple):
         """Whether pretraining cannot work."""
         return self.status in ('wrong', 'missing')
 
-
-def parse_version(version: str) -> tuple[int, ...]:
-    """Release numbers of a version; suffixes such as ``+cpu`` are dropped.
-
-    Args:
-        version (str): For example ``'0.9.7.post1'``.
-
-    Returns:
-        tuple[int, ...]: For example ``(0, 9, 7)``, without trailing zeros.
-    """
-    match = re.match(r'\d+(\.\d+)*', version)
-    numbers = [int(n) for n in match.group().split('.')] if match else []
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
+    def wrong(self, problem: str, fix: str, status: str = 'wrong') -> Row:
+        """Return the row with a problem."""
+        return self._replace(status=status, problem=problem, fix=fix)
 
 
 def in_range(version: str, allowed: str) -> bool:
-    """Whether a version satisfies all parts of a range.
+    """Return whether a version is in a range, True if nothing can compare.
 
     Args:
         version (str): Installed version.
-        allowed (str): Parts such as ``>=1.2`` or ``<2``, comma separated.
-
-    Returns:
-        bool: True if it does.
-
-    Raises:
-        ValueError: A part has another operator than ``>=`` or ``<``.
+        allowed (str): Such as ``>=1.2,<2``.
     """
-    number = parse_version(version)
-    for part in allowed.split(','):
-        match = re.fullmatch(r'(>=|<)(\d[\d.]*)', part.strip())
-        if match is None:
-            raise ValueError(f"cannot read the version range '{allowed}'")
-        bound = parse_version(match.group(2))
-        if (number >= bound) != (match.group(1) == '>='):
-            return False
-    return True
+    try:
+        from packaging.specifiers import SpecifierSet
+    except ImportError:  # reported as missing; pip has a copy
+        try:
+            from pip._vendor.packaging.specifiers import SpecifierSet
+        except ImportError:
+            return True
+    return SpecifierSet(allowed).contains(version, prereleases=True)
 
 
-def installed_versions(dists: tuple[str, ...]) -> dict[str, str]:
-    """Versions of those distributions that are installed.
+def installed_versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the versions of those distributions that are installed.
 
     Args:
-        dists (tuple[str, ...]): Names of distributions.
+        names (tuple[str, ...]): Names of distributions.
 
     Returns:
         dict[str, str]: Name to version; ``?`` where metadata is damaged.
     """
-    found = {}
-    for dist in dists:
+    versions = {}
+    for name in names:
         try:
-            found[dist] = metadata.version(dist) or '?'
+            versions[name] = metadata.version(name) or '?'
         except metadata.PackageNotFoundError:
             continue
         except Exception:  # damaged metadata raises various errors
-            found[dist] = '?'
-    return found
+            versions[name] = '?'
+    return versions
 
 
 def pip(arguments: str) -> str:
-    """A pip command for the interpreter that runs this.
-
-    Args:
-        arguments (str): What follows ``pip``.
-
-    Returns:
-        str: The command line.
-    """
-    python = shutil.which('python')
-    same = python is not None and os.path.abspath(python) == sys.executable
-    return f'{"python" if same else sys.executable} -m pip {arguments}'
+    """Return a pip command for the interpreter that runs this."""
+    return f'{sys.executable} -m pip {arguments}'
 
 
 def import_error(module: str) -> str:
-    """Imports a module and says what went wrong.
-
-    Args:
-        module (str): Name of the module.
-
-    Returns:
-        str: Empty if the import worked, else type and first line of the error.
-    """
+    """Import a module and return the error, empty if there is none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
@@ -156,72 +129,53 @@ def import_error(module: str) -> str:
     return ''
 
 
-def check(requirement: Requirement, probe: bool = True) -> Row:
-    """Looks at one dependency.
+def check(name: str, allowed: str, probe: bool = True) -> Row:
+    """Check one dependency.
 
     Args:
-        requirement (Requirement): What is needed.
+        name (str): Distribution that is recommended.
+        allowed (str): Range of versions.
         probe (bool): Whether to import the module too. Defaults to True.
-
-    Returns:
-        Row: What was found.
     """
-    r = requirement
-    found = installed_versions(r.dists)
-    name = next(iter(found), r.name)
-    version = found.get(name, '-')
-    row = Row(name, version, r.allowed, r.tested, 'ok')
-    again = pip(f'install --force-reinstall --no-deps {r.install}')
-    if len(found) > 1:
-        names = ' '.join(found)
-        return row._replace(
-            installed=', '.join(found.values()),
-            status='wrong',
-            problem=f'{" and ".join(found)} install the same files and break '
-            'each other',
-            fix=f'{pip(f"uninstall -y {names}")} && '
-            f'{pip(f"install {r.install}")}',
+    versions = installed_versions(ALTERNATIVES.get(name, (name,)))
+    actual = next(iter(versions), name)
+    version = versions.get(actual, '-')
+    module = MODULES.get(name, name)
+    install = pip(f'install {install_argument(name)}')
+    row = Row(actual, version, allowed)
+    if len(versions) > 1:
+        remove = pip(f'uninstall -y {" ".join(versions)}')
+        return row._replace(installed=', '.join(versions.values())).wrong(
+            f'{" and ".join(versions)} install the same files and break each '
+            'other',
+            f'{remove} && {install}',
         )
-    if not found and find_spec(r.module) is None:
-        return row._replace(
-            status='missing',
-            problem=f'{name} is not installed',
-            fix=pip(f'install {r.install}'),
+    if not versions and find_spec(module) is None:
+        return row.wrong(f'{name} is not installed', install, 'missing')
+    again = install.replace(' install ', ' install --force-reinstall ')
+    if version == '?':
+        return row.wrong(f'metadata of {actual} is damaged', again)
+    if versions and not in_range(version, allowed):
+        if actual == 'mmcv-full':  # another distribution
+            install = f'{pip("uninstall -y mmcv-full")} && {install}'
+        return row.wrong(
+            f'{actual} {version} is not in the range {allowed}', install
         )
-    if found and version == '?':
-        return row._replace(
-            status='wrong', problem=f'metadata of {name} is damaged', fix=again
-        )
-    if found and not in_range(version, r.allowed):
-        fix = pip(f'install {r.install}')
-        if r.name != name:
-            fix = f'{pip(f"uninstall -y {name}")} && {fix}'
-        return row._replace(
-            status='wrong',
-            problem=f'{name} {version} is not in the range {r.allowed}',
-            fix=fix,
-        )
-    error = import_error(r.module) if probe else ''
+    error = import_error(module) if probe else ''
     if error:
-        return row._replace(
-            status='wrong',
-            problem=f'{name} cannot be imported: {error}',
-            fix=mend_import(error, again),
+        return row.wrong(
+            f'{actual} cannot be imported: {error}', fix_import(error, again)
         )
-    return row if found else row._replace(installed='no metadata')
+    return row if versions else row._replace(installed='no metadata')
 
 
-def mend_import(error: str, reinstall: str) -> str:
-    """Command for an installed package that fails to import.
+def fix_import(error: str, reinstall: str) -> str:
+    """Return the command for an installed package that cannot be imported.
 
     Args:
-        error (str): From :func:`import_error`.
-        reinstall (str): What to say if the cause is not known.
-
-    Returns:
-        str: The command line.
+        error (str): Of :func:`import_error`.
+        reinstall (str): Command for an unknown cause.
     """
-    missing = re.search(r"No module named '([\w]+)", error)
     if re.search(r'lib(GL|gthread|glib)', error):
         # OpenCV on a machine without a screen.
         return (
@@ -230,6 +184,7 @@ def mend_import(error: str, reinstall: str) -> str:
         )
     if 'torchvision::' in error:
         return pip('install --upgrade torch torchvision')
+    missing = re.search(r"No module named '([\w]+)", error)
     if missing:
         names = {'cv2': 'opencv-python', 'PIL': 'pillow', 'yaml': 'pyyaml'}
         module = missing.group(1)
@@ -238,269 +193,150 @@ def mend_import(error: str, reinstall: str) -> str:
 
 
 def check_python() -> Row:
-    """Looks at the interpreter.
-
-    Returns:
-        Row: What was found.
-    """
+    """Check the version of the interpreter."""
     version = platform.python_version()
-    row = Row('python', version, PYTHON_ALLOWED, PYTHON_TESTED, 'ok')
-    if in_range(version, PYTHON_ALLOWED):
+    row = Row('python', version, PYTHON)
+    if in_range(version, PYTHON):
         return row
-    return row._replace(
-        status='wrong',
-        problem=f'Python {version} is not in the range {PYTHON_ALLOWED}',
-        fix='python3.11 -m venv .venv && . .venv/bin/activate',
+    return row.wrong(
+        f'Python {version} is not in the range {PYTHON}',
+        'python3.11 -m venv .venv && . .venv/bin/activate',
     )
 
 
-def check_numpy(probe: bool = True) -> Row:
-    """Looks at numpy, and whether torch was built for it.
-
-    Args:
-        probe (bool): Whether to import it too. Defaults to True.
-
-    Returns:
-        Row: What was found.
-    """
-    row = check(NUMPY, probe)
+def check_numpy(allowed: str, probe: bool = True) -> Row:
+    """Check numpy, and whether torch was built for it."""
+    row = check('numpy', allowed, probe)
     torch = installed_versions(('torch',)).get('torch', '')
-    if row.status != 'ok' or not re.match(r'2\.[0-2]\.', torch):
+    is_old = re.match(r'2\.[0-2]\.', torch)
+    if row.status != 'ok' or not is_old or in_range(row.installed, '<2'):
         return row
-    if in_range(row.installed, '<2'):
-        return row
-    return row._replace(
-        status='wrong',
-        problem=f'torch {torch} was built for numpy 1: tensors of arrays fail '
-        "with 'Numpy is not available'",
-        fix=pip('install "numpy<2"'),
+    return row.wrong(
+        f'torch {torch} was built for numpy 1: tensors of arrays fail with '
+        "'Numpy is not available'",
+        pip('install "numpy<2"'),
     )
 
 
-def check_setuptools() -> Row:
-    """Looks for ``pkg_resources``, which mmengine's own lookups import.
-
-    Returns:
-        Row: Never fatal: pauc_mm replaces those lookups for itself.
-    """
-    row = check(SETUPTOOLS, probe=False)
-    if row.status == 'ok':
-        return row
-    return row._replace(
-        status='note',
-        problem='no pkg_resources: the own tools of mmpretrain and mmdet '
-        'cannot resolve `_base_ = "package::config"` (pauc_mm can)',
-        fix=pip(f'install {SETUPTOOLS.install}'),
-    )
-
-
-def has_compiled_ops() -> bool:
-    """Whether the installed mmcv has ``mmcv._ext``; imports nothing.
-
-    Returns:
-        bool: True if the extension module lies in the package.
-    """
-    spec = find_spec('mmcv')
-    if spec is None or spec.origin is None:
-        return False
-    folder = Path(spec.origin).parent
-    return any(folder.glob('_ext*.so')) or any(folder.glob('_ext*.pyd'))
-
-
-def mmcv_flavour() -> str:
-    """Which mmcv is installed.
-
-    Returns:
-        str: A phrase for the report.
-    """
-    found = installed_versions(('mmcv', 'mmcv-lite', 'mmcv-full'))
-    if len(found) > 1:
-        return f'broken: {" and ".join(found)} at once'
-    if has_compiled_ops():
-        return 'with compiled ops'
-    if find_spec('mmcv') is None:
-        return 'not installed'
-    return (
-        'without compiled ops (enough for pretraining, and for Faster and '
-        'Mask R-CNN through torchvision; to build them: '
-        f'{build_mmcv()})'
-    )
-
-
-def build_mmcv() -> str:
-    """Command that builds mmcv with its ops for the installed torch.
-
-    Returns:
-        str: The command line. From torch 2.14 on, C++20 is needed where mmcv's
-        setup.py asks for C++17.
-    """
-    tools = pip('install "setuptools<81" wheel ninja')
-    torch = installed_versions(('torch',)).get('torch', '0')
-    if not in_range(torch, '>=2.14'):
-        build = pip('install --no-build-isolation "mmcv>=2.0.1,<2.2"')
-        return f'{tools} && {build}'
-    source = 'mmcv-2.1.0'
-    return ' && '.join(
-        [
-            tools,
-            pip(
-                'download --no-deps --no-build-isolation --no-binary :all: '
-                'mmcv==2.1.0'
-            ),
-            f'tar xzf {source}.tar.gz',
-            f"sed -i 's/c++17/c++20/g' {source}/setup.py",
-            pip(f'install --no-build-isolation ./{source}'),
-        ]
-    )
-
-
-def check_detection(probe: bool = True) -> Row:
-    """Looks at what fine-tuning detectors needs: mmdet and mmcv's ops.
-
-    Args:
-        probe (bool): Whether to import mmdet too. Defaults to True.
-
-    Returns:
-        Row: Never fatal.
-    """
-    row = check(MMDET, probe=False)
+def check_detection(allowed: str, probe: bool = True) -> Row:
+    """Check mmdet and the mmcv that it accepts; never fatal."""
+    row = check('mmdet', allowed, probe=False)
     if row.status != 'ok':
-        return row._replace(
-            status='note', problem=f'{row.problem} (only for detection)'
+        return row.wrong(
+            f'{row.problem} (only for detection)', row.fix, 'note'
         )
-    row = row._replace(status='note')
-    found = installed_versions(('mmcv-lite', 'mmcv'))
-    version = next(iter(found.values()), '2.1')
-    if not in_range(version, '>=2.0.0,<2.2'):
-        return row._replace(
-            problem=f'mmdet refuses mmcv {version}: it wants >=2.0.0,<2.2',
-            fix=build_mmcv(),
+    versions = installed_versions(('mmcv-lite', 'mmcv'))
+    version = next(iter(versions.values()), '2.1')
+    if not in_range(version, MMCV_OF_MMDET):
+        return row.wrong(
+            f'mmdet refuses mmcv {version}: it needs {MMCV_OF_MMDET}',
+            pip(f'install {install_argument("mmcv")}'),
+            'note',
         )
-    # What makes mmdet work on an mmcv without compiled ops, then mmdet.
+    # pauc_mm.detection makes mmdet work on an mmcv without compiled ops.
     error = import_error('pauc_mm.detection') if probe else ''
     if error:
-        return row._replace(
-            problem=f'mmdet is not usable: {error}',
-            fix=pip(f'install --force-reinstall {MMDET.install}'),
-        )
-    return row._replace(status='ok')
+        fix = pip(f'install --force-reinstall {install_argument("mmdet")}')
+        return row.wrong(f'mmdet is not usable: {error}', fix, 'note')
+    return row
 
 
 def collect(probe: bool = True) -> list[Row]:
-    """Looks at everything.
+    """Check everything.
 
     Args:
         probe (bool): Whether to import the packages too. Defaults to True.
-
-    Returns:
-        list[Row]: The table.
     """
-    rows = [check_python()]
-    rows += [
-        check_numpy(probe)
-        if requirement is NUMPY
-        else check(requirement, probe)
-        for requirement in RUNTIME
-    ]
-    rows += [check_setuptools(), check_detection(probe)]
-    return rows
+    ranges = declared_ranges()
+    detection = ranges.pop('mmdet', '')
+    tools = ranges.pop('setuptools', '<82')
+    rows = [check_python(), check_numpy(ranges.pop('numpy', ''), probe)]
+    for name, allowed in ranges.items():
+        rows.append(check(name, allowed, probe))
+        if name == 'mmengine':
+            rows.append(check('mmcv', MMCV, probe))
+    row = check('setuptools', tools, probe=False)
+    if row.problem:
+        row = row.wrong(
+            'no pkg_resources: the tools of mmpretrain and mmdet cannot '
+            'resolve `_base_ = "package::config"` (pauc_mm can)',
+            row.fix,
+            'note',
+        )
+    return [*rows, row, check_detection(detection, probe), check_faiss_gpu()]
 
 
-def torch_devices() -> str:
-    """Devices that torch can use.
+def check_faiss_gpu() -> Row:
+    """Check that faiss sees the GPU that torch sees."""
+    row = Row('faiss on GPUs', '-', '')
+    if import_error('faiss') or import_error('torch'):
+        return row
+    import faiss
+    import torch
 
-    Returns:
-        str: A phrase for the report.
-    """
+    get_num_gpus = getattr(faiss, 'get_num_gpus', lambda: 0)
+    row = row._replace(installed=str(get_num_gpus()))
+    if get_num_gpus() or not torch.cuda.is_available():
+        return row
+    names = ' '.join(installed_versions(ALTERNATIVES['faiss-cpu']))
+    return row.wrong(
+        'there is a GPU, but faiss runs on the CPU',
+        f'{pip(f"uninstall -y {names}")} && '
+        + pip('install "faiss-gpu>=1.11"'),
+        'note',
+    )
+
+
+def describe_mmcv() -> str:
+    """Describe whether the installed mmcv has compiled operations."""
+    spec = find_spec('mmcv')
+    if spec is None or spec.origin is None:
+        return 'not installed'
+    if any(Path(spec.origin).parent.glob('_ext*')):
+        return 'with compiled ops'
+    return (
+        'without compiled ops: enough for pretraining, and for Faster and '
+        'Mask R-CNN through torchvision (to build them: docs/install.md)'
+    )
+
+
+def describe_devices() -> str:
+    """Describe the devices that torch can use."""
     if import_error('torch'):
         return 'unknown: torch cannot be imported'
     import torch
 
     if torch.cuda.is_available():
-        names = [
-            torch.cuda.get_device_name(i)
-            for i in range(torch.cuda.device_count())
-        ]
-        return f'{len(names)} CUDA: {", ".join(names)}'
+        count = range(torch.cuda.device_count())
+        return ', '.join(torch.cuda.get_device_name(i) for i in count)
     threads = f'CPU with {torch.get_num_threads()} threads'
-    mps = getattr(torch.backends, 'mps', None)
-    if mps is not None and mps.is_available():
-        return f'Apple GPU (mps), {threads}'
     built = torch.version.cuda
     why = f'; torch has CUDA {built} but finds no usable GPU' if built else ''
     return f'{threads}{why}'
 
 
-def faiss_devices() -> tuple[str, str | None]:
-    """Devices that faiss can use.
-
-    Returns:
-        tuple[str, str or None]: A phrase for the report, and the command that
-        changes to faiss on the GPU where torch sees one and faiss does not.
-    """
-    if import_error('faiss'):
-        return 'unknown: faiss cannot be imported', None
-    import faiss
-
-    threads = f'CPU with {faiss.omp_get_max_threads()} threads'
-    gpus = faiss.get_num_gpus() if hasattr(faiss, 'get_num_gpus') else 0
-    if gpus:
-        return f'{gpus} GPU, {threads}', None
-    torch = sys.modules.get('torch')
-    if torch is None or not torch.cuda.is_available():
-        return threads, None
-    names = ' '.join(installed_versions(FAISS_DISTS)) or 'faiss-cpu'
-    return threads, (
-        f'{pip(f"uninstall -y {names}")} && '
-        + pip('install "faiss-gpu>=1.11"')
-    )
-
-
 def report(rows: list[Row]) -> str:
-    """The table and, for each problem, the command that mends it.
+    """Return the table and, for each problem, the command that fixes it.
 
     Args:
-        rows (list[Row]): From :func:`collect`.
-
-    Returns:
-        str: Text of several lines.
+        rows (list[Row]): Of :func:`collect`.
     """
-    head = Row('package', 'installed', 'allowed', 'tested', 'status')
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(5)]
-    lines = [
-        f'pauc_mm {__version__}, {platform.system()} {platform.machine()}, '
-        f'{sys.executable}',
-        '',
-    ]
-    for row in [head, *rows]:
+    table = [Row('package', 'installed', 'allowed', 'status'), *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(4)]
+    system = f'{platform.system()} {platform.machine()}'
+    lines = [f'pauc_mm {__version__}, {system}, {sys.executable}', '']
+    for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths))
         lines.append('  '.join(cells).rstrip())
-    faiss_phrase, faiss_fix = faiss_devices()
-    omp = os.environ.get('OMP_NUM_THREADS', 'not set')
     lines += [
         '',
-        f'torch:            {torch_devices()}',
-        f'faiss:            {faiss_phrase}',
-        f'OMP_NUM_THREADS:  {omp}',
-        f'mmcv:             {mmcv_flavour()}',
+        f'torch:            {describe_devices()}',
+        f'OMP_NUM_THREADS:  {os.environ.get("OMP_NUM_THREADS", "not set")}',
+        f'mmcv:             {describe_mmcv()}',
     ]
-    if faiss_fix:
-        rows = [
-            *rows,
-            Row(
-                'faiss',
-                '',
-                '',
-                '',
-                'note',
-                'there is a GPU, but k-means will run on the CPU',
-                faiss_fix,
-            ),
-        ]
     for title, fatal in (('Wrong', True), ('Notes', False)):
-        part = [r for r in rows if r.problem and r.fatal is fatal]
-        if part:
-            lines += ['', f'{title}:']
+        part = [row for row in rows if row.problem and row.fatal is fatal]
+        lines += ['', f'{title}:'] if part else []
         for row in part:
             lines += [f'- {row.problem}', f'    {row.fix}']
     lines += ['', 'Not ready.' if any(r.fatal for r in rows) else 'Ready.']
@@ -508,7 +344,7 @@ def report(rows: list[Row]) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Prints the report.
+    """Print the report.
 
     Args:
         argv (list[str] or None): Arguments. Defaults to the command line.
@@ -516,12 +352,11 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         int: 1 if anything that pretraining needs is wrong, else 0.
     """
-    parser = argparse.ArgumentParser(
+    argparse.ArgumentParser(
         prog='python -m pauc_mm.check_env',
-        description='Says what is installed, what is wrong and which command '
-        'mends it. Exits with 1 if pretraining cannot work.',
-    )
-    parser.parse_args(argv)
+        description='Report what is installed, what is wrong and the command '
+        'that fixes it. Exits with 1 if pretraining cannot work.',
+    ).parse_args(argv)
     rows = collect()
     print(report(rows))
     return int(any(row.fatal for row in rows))

@@ -1,160 +1,277 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Find errors in annotations that mmdet would train on without a word."""
+
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from pauc_mm.utils.distributed import raise_together
+from pauc_mm.utils import raise_together
+
+# COCO's boxes are rounded outlines, which may cross the border by a pixel;
+# converters that count from 1 add another.
+TOLERANCE = 2.0
+_SHOWN = 3
 
 
 def check_annotations(cfg: Config) -> list[str]:
-    """Looks at the annotations of all data sets before a detector is trained.
+    """Check the annotations of all data sets before a detector is trained.
 
-    mmdet trains on without a word where a box is outside of its image, an
-    annotation points nowhere or the classes are others, and ends after hours
-    where a file is missing. See :func:`~.coco_check.check_coco` and
-    :func:`~.voc_check.check_voc`. Labels must mean the same in all files. A
-    collective call: the first process looks, and all of them stop.
+    mmdet trains on boxes outside of their image, ignores annotations of
+    unknown categories, numbers the classes of each file for itself, accepts
+    heads with another number of classes, and fails in the middle of an epoch
+    where an image is missing. Of VOC only missing images are found: mmdet
+    reads its annotations at the start. This is a collective call: the main
+    process reads, and all processes raise.
 
     Args:
         cfg (Config): Of a detector of mmdet; its data sets may be wrapped.
 
     Returns:
-        list[str]: What is to be told, although it is no error, such as images
-        without boxes, which mmdet leaves out. Empty but in the main process.
+        list[str]: Warnings, such as images that mmdet leaves out. Empty in
+        other processes.
 
     Raises:
-        FileNotFoundError: A file of annotations is missing.
-        ValueError: It has errors, or classes have other labels than in
-            another file.
+        ValueError: Naming all errors, with examples.
     """
-    notes: list[str] = []
-    error: Exception | None = None
+    errors: list[str] = []
+    warnings: list[str] = []
+    failure: Exception | None = None
     if is_main_process():
-        seen: set[str] = set()
-        labels: list[tuple[str, list[str]]] = []
         try:
-            for name, dataset in _datasets(cfg):
-                key = str(
-                    [dataset.get(k) for k in ('data_root', 'ann_file')]
-                    + [dataset.get(k) for k in ('data_prefix', 'metainfo')]
-                )
-                if key not in seen:
-                    seen.add(key)
-                    notes += _check(name, dataset, labels)
-            _compare_labels(labels)
-        except (ValueError, FileNotFoundError) as problem:
-            error = problem
-    raise_together(error, 'The check of the annotations')
-    return notes
+            _check(cfg, errors, warnings)
+        except Exception as error:  # the other processes wait for it
+            failure = error
+    if errors:
+        failure = ValueError(
+            'The annotations have errors. Correct or remove:\n  '
+            + '\n  '.join(errors)
+            + '\n(--cfg-options annotation_check=False trains nevertheless.)'
+        )
+    raise_together(failure, 'The check of the annotations')
+    return warnings
 
 
-def _datasets(cfg: Config) -> Iterator[tuple[str, dict]]:
-    """Data sets of all loops, those inside of wrappers, with their keys."""
-    for loop in ('train', 'val', 'test'):
-        loader = cfg.get(f'{loop}_dataloader')
-        if isinstance(loader, dict):
-            key = f'{loop}_dataloader.dataset'
-            yield from _unwrapped(key, loader.get('dataset'))
-
-
-def _unwrapped(key: str, dataset: object) -> Iterator[tuple[str, dict]]:
-    if not isinstance(dataset, dict):
-        return
-    if 'dataset' in dataset:
-        yield from _unwrapped(f'{key}.dataset', dataset['dataset'])
-    elif 'datasets' in dataset:
-        for i, part in enumerate(dataset['datasets']):
-            yield from _unwrapped(f'{key}.datasets.{i}', part)
-    else:
-        yield key, dataset
-
-
-def _compare_labels(labels: list[tuple[str, list[str]]]) -> None:
-    """Raises unless each label is the same class in all files."""
-    for name, found in labels[1:]:
-        first, expected = labels[0]
-        for label, (a, b) in enumerate(zip_longest(expected, found)):
-            if a != b:
-                raise ValueError(
-                    f'label {label} is {_shown(a)} in {first}, but '
-                    f'{_shown(b)} in {name}: mmdet numbers the classes of a '
-                    'data set in the order of the categories of its file, '
-                    'and leaves out those that it lacks. Give both files the '
-                    "same 'categories', and both data sets the same classes."
-                    '\n(tools/benchmarks/detection/train.py trains on them '
-                    'with --cfg-options annotation_check=False.)'
-                )
-
-
-def _shown(name: str | None) -> str:
-    return 'no class' if name is None else repr(name)
-
-
-def _check(
-    key: str, dataset: dict, labels: list[tuple[str, list[str]]]
-) -> list[str]:
-    """Notes on a data set; adds the classes of a file in COCO's form."""
+def _check(cfg: Config, errors: list[str], warnings: list[str]) -> None:
     from mmdet.datasets import CocoDataset, XMLDataset
     from mmdet.registry import DATASETS
 
-    from .coco_check import check_coco
-    from .voc_check import check_voc
+    labels: dict[str, list[str]] = {}
+    for key, dataset in _datasets(cfg):
+        kind = dataset.get('type')
+        kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+        bases = kind.__mro__ if isinstance(kind, type) else ()
+        root = dataset.get('data_root') or ''
+        ann_file = os.path.join(root, dataset.get('ann_file') or '')
+        prefix = dataset.get('data_prefix') or {}
+        where = f"'{ann_file}' ({key})"
+        classes = (dataset.get('metainfo') or {}).get('classes')
+        if classes is None:
+            classes = getattr(kind, 'METAINFO', {}).get('classes') or ()
+        if isinstance(classes, str):  # a file, or the only class
+            file = Path(classes)
+            classes = (
+                file.read_text().splitlines() if file.is_file() else [classes]
+            )
+        if key.startswith('train') and classes:
+            errors += _compare_heads(cfg.get('model'), key, len(classes))
+        if '://' in ann_file or dataset.get('backend_args'):
+            bases = ()
+        try:
+            if CocoDataset in bases:
+                folder = os.path.join(root, prefix.get('img', ''))
+                content = json.loads(Path(ann_file).read_text('utf-8'))
+                labels[where] = _check_coco(
+                    where, content, folder, dataset, classes, errors, warnings
+                )
+            elif XMLDataset in bases:
+                folder = os.path.join(root, prefix.get('sub_data_root', ''))
+                images = dataset.get('img_subdir', 'JPEGImages')
+                names = Path(ann_file).read_text('utf-8').split()
+                missing = _missing(
+                    folder, [f'{images}/{n}.jpg' for n in names]
+                )
+                _add(errors, where, missing, f"images are not in '{folder}'")
+            else:
+                warnings.append(
+                    f'{where}: annotations of type {dataset.get("type")} are '
+                    'not checked, only local COCO and VOC files are.'
+                )
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            errors.append(f'{where} cannot be read: {error!r}')
+    errors += _compare_labels(labels)
 
-    kind = dataset.get('type')
-    kind = DATASETS.get(kind) if isinstance(kind, str) else kind
-    if not isinstance(kind, type) or not issubclass(
-        kind, (CocoDataset, XMLDataset)
-    ):
-        return [
-            f"{key}: annotations of {dataset.get('type')} are not in COCO's "
-            "or in VOC's form, and were not looked at."
-        ]
-    root = dataset.get('data_root') or ''
-    ann_file = os.path.join(root, dataset['ann_file'])
-    prefix = dataset.get('data_prefix') or {}
-    classes = (dataset.get('metainfo') or {}).get('classes')
-    if classes is None:
-        classes = kind.METAINFO.get('classes') or ()
-    if isinstance(classes, str):  # a file, or the only one
-        path = Path(classes)
-        classes = [classes]
-        if path.is_file():
-            classes = path.read_text(encoding='utf-8').split('\n')
-    training = not dataset.get('test_mode', False)
-    filter_cfg = dataset.get('filter_cfg') or {}
-    filter_empty = training and bool(filter_cfg.get('filter_empty_gt'))
-    if '://' in ann_file or dataset.get('backend_args'):
-        return [
-            f"{key}: '{ann_file}' is not on a local disk, and was not looked "
-            'at.'
-        ]
-    if issubclass(kind, XMLDataset):
-        return check_voc(
-            ann_file,
-            os.path.join(root, prefix.get('sub_data_root', '')),
-            classes,
-            filter_empty,
-            dataset.get('img_subdir', 'JPEGImages'),
-            dataset.get('ann_subdir', 'Annotations'),
+
+def _datasets(cfg: Config) -> Iterator[tuple[str, dict]]:
+    """Yield keys and configs of all data sets, those inside of wrappers."""
+    parts = [
+        (f'{loop}_dataloader.dataset', loader.get('dataset'))
+        for loop in ('train', 'val', 'test')
+        if isinstance(loader := cfg.get(f'{loop}_dataloader'), dict)
+    ]
+    seen = []
+    while parts:
+        key, dataset = parts.pop(0)
+        if not isinstance(dataset, dict):
+            continue
+        if 'dataset' in dataset:
+            parts.append((f'{key}.dataset', dataset['dataset']))
+        elif 'datasets' in dataset:
+            inner = dataset['datasets']
+            parts += [(f'{key}.datasets.{i}', d) for i, d in enumerate(inner)]
+        else:
+            source = [
+                dataset.get(name)
+                for name in (
+                    'data_root',
+                    'ann_file',
+                    'data_prefix',
+                    'metainfo',
+                )
+            ]
+            if source not in seen:
+                seen.append(source)
+                yield key, dataset
+
+
+def _check_coco(
+    where: str,
+    content: dict,
+    folder: str,
+    dataset: dict,
+    classes: Sequence[str],
+    errors: list[str],
+    warnings: list[str],
+) -> list[str]:
+    """Check a file in COCO's form; return its classes in mmdet's order."""
+    images = {image['id']: image for image in content['images']}
+    categories = {c['id']: c['name'] for c in content['categories']}
+    labels = [name for name in categories.values() if name in classes]
+    absent = [name for name in classes if name not in labels]
+    if absent:
+        warnings.append(
+            f'{where} has no category for {len(absent)} of the '
+            f'{len(classes)} classes: {", ".join(absent[:_SHOWN])}. mmdet '
+            'numbers the others, so that labels are not indices of classes.'
         )
-    masks = any(
-        step.get('with_mask', False)
-        for step in dataset.get('pipeline') or ()
-        if training and str(step.get('type')).endswith('LoadAnnotations')
+    missing = _missing(folder, [i['file_name'] for i in images.values()])
+    _add(errors, where, missing, f"images are not in '{folder}'")
+    if 'annotations' not in content:  # as in image_info_test2017.json
+        return labels
+    trains = not dataset.get('test_mode', False)
+    needs_masks = trains and any(
+        step.get('with_mask') for step in dataset.get('pipeline') or ()
     )
-    notes, found = check_coco(
-        ann_file,
-        os.path.join(root, prefix.get('img', '')),
-        classes,
-        filter_empty,
-        masks,
-        training,
+    unlisted, unmasked, names, boxes, sizes = [], [], [], [], []
+    filled = set()
+    for entry in content['annotations']:
+        image_id, category = entry['image_id'], entry['category_id']
+        name = f'annotation {entry["id"]} of image {image_id}'
+        if image_id not in images or category not in categories:
+            unlisted.append(f'{name}, category {category}')
+            continue
+        if needs_masks and not entry.get('segmentation'):
+            unmasked.append(name)
+        if categories[category] in labels:
+            filled.add(image_id)
+        box, image = entry['bbox'], images[image_id]
+        size = (image['width'], image['height'])
+        names.append(
+            f'{name} ({image["file_name"]}, {size[0]} x {size[1]}), box {box}'
+        )
+        is_box = isinstance(box, list) and len(box) == 4
+        boxes.append(box if is_box else [np.nan] * 4)
+        sizes.append(size)
+    _add(
+        errors, where, unlisted, 'annotations of an unlisted image or category'
     )
-    labels.append((f"'{ann_file}' ({key})", found))
-    return notes
+    _add(errors, where, unmasked, 'annotations without segmentation')
+    boxes = np.array(boxes, float).reshape(-1, 4)
+    sizes = np.array(sizes, float).reshape(-1, 2)
+    low, extent = boxes[:, :2], boxes[:, 2:]
+    valid = np.isfinite(boxes).all(1) & (extent >= 0).all(1)
+    outside = (low < -TOLERANCE) | (low + extent > sizes + TOLERANCE)
+    outside |= (low >= sizes) | (low + extent <= 0) & (extent > 0)
+    for rows, problem in (
+        (~valid, 'boxes are not [x, y, width, height]'),
+        (valid & outside.any(1), 'boxes outside of their image'),
+    ):
+        found = [names[i] for i in np.flatnonzero(rows)]
+        _add(errors, where, found, problem)
+    # mmdet drops boxes without area; COCO has a few among 860,000.
+    num_flat = int((valid & (extent == 0).any(1)).sum())
+    num_empty = len(images) - len(filled)
+    filters = (dataset.get('filter_cfg') or {}).get('filter_empty_gt')
+    if num_empty == len(images):
+        errors.append(
+            f'{where}: all {num_empty} images are without an object of the '
+            f'classes {", ".join(classes[:_SHOWN])}. Set metainfo.classes.'
+        )
+    elif trains and (num_flat or (num_empty and filters)):
+        warnings.append(
+            f'{where}: mmdet leaves out {num_empty if filters else 0} of '
+            f'{len(images)} images, which have no object of the classes, and '
+            f'{num_flat} of {len(boxes)} boxes, which have no area.'
+        )
+    return labels
+
+
+def _add(
+    errors: list[str], where: str, examples: Sequence[str], problem: str
+) -> None:
+    """Add an error, unless there are no examples."""
+    if examples:
+        more = '; ...' if len(examples) > _SHOWN else ''
+        shown = '; '.join(examples[:_SHOWN]) + more
+        errors.append(f'{where}: {len(examples)} {problem}: {shown}.')
+
+
+def _missing(folder: str, names: Sequence[str]) -> list[str]:
+    """Names of files that do not exist; reads each folder once."""
+    existing = {}
+    for parent in {os.path.dirname(name) for name in names}:
+        path = os.path.join(folder, parent)
+        files = os.listdir(path) if os.path.isdir(path) else ()
+        existing.update(dict.fromkeys(os.path.join(parent, f) for f in files))
+    return [name for name in names if os.path.normpath(name) not in existing]
+
+
+def _compare_labels(labels: dict[str, list[str]]) -> list[str]:
+    """Compare the classes of the first file with those of the others."""
+    first = next(iter(labels), '')
+    return [
+        f'label {i} is {a!r} in {first}, but {b!r} in {where}: mmdet numbers '
+        "classes in the order of the file's categories. Give both files the "
+        'same categories, and both data sets the same classes.'
+        for where, names in labels.items()
+        for i, (a, b) in enumerate(zip_longest(labels[first], names))
+        if a != b
+    ]
+
+
+def _compare_heads(model: Any, key: str, expected: int) -> list[str]:
+    """Compare num_classes of all bbox_head and mask_head with a data set's."""
+    errors = []
+    parts = [('model', model)]
+    while parts:
+        path, part = parts.pop()
+        if isinstance(part, (list, tuple)):
+            part = dict(enumerate(part))
+        if not isinstance(part, dict):
+            continue
+        count = part.get('num_classes', expected)
+        if '_head' in path and 'rpn' not in path and count != expected:
+            errors.append(
+                f'{path}.num_classes={count}, but {key} has {expected} '
+                'classes (metainfo.classes): make the two equal.'
+            )
+        parts += [(f'{path}.{name}', value) for name, value in part.items()]
+    return errors

@@ -12,24 +12,24 @@ from torch.utils.data import DataLoader
 
 
 class _Batches:
-    """Batches of the training set that leave those of the training alone.
+    """Second loader over the training set, with a batch sampler of its own.
 
-    mmdet's batch samplers keep what is left of a batch: a second pass over
-    the same one, while the first goes on, may never end.
+    mmdet's batch samplers keep unfinished batches: a second pass over the same
+    one, while the first goes on, may never end.
 
     Args:
-        loader (DataLoader): Of the training.
-        seed (int): Of the order.
+        loader (DataLoader): Training loader.
+        seed (int): Seed of the order.
     """
 
     def __init__(self, loader: DataLoader, seed: int) -> None:
-        theirs = loader.batch_sampler
+        original = loader.batch_sampler
         sampler = DefaultSampler(loader.dataset, shuffle=True, seed=seed)
-        self.batch_size = theirs.batch_size
+        self.batch_size = original.batch_size
         self.loader = DataLoader(
             loader.dataset,
-            batch_sampler=type(theirs)(
-                sampler, theirs.batch_size, theirs.drop_last
+            batch_sampler=type(original)(
+                sampler, original.batch_size, original.drop_last
             ),
             num_workers=loader.num_workers,
             collate_fn=loader.collate_fn,
@@ -48,9 +48,8 @@ class _Batches:
 class DetectorPreciseBNHook(PreciseBNHook):
     """mmpretrain's PreciseBNHook for detectors.
 
-    It takes the statistics of BatchNorm anew with the weights as they are,
-    before the evaluation, as detectron2 does for MoCo (TEST.PRECISE_BN, 200
-    steps).
+    It recomputes the statistics of BatchNorm with the current weights before
+    the evaluation, as detectron2 does for MoCo (TEST.PRECISE_BN, 200 steps).
 
     Args:
         num_samples (int): Images of all processes. Defaults to 8192.

@@ -26,10 +26,10 @@ AVERAGE = 1  # mmcv's pool_mode; 0 is the maximum
 
 
 def install_ops() -> bool:
-    """Serves ``mmcv._ext``, unless the compiled one is there.
+    """Serve ``mmcv._ext``, unless the compiled one is there.
 
-    To be called before anything imports mmdet or ``mmcv.ops``. The second and
-    later calls do nothing.
+    Call it before anything imports mmdet or ``mmcv.ops``. Later calls do
+    nothing.
 
     Returns:
         bool: Whether torchvision's operations serve; False if mmcv has its
@@ -65,7 +65,7 @@ def install_ops() -> bool:
 
 
 def _complete_transformer() -> None:
-    """Adds what mmcv's transformer, imported before, has from mmcv.ops."""
+    """Add what mmcv's transformer, imported before, takes from mmcv.ops."""
     name = 'MultiScaleDeformableAttention'  # on a CPU it is plain Python
     transformer = import_module('mmcv.cnn.bricks.transformer')
     if not hasattr(transformer, name):
@@ -75,7 +75,7 @@ def _complete_transformer() -> None:
 def nms(
     boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int
 ) -> Tensor:
-    """Greedy non-maximum suppression, ``mmcv._ext.nms``.
+    """Suppress non-maxima greedily, ``mmcv._ext.nms``.
 
     Args:
         boxes (Tensor): Corners x1, y1, x2, y2, shape (N, 4).
@@ -112,7 +112,7 @@ def roi_align_forward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Averages in the cells of regions, ``mmcv._ext.roi_align_forward``.
+    """Average the cells of regions, ``mmcv._ext.roi_align_forward``.
 
     Args:
         input (Tensor): Feature maps, shape (N, C, H, W).
@@ -163,7 +163,7 @@ def roi_align_backward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Gradient for the feature maps, ``mmcv._ext.roi_align_backward``.
+    """Return the gradient of the features, ``mmcv._ext.roi_align_backward``.
 
     Args:
         grad_output (Tensor): Shape (R, C, ``aligned_height``,
@@ -223,7 +223,7 @@ def _check_roi_align(
 
 
 def _refusal(name: str) -> Callable:
-    """The operation ``mmcv._ext.<name>``, which only tells what to install.
+    """Return an operation ``mmcv._ext.<name>`` that raises when called.
 
     Raises:
         AttributeError: For the names of Python's own protocols.
@@ -239,14 +239,9 @@ def _refusal(name: str) -> Callable:
 
 
 def _needs_compiled(instead: str = '') -> str:
-    from pauc_mm.check_env import build_mmcv, installed_versions, pip
-
-    remove = ''
-    if installed_versions(('mmcv-lite',)):
-        remove = pip('uninstall -y mmcv-lite') + ' && '
     return (
         'needs the compiled operations of mmcv, which is installed without '
         'them; torchvision stands in for nms and roi_align (average) alone. '
         f'{instead + " " if instead else ""}To build them, in about 15 '
-        f'minutes: {remove}{build_mmcv()}'
+        'minutes, see docs/install.md.'
     )

@@ -1,6 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Each kind of detector, trained and evaluated by the tool on two images."""
 
+import importlib.util
 import sys
 
 import pytest
@@ -266,9 +267,14 @@ def test_no_checkpoint_is_an_error_where_the_tool_is_not_used(
 
 
 def test_mmdet_is_missing(monkeypatch, capsys, detection_configs):
-    from pauc_mm.detection import _mmdet
-
-    monkeypatch.setattr(_mmdet, 'find_spec', lambda name: None)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        'find_spec',
+        lambda name, package=None: (
+            None if name == 'mmdet' else find_spec(name, package)
+        ),
+    )
     monkeypatch.delitem(sys.modules, 'pauc_mm.detection')
     monkeypatch.delattr(pauc_mm, 'detection')
     config = detection_configs / 'mask-rcnn_r50-c4_8xb2-1x_coco.py'
@@ -276,6 +282,5 @@ def test_mmdet_is_missing(monkeypatch, capsys, detection_configs):
         train_detector([str(config), 'none'])
     assert stop.value.code == 2
     error = capsys.readouterr().err
-    assert 'need mmdet' in error
-    assert 'pip install -r requirements/detection.txt' in error
+    assert 'pip install "pauc_mm[detection]"' in error
     assert 'bash tools/setup_env.sh detection' in error
