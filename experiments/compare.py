@@ -3,9 +3,9 @@
 
 Trains every method of a suite on every data set with several seeds, measures
 accuracy and collapse of each, and writes a report with tables, a picture and
-the raw results. Each run (cell) has a process and a folder of its own: stop
-it with Ctrl-C, and the same command goes on. A cell whose config has changed
-is run again, and its old result kept aside.
+the raw results. Each run has a process and a folder of its own: stop it with
+Ctrl-C, and the same command goes on. A run whose config has changed is
+repeated, and its old result kept aside.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pauc_mm  # noqa: F401  (registers; makes pauc_mm:: paths resolve)
@@ -20,40 +21,33 @@ from experiments.comparison import (
     SUITES,
     Suite,
     chosen_rates,
-    comparison_cells,
+    comparison_runs,
     find_suite,
     group,
     group_tuning,
-    tuning_cells,
+    tuning_runs,
 )
-from experiments.comparison.cells import check_images, comparison_cell
-from experiments.comparison.documents import (
-    missing_from,
-    write_documents,
-)
-from experiments.runner import Cell, Store
-from experiments.runner.cell_process import worker_command
+from experiments.comparison.documents import missing_from, write_documents
+from experiments.comparison.runs import check_images, comparison_run
+from experiments.runner import ConfigRun, RunResult, Store
 from experiments.runner.command_line import (
-    add_matrix_arguments,
-    check_matrix_arguments,
+    JOBS,
+    add_run_arguments,
+    add_selection_arguments,
+    check_arguments,
     choose,
     matching,
     open_store,
-)
-from experiments.runner.known_results import take_known
-from experiments.runner.provenance import usable_cores
-from experiments.runner.run_and_report import (
-    results_and_gaps,
     run_and_report,
 )
+from experiments.runner.scheduler import WorkerProcesses, say
 
-_NAME = 'experiments/compare.py'
-_JOBS = min(usable_cores(), 2)
+_NAME = 'python -m experiments.compare'
 _DOCS = Path(__file__).resolve().parents[1] / 'docs'
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """Command line of this program."""
+    """Build the command line of this program."""
     suites = '\n'.join(
         f'  {name}: {suite.title}; {", ".join(suite.data)}\n'
         f'    {" ".join(suite.methods)}'
@@ -62,16 +56,16 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog=f'suites, their data and their methods:\n{suites}\n\n'
-        'cells are named DATA_METHOD_lrRATE_seedN, for --only (after the '
+        'runs are named DATA_METHOD_lrRATE_seedN, for --only (after the '
         'rate _Nep or _Ngpu, if --epochs or --gpus says so).\n\n'
         'examples:\n'
-        f'  python {_NAME} --suite small\n'
-        f'  python {_NAME} --suite small --tune\n'
-        f'  python {_NAME} --suite small --methods mocov2 pauc --data digits\n'
-        f'  python {_NAME} --suite ablations --seeds 0 --epochs 10\n'
-        f'  python {_NAME} --suite small --report-only\n'
-        f'  python {_NAME} --suite small --tune --known docs/results.json\n'
-        f'  python {_NAME} --suite in100 --gpus 4\n',
+        f'  {_NAME} --suite small\n'
+        f'  {_NAME} --suite small --tune\n'
+        f'  {_NAME} --suite small --methods mocov2 pauc --data digits\n'
+        f'  {_NAME} --suite ablations --seeds 0 --epochs 10\n'
+        f'  {_NAME} --suite small --report-only\n'
+        f'  {_NAME} --suite small --tune --known docs/results.json\n'
+        f'  {_NAME} --suite in100 --gpus 4\n',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -87,223 +81,244 @@ def get_parser() -> argparse.ArgumentParser:
     )
     add(
         '--docs',
+        type=Path,
         metavar='DIR',
-        help='folder of the report; by default docs/ beside the tools if the '
-        'whole suite is reported, with no result less than the report there '
-        'has, else that of --out',
+        help='folder of the report; by default docs/ if the whole suite is '
+        'reported, with no result less than the report there has, else that '
+        'of --out',
     )
     add(
         '--known',
         type=Path,
         metavar='FILE',
         help='begin with the results in this .json of a report, such as '
-        'docs/results.json: cells of the same config are not run again. Times '
+        'docs/results.json: runs of the same config are not repeated. Times '
         'of an epoch are compared on equal hardware only',
     )
-    add_matrix_arguments(
+    add_selection_arguments(
+        parser, 'digits_*_seed0', seeds='0 1 2, and 0 on ImageNet'
+    )
+    add_run_arguments(
         parser,
         'work_dirs/compare/SUITE',
-        example='digits_*_seed0',
-        seeds='0 1 2, and 0 on ImageNet',
-        jobs=f'{_JOBS}, and 1 where a cell takes GPUs',
+        jobs=f'{JOBS}, and 1 where a run takes GPUs',
     )
     add(
         '--gpus',
         type=int,
         metavar='N',
-        help='GPUs of a cell, for the suites on ImageNet: with others than '
+        help='GPUs of a run, for the suites on ImageNet: with others than '
         'the 8 of the recipes each gets a larger or smaller part of the batch',
     )
     parser.set_defaults(seeds=None, out=None, jobs=None)
     return parser
 
 
-def parse(argv: list[str]) -> tuple:
-    """Arguments, suite, cells for tuning, if that is wanted, and store.
+@dataclass
+class Comparison:
+    """Runs of a suite that a command line asks for.
 
-    Ends the program if something is wrong.
+    Attributes:
+        suite (Suite): What may be run.
+        args (Namespace): Options, their defaults filled in from the suite.
     """
-    parser = get_parser()
-    args = parser.parse_args(argv)
-    try:
+
+    suite: Suite
+    args: argparse.Namespace
+
+    @classmethod
+    def from_args(cls, args: argparse.Namespace) -> Comparison:
+        """Fill in the suite's defaults and check the values.
+
+        Raises:
+            ValueError: If a value is wrong.
+            ImportError: If a package with images is missing.
+        """
         suite = find_suite(args.suite)
-        whole = not (args.data or args.methods or args.only or args.epochs)
-        whole = whole and args.seeds in (None, list(suite.seeds))
-        args.seeds = args.seeds or list(suite.seeds)
-        args.data = args.data or list(suite.data)
-        args.methods = args.methods or list(suite.methods)
-        args.out = args.out or f'work_dirs/compare/{args.suite}'
-        if args.gpus is None:
-            args.gpus = suite.gpus
-        if args.jobs is None:
-            args.jobs = 1 if suite.gpus > 1 else _JOBS
-        args.publish = whole and args.docs is None
-        args.docs = Path(args.docs or args.out)
-        check_matrix_arguments(args)
+        defaults = dict(
+            data=list(suite.data),
+            methods=list(suite.methods),
+            seeds=list(suite.seeds),
+            out=f'work_dirs/compare/{args.suite}',
+            jobs=1 if suite.gpus > 1 else JOBS,
+            gpus=suite.gpus,
+        )
+        given = {k: v for k, v in vars(args).items() if v is not None}
+        args = argparse.Namespace(**{**vars(args), **defaults, **given})
+        check_arguments(args)
         check_gpus(args, suite)
-        names = args.data, args.methods
-        tuning: list[Cell] = []
-        if args.tune:  # refused by some suites, before much is read
-            tuning = tuning_cells(suite, *names, args.epochs)
-        chosen = choose(possible_cells(args, suite), args.only)
-        tuning = matching(tuning, args.only)
-        if not args.report_only:
-            check_images(chosen)
-        store = open_store(args.out)
-        store.megabytes = suite.megabytes
-        if args.known is not None:
-            begin_with(args.known, _once(tuning + chosen), store)
-    except (ValueError, ImportError, OSError, RuntimeError) as error:
-        parser.error(str(error))
-    return args, suite, tuning, store
+        return cls(suite, args)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the whole suite is asked for."""
+        args, suite = self.args, self.suite
+        return (args.data, args.methods, args.seeds) == tuple(
+            map(list, (suite.data, suite.methods, suite.seeds))
+        ) and not (args.only or args.epochs)
 
-def begin_with(known: Path, cells: list[Cell], store: Store) -> None:
-    """Store what is known of these cells, and say how much that is."""
-    taken, changed = take_known(known, cells, store)
-    told = f'{taken} results of {len(cells)} cells were taken from {known}.'
-    if changed:
-        told += f' {changed} were not: their configs have changed since.'
-    print(told, file=sys.stderr)
+    def tuning(self) -> list[ConfigRun]:
+        """Return the runs that try learning rates."""
+        args = self.args
+        return tuning_runs(self.suite, args.data, args.methods, args.epochs)
+
+    def possible(self) -> list[ConfigRun]:
+        """Return all that may be run, whichever rates will be chosen."""
+        if not self.args.tune:
+            return self.compared({})
+        args = self.args
+        return _once(
+            self.tuning()
+            + [
+                comparison_run(
+                    self.suite, data, method, seed, rate, args.epochs
+                )
+                for seed in args.seeds
+                for data in args.data
+                for method in args.methods
+                for rate in self.suite.methods[method].rates
+            ]
+        )
+
+    def compared(self, rates: dict) -> list[ConfigRun]:
+        """Return the runs to compare, with these or the recipes' rates."""
+        args = self.args
+        return comparison_runs(
+            self.suite,
+            args.data,
+            args.methods,
+            args.seeds,
+            args.epochs,
+            args.gpus,
+            rates,
+        )
+
+    def tried(self, store: Store) -> list[RunResult]:
+        """Return results of all rates tried, by an earlier call too."""
+        if not self.suite.tuned:
+            return []
+        return [r for r in map(store.finished, self.tuning()) if r]
+
+    def chosen(self, store: Store) -> list[ConfigRun]:
+        """Return the runs to compare, with the best of the rates tried."""
+        rates = {}
+        if self.args.tune:
+            rates = chosen_rates(group_tuning(self.tried(store), 1))
+        return matching(self.compared(rates), self.args.only)
 
 
 def check_gpus(args: argparse.Namespace, suite: Suite) -> None:
-    """Refuse numbers of GPUs that there are not.
+    """Refuse more GPUs than there are.
 
     Raises:
-        ValueError: Saying what would do.
+        ValueError: With the value to give.
     """
     import torch
 
     if suite.gpus == 1:
         if args.gpus != 1:
             raise ValueError(
-                f'--gpus {args.gpus}: the cells of --suite {args.suite} run '
-                'in one process, --jobs of them at the same time: leave it '
-                'out.'
+                f'--gpus {args.gpus}: the runs of --suite {args.suite} take '
+                'one process, --jobs of them at the same time: leave it out.'
             )
         return
     if args.gpus < 1:
         raise ValueError(f'--gpus must be at least 1, not {args.gpus}.')
     if args.jobs > 1:
         raise ValueError(
-            f'--jobs {args.jobs}: each cell of --suite {args.suite} takes all '
+            f'--jobs {args.jobs}: each run of --suite {args.suite} takes all '
             'GPUs: leave it out.'
         )
-    there = torch.cuda.device_count()
-    if there < args.gpus and not args.report_only:
+    count = torch.cuda.device_count()
+    if count < args.gpus and not args.report_only:
         raise ValueError(
-            f'--gpus {args.gpus}, but this machine has {there}: give --gpus '
-            f'{there}.'
-            if there
+            f'--gpus {args.gpus}, but this machine has {count}: give --gpus '
+            f'{count}.'
+            if count
             else f'--suite {args.suite} trains ResNet-50 on GPUs, and this '
             'machine has none; --suite small runs on a CPU.'
         )
 
 
-def possible_cells(args: argparse.Namespace, suite: Suite) -> list[Cell]:
-    """All that may be run, whichever learning rates will be chosen."""
-    names = args.data, args.methods
-    if not args.tune:
-        return comparison_cells(
-            suite, *names, args.seeds, args.epochs, args.gpus
-        )
-    more = [
-        comparison_cell(suite, data, method, seed, rate, args.epochs)
-        for seed in args.seeds
-        for data in args.data
-        for method in args.methods
-        for rate in suite.methods[method].rates
-    ]
-    return _once(tuning_cells(suite, *names, args.epochs) + more)
+def parse(argv: list[str]) -> tuple[Comparison, Store]:
+    """Read the command line; ends the program if something is wrong."""
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    try:
+        comparison = Comparison.from_args(args)
+        runs = comparison.possible()
+        chosen = choose(runs, args.only)
+        if not args.report_only:
+            check_images(chosen)
+        store = open_store(comparison.args.out)
+        store.megabytes = comparison.suite.megabytes
+        if args.known is not None:
+            taken, changed = store.take_known(args.known, chosen)
+            say(f'{taken} results of {len(chosen)} runs: from {args.known}.')
+            if changed:
+                say(f'{changed} not taken: their configs have changed since.')
+    except (ValueError, ImportError, OSError, RuntimeError) as error:
+        parser.error(str(error))
+    return comparison, store
 
 
-def cells_to_compare(
-    args: argparse.Namespace, suite: Suite, store: Store
-) -> list[Cell]:
-    """With the best of the rates that were tried, or the recipes'."""
-    rates = {}
-    if args.tune:
-        rates = chosen_rates(group_tuning(tuned(args, suite, store), 1))
-    cells = comparison_cells(
-        suite,
-        args.data,
-        args.methods,
-        args.seeds,
-        args.epochs,
-        args.gpus,
-        rates,
-    )
-    return matching(cells, args.only)
+def _once(runs: list[ConfigRun]) -> list[ConfigRun]:
+    """Drop runs of a name that has come before."""
+    return list({run.name: run for run in runs}.values())
 
 
-def tuned(args: argparse.Namespace, suite: Suite, store: Store) -> list[dict]:
-    """Results of all rates that were tried, by an earlier call too."""
-    cells = tuning_cells(suite, args.data, args.methods, args.epochs)
-    return [result for result in map(store.finished, cells) if result]
-
-
-def _once(cells: list[Cell]) -> list[Cell]:
-    """Without those that are there already."""
-    return list({cell.name: cell for cell in cells}.values())
-
-
-def write_report(
-    args: argparse.Namespace,
-    suite: Suite,
-    tuning: list[Cell],
-    store: Store,
-    command: str,
-) -> None:
+def write_report(comparison: Comparison, store: Store, command: str) -> None:
     """Write the report of what is there, and print it."""
-    cells = cells_to_compare(args, suite, store)
-    results, gaps = results_and_gaps(_once(cells + tuning), store)
-    own = {cell.name for cell in cells}
-    grouped = group([r for r in results if r['cell']['name'] in own])
-    rates = tuned(args, suite, store) if suite.tuned else []
-    tried = group_tuning(rates)
-    docs = args.docs
-    if args.publish:
-        less = missing_from(suite, grouped, tried, _DOCS)
-        if less:
-            print(
-                f"The report goes to '{docs}': that in '{_DOCS}' has {less} "
-                'results which are not here (--known begins with them, '
-                '--docs replaces it all the same).',
-                file=sys.stderr,
+    args, suite = comparison.args, comparison.suite
+    runs = comparison.chosen(store)
+    wanted = list(runs)
+    if args.tune:
+        wanted += matching(comparison.tuning(), args.only)
+    results, gaps = store.results_and_gaps(_once(wanted))
+    names = {run.name for run in runs}
+    grouped = group([result for result in results if result.name in names])
+    tried = group_tuning(comparison.tried(store))
+    docs = args.docs or Path(args.out)
+    if args.docs is None and comparison.is_whole:
+        missing = missing_from(suite, grouped, tried, _DOCS)
+        if missing:
+            say(
+                f"The report goes to '{docs}': that in '{_DOCS}' has "
+                f'{missing} results which are not here (--known begins with '
+                'them, --docs replaces it all the same).'
             )
         else:
             docs = _DOCS
     text, files = write_documents(suite, grouped, tried, docs, command, gaps)
     print(text)
     for path in files:
-        print(f'written: {path}', file=sys.stderr)
+        say(f'written: {path}')
 
 
-def _of_results(argv: list[str]) -> list[str]:
-    """The options that say which results there are, not where from."""
+def _reproducing(argv: list[str]) -> list[str]:
+    """Drop the options that say only where results come from."""
     rest = argparse.ArgumentParser(add_help=False)
     rest.add_argument('--known')
-    rest.add_argument('--report-only', action='store_true')
+    for name in ('--report-only', '--force'):
+        rest.add_argument(name, action='store_true')
     return rest.parse_known_args(argv)[1]
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run what is missing, write the report."""
     argv = sys.argv[1:] if argv is None else argv
-    args, suite, tuning, store = parse(argv)
-    command = shlex.join(['python', _NAME, *_of_results(argv)])
-
-    def rest() -> list[Cell]:
-        return cells_to_compare(args, suite, store)
-
+    comparison, store = parse(argv)
+    args = comparison.args
+    command = f'{_NAME} {shlex.join(_reproducing(argv))}'
+    stages = [lambda: comparison.chosen(store)]
+    if args.tune:
+        stages.insert(0, lambda: matching(comparison.tuning(), args.only))
     run_and_report(
         args,
-        tuning if args.tune else rest(),
+        stages,
         store,
-        lambda: write_report(args, suite, tuning, store, command),
-        worker_command(args.gpus),
-        rest if args.tune else None,
+        lambda: write_report(comparison, store, command),
+        WorkerProcesses(args.jobs, gpus=args.gpus),
     )
 
 

@@ -1,11 +1,11 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Do decoupled prototypes collapse? Joint and decoupled CARP, measured.
+"""Measure the collapse of prototypes in joint and decoupled CARP.
 
 Trains both on handwritten digits, balanced and long-tailed, with several
-seeds; records over the training which prototypes are copies of others and
+seeds; records during the training which prototypes are copies of others and
 which are used; and writes tables, with kNN accuracy for frequent and rare
-classes, and two pictures. Each run (cell) has a process and a folder of its
-own: stop it with Ctrl-C, and the same command goes on.
+classes, and two pictures. Each run has a process and a folder of its own:
+stop it with Ctrl-C, and the same command goes on.
 """
 
 from __future__ import annotations
@@ -16,31 +16,25 @@ import sys
 from pathlib import Path
 
 import pauc_mm  # noqa: F401  (registers; makes pauc_mm:: paths resolve)
-from experiments.decoupled import (
-    DATA,
-    METHODS,
-    TAILS,
-    group,
-    study_cells,
-)
-from experiments.decoupled.figures import plot_end, plot_over_training
+from experiments.decoupled import DATA, METHODS, TAILS, group, study_runs
+from experiments.decoupled.plots import plot_end, plot_over_training
 from experiments.decoupled.report import study_report
 from experiments.runner.command_line import (
-    add_matrix_arguments,
-    check_matrix_arguments,
+    add_run_arguments,
+    add_selection_arguments,
+    check_arguments,
     choose,
     open_store,
-)
-from experiments.runner.run_and_report import (
-    results_and_gaps,
     run_and_report,
 )
+from experiments.runner.scheduler import say
+from pauc_mm.utils.files import write_text
 
-_NAME = 'experiments/compare_decoupled.py'
+_NAME = 'python -m experiments.compare_decoupled'
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """Command line of this program."""
+    """Build the command line of this program."""
     methods = '\n'.join(
         f'  {name:<20}{method.label}'
         + ('' if method.by_default else ' (not run unless named)')
@@ -49,13 +43,13 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog=f'methods:\n{methods}\n\n'
-        'cells are named DATA-TAIL_METHOD_seedN, for --only.\n\n'
+        'runs are named DATA-TAIL_METHOD_seedN, for --only.\n\n'
         'examples:\n'
-        f'  python {_NAME}\n'
-        f'  python {_NAME} --data digits --tails balanced --seeds 0\n'
-        f'  python {_NAME} --epochs 5 --seeds 0 --out work_dirs/try\n'
-        f"  python {_NAME} --only 'mnist-*_seed0' --jobs 1\n"
-        f'  python {_NAME} --report-only\n',
+        f'  {_NAME}\n'
+        f'  {_NAME} --data digits --tails balanced --seeds 0\n'
+        f'  {_NAME} --epochs 5 --seeds 0 --out work_dirs/try\n'
+        f"  {_NAME} --only 'mnist-*_seed0' --jobs 1\n"
+        f'  {_NAME} --report-only\n',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for option, known, default, text in (
@@ -75,53 +69,46 @@ def get_parser() -> argparse.ArgumentParser:
             metavar='NAME',
             help=f'{text}: {", ".join(known)} (default: {" ".join(default)})',
         )
-    add_matrix_arguments(parser, 'work_dirs/decoupled', 'digits-*_seed0')
+    add_selection_arguments(parser, 'digits-*_seed0')
+    add_run_arguments(parser, 'work_dirs/decoupled')
     return parser
 
 
-def parse(argv: list[str] | None = None) -> tuple:
-    """Arguments, cells and store; ends the program if something is wrong."""
+def parse(argv: list[str]) -> tuple:
+    """Read arguments, runs and store; ends the program on a wrong value."""
     parser = get_parser()
     args = parser.parse_args(argv)
     try:
-        check_matrix_arguments(args)
-        cells = choose(
-            study_cells(
-                args.data, args.tails, args.methods, args.seeds, args.epochs
-            ),
-            args.only,
+        check_arguments(args)
+        runs = study_runs(
+            args.data, args.tails, args.methods, args.seeds, args.epochs
         )
+        runs = choose(runs, args.only)
         store = open_store(args.out)
     except (ValueError, ImportError, OSError) as error:
         parser.error(str(error))
-    return args, cells, store
-
-
-def write_report(args, cells, store, command: str) -> None:
-    """Write the tables and the pictures of what is there."""
-    results, gaps = results_and_gaps(cells, store)
-    found = group(results)
-    out = Path(args.out)
-    text = study_report(found, command, gaps)
-    (out / 'decoupled.md').write_text(text, encoding='utf-8')
-    pictures = [
-        plot_over_training(found, out / 'unique_over_training.png'),
-        plot_end(found, out / 'unique_and_knn.png'),
-    ]
-    print(text)
-    for path in (out / 'decoupled.md', *pictures):
-        print(f'written: {path}', file=sys.stderr)
+    return args, runs, store
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run what is missing, write the report."""
     argv = sys.argv[1:] if argv is None else argv
-    args, cells, store = parse(argv)
-    shown = [option for option in argv if option != '--report-only']
-    command = shlex.join(['python', _NAME, *shown])
-    run_and_report(
-        args, cells, store, lambda: write_report(args, cells, store, command)
-    )
+    args, runs, store = parse(argv)
+    options = [o for o in argv if o not in ('--report-only', '--force')]
+    command = f'{_NAME} {shlex.join(options)}'.strip()
+
+    def report() -> None:
+        results, gaps = store.results_and_gaps(runs)
+        grouped = group(results)
+        out = Path(args.out)
+        text = study_report(grouped, command, gaps)
+        write_text(out / 'decoupled.md', text)
+        print(text)
+        plot_over_training(grouped, out / 'unique_over_training.png')
+        plot_end(grouped, out / 'unique_and_knn.png')
+        say(f'written: decoupled.md and two pictures in {out}')
+
+    run_and_report(args, [lambda: runs], store, report)
 
 
 if __name__ == '__main__':

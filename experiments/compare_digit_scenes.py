@@ -1,22 +1,33 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Detectors on scenes of digits, from checkpoints and from random weights.
+"""Compare detectors on scenes of digits, pretrained and from random weights.
 
-Makes the scenes if they are not there, trains Faster R-CNN and Mask R-CNN
-with the small backbone, frozen and trained, from each checkpoint and, with
-the same seeds, from random weights, and writes a table of COCO's APs. Runs
-that are there already are not repeated.
+Makes the scenes if they are missing, trains Faster R-CNN and Mask R-CNN with
+the small backbone, frozen and trained, from each checkpoint and, with the same
+seeds, from random weights, and writes a table of COCO's APs. Finished runs
+are not repeated.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from experiments.digit_scenes import SceneSettings, write_scenes
+from experiments.digit_scenes.scene_run import SceneRun, scene_run
+from experiments.digit_scenes.scene_table import scene_table
+from experiments.runner.command_line import (
+    add_run_arguments,
+    check_arguments,
+    open_store,
+    run_and_report,
+)
+from experiments.runner.scheduler import say
+from pauc_mm.utils.files import write_json, write_text
+from pauc_mm.utils.progress import progress
+
 EXAMPLES = """examples:
   for seed in 0 1 2; do
     python tools/train.py configs/pauc/pauc_tiny_mnist.py \\
@@ -28,7 +39,7 @@ EXAMPLES = """examples:
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """Command line of this program."""
+    """Build the command line of this program."""
     parser = argparse.ArgumentParser(
         prog='compare_digit_scenes',
         description=__doc__,
@@ -45,7 +56,7 @@ def get_parser() -> argparse.ArgumentParser:
     add(
         '--name',
         default='PAUC',
-        help='what the checkpoints are called in the table (%(default)s)',
+        help='name of the checkpoints in the table (%(default)s)',
     )
     for name, choices, text in (
         ('detectors', ['faster-rcnn', 'mask-rcnn'], 'detectors to train'),
@@ -64,25 +75,13 @@ def get_parser() -> argparse.ArgumentParser:
         )
     add(
         '--data',
+        type=Path,
         default=os.environ.get('DIGIT_SCENES_ROOT', 'data/digit_scenes'),
         metavar='DIR',
         help='scenes of experiments/make_digit_scenes.py, made with its '
-        'defaults if they are not there (%(default)s)',
+        'defaults if they are missing (%(default)s)',
     )
-    add(
-        '--out',
-        default='work_dirs/digit_scenes',
-        metavar='DIR',
-        help='folder for the runs, comparison.md and .json (%(default)s)',
-    )
-    add(
-        '--jobs',
-        type=int,
-        default=1,
-        metavar='N',
-        help='runs at the same time, each on one core (%(default)s)',
-    )
-    add('--force', action='store_true', help='repeat runs that are there')
+    add_run_arguments(parser, 'work_dirs/digit_scenes')
     add(
         '--cfg-options',
         nargs='+',
@@ -93,12 +92,18 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def make_runs(args: argparse.Namespace) -> list:
-    """The runs of a command line; those of one seed beside each other."""
-    from experiments.digit_scenes.scene_run import SceneRun
-
+def scene_runs(args: argparse.Namespace) -> list[SceneRun]:
+    """Declare the runs; those of one seed are neighbours."""
     return [
-        SceneRun(detector, backbone, start, seed, source)
+        scene_run(
+            detector,
+            backbone,
+            start,
+            seed,
+            source,
+            args.data,
+            args.cfg_options,
+        )
         for detector in args.detectors
         for backbone in args.backbones
         for seed, checkpoint in enumerate(args.checkpoints)
@@ -106,95 +111,65 @@ def make_runs(args: argparse.Namespace) -> list:
     ]
 
 
-def check(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-    """Ends the program with a message if something is wrong."""
-    if args.jobs < 1:
-        parser.error(f'--jobs must be at least 1, not {args.jobs}')
+def check(args: argparse.Namespace) -> None:
+    """Refuse wrong values.
+
+    Raises:
+        ValueError: Naming the option.
+    """
+    check_arguments(args)
     if args.name == 'random' or not args.name.replace('-', '').isalnum():
-        parser.error(
+        raise ValueError(
             f'--name {args.name!r} must be letters and digits, and is not '
-            '"random", which the other runs are called'
+            '"random", the name of the other runs.'
         )
     for name in args.checkpoints:
         if not Path(name).is_file():
-            parser.error(f"there is no checkpoint '{name}'")
-    data = Path(args.data)
-    if data.exists() and not (data / 'scenes.json').is_file():
-        parser.error(
-            f"--data '{data}' has no scenes.json: it is no folder of "
-            'experiments/make_digit_scenes.py'
+            raise ValueError(f"there is no checkpoint '{name}'.")
+    if args.data.exists() and not (args.data / 'scenes.json').is_file():
+        raise ValueError(
+            f"--data '{args.data}' has no scenes.json: it is no folder of "
+            'experiments/make_digit_scenes.py.'
         )
     for option in args.cfg_options:
         if '=' not in option:
-            parser.error(f'--cfg-options {option!r} must be KEY=VALUE')
+            raise ValueError(f'--cfg-options {option!r} must be KEY=VALUE.')
+    if find_spec('mmdet') is None:
+        raise ValueError('mmdet is not installed: pip install mmdet.')
 
 
-def stop(number: int, frame) -> None:
-    """Ends as Ctrl-C does, so that no training is left behind."""
-    raise KeyboardInterrupt
-
-
-def say(line: str) -> None:
-    """Progress goes to stderr, so that stdout is a Markdown file."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def main(argv=None) -> dict:
-    """Run what is missing, print the table.
-
-    Args:
-        argv (list[str] or None): Arguments. Defaults to the command line.
-
-    Returns:
-        dict: What is in comparison.json.
-    """
+def main(argv: list[str] | None = None) -> None:
+    """Run what is missing, print the table."""
     parser = get_parser()
     args = parser.parse_args(argv)
-    check(args, parser)
     try:
-        from experiments.digit_scenes.scene_runs import SceneRuns
-        from experiments.digit_scenes.scene_table import scene_table
-    except ImportError as error:
-        if error.name != 'mmdet':
-            raise
+        check(args)
+    except ValueError as error:
         parser.error(str(error))
-    from experiments.digit_scenes import SceneSettings, write_scenes
-    from pauc_mm.utils.progress import progress
-
-    if not Path(args.data).exists():
-        say(f'Making scenes in {args.data} ...')
-        try:
-            write_scenes(args.data, SceneSettings(), progress=progress)
-        except (FileExistsError, ImportError) as error:
-            sys.exit(f'{parser.prog}: {error}')
-    out = Path(args.out)
-    runs = SceneRuns(
-        out / 'runs',
-        Path(args.data),
-        ROOT / 'tools/benchmarks/detection/train.py',
-        ROOT / 'configs/benchmarks/detection',
-        args.cfg_options,
-    )
-    before = signal.signal(signal.SIGTERM, stop)
     try:
-        wanted = make_runs(args)
-        records = runs.perform(wanted, args.jobs, args.force, say)
-    except KeyboardInterrupt:
-        say('Stopped. The finished runs are kept: start again to go on.')
-        raise SystemExit(130) from None
-    except RuntimeError as error:
+        if not args.data.exists():
+            say(f'Making scenes in {args.data} ...')
+            write_scenes(args.data, SceneSettings(), progress=progress)
+        store = open_store(args.out)
+    except (OSError, ImportError) as error:
         sys.exit(f'{parser.prog}: {error}')
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    text = scene_table(records)
-    print(text)
-    record = dict(scenes=runs.scenes, runs=records)
-    (out / 'comparison.md').write_text(text + '\n', encoding='utf-8')
-    (out / 'comparison.json').write_text(
-        json.dumps(record, indent=1) + '\n', encoding='utf-8'
-    )
-    say(f'table: {out / "comparison.md"}, figures: {out / "comparison.json"}')
-    return record
+    runs = scene_runs(args)
+
+    def report() -> None:
+        results, gaps = store.results_and_gaps(runs)
+        text = scene_table(results)
+        if gaps:
+            text += '\n\nNot in the tables:\n\n'
+            text += '\n'.join(f'- {gap}' for gap in gaps)
+        print(text)
+        out = Path(args.out)
+        write_text(out / 'comparison.md', text + '\n')
+        write_json(
+            out / 'comparison.json', [result.to_dict() for result in results]
+        )
+        say(f'written: comparison.md and .json in {out}')
+
+    run_and_report(args, [lambda: runs], store, report)
 
 
 if __name__ == '__main__':

@@ -1,10 +1,10 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The toy experiment of PAUC's figure 2: blobs in 3-D onto the unit circle.
+"""Toy experiment of PAUC's figure 2: blobs in 3-D onto the unit circle.
 
 Trains MoCo, PCL and PAUC, the registered models with their own losses and
 E-step, on Gaussian blobs of 1000 points a class, and writes the table of the
-measures over seeds and the picture of the embeddings. Less than ten minutes on
-two cores; runs that are there already are not repeated.
+metrics over seeds and the picture of the embeddings. Less than ten minutes on
+two cores; finished runs are not repeated.
 """
 
 from __future__ import annotations
@@ -14,15 +14,24 @@ import os
 import sys
 from pathlib import Path
 
-from experiments.toy import METHODS, Run, Settings, check_run
-from experiments.toy.figure import plot_toy
-from experiments.toy.results import Results
-from experiments.toy.schedule import perform_all
+from experiments.runner.command_line import (
+    add_run_arguments,
+    check_arguments,
+    open_store,
+    run_and_report,
+)
+from experiments.runner.provenance import usable_cores
+from experiments.runner.scheduler import child_variables, say
+from experiments.toy import METHODS, Settings, ToyRun, toy_run
+from experiments.toy.plot import plot_toy
 from experiments.toy.table import (
     READING,
     differences_table,
-    measures_table,
+    group,
+    metrics_table,
 )
+from experiments.toy.toy_run import ProcessPool
+from pauc_mm.utils.files import write_json, write_text
 
 SMALL = dict(
     classes=[3, 4],
@@ -38,7 +47,7 @@ SMALL = dict(
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """Command line of this program."""
+    """Build the command line of this program."""
     default = Settings()
     names = '\n'.join(
         f'  {name:<14}{method.label}'
@@ -79,26 +88,12 @@ def get_parser() -> argparse.ArgumentParser:
         metavar='NAME',
         help='what to compare, see below (default: those not marked there)',
     )
-    add(
-        '--out',
-        default='work_dirs/toy_blobs',
-        metavar='DIR',
-        help='folder for toy_blobs.png, .md and .json '
-        '(default: work_dirs/toy_blobs)',
+    add_run_arguments(
+        parser,
+        'work_dirs/toy_blobs',
+        jobs='%(default)s, the cores here, at most 8; each run takes one',
     )
-    add(
-        '--jobs',
-        type=int,
-        default=_cores(),
-        metavar='N',
-        help='runs at the same time, each on one core and in about 1 GB '
-        '(default: %(default)s, the cores here, at most 8)',
-    )
-    add(
-        '--force',
-        action='store_true',
-        help='repeat runs that are in the folder already',
-    )
+    parser.set_defaults(jobs=min(usable_cores(), 8))
     add(
         '--small',
         action='store_true',
@@ -126,86 +121,96 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _cores() -> int:
-    """Cores that this process may use, at most 8."""
-    usable = getattr(os, 'sched_getaffinity', lambda pid: ())(0)
-    return min(len(usable) or os.cpu_count() or 1, 8)
-
-
-def parse(argv: list[str] | None = None) -> tuple:
-    """Arguments, settings and runs; ends the program if one is wrong."""
+def parse(argv: list[str]) -> tuple:
+    """Read arguments, settings, runs and store; ends on a wrong value."""
     parser = get_parser()
     if parser.parse_args(argv).small:
         parser.set_defaults(**SMALL)
     args = parser.parse_args(argv)
-    names = {field for field in Settings.__dataclass_fields__}
+    names = Settings.__dataclass_fields__
     given = {k: v for k, v in vars(args).items() if k in names}
     try:
+        check_arguments(args)
         settings = Settings(**given)
-        for name in ('classes', 'seeds', 'methods'):
+        for name in ('classes', 'methods'):
             values = getattr(args, name)
             if len(set(values)) < len(values):
                 raise ValueError(f'--{name} {values} names one twice.')
         runs = [
-            Run(method, classes, seed)
+            toy_run(method, classes, seed, settings)
             for classes in args.classes
             for method in args.methods
             for seed in args.seeds
         ]
-        for run in runs:
-            check_run(run, settings)
-        if args.jobs < 1:
-            raise ValueError(f'--jobs must be at least 1, not {args.jobs}.')
-        results = Results(args.out)
-    except (ValueError, NotADirectoryError) as error:
+        store = open_store(args.out)
+    except (ValueError, OSError) as error:
         parser.error(str(error))
-    return args, settings, runs, results
+    return args, settings, runs, store
 
 
-def say(line: str) -> None:
-    """Progress goes to stderr, so that stdout is a Markdown file."""
-    print(line, file=sys.stderr, flush=True)
+def tables(
+    args: argparse.Namespace,
+    settings: Settings,
+    results: list,
+    gaps: list[str],
+) -> str:
+    """Write the tables of what there is."""
+    grouped = group(results)
+    parts = [
+        '## Blobs in 3-D onto the unit circle',
+        f'Mean and deviation over {len(args.seeds)} seed(s); '
+        f'{settings.samples} points a class, {settings.rounds} rounds of '
+        f'{settings.steps} steps, {settings.warmup_rounds} of them warm-up. '
+        f'{READING}',
+        metrics_table(grouped),
+    ]
+    if 'pcl' in args.methods and len(args.methods) > 1:
+        parts.append('## Differences to PCL, paired by seed')
+        parts.append(differences_table(grouped))
+    if gaps:
+        parts.append('## Not in the tables')
+        parts.append('\n'.join(f'- {gap}' for gap in gaps))
+    return '\n\n'.join(parts) + '\n'
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run what is missing, print the tables, draw the picture."""
-    args, settings, runs, results = parse(argv)
-    try:
-        perform_all(runs, settings, results, args.jobs, args.force, say)
-    except KeyboardInterrupt:
-        say('Stopped. The finished runs are kept: start again to go on.')
-        raise SystemExit(130) from None
-    which = (results.records, args.methods, args.classes, args.seeds)
-    text = (
-        '## Blobs in 3-D onto the unit circle\n\n'
-        f'Mean and deviation over {len(args.seeds)} seed(s); '
-        f'{settings.samples} points a class, {settings.rounds} rounds of '
-        f'{settings.steps} steps, {settings.warmup_rounds} of them warm-up. '
-        f'{READING}\n\n{measures_table(*which)}\n'
-    )
-    if 'pcl' in args.methods and len(args.methods) > 1:
-        text += (
-            '\n## Differences to PCL, paired by seed\n\n'
-            f'{differences_table(*which)}\n'
+    argv = sys.argv[1:] if argv is None else argv
+    args, settings, runs, store = parse(argv)
+    out = Path(args.out)
+
+    def report() -> None:
+        results, gaps = store.results_and_gaps(runs)
+        text = tables(args, settings, results, gaps)
+        print(text)
+        write_text(out / 'toy_blobs.md', text)
+        plain = [result.to_dict() for result in results]
+        write_json(out / 'toy_blobs.json', plain)
+        say(f'written: toy_blobs.md and .json in {out}')
+        if gaps:
+            say('No picture: it needs all runs.')
+            return
+        say('Drawing the picture ...')
+        picture = out / 'toy_blobs.png'
+        plot_toy(
+            store,
+            args.methods,
+            args.classes,
+            args.seeds[0],
+            settings,
+            picture,
         )
-    print(text)
-    table = Path(args.out) / 'toy_blobs.md'
-    table.write_text(text, encoding='utf-8')
-    say('Drawing the picture ...')
-    picture = plot_toy(
-        results,
-        args.methods,
-        args.classes,
-        args.seeds[0],
-        settings,
-        Path(args.out) / 'toy_blobs.png',
-    )
-    for name, path in (
-        ('table', table),
-        ('runs', results.path),
-        ('picture', picture),
-    ):
-        say(f'{name}: {path}')
+        say(f'written: {picture}')
+
+    def longest_first() -> list[ToyRun]:
+        return sorted(runs, key=lambda run: -run.setting['classes'])
+
+    os.environ.update(child_variables(threads=1))
+    pool = ProcessPool(args.jobs)
+    try:
+        run_and_report(args, [longest_first], store, report, pool)
+    finally:
+        pool.stop()
 
 
 if __name__ == '__main__':

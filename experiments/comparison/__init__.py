@@ -1,8 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Methods, and ablations of PAUC, compared on the same terms."""
+"""Compare methods, and ablations of PAUC, on the same terms."""
 
-from .cells import comparison_cells, find_suite, tuning_cells
 from .results import chosen_rates, group, group_tuning
+from .runs import comparison_runs, find_suite, tuning_runs
 from .settings import SUITES, Method, Suite
 
 __all__ = [
@@ -10,9 +10,9 @@ __all__ = [
     'Method',
     'Suite',
     'chosen_rates',
-    'comparison_cells',
+    'comparison_runs',
     'find_suite',
     'group',
     'group_tuning',
-    'tuning_cells',
+    'tuning_runs',
 ]

@@ -1,16 +1,16 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Where the report of a suite is written."""
+"""Files of a report: text, picture and raw results."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.runner import RunResult, read_results
 from pauc_mm.utils.files import write_json, write_text
 
-from .ablation_figure import plot_differences
-from .figures import plot_accuracy_and_collapse
+from .ablation_plot import plot_differences
+from .accuracy_plot import plot_accuracy_and_collapse
 from .report import suite_report
 from .results import Grouped, Tuning
 from .settings import Suite
@@ -28,16 +28,16 @@ def write_documents(
 ) -> tuple[str, list[Path]]:
     """Write the report, the picture and the raw results.
 
-    What stands above :data:`MARK` in a report that is there is kept, so that
-    people can say there what the tables mean.
+    Text above :data:`MARK` in an existing report is kept: there people say
+    what the tables mean.
 
     Args:
         suite (Suite): What was run.
-        grouped (Mapping): Of :func:`~.results.group`; without results of
-            the comparison there is no picture.
+        grouped (Mapping): Of :func:`~.results.group`; if it is empty there
+            is no picture.
         tuning (Mapping): Of :func:`~.results.group_tuning`; may be empty.
-        folder (Path): Made if it is not there.
-        command (str): That makes them again.
+        folder (Path): Created if missing.
+        command (str): Command that reproduces them.
         missing (sequence of str): What is not in them, and why.
 
     Returns:
@@ -45,15 +45,15 @@ def write_documents(
 
     Raises:
         OSError: If one cannot be written.
-        ValueError: If there is a file of that name that is no such report,
-            or there are no results.
+        ValueError: If a file of that name is no such report, or there are
+            no results.
     """
     if not grouped and not tuning:
         raise ValueError(
             'there is no result of the comparison to report yet: run without '
-            '--report-only first, or choose other cells with --only.'
+            '--report-only first, or choose other runs with --only.'
         )
-    report, raw = _places(suite, folder)
+    report, raw = _paths(suite, folder)
     figure = report.parent / 'figures' / f'{report.stem}.png'
     report.parent.mkdir(parents=True, exist_ok=True)
     above = f'# {suite.title}\n\n'
@@ -78,35 +78,34 @@ def write_documents(
     text = suite_report(suite, grouped, tuning, command, missing, picture)
     whole = f'{above}{MARK}\n\n{text}'
     write_text(report, whole)
-    write_json(raw, _plain(grouped, tuning))
+    results = _once(grouped, tuning)
+    write_json(raw, [result.to_dict() for result in results.values()])
     return whole, files
 
 
 def missing_from(
     suite: Suite, grouped: Grouped, tuning: Tuning, folder: Path
 ) -> int:
-    """How many results a folder's raw file has, and these have not."""
-    _, raw = _places(suite, folder)
+    """Count the results in a folder's raw file that are missing here."""
+    _, raw = _paths(suite, folder)
     if not raw.is_file():
         return 0
-    own = {result['cell']['name'] for result in _plain(grouped, tuning)}
-    stored = json.loads(raw.read_text(encoding='utf-8'))
-    return len({result['cell']['name'] for result in stored} - own)
+    stored = {result.name for result in read_results(raw)}
+    return len(stored - set(_once(grouped, tuning)))
 
 
-def _places(suite: Suite, folder: Path) -> tuple[Path, Path]:
-    """Report and raw results."""
+def _paths(suite: Suite, folder: Path) -> tuple[Path, Path]:
+    """Return the paths of the report and of the raw results."""
     report = Path(folder) / suite.report
     return report, report.with_suffix('.json')
 
 
-def _plain(grouped: Grouped, tuning: Tuning) -> list[dict]:
-    """Every result once, by its name."""
-    results = {
-        result['cell']['name']: result
+def _once(grouped: Grouped, tuning: Tuning) -> dict[str, RunResult]:
+    """Return every result once, by the name of its run."""
+    return {
+        result.name: result
         for table in (grouped, tuning)
         for methods in table.values()
-        for some in methods.values()
-        for result in some.values()
+        for group in methods.values()
+        for result in group.values()
     }
-    return list(results.values())

@@ -9,34 +9,34 @@ from pauc_mm.evaluation.metrics.embedding_metric import EmbeddingMetric
 from pauc_mm.transfer.linear_probe import fit_linear_probe
 from pauc_mm.transfer.low_shot import SINGLE_SHOT_COST, low_shot_svm
 
-# Where all pairs of training images, or many draws, would take hours.
+# Beyond these all pairs of training images, or many draws, take hours.
 _MAX_LEAVE_ONE_OUT = 100_000
 _MAX_CLASSES = 100
 
 
 class FrozenAccuracy(EmbeddingMetric):
-    """What classifiers on frozen features reach, all of them at once.
+    """Accuracy of several classifiers on frozen features.
 
     The bank holds the training images, the queries are held out:
 
     - ``knn``: weighted k nearest neighbours, see
       :class:`~pauc_mm.evaluation.metrics.KNNAccuracy`;
     - ``knn_train``: the same of the training images, each classified by the
-      others. It looks at no held-out image, so a learning rate may be chosen
-      by it; left out if there are more than 100,000 of them;
+      others. A learning rate may be chosen by it: it looks at no held-out
+      image. Left out beyond 100,000 images;
     - ``linear``: see :func:`~pauc_mm.transfer.linear_probe.fit_linear_probe`;
     - ``shot1``, ``shot5`` and so on: linear SVMs on so many labelled images a
-      class, mean over the draws (one of more than 100 classes), see
-      :func:`~pauc_mm.transfer.low_shot.low_shot_svm`; at the one cost that
-      PCL's code takes, for choosing it takes longer than all the rest and
-      with few images chooses badly.
+      class, mean over the draws (a single one beyond 100 classes), see
+      :func:`~pauc_mm.transfer.low_shot.low_shot_svm`. The cost is that of
+      PCL's code: choosing it takes longer than all the rest, and with few
+      images chooses badly.
 
     Args:
-        k (int): Neighbours. Defaults to 20.
+        k (int): Number of neighbours. Defaults to 20.
         shots (sequence of int): Labelled images a class. Defaults to
             (1, 5, 10).
-        draws (int): Of those images. Defaults to 10.
-        device (str): Where the linear probe is trained. Defaults to 'cpu'.
+        draws (int): Draws of those images. Defaults to 10.
+        device (str): Device of the linear probe. Defaults to 'cpu'.
         **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
             :class:`EmbeddingMetric`.
     """
@@ -62,7 +62,7 @@ class FrozenAccuracy(EmbeddingMetric):
             results (list[dict]): What :meth:`process` kept.
 
         Returns:
-            dict[str, float]: Shares of images that are right.
+            dict[str, float]: Shares of correct images.
 
         Raises:
             ValueError: If there is no bank or no query, a class has fewer
@@ -81,12 +81,12 @@ class FrozenAccuracy(EmbeddingMetric):
         probe = fit_linear_probe(
             *train, num_classes=classes, device=self.device
         )
-        found = dict(
+        metrics = dict(
             knn=self._knn(test, train, classes),
             linear=probe.accuracies(*test, top=(1,))[1],
         )
         if len(train[1]) <= _MAX_LEAVE_ONE_OUT:
-            found['knn_train'] = self._knn(
+            metrics['knn_train'] = self._knn(
                 train, train, classes, exclude_self=True
             )
         names = [f'class {number}' for number in range(classes)]
@@ -101,8 +101,8 @@ class FrozenAccuracy(EmbeddingMetric):
             jobs=usable_cores() if many else 1,
         )
         for row in low_shot['rows']:
-            found[f'shot{row["k"]}'] = row['mean']
-        return found
+            metrics[f'shot{row["k"]}'] = row['mean']
+        return metrics
 
     def _knn(self, queries, references, classes: int, **options) -> float:
         predictions = knn_predict(

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What is measured of every trained model, whatever its method."""
+"""Metrics of every trained model, whatever its method."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MEASURE = 'experiments.comparison.measure:measure'
 
 
 def measure(runner: Runner) -> dict[str, float]:
-    """Accuracy, NEMD with its companions, and collapse of prototypes.
+    """Measure accuracy, NEMD with its companions, and prototype collapse.
 
     Args:
         runner (Runner): After the training; its recipe evaluates with
             :class:`~pauc_mm.evaluation.EmbeddingValLoop` and a bank.
 
     Returns:
-        dict[str, float]: By ``accuracy/``, ``nemd_labels/``,
-        ``nemd_clusters/`` and ``prototypes/``.
+        dict[str, float]: Names begin with ``accuracy/``, ``nemd_labels/``,
+        ``nemd_clusters/`` or ``prototypes/``.
 
     Raises:
         ValueError: If the recipe has no validation, or its data do not allow
@@ -37,8 +37,8 @@ def measure(runner: Runner) -> dict[str, float]:
             'bank_dataloader: there is nothing to compare methods on.'
         )
     device = next(runner.model.parameters()).device
-    sets = [found.vectors.cpu() for found in prototype_sets(runner.model)]
-    own = loop.evaluator
+    sets = [s.vectors.cpu() for s in prototype_sets(runner.model)]
+    recipe = loop.evaluator
     loop.evaluator = Evaluator(
         [
             FrozenAccuracy(device=str(device)),
@@ -47,9 +47,9 @@ def measure(runner: Runner) -> dict[str, float]:
             PrototypeCollapse(sets),
         ]
     )
-    loop.evaluator.dataset_meta = own.dataset_meta
+    loop.evaluator.dataset_meta = recipe.dataset_meta
     try:
-        figures = loop.run()
+        metrics = loop.run()
     finally:
-        loop.evaluator = own
-    return {name: float(value) for name, value in figures.items()}
+        loop.evaluator = recipe
+    return {name: float(value) for name, value in metrics.items()}

@@ -20,24 +20,25 @@ EPSILONS = (0.025, 0.1, 0.25, 0.5)
 
 
 class PrototypeCollapse(EmbeddingMetric):
-    """How far prototypes have collapsed: a model's own, and k-means'.
+    """Collapse of a model's own prototypes, and of k-means'.
 
     Measured on the embeddings of the bank, the training images. Methods
-    differ in their prototypes, and some have none, so there are two of each:
+    differ in their prototypes, and some have none, so there are two groups
+    of metrics:
 
-    - ``own``, of the model's largest set: ``own_number``, ``own_used`` (share
-      that is nearest to an image), ``own_unique_0.025`` and so on, see
-      :func:`~pauc_mm.evaluation.functional.prototype_usage`. None of them
-      for a model without prototypes;
+    - of the model's largest set: ``own_number``, ``own_used`` (share that is
+      nearest to some image), ``own_unique_0.025`` and so on, see
+      :func:`~pauc_mm.evaluation.functional.prototype_usage`. Left out for a
+      model without prototypes;
     - of spherical k-means with the same K for all models: ``unique_0.025``
-      and so on, where a cluster that stayed empty is a copy, and
-      ``intra_variance``, which is near 0 where the members of a prototype
-      have become one point.
+      and so on, where an empty cluster counts as a copy, and
+      ``intra_variance``, near 0 where the members of a prototype have become
+      one point.
 
     Args:
         sets (sequence of Tensor): The model's prototypes, each (K, D).
-        num_clusters (int, optional): K of k-means. None takes one for every
-            20 images, 100 at most. Defaults to None.
+        num_clusters (int, optional): K of k-means. None: one for every 20
+            images, 100 at most. Defaults to None.
         **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
             :class:`EmbeddingMetric`.
     """
@@ -83,12 +84,12 @@ class PrototypeCollapse(EmbeddingMetric):
             return {}
         largest = max(self.sets, key=len)
         usage = prototype_usage(largest, points, EPSILONS)
-        found = dict(
+        metrics = dict(
             own_number=usage['prototypes'], own_used=usage['used_share']
         )
         for epsilon, share in zip(EPSILONS, usage['unique']):
-            found[f'own_unique_{epsilon:g}'] = share
-        return found
+            metrics[f'own_unique_{epsilon:g}'] = share
+        return metrics
 
     def _of_kmeans(self, points: Tensor) -> dict:
         from pauc_mm.clustering import FaissKMeans
@@ -97,9 +98,11 @@ class PrototypeCollapse(EmbeddingMetric):
         clusters = FaissKMeans(spherical=True).fit(points.numpy(), number, 0)
         centroids = F.normalize(torch.from_numpy(clusters.centroids), dim=1)
         unique = unique_prototypes(centroids, EPSILONS)
-        # Empty clusters are dropped, as of points that coincide.
+        # FaissKMeans drops empty clusters, as of coinciding points.
         kept = len(centroids) / number
-        found = {f'unique_{e:g}': kept * share for e, share in unique.items()}
+        metrics = {
+            f'unique_{e:g}': kept * share for e, share in unique.items()
+        }
         groups = torch.as_tensor(clusters.assignments)
-        found['intra_variance'] = intra_group_variance(points, groups)
-        return found
+        metrics['intra_variance'] = intra_group_variance(points, groups)
+        return metrics

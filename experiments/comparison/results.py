@@ -1,53 +1,54 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The figures of a suite, out of the results of its cells."""
+"""Table columns of a suite, computed from its runs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from experiments.runner.column import Column, figure_column
+from experiments.runner import Column, RunResult, metric_column
 from pauc_mm.utils.tables import Summary, mean_and_deviation
 
 from .prototype_collapse import EPSILONS
 
 # data -> method -> seed -> result
-Grouped = Mapping[str, Mapping[str, Mapping[int, dict]]]
+Grouped = Mapping[str, Mapping[str, Mapping[int, RunResult]]]
 # data -> method -> learning rate -> result
-Tuning = Mapping[str, Mapping[str, Mapping[float, dict]]]
+Tuning = Mapping[str, Mapping[str, Mapping[float, RunResult]]]
 
-KNN_TRAIN = figure_column('kNN, training', 'accuracy/knn_train', 100)
-KNN = figure_column('kNN', 'accuracy/knn', 100)
-LINEAR = figure_column('linear', 'accuracy/linear', 100)
+KNN_TRAIN = metric_column('kNN, training', 'accuracy/knn_train', 100)
+KNN = metric_column('kNN', 'accuracy/knn', 100)
+LINEAR = metric_column('linear', 'accuracy/linear', 100)
 ACCURACY = (
     KNN_TRAIN,
     KNN,
     LINEAR,
     *(
-        figure_column(f'{k} label{"s" * (k > 1)}', f'accuracy/shot{k}', 100)
+        metric_column(f'{k} label{"s" * (k > 1)}', f'accuracy/shot{k}', 100)
         for k in (1, 5, 10)
     ),
 )
-INTRA_VARIANCE = figure_column('variance', 'prototypes/intra_variance', 1, 3)
-EFFECTIVE_RANK = figure_column(
+INTRA_VARIANCE = metric_column('variance', 'prototypes/intra_variance', 1, 3)
+EFFECTIVE_RANK = metric_column(
     'effective rank', 'nemd_labels/effective_rank', 1, 1
 )
 GEOMETRY = (
-    figure_column('NEMD, labels', 'nemd_labels/value', 1, 3),
-    figure_column('NEMD, clusters', 'nemd_clusters/value', 1, 3),
-    figure_column('uniformity', 'nemd_labels/uniformity', 1, 2),
+    metric_column('NEMD, labels', 'nemd_labels/value', 1, 3),
+    metric_column('NEMD, clusters', 'nemd_clusters/value', 1, 3),
+    metric_column('uniformity', 'nemd_labels/uniformity', 1, 2),
     EFFECTIVE_RANK,
     INTRA_VARIANCE,
 )
 UNIQUE = tuple(
-    figure_column(f'{epsilon:g}', f'prototypes/unique_{epsilon:g}', 100)
+    metric_column(f'{epsilon:g}', f'prototypes/unique_{epsilon:g}', 100)
     for epsilon in EPSILONS
 )
 OWN = (
-    figure_column('prototypes', 'prototypes/own_number', 1, 0),
-    figure_column('used, %', 'prototypes/own_used', 100),
+    metric_column('prototypes', 'prototypes/own_number', 1, 0),
+    metric_column('used, %', 'prototypes/own_used', 100),
     *(
-        figure_column(
+        metric_column(
             f'{epsilon:g}', f'prototypes/own_unique_{epsilon:g}', 100
         )
         for epsilon in EPSILONS
@@ -55,11 +56,11 @@ OWN = (
 )
 
 
-def group(results: Sequence[dict]) -> dict:
+def group(results: Sequence[RunResult]) -> dict:
     """Sort results by data, method and seed, in their order.
 
     Args:
-        results (sequence of dict): Results of ``worker.run_cell``.
+        results (sequence of RunResult): Results of a comparison.
 
     Returns:
         dict: Data to method to seed to result.
@@ -67,53 +68,53 @@ def group(results: Sequence[dict]) -> dict:
     return _sorted(results, 'seed')
 
 
-def group_tuning(results: Sequence[dict], least: int = 2) -> dict:
+def group_tuning(results: Sequence[RunResult], least: int = 2) -> dict:
     """Sort results of one seed by data, method and learning rate.
 
     Args:
-        results (sequence of dict): As for :func:`group`.
+        results (sequence of RunResult): As for :func:`group`.
         least (int): Methods with fewer rates are left out. Defaults to 2:
-            of one there is nothing to choose.
+            one rate leaves no choice.
 
     Returns:
-        dict: Data to method to rate to result, without methods all of whose
-        trainings have diverged.
+        dict: Data to method to rate to result, without methods whose
+        trainings have all diverged.
     """
     grouped: dict = {}
     for data, methods in _sorted(results, 'rate').items():
         for method, by_rate in methods.items():
-            some = [r for r in by_rate.values() if not r.get('diverged')]
-            if some and len(by_rate) >= least:
+            alive = any(not r.diverged for r in by_rate.values())
+            if alive and len(by_rate) >= least:
                 grouped.setdefault(data, {})[method] = by_rate
     return grouped
 
 
-def _sorted(results: Sequence[dict], last: str) -> dict:
+def _sorted(results: Sequence[RunResult], last: str) -> dict:
     grouped: dict = {}
     for result in results:
-        place = result['cell']['place']
-        methods = grouped.setdefault(place['data'], {})
-        methods.setdefault(place['method'], {})[place[last]] = result
+        setting = result.setting
+        methods = grouped.setdefault(setting['data'], {})
+        methods.setdefault(setting['method'], {})[setting[last]] = result
     return grouped
 
 
-def best_rate(by_rate: Mapping[float, dict]) -> float:
-    """The rate of the best kNN among the training images.
+def best_rate(by_rate: Mapping[float, RunResult]) -> float:
+    """Return the rate of the best kNN among the training images.
 
-    Of equals the lowest.
+    The lowest of equals wins.
 
     Args:
-        by_rate (Mapping[float, dict]): Results, one of which at least has not
-            diverged.
+        by_rate (Mapping[float, RunResult]): Results, at least one of which
+            has not diverged.
     """
     return max(
-        sorted(rate for rate in by_rate if not by_rate[rate].get('diverged')),
+        sorted(rate for rate in by_rate if not by_rate[rate].diverged),
         key=lambda rate: KNN_TRAIN.value(by_rate[rate]),
     )
 
 
 def chosen_rates(tuning: Tuning) -> dict[tuple[str, str], float]:
-    """The best rate of each method on each data set.
+    """Return the best rate of each method on each data set.
 
     Args:
         tuning (Mapping): Of :func:`group_tuning`.
@@ -129,46 +130,49 @@ def chosen_rates(tuning: Tuning) -> dict[tuple[str, str], float]:
 
 
 def mean_and_error(
-    column: Column, by_seed: Mapping[int, dict]
+    column: Column, by_seed: Mapping[int, RunResult]
 ) -> Summary | None:
-    """Mean and standard error of the mean over seeds; None without any."""
-    found = mean_and_deviation(list(column.by_seed(by_seed).values()))
-    if found is None or found.spread is None:
-        return found
-    error = found.spread / math.sqrt(found.number)
-    return Summary(found.mean, error, found.number)
+    """Return mean and standard error over seeds; None without any."""
+    summary = column.summary(by_seed)
+    if summary is None or summary.spread is None:
+        return summary
+    error = summary.spread / math.sqrt(summary.number)
+    return replace(summary, spread=error)
 
 
 def above(better: Summary, other: Summary) -> bool:
-    """Whether one mean is above another by more than both standard errors."""
+    """Return whether two means differ by more than both standard errors."""
     return better.mean - better.spread > other.mean + other.spread
 
 
-_MEANS = ('threads', 'hardware')
-
-
 def epoch_ratio(
-    methods: Mapping[str, Mapping[int, dict]],
+    methods: Mapping[str, Mapping[int, RunResult]],
     method: str,
     baseline: str,
     clock: str,
 ) -> Summary | None:
-    """Time of an epoch as a multiple of the baseline's, of equal seeds.
+    """Return the time of an epoch as a multiple of the baseline's.
 
     Args:
         methods (Mapping): Method to seed to result, of one data set.
-        method (str): Whose.
-        baseline (str): What is divided by.
-        clock (str): Key of the time in a result.
+        method (str): Key of the method.
+        baseline (str): Key of the baseline.
+        clock (str): Attribute of a result with the time.
 
     Returns:
-        Summary or None: Of the mean epochs, E-steps included; None where no
-        seed is in both, or they ran with unequal threads or hardware.
+        Summary or None: Ratio of the mean epochs of equal seeds, E-steps
+        included; None where no seed is in both, or they ran with unequal
+        threads or hardware.
     """
     ratios = []
     for seed, result in methods[method].items():
         other = methods.get(baseline, {}).get(seed)
-        if other and all(result[key] == other[key] for key in _MEANS):
-            if result.get(clock) and other.get(clock):
-                ratios.append(result[clock] / other[clock])
+        if other is None or (result.threads, result.hardware) != (
+            other.threads,
+            other.hardware,
+        ):
+            continue
+        times = getattr(result, clock), getattr(other, clock)
+        if all(times):
+            ratios.append(times[0] / times[1])
     return mean_and_deviation(ratios)

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What is compared: add a line to add a method, a data set or a suite."""
+"""Suites of the comparison: a line adds a method, data or a suite."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.runner.choices import SMALL_DATA, Data
-from experiments.runner.scheduler import FREE_MEGABYTES
+from experiments.runner.command_line import SMALL_DATA, Data
+from experiments.runner.store import FREE_MEGABYTES
 
 from .ablations import ABLATIONS, Options
 
@@ -59,21 +59,20 @@ class Suite:
     """Methods on data sets.
 
     Attributes:
-        title (str): Of the report.
+        title (str): Title of the report.
         about (str): A sentence under it.
-        methods (Mapping[str, Method]): By their name on the command line.
-        data (Mapping[str, Data]): By their name.
+        methods (Mapping[str, Method]): By name on the command line.
+        data (Mapping[str, Data]): By name on the command line.
         report (str): File of the report in docs/.
-        baseline (str): The method that the others are compared with.
+        baseline (str): Method that the others are compared with.
         tuned (bool): Whether ``--tune`` may be asked for. Defaults to False.
         options (Mapping): Changes of every config, as ``--cfg-options``.
         seeds (tuple[int, ...]): Defaults to (0, 1, 2).
-        gpus (int): That the recipes are for. Defaults to 1, or none.
-        clock (str): Figure by which epochs are compared, see
-            :class:`~experiments.runner.cell_progress_hook.CellProgressHook`.
+        gpus (int): GPUs that the recipes are for. Defaults to 1, or none.
+        clock (str): Attribute of a result by which epochs are compared.
             Defaults to 'epoch_cpu_seconds', for a machine with other work.
-        megabytes (int): That a cell may write. Defaults to
-            :data:`~experiments.runner.scheduler.FREE_MEGABYTES`.
+        megabytes (int): Disk space of a run. Defaults to
+            :data:`~experiments.runner.store.FREE_MEGABYTES`.
     """
 
     title: str
@@ -150,7 +149,7 @@ def _imagenet(data: str, about: str) -> Suite:
     )
 
 
-# Two cells run side by side on two cores, and forking a loading process in
+# Two runs go side by side on two cores, and forking a loading process in
 # each short epoch takes a fifth of the time.
 _SMALL_OPTIONS = {'train_dataloader.num_workers': 0}
 

@@ -1,22 +1,23 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The tables of a suite."""
+"""Tables of a suite as Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from experiments.runner.column import Column
+from experiments.runner import Column
+from experiments.runner.column import BySeed
 from pauc_mm.utils.tables import MISSING, Summary, markdown_table
 
-from .cells import recipe_rate
 from .results import ACCURACY, KNN_TRAIN, Tuning, best_rate, epoch_ratio
+from .runs import recipe_rate
 from .settings import Suite
 
+Methods = Mapping[str, BySeed]
 
-def accuracy_table(
-    suite: Suite, methods: Mapping[str, Mapping[int, dict]]
-) -> str:
-    """Accuracies, learning rate and time of an epoch; best means in bold.
+
+def accuracy_table(suite: Suite, methods: Methods) -> str:
+    """Tabulate accuracies, rate and time of an epoch; best means in bold.
 
     Args:
         suite (Suite): What was run.
@@ -38,10 +39,10 @@ def accuracy_table(
     for method, by_seed in methods.items():
         cells = []
         for column in columns:
-            text, found = column.text(by_seed), column.summary(by_seed)
-            top = found is not None and found.mean == best[column.title]
+            text, summary = column.text(by_seed), column.summary(by_seed)
+            top = summary is not None and summary.mean == best[column.title]
             cells.append(f'**{text}**' if top else text)
-        rates = {r['cell']['place']['rate'] for r in by_seed.values()}
+        rates = {r.setting['rate'] for r in by_seed.values()}
         ratio = epoch_ratio(methods, method, suite.baseline, suite.clock)
         rows.append(
             [
@@ -58,9 +59,9 @@ def accuracy_table(
 
 
 def columns_with_numbers(
-    columns: Sequence[Column], methods: Mapping[str, Mapping[int, dict]]
+    columns: Sequence[Column], methods: Methods
 ) -> list[Column]:
-    """Those that have a number for some method."""
+    """Drop columns that are empty for every method."""
     return [
         column
         for column in columns
@@ -77,17 +78,17 @@ def _ratio_text(ratio: Summary | None, seeds: int) -> str:
 
 def difference_table(
     suite: Suite,
-    methods: Mapping[str, Mapping[int, dict]],
+    methods: Methods,
     columns: Sequence[Column],
 ) -> str:
-    """Differences from the baseline, paired by seed."""
+    """Tabulate differences from the baseline, paired by seed."""
     baseline = methods.get(suite.baseline, {})
     columns = columns_with_numbers(columns, methods)
     rows = [
         [
             suite.methods[method].title,
             str(len(set(by_seed) & set(baseline))),
-            *(column.difference(by_seed, baseline) for column in columns),
+            *(column.difference_text(by_seed, baseline) for column in columns),
         ]
         for method, by_seed in methods.items()
         if method != suite.baseline
@@ -99,10 +100,10 @@ def difference_table(
 
 def plain_table(
     suite: Suite,
-    methods: Mapping[str, Mapping[int, dict]],
+    methods: Methods,
     columns: Sequence[Column],
 ) -> str:
-    """Mean and deviation of some columns."""
+    """Tabulate mean and deviation of some columns."""
     rows = [
         [
             suite.methods[method].title,
@@ -116,7 +117,7 @@ def plain_table(
 
 
 def tuning_table(suite: Suite, tuning: Tuning) -> str:
-    """Accuracy among the training images for each rate, and the recipe's rate.
+    """Tabulate the accuracy among the training images for each rate.
 
     Args:
         suite (Suite): What was run.
@@ -140,9 +141,9 @@ def tuning_table(suite: Suite, tuning: Tuning) -> str:
                 if rate not in by_rate:
                     cells[i] = f'{rate:g}: {MISSING}'
                     continue
-                found = KNN_TRAIN.value(by_rate[rate])
-                told = 'diverged' if found is None else f'{found:.1f}'
-                text = f'{rate:g}: {told}'
+                value = KNN_TRAIN.value(by_rate[rate])
+                shown = 'diverged' if value is None else f'{value:.1f}'
+                text = f'{rate:g}: {shown}'
                 cells[i] = f'**{text}**' if rate == chosen else text
             remarks = []
             if not set(declared) <= set(by_rate):
@@ -150,15 +151,15 @@ def tuning_table(suite: Suite, tuning: Tuning) -> str:
             elif chosen in (min(declared), max(declared)):
                 remarks.append('best at an end of the grid')
             config = suite.methods[method].config.format(data=data)
-            own = recipe_rate(f'pauc_mm::{config}')
-            if own != chosen:
-                remarks.append(f'the recipe has {own:g}')
+            recipe = recipe_rate(f'pauc_mm::{config}')
+            if recipe != chosen:
+                remarks.append(f'the recipe has {recipe:g}')
             label = suite.methods[method].label
             rows.append([data, label, *cells, ', '.join(remarks)])
     return (
         'kNN accuracy (k = 20, %) of the training images, each classified by '
-        'the others, seed 0. No held-out image was looked at. Rates that are '
-        'a few tenths apart are not told apart by one seed. A remark says '
-        'where the recipe has another rate than the best.\n\n'
+        'the others, seed 0. No held-out image was looked at. A few tenths '
+        'are within the noise of one seed. A remark says where the recipe '
+        'has another rate than the best.\n\n'
         + markdown_table(['data', 'method', *['rate'] * width, ''], rows)
     )

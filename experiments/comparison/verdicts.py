@@ -1,15 +1,15 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What the tables of a suite come to."""
+"""Conclusions from the tables of a suite."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from experiments.runner.column import BySeed
 from pauc_mm.utils.tables import (
-    MISSING,
     Summary,
     markdown_table,
-    paired_difference,
+    summary_text,
 )
 
 from .results import (
@@ -29,7 +29,7 @@ ERRORS = 2
 
 
 def claim_table(suite: Suite, grouped: Grouped) -> str:
-    """Whether PAUC's paper's order holds, by kNN and by a linear probe."""
+    """Test the order of PAUC's paper, by kNN and by a linear probe."""
     labels = [suite.methods[method].title for method in CLAIM]
     rows = []
     for data, methods in grouped.items():
@@ -39,33 +39,36 @@ def claim_table(suite: Suite, grouped: Grouped) -> str:
         if len(seeds) < 2:  # without a standard error nothing can be said
             continue
         for column in (KNN, LINEAR):
-            found = [
+            summaries = [
                 mean_and_error(column, {s: methods[m][s] for s in seeds})
                 for m in CLAIM
             ]
-            cells = [summary.text(2) for summary in found]
-            answer = _answer(found, labels)
-            rows.append([data, column.title, str(len(seeds)), *cells, answer])
+            cells = [summary.text(2) for summary in summaries]
+            answer = _answer(summaries, labels)
+            rows.append([data, column.title, len(seeds), *cells, answer])
     if not rows:
         return ''
     return markdown_table(['data', 'by', 'seeds', *labels, ''], rows)
 
 
-def _answer(found: Sequence[Summary], labels: Sequence[str]) -> str:
-    """'yes', or what is wrong with each step from the better to the worse."""
+def _answer(summaries: Sequence[Summary], labels: Sequence[str]) -> str:
+    """Return 'yes', or what is wrong with each step down the order."""
     wrong = []
-    for i, (better, other) in enumerate(zip(found, found[1:])):
+    for i, (better, other) in enumerate(zip(summaries, summaries[1:])):
         if above(other, better):
             wrong.append(f'{labels[i + 1]} is above {labels[i]}')
         elif not above(better, other):
-            wrong.append(f'{labels[i]} and {labels[i + 1]} not told apart')
+            wrong.append(
+                f'{labels[i]} against {labels[i + 1]} is within noise'
+            )
     return f'no: {", ".join(wrong)}' if wrong else 'yes'
 
 
 def defaults_table(suite: Suite, grouped: Grouped) -> str:
-    """The changes that are told apart from the baseline, and what follows.
+    """Tabulate the significant changes and the defaults that follow.
 
-    By kNN among the training images, so that no held-out image has a say.
+    The metric is kNN among the training images, so that no held-out image
+    has a say.
 
     Args:
         suite (Suite): What was run.
@@ -76,56 +79,52 @@ def defaults_table(suite: Suite, grouped: Grouped) -> str:
     """
     rows = []
     for name, method in suite.methods.items():
-        found = {
+        differences = {
             data: _difference(suite, grouped.get(data, {}), name)
             for data in suite.data
         }
         least = len(suite.seeds)
-        signs = {data: _sign(one, least) for data, one in found.items()}
+        signs = {data: _sign(d, least) for data, d in differences.items()}
         if not any(signs.values()):
             continue
-        cells = [
-            MISSING
-            if one is None
-            else f'**{one.text(2, True)}**'
-            if signs[data]
-            else one.text(2, True)
-            for data, one in found.items()
-        ]
-        rows.append([method.title, *cells, _verdict(signs, found)])
+        texts = {d: summary_text(s, 2, True) for d, s in differences.items()}
+        cells = [f'**{t}**' if signs[d] else t for d, t in texts.items()]
+        rows.append([method.title, *cells, _verdict(signs, differences)])
     if not rows:
         return (
-            'No change is told apart from '
+            'No change differs significantly from '
             f'{suite.methods[suite.baseline].label} on any of the data.'
         )
     return markdown_table(['change', *suite.data, ''], rows)
 
 
 def _difference(
-    suite: Suite, methods: Mapping[str, Mapping[int, dict]], name: str
+    suite: Suite, methods: Mapping[str, BySeed], name: str
 ) -> Summary | None:
-    """None for the baseline too."""
+    """Return the paired difference; None for the baseline."""
     if name == suite.baseline:
         return None
-    return paired_difference(
-        KNN_TRAIN.by_seed(methods.get(name, {})),
-        KNN_TRAIN.by_seed(methods.get(suite.baseline, {})),
+    return KNN_TRAIN.difference(
+        methods.get(name, {}), methods.get(suite.baseline, {})
     )
 
 
-def _sign(found: Summary | None, least: int) -> int | None:
-    """1 if above by more than the errors, -1 if below, 0 if neither.
+def _sign(difference: Summary | None, least: int) -> int | None:
+    """Return the sign of a significant difference, else 0.
 
     None for fewer pairs than the suite has seeds.
     """
-    if found is None or found.number < least or found.spread is None:
+    if difference is None or difference.number < least:
         return None
-    far = abs(found.mean) > ERRORS * found.spread
-    return (1 if found.mean > 0 else -1) if far else 0
+    if difference.spread is None:
+        return None
+    if abs(difference.mean) <= ERRORS * difference.spread:
+        return 0
+    return 1 if difference.mean > 0 else -1
 
 
 def by_chance(suite: Suite) -> float:
-    """Share of changes that chance alone puts above by so many errors.
+    """Return the share of changes that chance alone makes significant.
 
     Args:
         suite (Suite): Its number of seeds, n, decides.
@@ -141,14 +140,15 @@ def by_chance(suite: Suite) -> float:
 
 def _verdict(
     signs: Mapping[str, int | None],
-    found: Mapping[str, Summary | None],
+    differences: Mapping[str, Summary | None],
 ) -> str:
     if set(signs.values()) == {1}:
         return 'better on all: becomes the default'
     if set(signs.values()) == {-1}:
         return 'worse on all'
     open_yet = [
-        f'{data}: {"no result" if found[data] is None else "too few seeds"}'
+        f'{data}: '
+        + ('no result' if differences[data] is None else 'too few seeds')
         for data, sign in signs.items()
         if sign is None
     ]

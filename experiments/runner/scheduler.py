@@ -1,226 +1,340 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Many cells, some of them at the same time, each in its own process."""
+"""Run experiments in parallel, each run in a subprocess."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pauc_mm.utils.files import only_process_in
 
-from .cell import Cell
-from .cell_config import config_digest, read_again
-from .cell_folder import CellFolder
-from .cell_process import WORKER, CellProcess
 from .provenance import usable_cores
-from .time_left import time_left
+from .result import RunResult, duration
+from .run import Run
+from .store import LOG, RunFolder, Store
 
-FREE_MEGABYTES = 100
-_POLL = 0.2  # seconds
+WORKER = (sys.executable, '-m', 'experiments.runner.worker')
+_POLL = 0.5  # seconds between two looks at the progress
+_EVERY = 300.0  # seconds between two lines where there is no terminal
+# Seconds from asking a process to end to ending it; torchrun gives its own 30.
+_PATIENCE = 40.0
 
 
-class Watcher(Protocol):
-    """What is told of the progress, such as :class:`~.display.Display`."""
+class Launcher(Protocol):
+    """A way to execute runs; several threads may call it at once."""
 
-    def say(self, line: str) -> None:
-        """Take a line that stays."""
+    def __call__(self, run: Run, folder: RunFolder, digest: str) -> None:
+        """Execute a run in its prepared folder; RuntimeError if it fails."""
 
-    def update(self, done: float, left: float | None, now: str) -> None:
-        """Take cells done, seconds left or None, and what runs."""
+    def stop(self) -> None:
+        """End the runs that are being executed."""
 
 
 @dataclass
 class Failure:
-    """A cell that ended without a result.
+    """A run that ended without a result.
 
     Attributes:
-        cell (Cell): Which.
-        reason (str): The end of what it printed.
-        log (Path): All of it.
+        run (Run): Which.
+        reason (str): End of what it printed.
+        log (Path): File with all of it.
     """
 
-    cell: Cell
+    run: Run
     reason: str
     log: Path
 
 
-@dataclass
-class Store:
-    """Where the cells of a matrix are kept.
+class WorkerProcesses:
+    """Start a process for each run, with its output in ``log.txt``.
 
-    Attributes:
-        root (Path): Has a folder for each, by its name.
-        megabytes (int): That a cell may write, and that must be free before
-            one is begun. Defaults to :data:`FREE_MEGABYTES`.
-    """
-
-    root: Path
-    megabytes: int = FREE_MEGABYTES
-
-    def folder(self, cell: Cell) -> CellFolder:
-        """That of a cell."""
-        return CellFolder(Path(self.root) / cell.name)
-
-    def finished(self, cell: Cell) -> dict | None:
-        """Its result, if it is there and of the config as it is now."""
-        return self.folder(cell).finished(config_digest(cell))
-
-    def outdated(self, cell: Cell) -> bool:
-        """Whether there is a result, but of another config."""
-        result = self.folder(cell).result()
-        return result is not None and result['digest'] != config_digest(cell)
-
-
-def run_cells(
-    cells: Sequence[Cell],
-    store: Store,
-    jobs: int,
-    watcher: Watcher,
-    worker: Sequence[str] = WORKER,
-) -> list[Failure]:
-    """Run the cells that are not done yet, in their order.
-
-    A cell that fails does not stop the others. When this is interrupted the
-    cells that run are ended; they go on from their last checkpoint when it is
-    called again.
+    Each is the first of a group of its own: Ctrl-C reaches the scheduler
+    alone, which then ends it and the loaders that it has started.
 
     Args:
-        cells (sequence of Cell): What is wanted, of distinct names.
-        store (Store): Where results are and go.
-        jobs (int): Cells at the same time; the cores are shared among them.
-        watcher (Watcher): Is told how far it is.
-        worker (sequence of str): Command that runs a cell.
+        jobs (int): Runs at the same time; the cores are shared among them.
+        command (sequence of str): Gets folder, run and digest.
+        gpus (int): GPUs of a run. For more than one torchrun starts a
+            process for each, or CPU processes on a machine without any.
+
+    Raises:
+        ValueError: If ``gpus`` is below 1.
+    """
+
+    def __init__(
+        self, jobs: int, command: Sequence[str] = WORKER, gpus: int = 1
+    ) -> None:
+        if gpus < 1:
+            raise ValueError(f'gpus={gpus} must be at least 1.')
+        self.command = list(command)
+        if gpus > 1:
+            launcher = ['-m', 'torch.distributed.run', '--standalone']
+            self.command[1:1] = [*launcher, f'--nproc_per_node={gpus}']
+        self.threads = max(1, usable_cores() // jobs // gpus)
+        self._running: set[subprocess.Popen] = set()
+        self._lock, self._stopped = threading.Lock(), False
+
+    def __call__(self, run: Run, folder: RunFolder, digest: str) -> None:
+        """Execute a run; RuntimeError with the end of its log if it fails."""
+        with self._lock, open(folder.path / LOG, 'w', encoding='utf-8') as log:
+            if self._stopped:
+                return
+            process = subprocess.Popen(
+                [*self.command, str(folder.path), run.to_json(), digest],
+                env={**os.environ, **child_variables(self.threads)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._running.add(process)
+        code = process.wait()
+        with self._lock:
+            self._running.discard(process)
+        if code:
+            raise RuntimeError(
+                folder.log_end()
+                or f'exit status {code}, and it printed nothing'
+            )
+
+    def stop(self) -> None:
+        """End the processes; what their last checkpoints hold is kept."""
+        with self._lock:
+            self._stopped = True
+            running = list(self._running)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for process in running:
+                try:
+                    os.killpg(process.pid, number)
+                except ProcessLookupError:
+                    continue
+            limit = time.monotonic() + _PATIENCE
+            while time.monotonic() < limit and any(
+                process.poll() is None for process in running
+            ):
+                time.sleep(0.05)
+
+
+def child_variables(threads: int) -> dict[str, str]:
+    """Return the environment of a process that trains a small network.
+
+    glibc would give a step's memory back to the system, and the next step
+    would fault it in again: a fifth of the time of a small model.
+
+    Args:
+        threads (int): Threads of its computations.
 
     Returns:
-        list[Failure]: In the order in which they failed.
-
-    Raises:
-        ValueError: If ``jobs`` is below 1 or two cells have one name.
-        OSError: If the disk is nearly full, or a folder cannot be written.
-        RuntimeError: If another process runs cells of this store.
+        dict[str, str]: To be added to the environment. This package can be
+        imported with it wherever it lies.
     """
-    if jobs < 1:
-        raise ValueError(f'jobs must be at least 1, not {jobs}.')
-    names = [cell.name for cell in cells]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f'Several cells are named {", ".join(twice)}.')
-    with only_process_in(store.root):
-        return _run_missing(cells, store, jobs, watcher, worker)
+    root = Path(__file__).resolve().parents[2]
+    path = [str(root), os.environ.get('PYTHONPATH', '')]
+    return dict(
+        OMP_NUM_THREADS=str(threads),
+        MALLOC_TRIM_THRESHOLD_=str(2**28),
+        MALLOC_MMAP_THRESHOLD_=str(2**28),
+        PYTHONPATH=os.pathsep.join(part for part in path if part),
+    )
 
 
-def _run_missing(cells, store, jobs, watcher, worker):
-    waiting: list[Cell] = []
-    known: dict[str, list[float]] = {}
-    for cell in cells:
-        result = store.finished(cell)
-        if result is None:
-            waiting.append(cell)
-        else:
-            known.setdefault(_kind(cell), []).append(result['seconds'])
-    if len(waiting) < len(cells):
-        watcher.say(
-            f'{len(cells) - len(waiting)} of {len(cells)} cells are done '
-            f"already, in '{store.root}'."
-        )
-    for cell in waiting:
-        if store.outdated(cell):
-            watcher.say(
-                f'{cell}: its config has changed. It is run again, the old '
-                'result is kept as result.json.1 (2, ...).'
-            )
-    return _run(waiting, len(cells), known, store, jobs, watcher, worker)
-
-
-def _run(waiting, total, known, store, jobs, watcher, worker):
-    threads = max(1, usable_cores() // jobs)
-    running: list[CellProcess] = []
-    failures: list[Failure] = []
-    waiting = list(waiting)
-    try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                check_space(store.root, store.megabytes)
-                read_again()
-                cell = waiting.pop(0)
-                folder = store.folder(cell)
-                running.append(CellProcess(cell, folder, threads, worker))
-            for process in [p for p in running if p.code is not None]:
-                running.remove(process)
-                finished = _end(process, store, failures)
-                if finished:
-                    own = known.setdefault(_kind(process.cell), [])
-                    own.append(finished['seconds'])
-                watcher.say(_told(process.cell, finished, failures))
-            shares = [(_kind(p.cell), p.share, p.seconds) for p in running]
-            left = time_left([_kind(c) for c in waiting], shares, known, jobs)
-            done = total - len(waiting) - len(running)
-            now = ', '.join(f'{p.cell} {p.share:.0%}' for p in running)
-            watcher.update(done + sum(s for _, s, _ in shares), left, now)
-            if running:
-                time.sleep(_POLL)
-    finally:
-        for process in running:
-            process.stop()
-    return failures
-
-
-def check_space(root: Path, megabytes: int = FREE_MEGABYTES) -> None:
-    """Refuse to begin a cell that could not write its checkpoints.
+class Scheduler:
+    """Execute the runs of a store that have no result yet.
 
     Args:
-        root (Path): Where it would.
-        megabytes (int): That it may write.
+        store (Store): Where results are and go.
+        jobs (int): Runs at the same time.
+        launch (Launcher, optional): Defaults to :class:`WorkerProcesses`.
 
     Raises:
-        OSError: If less is free.
+        ValueError: If ``jobs`` is below 1.
     """
-    free = shutil.disk_usage(root).free / 2**20
-    if free < megabytes:
+
+    def __init__(
+        self, store: Store, jobs: int = 1, launch: Launcher | None = None
+    ) -> None:
+        if jobs < 1:
+            raise ValueError(f'jobs must be at least 1, not {jobs}.')
+        self.store, self.jobs = store, jobs
+        self.launch = launch or WorkerProcesses(jobs)
+        self._running: dict[str, RunFolder] = {}
+
+    def run(self, runs: Sequence[Run]) -> list[Failure]:
+        """Execute what is missing, in this order.
+
+        A failing run does not stop the others. On an interrupt the runs in
+        progress are ended; the next call resumes them from their last
+        checkpoint.
+
+        Args:
+            runs (sequence of Run): What is wanted, of distinct names.
+
+        Returns:
+            list[Failure]: In the order in which they failed.
+
+        Raises:
+            ValueError: If two runs have one name.
+            OSError: If the disk is nearly full, or a folder is not writable.
+            RuntimeError: If another process works in this store.
+        """
+        names = [run.name for run in runs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f'Several runs are named {", ".join(twice)}.')
+        with only_process_in(self.store.root):
+            digests = {run.name: run.digest() for run in runs}
+            missing = []
+            for run in runs:
+                folder = self.store.folder(run)
+                if folder.finished(digests[run.name]) is None:
+                    missing.append(run)
+                    if folder.result() is not None:
+                        say(
+                            f'{run}: its config has changed. It is run again; '
+                            'the old result is kept as result.json.1 (2, ...).'
+                        )
+            if len(missing) < len(runs):
+                say(
+                    f'{len(runs) - len(missing)} of {len(runs)} runs are '
+                    f"done already, in '{self.store.root}'."
+                )
+            return self._run(missing, digests)
+
+    def _run(
+        self, missing: Sequence[Run], digests: dict[str, str]
+    ) -> list[Failure]:
+        failures: list[Failure] = []
+        progress = _Progress(len(missing))
+        pool = ThreadPoolExecutor(self.jobs)
+        futures = {
+            pool.submit(self._execute, run, digests[run.name]): run
+            for run in missing
+        }
+        waiting = set(futures)
+        try:
+            while waiting:
+                ended, waiting = wait(waiting, _POLL, FIRST_COMPLETED)
+                for future in ended:
+                    run = futures[future]
+                    outcome = future.result()
+                    if isinstance(outcome, Failure):
+                        failures.append(outcome)
+                    progress.finish(f'{run}: {_brief(outcome)}')
+                progress.update(self._shares())
+        finally:
+            if waiting:  # interrupted, or the disk is full
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.launch.stop()
+            pool.shutdown()
+            progress.close()
+        return failures
+
+    def _execute(self, run: Run, digest: str) -> RunResult | Failure:
+        check_space(self.store)
+        folder = self.store.folder(run)
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            with folder.locked():
+                folder.prepare(digest)
+            self._running[run.name] = folder
+            self.launch(run, folder, digest)
+            result = folder.finished(digest)
+            reason = folder.log_end() or 'it ended without a result'
+        except RuntimeError as error:
+            result, reason = None, str(error)
+        finally:
+            self._running.pop(run.name, None)
+        return result or Failure(run, reason, folder.path / LOG)
+
+    def _shares(self) -> dict[str, float]:
+        """Return the share done of each run in progress."""
+        shares = {}
+        for name, folder in list(self._running.items()):
+            state = folder.state()
+            shares[name] = state.get('epoch', 0) / state.get('max_epochs', 1)
+        return shares
+
+
+def check_space(store: Store) -> None:
+    """Refuse to begin a run that could not write its checkpoints.
+
+    Raises:
+        OSError: If less is free than the store asks for.
+    """
+    free = shutil.disk_usage(store.root).free / 2**20
+    if free < store.megabytes:
         raise OSError(
-            f"Only {free:.0f} MB are free on the disk of '{root}', and a cell "
-            f'needs up to {megabytes}. Make room, or name another folder '
-            'with --out; the cells that are done are kept.'
+            f"Only {free:.0f} MB are free on the disk of '{store.root}', and "
+            f'a run needs up to {store.megabytes}. Make room, or name another '
+            'folder with --out; the finished runs are kept.'
         )
 
 
-def _kind(cell: Cell) -> str:
-    """Cells that take equally long: those that differ in the seed alone."""
-    place = {k: v for k, v in cell.place.items() if k != 'seed'}
-    return f'{cell.config} {cell.epochs} {sorted(place.items())}'
+def say(line: str) -> None:
+    """Print progress to stderr: stdout is a Markdown file."""
+    print(line, file=sys.stderr, flush=True)
 
 
-def _end(process: CellProcess, store: Store, failures: list) -> dict | None:
-    cell, code = process.cell, process.code
-    read_again()
-    end = process.folder.log_end()
-    reason = end or f'exit status {code}, and it printed nothing'
-    result = None
-    if code == 0:
-        try:
-            result = store.finished(cell)
-            if store.outdated(cell):
-                reason = 'its config was changed while it ran'
-        except Exception as error:  # Of a config any: it is a program.
-            reason = f'its config cannot be read any more: {error}'
-    if result is None:
-        log = process.folder.path / 'log.txt'
-        failures.append(Failure(cell, reason, log))
-    return result
-
-
-def _told(cell: Cell, result: dict | None, failures: list) -> str:
-    if result is None:
-        lines = failures[-1].reason.splitlines()
+def _brief(outcome: RunResult | Failure) -> str:
+    if isinstance(outcome, Failure):
+        lines = outcome.reason.splitlines()
         # torchrun ends its account with a rule.
         last = [line for line in lines if line.strip(' =-')] or lines
-        return f'{cell}: FAILED, {last[-1]}'
-    if result.get('diverged'):
-        return f'{cell}: diverged, {result["diverged"].splitlines()[0]}'
-    some = list(result['figures'].items())[:4]
-    text = ', '.join(f'{name} {value:.4g}' for name, value in some)
-    return f'{cell}: {text} ({result["seconds"]:.0f} s)'
+        return f'FAILED, {last[-1]}'
+    if outcome.diverged:
+        return f'diverged, {outcome.diverged.splitlines()[0]}'
+    text = ', '.join(
+        f'{name} {value:.4g}'
+        for name, value in list(outcome.metrics.items())[:4]
+        if value is not None
+    )
+    return f'{text} ({outcome.seconds:.0f} s)'
+
+
+class _Progress:
+    """A line for each finished run, and from time to time the time left."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.started = self._told = time.perf_counter()
+
+    def finish(self, line: str) -> None:
+        self.done += 1
+        self._clear()
+        say(f'[{self.done}/{self.total}] {line}')
+
+    def update(self, shares: dict[str, float]) -> None:
+        now = time.perf_counter()
+        terminal = sys.stderr.isatty()
+        if not terminal and now - self._told < _EVERY:
+            return
+        self._told = now
+        done = self.done + sum(shares.values())
+        left = 'unknown'
+        if done:
+            seconds = (now - self.started) * (self.total - done) / done
+            left = f'about {duration(seconds)}'
+        names = ', '.join(f'{n} {share:.0%}' for n, share in shares.items())
+        line = f'{done:.1f} of {self.total} runs, {left} left: {names}'
+        if terminal:
+            width = shutil.get_terminal_size().columns - 1
+            print(f'\r\033[K{line[:width]}', end='', file=sys.stderr)
+        else:
+            say(line)
+
+    def close(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        if sys.stderr.isatty():
+            print('\r\033[K', end='', file=sys.stderr, flush=True)

@@ -1,24 +1,17 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The toy experiment: PAUC's figure 2, blobs in 3-D onto the unit circle.
-
-Not imported by ``import pauc_mm``; ``experiments/toy_blobs.py`` runs it.
-"""
+"""Toy experiment of PAUC's figure 2: blobs in 3-D onto the unit circle."""
 
 from .blobs import Blobs, draw_batches, draw_views, sample_blobs
 from .experiment import (
-    Run,
+    PointClusteringHook,
     build_model,
-    check_run,
     measure,
-    perform,
     train,
 )
-from .literal_sign import LiteralSignPAUC
 from .methods import METHODS, Method, model_cfg
-from .point_clustering_hook import PointClusteringHook
-from .point_mlp import PointMLP
-from .point_preprocessor import PointPreprocessor
+from .point_models import LiteralSignPAUC, PointMLP, PointPreprocessor
 from .settings import Settings
+from .toy_run import ToyRun, toy_run
 
 __all__ = [
     'METHODS',
@@ -28,15 +21,14 @@ __all__ = [
     'PointClusteringHook',
     'PointMLP',
     'PointPreprocessor',
-    'Run',
     'Settings',
+    'ToyRun',
     'build_model',
-    'check_run',
     'draw_batches',
     'draw_views',
     'measure',
     'model_cfg',
-    'perform',
     'sample_blobs',
+    'toy_run',
     'train',
 ]

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The data of the toy experiment: Gaussian blobs, and two views of points."""
+"""Data of the toy experiment: Gaussian blobs, and two views of points."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Blobs:
     """Points of C isotropic Gaussian classes in three dimensions.
 
     Attributes:
-        points (Tensor): To train on, shape (C * samples, 3), float32, class
-            after class.
+        points (Tensor): Training points, shape (C * samples, 3), float32,
+            class after class.
         labels (Tensor): Their classes, shape (C * samples,), int64.
         held_out_points (Tensor): Fresh points of the same classes, shape
             (C * held_out, 3), float32.
@@ -35,14 +35,14 @@ class Blobs:
 
 
 def sample_blobs(classes: int, seed: int, settings: Settings) -> Blobs:
-    """Draw blobs by scikit-learn.
+    """Draw blobs with scikit-learn.
 
     The centres are uniform in [-1, 1]^3: scikit-learn's default blobs, of
     deviation 1 in a box of 20, are ten times as large.
 
     Args:
         classes (int): C, at least 2.
-        seed (int): Seed of everything that is drawn.
+        seed (int): Seed of all draws.
         settings (Settings): Numbers of points and deviation of a class.
 
     Returns:
@@ -75,7 +75,7 @@ def sample_blobs(classes: int, seed: int, settings: Settings) -> Blobs:
 def draw_views(
     points: torch.Tensor, noise: float, generator: torch.Generator
 ) -> list[torch.Tensor]:
-    """Two augmented views: each point moved by Gaussian noise, twice.
+    """Return two views of each point, moved by Gaussian noise.
 
     Args:
         points (Tensor): Shape (N, D), float.
@@ -92,10 +92,10 @@ def draw_views(
 def draw_batches(
     num_points: int, batch_size: int, generator: torch.Generator
 ) -> Iterator[torch.Tensor]:
-    """Places of the points of one batch after another, without end.
+    """Yield the indices of one batch after another, without end.
 
-    Each pass over the points is shuffled anew, and what is left of it after
-    the last whole batch is dropped.
+    Each pass over the points is reshuffled; its last incomplete batch is
+    dropped.
 
     Args:
         num_points (int): N, at least ``batch_size``.
@@ -103,7 +103,7 @@ def draw_batches(
         generator (torch.Generator): Shuffles.
 
     Yields:
-        Tensor: Distinct places, shape (batch_size,), int64.
+        Tensor: Distinct indices, shape (batch_size,), int64.
     """
     while True:
         order = torch.randperm(num_points, generator=generator)

@@ -1,13 +1,12 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""One run of the toy experiment: train a registered model, measure it."""
+"""Train a registered model on blobs, and measure it."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +16,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from pauc_mm.clustering import FaissKMeans
+from pauc_mm.engine.hooks import ClusteringHook
 from pauc_mm.evaluation.functional import (
     intra_group_variance,
     knn_predict,
@@ -28,61 +28,71 @@ from pauc_mm.models import embed_images
 from pauc_mm.utils import derive_seed
 
 from .blobs import Blobs, draw_batches, draw_views, sample_blobs
-from .methods import METHODS, check_methods
-from .point_clustering_hook import PointClusteringHook
+from .methods import METHODS
 from .settings import Settings
 
 NEIGHBOURS = 20
-# Uniformity is quadratic in the samples; on so many its error is below 0.01.
+# Uniformity takes quadratic time; at this size its error is below 0.01.
 _UNIFORMITY_SAMPLES = 3000
-# Of pairs, all: their distances differ far more than draws of members do.
+# All pairs: their distances differ far more than draws of members do.
 _NEMD = dict(num_pairs=None, num_members=32)
 
 
-@dataclass(frozen=True)
-class Run:
-    """What tells one run from another.
+@dataclass
+class LoopState:
+    """The attributes of a Runner that the clustering hook reads.
 
-    Attributes:
-        method (str): Key of :data:`METHODS`.
-        classes (int): C.
-        seed (int): Seed of data, weights and order. Runs of one seed and C
-            have these in common, so that methods can be compared in pairs.
+    The rounds are a loop of our own: mmengine's takes longer over a batch of
+    single points than the step itself.
     """
 
-    method: str
-    classes: int
+    model: nn.Module
     seed: int
-
-    def __str__(self) -> str:
-        label = METHODS[self.method].label
-        return f'{label}, {self.classes} classes, seed {self.seed}'
-
-
-def check_run(run: Run, settings: Settings) -> None:
-    """Refuse a run that cannot be made.
-
-    Raises:
-        ValueError: If the method is unknown, the seed negative, or the number
-            of classes does not fit the sizes.
-    """
-    check_methods([run.method])
-    settings.check_classes(run.classes)
-    if not isinstance(run.seed, int) or run.seed < 0:
-        raise ValueError(f'seeds must be integers >= 0, not {run.seed!r}.')
+    max_epochs: int
+    optim_wrapper: OptimWrapper
+    train_dataloader: SimpleNamespace
+    epoch: int = 0
+    logger: logging.Logger = logging.getLogger(__name__)
 
 
-def describe(run: Run, settings: Settings) -> dict:
-    """All that the result of a run depends on, as plain data for JSON."""
-    config = METHODS[run.method].config(run.classes, settings)
-    return dict(settings=asdict(settings), model=config)
+class PointClusteringHook(ClusteringHook):
+    """Clustering hook that embeds all points at once.
 
-
-def build_model(run: Run, settings: Settings) -> nn.Module:
-    """The registered model of a run, with the weights it starts from.
+    A dataloader would take longer over single points than the rest of the
+    experiment. All else of the E-step is the parent's.
 
     Args:
-        run (Run): Method, classes and seed.
+        points (Tensor): Training points, shape (N, 3), float32.
+        settings (Settings): Rounds of warm-up, and of k-means.
+    """
+
+    def __init__(self, points: torch.Tensor, settings: Settings) -> None:
+        super().__init__(
+            pipeline=[],
+            warmup_epochs=settings.warmup_rounds,
+            kmeans=dict(
+                type='FaissKMeans',
+                niter=settings.kmeans_iterations,
+                nredo=1,
+                max_points_per_centroid=settings.kmeans_points,
+                device='cpu',
+            ),
+        )
+        self.points = points
+
+    def _embed(self, runner: LoopState, epoch: int) -> torch.Tensor:
+        return embed_images(runner.model, self.points, momentum=True)[1]
+
+
+def build_model(
+    method: str, classes: int, seed: int, settings: Settings
+) -> nn.Module:
+    """Build the registered model of a run, with its initial weights.
+
+    Args:
+        method (str): Key of :data:`METHODS`.
+        classes (int): C.
+        seed (int): Seed of the weights.
         settings (Settings): Sizes.
 
     Returns:
@@ -90,16 +100,19 @@ def build_model(run: Run, settings: Settings) -> nn.Module:
     """
     # No init_weights(): the layers keep torch's, and it would print a page.
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(run.seed, run.classes, 1))
-        model = MODELS.build(METHODS[run.method].config(run.classes, settings))
+        torch.manual_seed(derive_seed(seed, classes, 1))
+        model = MODELS.build(METHODS[method].config(classes, settings))
     return model.train()
 
 
-def train(run: Run, settings: Settings, blobs: Blobs) -> nn.Module:
-    """Train by the model's own ``train_step`` and the hook's own E-step.
+def train(
+    method: str, seed: int, settings: Settings, blobs: Blobs
+) -> nn.Module:
+    """Train with the model's own ``train_step`` and the hook's own E-step.
 
     Args:
-        run (Run): Method, classes and seed.
+        method (str): Key of :data:`METHODS`.
+        seed (int): Seed of weights, order and noise.
         settings (Settings): Sizes and schedule.
         blobs (Blobs): The data.
 
@@ -107,47 +120,46 @@ def train(run: Run, settings: Settings, blobs: Blobs) -> nn.Module:
         nn.Module: The trained model.
 
     Raises:
-        RuntimeError: If the loss is not finite.
+        FloatingPointError: If the loss is not finite.
     """
-    model = build_model(run, settings)
+    model = build_model(method, len(blobs.centres), seed, settings)
     optimizer = OptimWrapper(
         torch.optim.Adam(
             (p for p in model.parameters() if p.requires_grad), lr=settings.lr
         )
     )
     hook = None
-    if METHODS[run.method].clustered:
+    if METHODS[method].clustered:
         hook = PointClusteringHook(blobs.points, settings)
-    # What the hook reads of a runner.
-    runner = SimpleNamespace(
+    loop = LoopState(
         model=model,
-        seed=run.seed,
-        epoch=0,
+        seed=seed,
         max_epochs=settings.rounds,
-        logger=logging.getLogger(__name__),
         optim_wrapper=optimizer,
         train_dataloader=SimpleNamespace(batch_size=settings.batch_size),
     )
-    order = torch.Generator().manual_seed(derive_seed(run.seed, 2))
-    noise = torch.Generator().manual_seed(derive_seed(run.seed, 3))
+    order = torch.Generator().manual_seed(derive_seed(seed, 2))
+    noise = torch.Generator().manual_seed(derive_seed(seed, 3))
     batches = draw_batches(len(blobs.points), settings.batch_size, order)
     samples = [SimpleNamespace(sample_idx=i) for i in range(len(blobs.points))]
-    for runner.epoch in range(settings.rounds):
+    for loop.epoch in range(settings.rounds):
         if hook is not None:
-            hook.before_train_epoch(runner)
+            hook.before_train_epoch(loop)
         for _ in range(settings.steps):
-            places = next(batches)
+            indices = next(batches)
             data = dict(
-                inputs=draw_views(blobs.points[places], settings.noise, noise),
-                data_samples=[samples[i] for i in places.tolist()],
+                inputs=draw_views(
+                    blobs.points[indices], settings.noise, noise
+                ),
+                data_samples=[samples[i] for i in indices.tolist()],
             )
             logged = model.train_step(data, optimizer)
         if hook is not None:
-            hook.after_train_epoch(runner)
+            hook.after_train_epoch(loop)
         if not torch.isfinite(logged['loss']):
             losses = {k: v.item() for k, v in logged.items()}
-            raise RuntimeError(
-                f'The loss is not finite after round {runner.epoch + 1} of '
+            raise FloatingPointError(
+                f'The loss is not finite after round {loop.epoch + 1} of '
                 f'{settings.rounds}: {losses}. Lower lr={settings.lr} or the '
                 'weights of the method.'
             )
@@ -157,16 +169,16 @@ def train(run: Run, settings: Settings, blobs: Blobs) -> nn.Module:
 def measure(model: nn.Module, blobs: Blobs) -> tuple[dict, np.ndarray]:
     """Measure the embeddings that the query encoder gives to clean points.
 
-    Clusters are those of a k-means of these embeddings with K = C, the same
-    for all methods, whether they have prototypes or not.
+    Clusters are found by k-means on these embeddings with K = C, for all
+    methods alike, whether they have prototypes or not.
 
     Args:
         model (nn.Module): Trained, in eval mode.
         blobs (Blobs): The data.
 
     Returns:
-        tuple[dict, np.ndarray]: The measures by name, floats, and the
-        embeddings as angles in radians, shape (N,), float32. Measures of
+        tuple[dict, np.ndarray]: The metrics by name, floats, and the
+        embeddings as angles in radians, shape (N,), float32. Metrics of
         clusters are None if all embeddings are in one cluster.
     """
     embeddings = embed_images(model, blobs.points)[1]
@@ -181,7 +193,7 @@ def measure(model: nn.Module, blobs: Blobs) -> tuple[dict, np.ndarray]:
         held_out, embeddings, blobs.labels, classes, k=NEIGHBOURS
     )[NEIGHBOURS]
     hits = predicted == blobs.held_out_labels
-    measures = dict(
+    metrics = dict(
         nemd_classes=nemd(embeddings, blobs.labels, **_NEMD).value,
         nemd_clusters=(
             nemd(embeddings, groups, **_NEMD).value if several else None
@@ -195,48 +207,36 @@ def measure(model: nn.Module, blobs: Blobs) -> tuple[dict, np.ndarray]:
         knn=hits.float().mean().item(),
     )
     angles = torch.atan2(embeddings[:, 1], embeddings[:, 0])
-    return measures, angles.numpy()
+    return metrics, angles.numpy()
 
 
-def perform(run: Run, settings: Settings) -> tuple[dict, np.ndarray]:
+def perform(
+    method: str, classes: int, seed: int, settings: Settings
+) -> tuple[dict, np.ndarray]:
     """Train and measure, on one thread, so that any machine does the same.
 
     Args:
-        run (Run): Method, classes and seed.
+        method (str): Key of :data:`METHODS`.
+        classes (int): C.
+        seed (int): Seed of data, weights and order. Runs of one seed and C
+            have these in common, so that methods can be compared in pairs.
         settings (Settings): Sizes and schedule.
 
     Returns:
-        tuple[dict, np.ndarray]: The record of the run, plain data, and the
-        angles of its embeddings, see :func:`measure`.
+        tuple[dict, np.ndarray]: Metrics and angles, see :func:`measure`.
 
     Raises:
-        ValueError: See :func:`check_run`.
-        RuntimeError: If training diverged.
+        FloatingPointError: If training diverged.
     """
-    check_run(run, settings)
-    with _alone(derive_seed(run.seed, run.classes, 4)):
-        start, busy = time.perf_counter(), time.process_time()
-        blobs = sample_blobs(run.classes, run.seed, settings)
-        model = train(run, settings, blobs)
-        trained = time.perf_counter()
-        measures, angles = measure(model, blobs)
-    seconds = dict(
-        train=round(trained - start, 2),
-        measure=round(time.perf_counter() - trained, 2),
-        cpu=round(time.process_time() - busy, 2),
-    )
-    record = dict(
-        **asdict(run),
-        measures=measures,
-        seconds=seconds,
-        **describe(run, settings),
-    )
-    return record, angles
+    with _alone(derive_seed(seed, classes, 4)):
+        blobs = sample_blobs(classes, seed, settings)
+        model = train(method, seed, settings, blobs)
+        return measure(model, blobs)
 
 
 @contextmanager
 def _alone(seed: int) -> Iterator[None]:
-    """One thread and a seeded generator; afterwards all is as it was.
+    """Set one thread and seed the generator; restore both afterwards.
 
     mmpretrain's MoCo shuffles its keys by torch's global generator.
     """

@@ -1,9 +1,9 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The methods that the toy experiment compares.
+"""Methods of the toy experiment.
 
-A further one takes an entry of :data:`METHODS`: a name for the command line,
-a label for table and figure, and a function that gives the config of a model
-for 3-D points. :func:`model_cfg` gives the parts that all of them share.
+Another one takes an entry of :data:`METHODS`: a name for the command line, a
+label for table and plot, and a function that returns the config of a model for
+3-D points. :func:`model_cfg` has the parts that all of them share.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .literal_sign import LiteralSignPAUC
-from .point_mlp import PointMLP
-from .point_preprocessor import PointPreprocessor
+from .point_models import LiteralSignPAUC, PointMLP, PointPreprocessor
 from .settings import Settings
 
 
@@ -22,12 +20,12 @@ class Method:
     """One line of the comparison.
 
     Attributes:
-        label (str): Its name in table and figure.
+        label (str): Name in table and plot.
         config (Callable): Function of (number of classes, settings) that
             returns the config of a registered model.
-        clustered (bool): Whether the model has prototypes that the clustering
-            hook makes. Defaults to True.
-        by_default (bool): Whether it is run when no methods are named.
+        clustered (bool): Whether the clustering hook computes prototypes.
+            Defaults to True.
+        by_default (bool): Whether it is run without being named.
             Defaults to True.
     """
 
@@ -38,7 +36,7 @@ class Method:
 
 
 def model_cfg(kind: str, settings: Settings, **more) -> dict:
-    """Config of a model on MoCo: 3-D points onto the unit circle.
+    """Return the config of a MoCo from 3-D points onto the unit circle.
 
     Args:
         kind (str): Type of the model.
@@ -74,12 +72,12 @@ def _layers(settings: Settings) -> list[int]:
 
 
 def _moco(classes: int, settings: Settings) -> dict:
-    """The MoCo of mmpretrain itself."""
+    """Configure the MoCo of mmpretrain itself."""
     return model_cfg('MoCo', settings)
 
 
 def _pcl(classes: int, settings: Settings, kind: str = 'PCL', **more) -> dict:
-    """PCL with K = C, 2C, 4C; the negatives are all that are left."""
+    """Configure PCL with K = C, 2C, 4C; all other prototypes are negatives."""
     return model_cfg(
         kind,
         settings,
@@ -92,14 +90,14 @@ def _pcl(classes: int, settings: Settings, kind: str = 'PCL', **more) -> dict:
 def _pauc(
     alpha: float, beta: float, gamma: float, kind: str = 'PAUC'
 ) -> Callable[[int, Settings], dict]:
-    """PAUC with these weights of alignment, uniformity and correlation."""
+    """Configure PAUC with weights of alignment, uniformity, correlation."""
     weights = dict(align=alpha, uniform=beta, corr=gamma)
     types = dict(
         align='PrototypeAlignmentLoss',
         uniform='PrototypeUniformityLoss',
         corr='PrototypeCorrelationLoss',
     )
-    # A term of weight 0 would only cost time.
+    # A term of weight 0 costs time for nothing.
     terms = {
         f'{name}_loss': dict(type=types[name], loss_weight=weight)
         for name, weight in weights.items()
@@ -124,17 +122,3 @@ METHODS: dict[str, Method] = {
         by_default=False,
     ),
 }
-
-
-def check_methods(names: list[str]) -> None:
-    """Refuse a method that is not in :data:`METHODS`.
-
-    Raises:
-        ValueError: Naming it and those that there are.
-    """
-    for name in names:
-        if name not in METHODS:
-            raise ValueError(
-                f'method {name!r} is unknown: choose from '
-                f'{", ".join(METHODS)}.'
-            )

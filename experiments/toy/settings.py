@@ -1,11 +1,11 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What the runs of the toy experiment have in common."""
+"""Settings that the runs of the toy experiment have in common."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-# What void_fraction asks for at its 100 arcs.
+# The least that void_fraction accepts for its 100 arcs.
 _LEAST_POINTS = 1000
 
 
@@ -14,13 +14,13 @@ class Settings:
     """Sizes, schedule and noise of a run; the same for all methods.
 
     Attributes:
-        samples (int): Points of a class to train on.
+        samples (int): Training points of a class.
         held_out (int): Further points of a class, classified by kNN.
         spread (float): Deviation of a class; its centre lies in [-1, 1]^3.
         noise (float): Deviation of the noise that makes a view of a point.
         rounds (int): Rounds of training, the epochs of the real thing.
-        warmup_rounds (int): Of these, rounds of InfoNCE alone.
-        steps (int): Steps of a round. The E-step is made before each round.
+        warmup_rounds (int): Rounds of InfoNCE alone, the first of them.
+        steps (int): Steps of a round. Each round begins with an E-step.
         batch_size (int): Points a step.
         queue_len (int): Keys in the queue; a multiple of ``batch_size``.
         width (int): Units of each of the two hidden layers.
@@ -28,7 +28,7 @@ class Settings:
         momentum (float): Step of the momentum encoder; 0.01 is m = 0.99.
         temperature (float): tau of InfoNCE, and mean of phi.
         kmeans_iterations (int): Lloyd iterations of a clustering.
-        kmeans_points (int): Most points of a centroid that they run on.
+        kmeans_points (int): Most points per centroid for them.
 
     Raises:
         ValueError: If a number is out of its range, or two do not fit.

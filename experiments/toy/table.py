@@ -1,31 +1,30 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Means and deviations over seeds, as Markdown."""
+"""Tables of the toy experiment in Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from experiments.runner import Column, RunResult, metric_column
+from experiments.runner.column import BySeed
 from pauc_mm.utils.tables import (
     markdown_table,
     mean_and_deviation,
     summary_text,
 )
 
-from .experiment import Run
 from .methods import METHODS
 
-# measure, heading, digits
 COLUMNS = (
-    ('nemd_classes', 'NEMD (classes)', 3),
-    ('nemd_clusters', 'NEMD (clusters)', 3),
-    ('uniformity', 'uniformity', 2),
-    ('variance_classes', 'variance in classes', 3),
-    ('variance_clusters', 'variance in clusters', 4),
-    ('void', 'void', 2),
-    ('knn', 'kNN', 3),
+    metric_column('NEMD (classes)', 'nemd_classes', digits=3),
+    metric_column('NEMD (clusters)', 'nemd_clusters', digits=3),
+    metric_column('uniformity', 'uniformity', digits=2),
+    metric_column('variance in classes', 'variance_classes', digits=3),
+    metric_column('variance in clusters', 'variance_clusters', digits=4),
+    metric_column('void', 'void', digits=2),
+    metric_column('kNN', 'knn', digits=3),
 )
-_HEADER = ('C', 'method', *(title for _, title, _ in COLUMNS))
-
+_HEADER = ('C', 'method', *(column.title for column in COLUMNS))
 READING = (
     'NEMD does not rank embeddings by itself: total collapse has 0, and '
     'classes shrunk to evenly spread points have the most. Uniformity: 0 is '
@@ -34,84 +33,62 @@ READING = (
     'accuracy on held-out points.'
 )
 
-
-def _text(
-    values: Sequence[float | None], digits: int, signed: bool = False
-) -> str:
-    """Format mean and deviation; missing if a collapse left one undefined."""
-    found = None if None in values else mean_and_deviation(values)
-    return summary_text(found, digits, signed)
+# (classes, method) -> seed -> result
+Grouped = Mapping[tuple[int, str], BySeed]
 
 
-def measures_table(
-    records: Mapping[Run, dict],
-    methods: Sequence[str],
-    classes: Sequence[int],
-    seeds: Sequence[int],
-) -> str:
-    """The table of all measures: a row for each method and C.
+def group(results: Sequence[RunResult]) -> dict:
+    """Sort results by number of classes and method, and by seed."""
+    grouped: dict = {}
+    for result in results:
+        setting = result.setting
+        by_seed = grouped.setdefault(
+            (setting['classes'], setting['method']), {}
+        )
+        by_seed[setting['seed']] = result
+    return grouped
+
+
+def metrics_table(grouped: Grouped) -> str:
+    """Tabulate mean and deviation over seeds for each C and method.
+
+    A metric that a collapse left undefined for some seed is missing.
+    """
+    return markdown_table(
+        _HEADER,
+        [
+            [c, METHODS[method].label, *(_text(x, by_seed) for x in COLUMNS)]
+            for (c, method), by_seed in grouped.items()
+        ],
+    )
+
+
+def differences_table(grouped: Grouped, baseline: str = 'pcl') -> str:
+    """Tabulate differences from a baseline, paired by seed, ± deviation.
 
     Args:
-        records (Mapping[Run, dict]): With the ``measures`` of each run.
-        methods (Sequence[str]): Keys of :data:`METHODS`, in order.
-        classes (Sequence[int]): Numbers of classes, in order.
-        seeds (Sequence[int]): Seeds to average over.
-
-    Returns:
-        str: A Markdown table.
-
-    Raises:
-        KeyError: If a run is missing.
+        grouped (Mapping): Of :func:`group`.
+        baseline (str): Method to subtract; it gets no row.
     """
     rows = []
-    for c in classes:
-        for method in methods:
-            found = [records[Run(method, c, s)]['measures'] for s in seeds]
-            cells = [
-                _text([m[name] for m in found], digits)
-                for name, _, digits in COLUMNS
-            ]
-            rows.append([str(c), METHODS[method].label, *cells])
+    for (c, method), by_seed in grouped.items():
+        other = grouped.get((c, baseline), {})
+        common = [seed for seed in by_seed if seed in other]
+        if method == baseline or not common:
+            continue
+        pairs = [{s: g[s] for s in common} for g in (by_seed, other)]
+        cells = (_text(column, *pairs) for column in COLUMNS)
+        rows.append([c, METHODS[method].label, *cells])
     return markdown_table(_HEADER, rows)
 
 
-def differences_table(
-    records: Mapping[Run, dict],
-    methods: Sequence[str],
-    classes: Sequence[int],
-    seeds: Sequence[int],
-    baseline: str = 'pcl',
-) -> str:
-    """The same as differences to a baseline, paired by seed.
-
-    Args:
-        records (Mapping[Run, dict]): As in :func:`measures_table`.
-        methods (Sequence[str]): As there; the baseline gets no row.
-        classes (Sequence[int]): As there.
-        seeds (Sequence[int]): As there.
-        baseline (str): What is subtracted. Defaults to 'pcl'.
-
-    Returns:
-        str: A Markdown table.
-    """
-    rows = []
-    for c in classes:
-        for method in methods:
-            if method == baseline:
-                continue
-            pairs = [
-                tuple(
-                    records[Run(which, c, seed)]['measures']
-                    for which in (method, baseline)
-                )
-                for seed in seeds
-            ]
-            cells = []
-            for name, _, digits in COLUMNS:
-                differences = [
-                    None if None in (a[name], b[name]) else a[name] - b[name]
-                    for a, b in pairs
-                ]
-                cells.append(_text(differences, digits, signed=True))
-            rows.append([str(c), METHODS[method].label, *cells])
-    return markdown_table(_HEADER, rows)
+def _text(column: Column, by_seed: BySeed, other: BySeed | None = None) -> str:
+    """Format values, or their differences from others."""
+    values = column.by_seed(by_seed)
+    complete = len(values) == len(by_seed)
+    if other is not None:
+        baseline = column.by_seed(other)
+        complete &= len(baseline) == len(other)
+        values = {s: v - baseline[s] for s, v in values.items() if complete}
+    summary = mean_and_deviation(list(values.values())) if complete else None
+    return summary_text(summary, column.digits, signed=other is not None)

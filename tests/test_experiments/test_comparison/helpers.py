@@ -1,8 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Results of a comparison, made by hand."""
+"""Hand-made results of a comparison."""
 
 from experiments.comparison import SUITES
-from experiments.comparison.cells import comparison_cell
+from experiments.comparison.runs import comparison_run
 from tests.test_experiments.test_runner.made_results import made_result
 
 SMALL = SUITES['small']
@@ -18,9 +18,9 @@ def made(
     suite=SMALL,
     **changes,
 ):
-    """A result with this kNN; the other figures follow from it."""
-    cell = comparison_cell(suite, data, method, seed, rate)
-    figures = {
+    """A result with this kNN; the other metrics follow from it."""
+    run = comparison_run(suite, data, method, seed, rate)
+    metrics = {
         'accuracy/knn': knn,
         'accuracy/knn_train': knn - 0.01,
         'accuracy/linear': knn + 0.02,
@@ -34,13 +34,13 @@ def made(
         'prototypes/intra_variance': 0.2 * knn,
     }
     for number, epsilon in enumerate(('0.025', '0.1', '0.25', '0.5')):
-        figures[f'prototypes/unique_{epsilon}'] = 1 - 0.2 * number
+        metrics[f'prototypes/unique_{epsilon}'] = 1 - 0.2 * number
         if own:
-            figures[f'prototypes/own_unique_{epsilon}'] = 0.9 - 0.2 * number
+            metrics[f'prototypes/own_unique_{epsilon}'] = 0.9 - 0.2 * number
     if own:
-        figures['prototypes/own_number'] = 1024.0
-        figures['prototypes/own_used'] = 0.25
-    return made_result(cell, figures, **changes)
+        metrics['prototypes/own_number'] = 1024.0
+        metrics['prototypes/own_used'] = 0.25
+    return made_result(run, metrics, **changes)
 
 
 def made_suite():

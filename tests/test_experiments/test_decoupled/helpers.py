@@ -1,16 +1,16 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Results as the cells give them, made by hand."""
+"""Hand-made results of the study."""
 
-from experiments.decoupled import study_cell
+from experiments.decoupled import study_run
 from pauc_mm.engine.hooks.unique_shares_hook import FILE_NAME
 from tests.test_experiments.test_runner.made_results import (
-    made_result as made_cell_result,
+    made_result as made_run_result,
 )
 
 EPOCHS = (0, 1, 2, 5, 10)
 
 
-def made_result(cell, unique, used, knn, groups=None):
+def made_result(run, unique, used, knn, groups=None):
     """A result; ``unique`` is the share at 0.025 at the end."""
     lines = []
     for number, epoch in enumerate(EPOCHS, 1):
@@ -27,9 +27,9 @@ def made_result(cell, unique, used, knn, groups=None):
             perplexity=used / 2,
         )
         lines.append(dict(epoch=epoch, epsilons=[], sets=[own]))
-    figures = {'knn/k20': knn, 'knn/k200': 0.1}
-    figures.update({f'knn/k20_{k}': v for k, v in (groups or {}).items()})
-    return made_cell_result(cell, figures, {FILE_NAME: lines})
+    metrics = {'knn/k20': knn, 'knn/k200': 0.1}
+    metrics.update({f'knn/k20_{k}': v for k, v in (groups or {}).items()})
+    return made_run_result(run, metrics, {FILE_NAME: lines})
 
 
 def made_study():
@@ -44,11 +44,11 @@ def made_study():
             ('joint', joint),
             ('decoupled', decoupled),
         ):
-            cell = study_cell('digits', 'balanced', method, seed)
+            run = study_run('digits', 'balanced', method, seed)
             used = 400 if method == 'joint' else 500
-            results.append(made_result(cell, unique, used, knn))
+            results.append(made_result(run, unique, used, knn))
     for method, knn in (('joint', 0.5), ('decoupled', 0.6)):
-        cell = study_cell('digits', 'long-tailed', method, 0)
+        run = study_run('digits', 'long-tailed', method, 0)
         groups = dict(head=knn + 0.2, middle=knn, tail=knn - 0.2)
-        results.append(made_result(cell, 0.5, 300, knn, groups))
+        results.append(made_result(run, 0.5, 300, knn, groups))
     return results

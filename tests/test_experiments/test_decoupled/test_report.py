@@ -1,15 +1,15 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Tables and pictures of results made by hand."""
+"""Tables and pictures of hand-made results."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.decoupled import METHODS, group, study_cells
-from experiments.decoupled.figures import plot_end, plot_over_training
+from experiments.decoupled import METHODS, group, study_runs
+from experiments.decoupled.plots import plot_end, plot_over_training
 from experiments.decoupled.report import study_report, study_table
 from experiments.decoupled.results import KNN, UNIQUE, UNIQUE_USED, USED
-from experiments.runner import Cell, load_cell_config
+from experiments.runner import ConfigRun
 from tests.test_experiments.test_decoupled.helpers import made_study
 
 
@@ -73,50 +73,49 @@ def test_the_report_says_with_what_it_was_made(grouped):
         '`pauc_mm::carp/carp_decoupled_tiny_digits_lt.py`, 10 epochs' in text
     )
     assert '559 images, 1000 prototypes, config ' in text
-    assert '2026-11-20 to 2026-11-22; 8 cells, 13 min in all' in text
-    assert 'Some CPU, 2 cores (1 a cell)' in text
+    assert '2026-11-20 to 2026-11-22; 8 runs, 13 min in all' in text
+    assert 'Some CPU, 2 cores (1 a run)' in text
     assert 'python 3.11.1, torch 2.14.1' in text
     assert '## Not in the tables\n\n- a: not run' in text
     assert text.count('| joint CARP ') == 4 * 2
 
 
 def test_a_setting_that_is_not_run_by_default():
-    (cell,) = study_cells(['digits'], ['balanced'], ['joint-lr0.5'], [3])
-    assert cell.name == 'digits-balanced_joint-lr0.5_seed3'
-    cfg = load_cell_config(cell)
+    (run,) = study_runs(['digits'], ['balanced'], ['joint-lr0.5'], [3])
+    assert run.name == 'digits-balanced_joint-lr0.5_seed3'
+    cfg = run.load()
     assert cfg.optim_wrapper.optimizer.lr == 0.5
     assert cfg.randomness.seed == 3
     from tests.test_experiments.test_decoupled.helpers import made_result
 
-    text = study_report(group([made_result(cell, 1, 1, 1)]), 'x')
+    text = study_report(group([made_result(run, 1, 1, 1)]), 'x')
     assert 'with `optim_wrapper.optimizer.lr=0.5`' in text
     assert ' - joint' not in text
 
 
-def test_the_cells_are_what_they_are_called():
-    cells = study_cells(
+def test_runs_are_named_after_their_setting():
+    runs = study_runs(
         ['digits', 'mnist'],
         ['balanced', 'long-tailed'],
         list(METHODS),
         [0, 1],
         epochs=2,
     )
-    assert len(cells) == len({c.name for c in cells}) == 8 * len(METHODS)
-    assert [c.place['seed'] for c in cells[: len(cells) // 2]] == [0] * (
-        len(cells) // 2
-    )
-    for cell in cells:
-        place, cfg = cell.place, load_cell_config(cell)
+    assert len(runs) == len({r.name for r in runs}) == 8 * len(METHODS)
+    half = len(runs) // 2
+    assert [run.setting['seed'] for run in runs[:half]] == [0] * half
+    for run in runs:
+        setting, cfg = run.setting, run.load()
         dataset = cfg.train_dataloader.dataset
         kind = dict(digits='SklearnDigits', mnist='MlxtendMNIST')
-        assert dataset.type == kind[place['data']]
-        assert ('imbalance' in dataset) == (place['tail'] == 'long-tailed')
+        assert dataset.type == kind[setting['data']]
+        assert ('imbalance' in dataset) == (setting['tail'] == 'long-tailed')
         assert cfg.model.type == 'CARP'
         decoupled = 'prototypes' in cfg.model
-        assert decoupled == place['method'].startswith('decoupled')
+        assert decoupled == setting['method'].startswith('decoupled')
         assert cfg.default_hooks.unique_shares.type == 'UniqueSharesHook'
-        assert cfg.train_cfg.max_epochs == 2 and '_2ep_' in cell.name
-        assert cfg.randomness.seed == place['seed']
+        assert cfg.train_cfg.max_epochs == 2 and '_2ep_' in run.name
+        assert cfg.randomness.seed == setting['seed']
         metric = cfg.val_evaluator[0]
         assert metric.type == 'KNNAccuracy' and 20 in metric.k
 
@@ -125,9 +124,9 @@ def test_the_cells_are_what_they_are_called():
 @pytest.mark.parametrize('data', ['digits', 'mnist'])
 def test_long_tails_differ_in_the_data_alone(recipe, data):
     whole, tail = (
-        load_cell_config(
-            Cell('a', f'pauc_mm::carp/{recipe}_tiny_{data}{end}.py')
-        )
+        ConfigRun(
+            'a', {}, f'pauc_mm::carp/{recipe}_tiny_{data}{end}.py'
+        ).load()
         for end in ('', '_lt')
     )
     assert tail.model == whole.model

@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""In place of a worker: no training, a result at once. Imports no torch.
+"""Stand-in for the worker: no training, a result at once. Imports no torch.
 
-The option ``act`` of the cell says what it does; ``digest`` is what it stores.
+The option ``fake.act`` of the run says what it does.
 """
 
 import json
@@ -10,10 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-folder, cell = Path(sys.argv[1]), json.loads(sys.argv[2])
-act = cell['options'].get('fake.act')
+folder, digest = Path(sys.argv[1]), sys.argv[3]
+run = json.loads(sys.argv[2])[1]
+act = run['options'].get('fake.act')
 with open(folder.parent / 'order.txt', 'a') as file:
-    file.write(f'{cell["name"]} {os.environ["OMP_NUM_THREADS"]}\n')
+    file.write(f'{run["name"]} {os.environ["OMP_NUM_THREADS"]}\n')
 print('begin', flush=True)
 if act == 'fail':
     raise SystemExit('ValueError: it was to fail')
@@ -21,11 +22,16 @@ if act == 'nothing':
     raise SystemExit(0)
 if act == 'sleep':
     (folder / 'pid').write_text(str(os.getpid()))
-    time.sleep(60)
+    time.sleep(3600)
 result = dict(
-    digest=cell['place']['digest'],
-    cell=cell,
-    figures={'knn/k20': 0.5},
+    format=2,
+    digest=digest,
+    run=run,
+    metrics={'knn/k20': 0.5},
+    versions={},
+    hardware='',
+    threads=1,
+    date='',
     seconds=2.0,
 )
 (folder / 'result.json').write_text(json.dumps(result))

@@ -1,21 +1,17 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Results as the cells give them, made by hand."""
+"""Hand-made results of runs."""
 
-from experiments.runner import config_digest
+import json
+
+from experiments.runner import RunResult
 
 
-def made_result(cell, figures, records=None, **changes):
-    """That of a cell with its present config."""
-    result = dict(
-        format=1,
-        digest=config_digest(cell),
-        cell=dict(
-            name=cell.name,
-            config=cell.config,
-            options=dict(cell.options),
-            place=dict(cell.place),
-        ),
-        figures=figures,
+def made_result(run, metrics, records=None, **changes):
+    """A result of a run with its present config."""
+    values = dict(
+        digest=run.digest(),
+        run=json.loads(run.to_json())[1],
+        metrics=metrics,
         records=records or {},
         epochs=10,
         seconds=100.0,
@@ -24,6 +20,15 @@ def made_result(cell, figures, records=None, **changes):
         versions=dict(python='3.11.1', torch='2.14.1'),
         hardware='Some CPU, 2 cores',
         threads=1,
-        date=f'2026-11-2{cell.place["seed"]}T10:00:00',
+        date=f'2026-11-2{run.setting["seed"]}T10:00:00',
     )
-    return {**result, **changes}
+    return RunResult(**{**values, **changes})
+
+
+def store_results(out, results):
+    """Write results as the runs of a program with ``--out`` would."""
+    for result in results:
+        folder = out / 'runs' / result.name
+        folder.mkdir(parents=True)
+        text = json.dumps(result.to_dict())
+        (folder / 'result.json').write_text(text)

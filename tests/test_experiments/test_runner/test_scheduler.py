@@ -1,41 +1,27 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-import json
 import os
 import shutil
 import sys
 import time
 from collections import namedtuple
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from experiments.runner import Cell, Store, config_digest, run_cells
-from experiments.runner.cell_config import read_again
+from experiments.runner import ConfigRun, Scheduler, Store
 from experiments.runner.provenance import usable_cores
+from experiments.runner.scheduler import WORKER, WorkerProcesses
 from pauc_mm.utils.files import only_process_in
 
-WORKER = (sys.executable, str(Path(__file__).with_name('fake_worker.py')))
-RECIPE = 'pauc_mm::carp/carp_tiny_digits.py'
+FAKE = (sys.executable, str(Path(__file__).with_name('fake_worker.py')))
+# Guards against hanging; they decide no test.
+LIMIT = 600
 
 
-class Watcher:
-    def __init__(self, action=None):
-        self.lines, self.updates, self.action = [], [], action
-
-    def say(self, line):
-        self.lines.append(line)
-
-    def update(self, done, left, now):
-        self.updates.append((done, left, now))
-        if self.action:
-            self.action()
-
-
-def make(name, act='work', seed=0, **options):
-    options = {'randomness.seed': seed, 'fake.act': act, **options}
-    cell = Cell(name, RECIPE, options, {'seed': seed})
-    return replace(cell, place={'seed': seed, 'digest': config_digest(cell)})
+def make(name, act='work', seed=0, recipe=None, **options):
+    config = recipe or str(Path(__file__).with_name('recipe.py'))
+    options = {'seed': seed, 'fake.act': act, **options}
+    return ConfigRun(name, {'seed': seed}, config, options)
 
 
 def order(root):
@@ -43,122 +29,91 @@ def order(root):
     return [line.split() for line in path.read_text().splitlines()]
 
 
-def run(cells, root, jobs=1, action=None):
-    watcher = Watcher(action)
-    failures = run_cells(cells, Store(root), jobs, watcher, WORKER)
-    return failures, watcher
+def run(runs, root, jobs=1):
+    """Failures of what the scheduler does with the fake worker."""
+    launch = WorkerProcesses(jobs, FAKE)
+    return Scheduler(Store(root), jobs, launch).run(runs)
 
 
-def test_what_is_done_is_not_run_again(tmp_path):
-    cells = [make('a'), make('b', seed=1)]
-    failures, watcher = run(cells, tmp_path)
-    assert failures == []
+def interrupt_when(monkeypatch, *paths):
+    """Press Ctrl-C once these files have content."""
+    from experiments.runner import scheduler
+
+    begun = time.monotonic()
+
+    def update(self, shares):
+        assert time.monotonic() - begun < LIMIT
+        if all(path.is_file() and path.read_text() for path in paths):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(scheduler._Progress, 'update', update)
+
+
+def test_finished_runs_are_not_repeated(tmp_path, capsys):
+    runs = [make('a'), make('b', seed=1)]
+    assert run(runs, tmp_path) == []
     threads = str(usable_cores())
     assert order(tmp_path) == [['a', threads], ['b', threads]]
-    assert watcher.lines == ['a: knn/k20 0.5 (2 s)', 'b: knn/k20 0.5 (2 s)']
-    # The first cell is known to take 2 s, and the second differs by its seed.
-    assert any(
-        left == pytest.approx(2, abs=0.5) for _, left, _ in watcher.updates
-    )
-    assert watcher.updates[-1] == (2, 0.0, '')
-    failures, watcher = run([*cells, make('c')], tmp_path, jobs=2)
+    assert '[1/2] a: knn/k20 0.5 (2 s)' in capsys.readouterr().err
+    assert run([*runs, make('c')], tmp_path, jobs=2) == []
     assert [name for name, _ in order(tmp_path)] == ['a', 'b', 'c']
-    assert watcher.lines[0].startswith('2 of 3 cells are done already, in ')
     assert order(tmp_path)[-1][1] == str(max(1, usable_cores() // 2))
+    assert '2 of 3 runs are done already' in capsys.readouterr().err
 
 
-def test_a_failure_does_not_stop_the_others(tmp_path):
-    cells = [make('bad', 'fail'), make('none', 'nothing'), make('good')]
-    failures, watcher = run(cells, tmp_path)
-    assert [str(f.cell) for f in failures] == ['bad', 'none']
+def test_a_failure_does_not_stop_the_others(tmp_path, capsys):
+    runs = [make('bad', 'fail'), make('none', 'nothing'), make('good')]
+    failures = run(runs, tmp_path)
+    assert [str(f.run) for f in failures] == ['bad', 'none']
     assert failures[0].reason == 'begin\nValueError: it was to fail'
     assert failures[0].log == tmp_path / 'bad' / 'log.txt'
-    assert watcher.lines[0] == 'bad: FAILED, ValueError: it was to fail'
-    assert Store(tmp_path).finished(cells[2])
+    assert 'bad: FAILED, ValueError: it was' in capsys.readouterr().err
+    assert Store(tmp_path).finished(runs[2])
     # It is tried again, the others are not.
-    assert len(run(cells, tmp_path)[0]) == 2
+    assert len(run(runs, tmp_path)) == 2
     names = [name for name, _ in order(tmp_path)]
     assert names == ['bad', 'none', 'good', 'bad', 'none']
 
 
-def test_two_at_the_same_time(tmp_path):
-    cells = [make('a', 'sleep'), make('b', 'sleep')]
-
-    def both():
-        if all((tmp_path / n / 'pid').is_file() for n in 'ab'):
-            raise KeyboardInterrupt
-
+def test_an_interrupt_ends_the_processes(tmp_path, monkeypatch):
+    runs = [make('done'), make('a', 'sleep'), make('b', 'sleep')]
+    pids = [tmp_path / name / 'pid' for name in 'ab']
+    interrupt_when(monkeypatch, *pids)  # both at the same time
     with pytest.raises(KeyboardInterrupt):
-        run(cells, tmp_path, jobs=2, action=both)
-
-
-def test_an_interrupt_ends_the_processes(tmp_path):
-    cells = [make('done'), make('slow', 'sleep'), make('later')]
-    pid = tmp_path / 'slow' / 'pid'
-
-    def interrupt():
-        if pid.is_file() and pid.read_text():
-            raise KeyboardInterrupt
-
-    start = time.perf_counter()
-    with pytest.raises(KeyboardInterrupt):
-        run(cells, tmp_path, action=interrupt)
-    assert time.perf_counter() - start < 20
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), 0)
-    assert [name for name, _ in order(tmp_path)] == ['done', 'slow']
+        run([*runs, make('later')], tmp_path, jobs=2)
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid.read_text()), 0)
+    assert {name for name, _ in order(tmp_path)} == {'done', 'a', 'b'}
     # The same again goes on behind what is done.
-    cells[1] = make('slow')
-    assert run(cells, tmp_path)[0] == []
+    monkeypatch.undo()
+    runs = [make('done'), make('a'), make('b'), make('later')]
+    assert run(runs, tmp_path) == []
     names = [name for name, _ in order(tmp_path)]
-    assert names == ['done', 'slow', 'slow', 'later']
+    assert names[3:] == ['a', 'b', 'later']
 
 
-def test_a_changed_config_is_run_again(tmp_path):
+def test_a_changed_config_is_run_again(tmp_path, capsys):
     run([make('a')], tmp_path)
-    changed = make('a', **{'optim_wrapper.optimizer.lr': 0.5})
+    changed = make('a', lr=0.5)
     store = Store(tmp_path)
     assert store.finished(changed) is None and store.outdated(changed)
-    failures, watcher = run([changed], tmp_path)
-    assert failures == []
-    assert watcher.lines[0].startswith('a: its config has changed. It is run')
+    assert run([changed], tmp_path) == []
+    assert 'its config has changed' in capsys.readouterr().err
     assert store.finished(changed)
+    assert (tmp_path / 'a' / 'result.json.1').is_file()
 
 
-@pytest.mark.parametrize(
-    'new, reason',
-    [
-        ('a = 2', 'its config was changed while it ran'),
-        ('a = (', 'its config cannot be read any more: '),
-    ],
-)
-def test_a_config_that_is_edited_meanwhile(tmp_path, new, reason):
-    recipe = tmp_path / 'recipe.py'
-    recipe.write_text('a = 1\n')
-    cells = []
-    for name in ('first', 'second'):
-        cell = Cell(name, str(recipe), {'fake.act': 'work'})
-        cells.append(replace(cell, place={'digest': config_digest(cell)}))
-    root = tmp_path / 'cells'
-
-    def edit():
-        if (root / 'second').is_dir():
-            recipe.write_text(f'{new}\n')
-
-    failures, _ = run(cells, root, action=edit)
-    assert [str(f.cell) for f in failures] == ['second']
-    assert failures[0].reason.startswith(reason)
-    recipe.write_text('a = 2\n')
-    read_again()
-    assert Store(root).outdated(cells[0])
-
-
-def test_two_programs_on_one_store(tmp_path):
+def test_two_programs_on_one_store_or_run(tmp_path):
     with only_process_in(tmp_path):
-        with pytest.raises(RuntimeError, match='Another process is at work'):
+        with pytest.raises(RuntimeError, match='Another process'):
             run([make('a')], tmp_path)
     assert not (tmp_path / 'a').exists()
-    assert run([make('a')], tmp_path)[0] == []
+    # A worker that a killed program has left behind
+    with only_process_in(tmp_path / 'a'):
+        (failure,) = run([make('a')], tmp_path)
+    assert 'Another process' in failure.reason
+    assert run([make('a')], tmp_path) == []
 
 
 def test_a_full_disk(tmp_path, monkeypatch):
@@ -166,23 +121,31 @@ def test_a_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(
         shutil, 'disk_usage', lambda path: usage(2**40, 2**40, 5 * 2**20)
     )
-    with pytest.raises(OSError, match='Only 5 MB are free on the disk of'):
+    with pytest.raises(OSError, match='Only 5 MB .*--out'):
         run([make('a')], tmp_path)
     assert not (tmp_path / 'order.txt').exists()
 
 
 def test_wrong_arguments(tmp_path):
     with pytest.raises(ValueError, match='jobs must be at least 1, not 0'):
-        run([make('a')], tmp_path, jobs=0)
-    with pytest.raises(ValueError, match='Several cells are named a'):
+        Scheduler(Store(tmp_path), 0)
+    with pytest.raises(ValueError, match='named a'):
         run([make('a'), make('a', seed=1)], tmp_path)
     (tmp_path / 'a').mkdir()
     (tmp_path / 'a' / 'result.json').write_text('{"half": ')
-    with pytest.raises(ValueError, match='result.json.*cannot be read'):
+    with pytest.raises(ValueError, match='result.json'):
         run([make('a')], tmp_path)
 
 
-def test_results_are_plain_json(tmp_path):
-    run([make('a')], tmp_path)
-    stored = json.loads((tmp_path / 'a' / 'result.json').read_text())
-    assert stored['cell']['name'] == 'a'
+def test_the_command_of_several_gpus():
+    assert WorkerProcesses(1).command == list(WORKER)
+    launch = WorkerProcesses(1, gpus=8)
+    assert launch.command[:3] == [
+        sys.executable,
+        '-m',
+        'torch.distributed.run',
+    ]
+    assert {'--standalone', '--nproc_per_node=8'} <= set(launch.command)
+    assert launch.command[-2:] == ['-m', 'experiments.runner.worker']
+    with pytest.raises(ValueError, match='gpus=0'):
+        WorkerProcesses(1, gpus=0)

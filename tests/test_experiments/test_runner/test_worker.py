@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Real cells of a second: CARP on 48 images of 8 pixels."""
+"""Real runs of a second: CARP on 48 images of 8 pixels."""
 
 import json
 import os
@@ -12,7 +12,9 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
-from experiments.runner import Cell, CellFolder, config_digest, worker
+from experiments.runner import ConfigRun, config_run, worker
+from experiments.runner.scheduler import WorkerProcesses
+from experiments.runner.store import RunFolder
 from pauc_mm.evaluation.functional.checks import as_unit_vectors
 from tests.helpers import PLAIN, loader_cfg
 from tests.test_engine.test_hooks.test_unique_shares_hook import carp_run
@@ -38,8 +40,8 @@ def recipe(tmp_path_factory):
     return str(path)
 
 
-def run_cell(folder, cell):
-    """As in a process of its own.
+def execute(path, run):
+    """What a prepared worker stores, as in a process of its own.
 
     mmengine keeps logger and visualizer of a run by its name, which has the
     second, and two of these runs may begin in one.
@@ -47,11 +49,14 @@ def run_cell(folder, cell):
     for kept in (Visualizer, MMLogger, MessageHub):
         for name in set(kept._instance_dict) - {'mmengine'}:
             del kept._instance_dict[name]
-    return worker.run_cell(folder, cell)
+    folder, digest = RunFolder(path), run.digest()
+    folder.prepare(digest)
+    worker.execute(path, run, digest)
+    return folder.finished(digest)
 
 
 def make(recipe, **options):
-    return Cell('cell', recipe, options, dict(seed=0), files=(FILE,))
+    return ConfigRun('a', dict(seed=0), recipe, options, files=(FILE,))
 
 
 @pytest.fixture
@@ -62,25 +67,24 @@ def quick_log(monkeypatch):
 
 @pytest.fixture(scope='module')
 def whole(recipe, tmp_path_factory):
-    """Folder and result of a cell that was never stopped."""
+    """Folder and result of a run that was never stopped."""
     folder = tmp_path_factory.mktemp('whole')
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Config, 'pretty_text', property(repr))
-        return folder, run_cell(folder, make(recipe))
+        return folder, execute(folder, make(recipe))
 
 
 def test_the_result(whole, recipe):
     folder, result = whole
-    assert result == json.loads((folder / 'result.json').read_text())
-    assert 0.25 < result['figures']['knn/k20'] <= 1
-    assert result['digest'] == config_digest(make(recipe))
-    assert result['epochs'] == 6
-    assert [r['epoch'] for r in result['records'][FILE]] == [0, 1, 2, 5, 6]
-    assert 0 < result['epoch_seconds'] < result['seconds'] < 60
-    assert result['epoch_cpu_seconds'] > 0
-    assert torch.__version__.startswith(result['versions']['torch'])
-    assert result['threads'] == torch.get_num_threads()
-    state = CellFolder(folder).state()
+    assert 0.25 < result.metrics['knn/k20'] <= 1
+    assert result.digest == make(recipe).digest()
+    assert result.epochs == 6 and result.processes == 1
+    assert [r['epoch'] for r in result.records[FILE]] == [0, 1, 2, 5, 6]
+    assert 0 < result.epoch_seconds < result.seconds
+    assert result.epoch_cpu_seconds > 0
+    assert torch.__version__.startswith(result.versions['torch'])
+    assert result.threads == torch.get_num_threads()
+    state = RunFolder(folder).state()
     assert (state['epoch'], state['max_epochs']) == (6, 6)
     # All checkpoints are gone but the last.
     assert [p.name for p in folder.glob('*.pth')] == ['epoch_6.pth']
@@ -89,15 +93,8 @@ def test_the_result(whole, recipe):
 
 
 @pytest.mark.usefixtures('quick_log')
-def test_a_cell_that_is_done_is_only_read(whole, recipe, monkeypatch):
-    folder, result = whole
-    monkeypatch.delattr(Runner, 'train')
-    assert run_cell(folder, make(recipe)) == result
-
-
-@pytest.mark.usefixtures('quick_log')
 @pytest.mark.parametrize('when', ['training', 'measuring'])
-def test_an_interrupted_cell_goes_on(
+def test_an_interrupted_run_is_resumed(
     whole, recipe, tmp_path, monkeypatch, when
 ):
     original, trained = Runner.call_hook, []
@@ -116,15 +113,16 @@ def test_an_interrupted_cell_goes_on(
 
     monkeypatch.setattr(Runner, 'call_hook', interrupt)
     with pytest.raises(KeyboardInterrupt):
-        run_cell(tmp_path, make(recipe))
+        execute(tmp_path, make(recipe))
     assert not (tmp_path / 'result.json').exists()
-    before = CellFolder(tmp_path).state()['seconds']
+    before = RunFolder(tmp_path).state()['seconds']
     monkeypatch.setattr(Runner, 'call_hook', note)
-    result = run_cell(tmp_path, make(recipe))
+    result = execute(tmp_path, make(recipe))
     assert trained == ([3, 4, 5] if when == 'training' else [])
-    assert result['seconds'] > before > 0  # of both attempts
-    assert result['figures'] == whole[1]['figures']
-    assert result['records'] == whole[1]['records']
+    assert result.seconds > before > 0  # of both attempts
+    assert result.epochs == 6
+    assert result.metrics == whole[1].metrics
+    assert result.records == whole[1].records
     left, expected = (
         torch.load(f / 'epoch_6.pth', weights_only=True)['state_dict']
         for f in (tmp_path, whole[0])
@@ -134,75 +132,82 @@ def test_an_interrupted_cell_goes_on(
 
 
 @pytest.mark.usefixtures('quick_log')
-def test_a_changed_config_starts_anew_and_keeps_the_old(recipe, tmp_path):
-    short = {'train_cfg.max_epochs': 1}
-    old = run_cell(tmp_path, make(recipe, **short))
-    for number, lr in ((1, 0.01), (2, 0.02)):
-        changed = make(recipe, **short, **{'optim_wrapper.optimizer.lr': lr})
-        new = run_cell(tmp_path, changed)
-        assert new['digest'] != old['digest']
-        # Not resumed: the epoch was trained.
-        assert new['epoch_seconds'] > 0
-        aside = json.loads((tmp_path / f'result.json.{number}').read_text())
-        assert aside == old
-        kept = tmp_path / f'replaced.{number}'
-        assert (kept / 'epoch_1.pth').is_file()
-        state = json.loads((kept / 'state.json').read_text())
-        assert state['digest'] == old['digest']
-        old = new
-    assert CellFolder(tmp_path).result() == new
-
-
-@pytest.mark.usefixtures('quick_log')
-def test_a_divergence_is_an_outcome(recipe, tmp_path, monkeypatch):
+def test_a_divergence_is_an_outcome(recipe, tmp_path):
     options = {'train_cfg.max_epochs': 1, 'optim_wrapper.optimizer.lr': 1e30}
-    result = run_cell(tmp_path, make(recipe, **options))
-    assert result['figures'] == result['records'] == {}
-    assert 'finite' in result['diverged']
-    # Not trained again
-    monkeypatch.delattr(Runner, 'train')
-    assert run_cell(tmp_path, make(recipe, **options)) == result
+    result = execute(tmp_path, make(recipe, **options))
+    assert result.metrics == result.records == {}
+    assert 'finite' in result.diverged
 
 
 @pytest.mark.usefixtures('quick_log')
-def test_embeddings_that_become_zero_are_an_outcome(
-    recipe, tmp_path, monkeypatch
-):
+def test_zero_embeddings_are_an_outcome(recipe, tmp_path, monkeypatch):
     def measure(runner):
         return dict(a=float(as_unit_vectors(torch.zeros(2, 3)).sum()))
 
-    monkeypatch.setattr(
-        'experiments.runner.worker.find_measure', lambda _: measure
-    )
-    options = {'train_cfg.max_epochs': 1}
-    result = run_cell(tmp_path, make(recipe, **options))
-    assert result['figures'] == {}
-    assert '2 of 2 embeddings have zero norm' in result['diverged']
-    monkeypatch.delattr(Runner, 'train')
-    assert run_cell(tmp_path, make(recipe, **options)) == result
+    monkeypatch.setattr(config_run, 'find_object', lambda _: measure)
+    result = execute(tmp_path, make(recipe, **{'train_cfg.max_epochs': 1}))
+    assert result.metrics == {}
+    assert '2 of 2 embeddings' in result.diverged
 
 
 @pytest.mark.usefixtures('quick_log')
-def test_what_stops_a_cell(recipe, tmp_path, monkeypatch):
-    cell = Cell('a', recipe, measure='experiments.runner.measures:nothing')
-    with pytest.raises(ValueError, match='measures:nothing.*module:function'):
-        run_cell(tmp_path, cell)
-    message = 'Another process is at work in'
-    with CellFolder(tmp_path).locked():
-        with pytest.raises(RuntimeError, match=message):
-            run_cell(tmp_path, make(recipe))
+def test_errors_of_a_run(recipe, tmp_path, monkeypatch):
+    run = ConfigRun('a', {}, recipe, measure='experiments.runner:nothing')
+    with pytest.raises(ValueError, match='experiments.runner:nothing'):
+        execute(tmp_path, run)
+    folder = RunFolder(tmp_path)
+    with folder.locked():
+        with pytest.raises(RuntimeError, match='Another process'):
+            execute(tmp_path, make(recipe))
+    with pytest.raises(ValueError, match='config has changed'):
+        worker.execute(tmp_path, make(recipe), 'another')
     monkeypatch.setattr(
-        'experiments.runner.measures.validate',
-        lambda runner: {'x': float('nan')},
+        config_run, 'validate', lambda runner: {'x': float('nan')}
     )
     short = {'train_cfg.max_epochs': 1}
-    with pytest.raises(RuntimeError, match='The figures x are not finite'):
-        run_cell(tmp_path, make(recipe, **short))
-    assert not (tmp_path / 'result.json').exists()
+    with pytest.raises(RuntimeError, match='metrics x are not finite'):
+        execute(tmp_path, make(recipe, **short))
+    assert folder.result() is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason='root may write anywhere')
 def test_a_folder_that_cannot_be_written(recipe, tmp_path):
     Path(tmp_path).chmod(0o500)
     with pytest.raises(PermissionError):
-        run_cell(tmp_path / 'x', make(recipe))
+        execute(tmp_path / 'x', make(recipe))
+
+
+# ---- two processes, as the scheduler starts them ----------------------------
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason='CPU processes')
+def test_two_processes_of_torchrun(recipe, tmp_path):
+    # 48 images, 8 a process: 3 steps an epoch.
+    run = make(
+        recipe,
+        **{
+            'train_cfg.max_epochs': 2,
+            'train_cfg.val_interval': 2,
+            'train_dataloader.batch_size': 8,
+        },
+    )
+    folder, digest = RunFolder(tmp_path), run.digest()
+    folder.prepare(digest)
+    WorkerProcesses(1, gpus=2)(run, folder, digest)
+    result = folder.finished(digest)
+    assert (result.processes, result.gpus) == (2, 0)
+    assert 0.25 < result.metrics['knn/k20'] <= 1
+    assert [r['epoch'] for r in result.records[FILE]] == [0, 1, 2]
+    assert [p.name for p in tmp_path.glob('*.pth')] == ['epoch_2.pth']
+    checkpoint = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)
+    assert checkpoint['meta']['iter'] == 6  # the images were shared
+    # An error of any process ends all, and is in the log.
+    with folder.locked():
+        with pytest.raises(RuntimeError, match='Another process'):
+            WorkerProcesses(1, gpus=2)(run, folder, digest)
+
+
+def test_variables_of_a_cluster_do_not_count(monkeypatch):
+    for name in ('WORLD_SIZE', 'RANK'):
+        monkeypatch.setenv(name, '4')
+    monkeypatch.delenv('TORCHELASTIC_RUN_ID', raising=False)
+    assert worker._is_first() and config_run._launcher() == 'none'

@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-import json
 import math
 from dataclasses import replace
 
@@ -9,15 +8,16 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
+from experiments.runner.run import run_from_json
 from experiments.toy import (
     Blobs,
     PointClusteringHook,
-    Run,
     measure,
-    perform,
     sample_blobs,
+    toy_run,
     train,
 )
+from experiments.toy.experiment import perform
 from pauc_mm.clustering import FaissKMeans, concentration
 from pauc_mm.engine.hooks import ClusteringHook
 from pauc_mm.utils import derive_seed
@@ -126,8 +126,7 @@ def test_the_e_step_is_the_clustering_hooks(monkeypatch):
         seen.append((epoch, prototypes.clustering(), embeddings))
 
     monkeypatch.setattr(ClusteringHook, 'e_step', spy)
-    run = Run('pcl', 3, 4)
-    model = train(run, TINY, sample_blobs(3, 4, TINY))
+    model = train('pcl', 4, TINY, sample_blobs(3, 4, TINY))
     assert [epoch for epoch, _, _ in seen] == [1, 2]  # one round of warm-up
     assert not model.training
     clusterer = FaissKMeans(
@@ -138,7 +137,7 @@ def test_the_e_step_is_the_clustering_hooks(monkeypatch):
     for epoch, state, embeddings in seen:
         assert torch.allclose(embeddings.norm(dim=1), torch.ones(1050))
         for m, k in enumerate((3, 6, 12)):
-            seed = derive_seed(run.seed, epoch, m)
+            seed = derive_seed(4, epoch, m)
             result = clusterer.fit(embeddings.numpy(), k, seed)
             assigned = torch.from_numpy(result.assignments)
             assert torch.equal(state['assignments'][m].long(), assigned)
@@ -154,7 +153,7 @@ def test_the_e_step_is_the_clustering_hooks(monkeypatch):
 
 def test_the_hook_embeds_with_the_momentum_encoder():
     blobs = sample_blobs(3, 0, TINY)
-    model = train(Run('pcl', 3, 0), TINY, blobs)
+    model = train('pcl', 0, TINY, blobs)
     hook = PointClusteringHook(blobs.points, TINY)
     runner = type('Runner', (), dict(model=model))
     found = hook._embed(runner, 0)
@@ -170,50 +169,54 @@ def test_the_hook_embeds_with_the_momentum_encoder():
 @pytest.mark.parametrize('method', ['moco', 'pauc-20-20-5'])
 def test_a_run_repeats_and_leaves_the_process_as_it_was(method):
     before = torch.random.get_rng_state(), torch.get_num_threads()
-    (record, angles), (again, same) = (
-        perform(Run(method, 3, 1), TINY) for _ in range(2)
+    (metrics, angles), (again, same) = (
+        perform(method, 3, 1, TINY) for _ in range(2)
     )
     assert torch.equal(before[0], torch.random.get_rng_state())
     assert before[1] == torch.get_num_threads()
     assert np.array_equal(angles, same) and angles.shape == (1050,)
-    assert record['measures'] == again['measures']
-    assert all(math.isfinite(v) for v in record['measures'].values())
-    stored = json.loads(json.dumps(record))
-    assert stored['settings']['steps'] == TINY.steps
-    assert stored['model']['neck']['out_channels'] == 2
-    assert (stored['method'], stored['classes'], stored['seed']) == (
-        method,
-        3,
-        1,
-    )
+    assert metrics == again
+    assert all(math.isfinite(value) for value in metrics.values())
 
 
 def test_the_literal_sign_collapses_to_a_point_and_ours_does_not():
     settings = replace(TINY, rounds=4, steps=40)
-    found = {
-        method: perform(Run(method, 3, 0), settings)[0]['measures']
+    literal, ours = (
+        perform(method, 3, 0, settings)[0]
         for method in ('pauc-literal', 'pauc-20-20-5')
-    }
-    assert found['pauc-literal']['uniformity'] > -0.1
-    assert found['pauc-literal']['nemd_classes'] < 0.2
-    assert found['pauc-20-20-5']['uniformity'] < -0.8
-    assert found['pauc-20-20-5']['nemd_classes'] > 1
+    )
+    assert literal['uniformity'] > -0.1 and literal['nemd_classes'] < 0.2
+    assert ours['uniformity'] < -0.8 and ours['nemd_classes'] > 1
 
 
-def test_a_diverged_run_says_what_to_do():
-    settings = replace(TINY, lr=1e30)
-    with pytest.raises(RuntimeError, match=r'not finite .*Lower lr=1e\+30'):
-        perform(Run('moco', 3, 0), settings)
+def test_a_divergence_is_an_outcome(tmp_path):
+    run = toy_run('moco', 3, 0, replace(TINY, lr=1e30))
+    outcome = run.execute(tmp_path)
+    assert outcome['metrics'] == {}
+    assert 'lr=1e+30' in outcome['diverged']
+
+
+def test_the_digest_changes_with_all_that_matters():
+    runs = [
+        toy_run('pcl', 3, 0, TINY),
+        toy_run('pcl', 4, 0, TINY),
+        toy_run('pcl', 3, 1, TINY),
+        toy_run('moco', 3, 0, TINY),
+        toy_run('pcl', 3, 0, replace(TINY, noise=0.2)),
+    ]
+    assert len({run.digest() for run in runs}) == 5
+    again = run_from_json(runs[0].to_json())
+    assert again.digest() == runs[0].digest() and str(again) == 'pcl_c3_s0'
 
 
 @pytest.mark.parametrize(
     'run, message',
     [
-        (Run('pca', 3, 0), "method 'pca' is unknown: choose from moco, pcl"),
-        (Run('pcl', 1, 0), 'classes must be integers >= 2, not 1'),
-        (Run('pcl', 3, -1), 'seeds must be integers >= 0, not -1'),
+        (('pca', 3, 0), "--methods: 'pca'"),
+        (('pcl', 1, 0), 'classes must be integers >= 2, not 1'),
+        (('pcl', 3, -1), '--seeds must be integers >= 0, not -1'),
     ],
 )
 def test_wrong_runs_are_refused(run, message):
     with pytest.raises(ValueError, match=message):
-        perform(run, TINY)
+        toy_run(*run, TINY)

@@ -10,7 +10,7 @@ from mmengine.optim import OptimWrapper
 from mmpretrain.models import MoCo
 from mmpretrain.registry import MODELS
 
-from experiments.toy import METHODS, PointMLP, Run, build_model
+from experiments.toy import METHODS, PointMLP, build_model
 from pauc_mm.models import PAUC, PCL
 from tests.test_experiments.test_toy.helpers import TINY
 
@@ -26,7 +26,7 @@ def samples():
 
 def with_prototypes(name):
     """A model as after an E-step with arbitrary prototypes."""
-    model = build_model(Run(name, 3, 0), TINY)
+    model = build_model(name, 3, 0, TINY)
     generator = torch.Generator().manual_seed(5)
     sizes = (3, 6, 12)
     model.prototypes.update(
@@ -41,9 +41,7 @@ def with_prototypes(name):
 
 
 def test_the_models_are_the_registered_ones():
-    kinds = {
-        name: type(build_model(Run(name, 3, 0), TINY)) for name in METHODS
-    }
+    kinds = {name: type(build_model(name, 3, 0, TINY)) for name in METHODS}
     assert kinds['moco'] is MoCo and kinds['pcl'] is PCL
     for name in ('pauc-20-20-5', 'pauc-50-5-1', 'pauc-0-100-0'):
         assert kinds[name] is PAUC
@@ -52,20 +50,20 @@ def test_the_models_are_the_registered_ones():
 
 @pytest.mark.parametrize('name', METHODS)
 def test_all_methods_start_from_the_same_weights_on_the_circle(name):
-    first = build_model(Run('moco', 3, 0), TINY).state_dict()
+    first = build_model('moco', 3, 0, TINY).state_dict()
     before = torch.random.get_rng_state()
-    model = build_model(Run(name, 3, 0), TINY)
+    model = build_model(name, 3, 0, TINY)
     assert torch.equal(before, torch.random.get_rng_state())
     state = model.state_dict()
     for key in ('backbone.layers.0.weight', 'neck.fc.weight', 'queue'):
         assert torch.equal(state[key], first[key]), key
     assert model.neck(model.backbone(views(0)[0]))[0].shape == (64, 2)
-    other = build_model(Run(name, 3, 1), TINY).state_dict()['queue']
+    other = build_model(name, 3, 1, TINY).state_dict()['queue']
     assert not torch.equal(other, first['queue'])
 
 
 def test_before_the_first_e_step_pcl_trains_as_mmpretrains_moco():
-    pair = [build_model(Run(name, 3, 0), TINY) for name in ('moco', 'pcl')]
+    pair = [build_model(name, 3, 0, TINY) for name in ('moco', 'pcl')]
     optimizers = [
         OptimWrapper(torch.optim.Adam(model.parameters(), lr=1e-2))
         for model in pair
@@ -86,7 +84,7 @@ def test_before_the_first_e_step_pcl_trains_as_mmpretrains_moco():
 
 
 def test_infonce_is_equation_1():
-    model = build_model(Run('pcl', 3, 0), TINY)
+    model = build_model('pcl', 3, 0, TINY)
     queue = model.queue.double()
     query_view, key_view = views(0)
     # at the first step the momentum encoder has the query encoder's weights

@@ -1,22 +1,22 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The picture of the toy experiment, after PAUC's figure 2."""
+"""Plot of the toy experiment, after PAUC's figure 2."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from experiments.runner import Store
 from pauc_mm.visualization.circles import draw_circle
 from pauc_mm.visualization.style import colour, marker, new_figure, save
 
 from .blobs import sample_blobs
-from .experiment import Run
 from .methods import METHODS
-from .results import Results
 from .settings import Settings
+from .toy_run import ANGLES, toy_run
 
 _PANEL = 2.9  # inches
 _POINTS_IN_SPACE = 3000
@@ -25,21 +25,21 @@ _PEAK = 3.5
 
 
 def plot_toy(
-    results: Results,
+    store: Store,
     methods: Sequence[str],
     classes: Sequence[int],
     seed: int,
     settings: Settings,
     path: str | Path,
 ) -> Path:
-    """Draw the input space, and below it the embeddings of each method.
+    """Plot the input space, and below it the embeddings of each method.
 
     Args:
-        results (Results): With all these runs.
+        store (Store): Has the results of all these runs.
         methods (Sequence[str]): Keys of :data:`METHODS`, one a row.
         classes (Sequence[int]): Numbers of classes, one a column.
-        seed (int): Which seed is drawn.
-        settings (Settings): Of the runs.
+        seed (int): Seed to plot.
+        settings (Settings): Settings of the runs.
         path (str or Path): Picture to write.
 
     Returns:
@@ -50,19 +50,21 @@ def plot_toy(
     grid = figure.add_gridspec(rows, columns)
     for j, c in enumerate(classes):
         blobs = sample_blobs(c, seed, settings)
-        labels = _numbered_by_angle(
-            results.angles(Run(methods[0], c, seed)), blobs.labels.numpy()
-        )
+        runs = {m: toy_run(m, c, seed, settings) for m in methods}
+        angles = {
+            m: np.load(store.folder(run).path / ANGLES)
+            for m, run in runs.items()
+        }
+        labels = _numbered_by_angle(angles[methods[0]], blobs.labels.numpy())
         space = figure.add_subplot(grid[0, j], projection='3d')
         _draw_space(space, blobs.points.numpy(), labels)
         space.set_title(f'{c} classes', size=13, weight='bold')
         if not j:
             _name_row(space, 'input space', three_d=True)
         for i, method in enumerate(methods, 1):
-            run = Run(method, c, seed)
             axis = figure.add_subplot(grid[i, j])
-            _draw_embeddings(axis, results.angles(run), labels)
-            _write_measures(axis, results.records[run]['measures'])
+            _draw_embeddings(axis, angles[method], labels)
+            _write_metrics(axis, store.finished(runs[method]).metrics)
             if not j:
                 _name_row(axis, METHODS[method].label)
     caption = (
@@ -77,10 +79,9 @@ def plot_toy(
 
 
 def _numbered_by_angle(angles: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The classes numbered by the mean direction of their embeddings.
+    """Number the classes by the mean direction of their embeddings.
 
-    Colours repeat after eight classes, and those that lie side by side then
-    differ.
+    Colours repeat after eight classes; neighbours then differ.
     """
     classes = int(labels.max()) + 1
     sums = [np.exp(1j * angles[labels == c]).sum() for c in range(classes)]
@@ -111,11 +112,11 @@ def _draw_embeddings(axis, angles: np.ndarray, labels: np.ndarray) -> None:
     draw_circle(axis, points, labels, peak=_PEAK, size=4)
 
 
-def _write_measures(axis, measures: dict) -> None:
+def _write_metrics(axis, metrics: Mapping[str, float]) -> None:
     axis.text(
         0,
         0.16,
-        f'NEMD {measures["nemd_classes"]:.3f}',
+        f'NEMD {metrics["nemd_classes"]:.3f}',
         ha='center',
         va='center',
         size=11,
@@ -124,7 +125,7 @@ def _write_measures(axis, measures: dict) -> None:
     axis.text(
         0,
         -0.22,
-        f'kNN {measures["knn"]:.3f}\nvoid {measures["void"]:.2f}',
+        f'kNN {metrics["knn"]:.3f}\nvoid {metrics["void"]:.2f}',
         ha='center',
         va='center',
         size=9,
@@ -134,9 +135,9 @@ def _write_measures(axis, measures: dict) -> None:
 
 def _name_row(axis, name: str, three_d: bool = False) -> None:
     name = textwrap.fill(name, 20)
-    place = dict(transform=axis.transAxes, rotation=90, size=12)
-    place.update(ha='center', va='center', weight='bold')
+    style = dict(transform=axis.transAxes, rotation=90, size=12)
+    style.update(ha='center', va='center', weight='bold')
     if three_d:
-        axis.text2D(-0.06, 0.5, name, **place)
+        axis.text2D(-0.06, 0.5, name, **style)
     else:
-        axis.text(-0.06, 0.5, name, **place)
+        axis.text(-0.06, 0.5, name, **style)

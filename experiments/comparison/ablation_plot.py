@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The picture of the ablations: what each change gains or costs."""
+"""Picture of the ablations: what each change gains or costs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.runner.column import Column
-from pauc_mm.utils.tables import paired_difference
+from experiments.runner import Column
 from pauc_mm.visualization.style import (
     colour,
     marker,
@@ -30,16 +29,16 @@ COLUMNS = (KNN_TRAIN, LINEAR, _ONE_LABEL)
 _WIDTH, _ROW = 3.5, 0.24
 # Points up to which an axis with a few far larger differences is linear.
 _ROUND = (0.5, 1, 2, 5, 10, 20, 50)
-# How far the data sets of a row are drawn apart, in rows.
+# Distance of the data sets of a row, in rows.
 _APART = 0.36
 
 
 def plot_differences(suite: Suite, grouped: Grouped, path: str | Path) -> Path:
-    """Draw the differences from the baseline, paired by seed.
+    """Plot the differences from the baseline, paired by seed.
 
-    A row for each method under the heading of its group, a panel for each
-    accuracy. Large marks are means, their bars two standard errors, small
-    marks the seeds.
+    Methods are rows under the heading of their group, accuracies panels.
+    Large marks are means with bars of two standard errors, small marks the
+    seeds.
 
     Args:
         suite (Suite): What was run.
@@ -83,12 +82,12 @@ def plot_differences(suite: Suite, grouped: Grouped, path: str | Path) -> Path:
 def _heights(
     suite: Suite, grouped: Grouped
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Rows of the methods and of the headings, from the top."""
+    """Return the rows of methods and of headings, from the top."""
     heights: dict[str, int] = {}
     headings: dict[str, int] = {}
     for name, method in suite.methods.items():
-        some = any(name in methods for methods in grouped.values())
-        if name == suite.baseline or not some:
+        missing = not any(name in methods for methods in grouped.values())
+        if name == suite.baseline or missing:
             continue
         if method.group not in headings:
             headings[method.group] = len(heights) + len(headings)
@@ -103,25 +102,25 @@ def _draw(
     grouped: Grouped,
     heights: Mapping[str, int],
 ) -> list[float]:
-    """Draw a panel; the means."""
+    """Plot a panel; return the means."""
     means = []
     middle = (len(grouped) - 1) / 2
     for i, (data, methods) in enumerate(grouped.items()):
-        baseline = column.by_seed(methods.get(suite.baseline, {}))
+        baseline = methods.get(suite.baseline, {})
         style = {'color': colour(i), 'marker': marker(i)}
         for name, by_seed in methods.items():
-            own = column.by_seed(by_seed)
-            found = paired_difference(own, baseline)
-            if name not in heights or found is None:
+            difference = column.difference(by_seed, baseline)
+            if name not in heights or difference is None:
                 continue
             height = heights[name] + _APART * (i - middle)
-            means.append(found.mean)
-            seeds = [own[s] - baseline[s] for s in own if s in baseline]
+            means.append(difference.mean)
+            values, other = map(column.by_seed, (by_seed, baseline))
+            seeds = [values[s] - other[s] for s in values if s in other]
             axis.scatter(seeds, [height] * len(seeds), s=7, alpha=0.4, **style)
             axis.errorbar(
-                found.mean,
+                difference.mean,
                 height,
-                xerr=None if found.spread is None else ERRORS * found.spread,
+                xerr=difference.spread and ERRORS * difference.spread,
                 markersize=6,
                 markeredgecolor='white',
                 elinewidth=1.2,
@@ -134,7 +133,7 @@ def _draw(
 
 
 def _scale(axis: Axes, means: list[float]) -> None:
-    """Logarithmic outside of what most changes do.
+    """Make the axis logarithmic beyond the range of most changes.
 
     A change that destroys the encoder would otherwise hide all others.
     """

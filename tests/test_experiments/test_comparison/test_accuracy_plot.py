@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from experiments.comparison.figures import _LINE, _spread
+from experiments.comparison.accuracy_plot import _LINE, _spread
 
 
 def test_names_that_fit_stay():

@@ -1,25 +1,25 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The cells of the study."""
+"""Runs of the study."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.runner import Cell
-from experiments.runner.choices import check_choice, check_packages
+from experiments.runner import ConfigRun
+from experiments.runner.command_line import check_choice, check_packages
 from pauc_mm.engine.hooks.unique_shares_hook import FILE_NAME
 
 from .settings import DATA, METHODS, TAILS
 
 
-def study_cells(
+def study_runs(
     data: Sequence[str],
     tails: Sequence[str],
     methods: Sequence[str],
     seeds: Sequence[int],
     epochs: int | None = None,
-) -> list[Cell]:
-    """One for each combination, those of the first seed first.
+) -> list[ConfigRun]:
+    """Declare a run for each combination, those of the first seed first.
 
     Args:
         data (sequence of str): Keys of :data:`~.settings.DATA`.
@@ -29,7 +29,7 @@ def study_cells(
         epochs (int, optional): Length instead of the recipes'.
 
     Returns:
-        list[Cell]: In the order in which they are to be run.
+        list[ConfigRun]: In the order in which they are to be run.
 
     Raises:
         ValueError: If a name is unknown or given twice.
@@ -43,7 +43,7 @@ def study_cells(
         check_choice(option, names, known)
     check_packages(data, DATA)
     return [
-        study_cell(name, tail, method, seed, epochs)
+        study_run(name, tail, method, seed, epochs)
         for seed in seeds
         for name in data
         for tail in tails
@@ -51,15 +51,15 @@ def study_cells(
     ]
 
 
-def study_cell(
+def study_run(
     data: str, tail: str, method: str, seed: int, epochs: int | None = None
-) -> Cell:
-    """One cell; see :func:`study_cells`."""
+) -> ConfigRun:
+    """Declare one run; see :func:`study_runs`."""
     # Other seeds make other classes rare.
     tailed = {'train_dataloader.dataset.imbalance_seed': seed}
     length = '' if epochs is None else f'_{epochs}ep'
     recipe = METHODS[method].recipe
-    return Cell(
+    return ConfigRun(
         name=f'{data}-{tail}_{method}{length}_seed{seed}',
         config=f'pauc_mm::carp/{recipe}_tiny_{data}{TAILS[tail]}.py',
         options={
@@ -68,7 +68,7 @@ def study_cell(
             **(tailed if TAILS[tail] else {}),
             **METHODS[method].options,
         },
-        place=dict(data=data, tail=tail, method=method, seed=seed),
+        setting=dict(data=data, tail=tail, method=method, seed=seed),
         epochs=epochs,
         files=(FILE_NAME,),
     )

@@ -2,33 +2,34 @@
 import pytest
 from mmengine.config import Config
 
-from experiments.runner import (
-    Cell,
-    config_digest,
-    load_cell_config,
-    shorten,
-)
+from experiments.runner import ConfigRun
+from experiments.runner.config_run import shorten
+from experiments.runner.run import run_from_json
 
 RECIPE = 'pauc_mm::carp/carp_tiny_digits.py'
 
 
-def test_a_cell_survives_json():
-    cell = Cell('a-b_1.5', RECIPE, {'a.b': [1]}, {'seed': 3}, 4, files=('x',))
-    assert Cell.from_json(cell.to_json()) == cell
+def make(options=None, config=RECIPE, name='a', setting=None, **more):
+    return ConfigRun(name, setting or {}, config, options or {}, **more)
+
+
+def test_a_run_survives_json():
+    run = make({'a.b': [1]}, name='a-b_1.5', setting={'seed': 3}, epochs=4)
+    assert run_from_json(run.to_json()).to_json() == run.to_json()
 
 
 @pytest.mark.parametrize('name', ['', 'a/b', '../x', 'a b', '.hidden', '-x'])
 def test_a_name_that_is_no_folder_is_refused(name):
-    with pytest.raises(ValueError, match='it names a folder'):
-        Cell(name, RECIPE)
+    with pytest.raises(ValueError, match='Run.name='):
+        make(name=name)
 
 
 def test_options_are_merged_and_recipes_stay_as_they_are():
     options = {'randomness.seed': 5, 'model.head.num_prototypes': 128}
-    cfg = load_cell_config(Cell('a', RECIPE, options))
+    cfg = make(options).load()
     assert cfg.randomness.pop('seed') == 5
     assert cfg.model.head.pop('num_prototypes') == 128
-    again = load_cell_config(Cell('a', RECIPE))
+    again = make().load()
     assert again.randomness.pop('seed') == 0
     assert again.model.head.pop('num_prototypes') != 128
     assert again.to_dict() == cfg.to_dict()
@@ -48,19 +49,19 @@ def test_the_digest_changes_with_all_that_matters_only(tmp_path):
     ):
         path = tmp_path / f'{number}.py'
         path.write_text(f"_base_ = '{RECIPE}'\n{more}")
-        digests.append(config_digest(Cell('a', str(path))))
+        digests.append(make(config=str(path)).digest())
     assert digests[0] == digests[1] != digests[2]
-    plain = config_digest(Cell('a', RECIPE))
+    plain = make().digest()
     assert len(plain) == 16 and int(plain, 16) >= 0
-    assert config_digest(Cell('b', RECIPE, place={'x': 1})) == plain
+    assert make(name='b', setting={'x': 1}).digest() == plain
     others = [
-        Cell('a', RECIPE, {'randomness.seed': 1}),
-        Cell('a', RECIPE, {'optim_wrapper.optimizer.lr': 0.1200001}),
-        Cell('a', RECIPE, epochs=7),
-        Cell('a', RECIPE, measure='some.module:function'),
-        Cell('a', 'pauc_mm::carp/carp_decoupled_tiny_digits.py'),
+        make({'randomness.seed': 1}),
+        make({'optim_wrapper.optimizer.lr': 0.1200001}),
+        make(epochs=7),
+        make(measure='some.module:function'),
+        make(config='pauc_mm::carp/carp_decoupled_tiny_digits.py'),
     ]
-    digests = {config_digest(cell) for cell in others}
+    digests = {run.digest() for run in others}
     assert len(digests) == 5 and plain not in digests
 
 
@@ -103,7 +104,7 @@ def test_schedules_keep_their_proportions():
 
 
 def test_the_queue_of_swav_starts_in_proportion():
-    cfg = load_cell_config(Cell('a', 'pauc_mm::swav/swav_r50_8xb32_in1k.py'))
+    cfg = make(config='pauc_mm::swav/swav_r50_8xb32_in1k.py').load()
     swav = cfg.default_hooks.swav
     length = swav.queue_length
     assert cfg.train_cfg.max_epochs == 200
@@ -116,19 +117,19 @@ def test_the_queue_of_swav_starts_in_proportion():
 
 
 def test_what_cannot_be_shortened():
-    with pytest.raises(ValueError, match='--epochs 0: it must be at least 1'):
+    with pytest.raises(ValueError, match='--epochs 0'):
         shorten(config(), 0)
-    with pytest.raises(ValueError, match='train_cfg.max_epochs, which is No'):
+    with pytest.raises(ValueError, match='train_cfg.max_epochs'):
         shorten(Config(dict(train_cfg=dict(max_iters=5))), 3)
     cfg = config(**{'default_hooks.clustering.warmup_epochs': 20})
-    with pytest.raises(ValueError, match='--epochs 1 leaves no epoch after'):
+    with pytest.raises(ValueError, match='--epochs 1'):
         shorten(cfg, 1)
     cfg = config()
     cfg.param_scheduler[0].by_epoch = False
-    with pytest.raises(ValueError, match='counts iterations'):
+    with pytest.raises(ValueError, match='by_epoch'):
         shorten(cfg, 50)
 
 
 def test_a_config_that_is_not_there():
     with pytest.raises(FileNotFoundError, match='Did you mean'):
-        load_cell_config(Cell('a', 'pauc_mm::carp_tiny_digit.py'))
+        make(config='pauc_mm::carp_tiny_digit.py').load()

@@ -1,13 +1,13 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The cells of a suite."""
+"""Runs of a suite."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
 
-from experiments.runner import Cell, load_cell_config
-from experiments.runner.choices import check_choice, check_packages
+from experiments.runner import ConfigRun
+from experiments.runner.command_line import check_choice, check_packages
 from pauc_mm.datasets.data_layout import check_layout
 
 from .measure import MEASURE
@@ -17,19 +17,16 @@ TUNING_SEED = 0
 
 
 def find_suite(name: str) -> Suite:
-    """The suite of a name.
+    """Look up a suite by name.
 
     Raises:
         ValueError: If there is none.
     """
-    if name not in SUITES:
-        raise ValueError(
-            f'--suite: {name!r} is unknown: choose from {", ".join(SUITES)}.'
-        )
+    check_choice('--suite', [name], SUITES)
     return SUITES[name]
 
 
-def comparison_cells(
+def comparison_runs(
     suite: Suite,
     data: Sequence[str],
     methods: Sequence[str],
@@ -37,8 +34,8 @@ def comparison_cells(
     epochs: int | None = None,
     gpus: int | None = None,
     rates: Mapping[tuple[str, str], float] | None = None,
-) -> list[Cell]:
-    """One for each combination, those of the first seed first.
+) -> list[ConfigRun]:
+    """Declare a run for each combination, those of the first seed first.
 
     Args:
         suite (Suite): One of :data:`~.settings.SUITES`.
@@ -46,27 +43,22 @@ def comparison_cells(
         methods (sequence of str): Keys of its methods.
         seeds (sequence of int): Seeds.
         epochs (int, optional): Length instead of the recipes'.
-        gpus (int, optional): See :func:`comparison_cell`.
+        gpus (int, optional): See :func:`comparison_run`.
         rates (Mapping, optional): (data, method) to the learning rate; the
-            recipe's where there is none. Defaults to the recipes'.
+            recipe's where there is none.
 
     Returns:
-        list[Cell]: In the order in which they are to be run.
+        list[ConfigRun]: In the order in which they are to be run.
 
     Raises:
         ValueError: If a name is unknown or given twice.
         ImportError: If a package with images is missing.
     """
     check_names(suite, data, methods)
+    rates = rates or {}
     return [
-        comparison_cell(
-            suite,
-            name,
-            method,
-            seed,
-            (rates or {}).get((name, method)),
-            epochs,
-            gpus,
+        comparison_run(
+            suite, name, method, seed, rates.get((name, method)), epochs, gpus
         )
         for seed in seeds
         for name in data
@@ -74,16 +66,15 @@ def comparison_cells(
     ]
 
 
-def tuning_cells(
+def tuning_runs(
     suite: Suite,
     data: Sequence[str],
     methods: Sequence[str],
     epochs: int | None = None,
-) -> list[Cell]:
-    """All learning rates of all methods, with one seed.
+) -> list[ConfigRun]:
+    """Declare a run for each learning rate of each method, with one seed.
 
-    That which is chosen is the cell of the comparison with that seed, and
-    is run once.
+    The winning run doubles as the comparison's run for that seed.
 
     Args:
         suite (Suite): One that is tuned.
@@ -92,7 +83,7 @@ def tuning_cells(
         epochs (int, optional): Length instead of the recipes'.
 
     Returns:
-        list[Cell]: In the order in which they are to be run.
+        list[ConfigRun]: In the order in which they are to be run.
 
     Raises:
         ValueError: If the suite has no rates to choose from, or a name is
@@ -106,14 +97,14 @@ def tuning_cells(
         )
     check_names(suite, data, methods)
     return [
-        comparison_cell(suite, name, method, TUNING_SEED, rate, epochs)
+        comparison_run(suite, name, method, TUNING_SEED, rate, epochs)
         for name in data
         for method in methods
         for rate in suite.methods[method].rates
     ]
 
 
-def comparison_cell(
+def comparison_run(
     suite: Suite,
     data: str,
     method: str,
@@ -121,8 +112,8 @@ def comparison_cell(
     rate: float | None = None,
     epochs: int | None = None,
     gpus: int | None = None,
-) -> Cell:
-    """One cell; see :func:`comparison_cells`.
+) -> ConfigRun:
+    """Declare one run.
 
     Args:
         suite (Suite): One of :data:`~.settings.SUITES`.
@@ -131,25 +122,26 @@ def comparison_cell(
         seed (int): Seed.
         rate (float, optional): Learning rate instead of the recipe's.
         epochs (int, optional): Length instead of the recipe's.
-        gpus (int, optional): Instead of those that the recipe is for; the
-            batch of each is then larger or smaller, so that a step has as
-            many images.
+        gpus (int, optional): Number of GPUs instead of the recipe's. The
+            batch of each is scaled so that a step has as many images.
 
     Returns:
-        Cell: Its place has ``data``, ``method``, ``seed`` and ``rate``.
+        ConfigRun: With ``data``, ``method``, ``seed`` and ``rate`` as
+        setting.
 
     Raises:
         ValueError: If the batch cannot be shared among so many.
     """
-    config = 'pauc_mm::' + suite.methods[method].config.format(data=data)
-    own, batch = _rate_and_batch(config)
-    rate = own if rate is None else rate
+    declared = suite.methods[method]
+    config = 'pauc_mm::' + declared.config.format(data=data)
+    recipe, batch = _rate_and_batch(config)
+    rate = recipe if rate is None else rate
     length = '' if epochs is None else f'_{epochs}ep'
     options = {
         **suite.options,
-        **suite.methods[method].options_for(data),
+        **declared.options_for(data),
         'randomness.seed': seed,
-        # Also the recipe's own, which someone may edit while cells wait.
+        # Also the recipe's own, which someone may edit while runs wait.
         'optim_wrapper.optimizer.lr': rate,
     }
     if gpus is not None and gpus != suite.gpus:
@@ -161,40 +153,40 @@ def comparison_cell(
             )
         options['train_dataloader.batch_size'] = share
         length += f'_{gpus}gpu'
-    return Cell(
+    return ConfigRun(
         name=f'{data}_{method}_lr{rate:g}{length}_seed{seed}',
+        setting=dict(data=data, method=method, seed=seed, rate=rate),
         config=config,
         options=options,
-        place=dict(data=data, method=method, seed=seed, rate=rate),
         epochs=epochs,
         measure=MEASURE,
     )
 
 
 def recipe_rate(config: str) -> float:
-    """The learning rate of a config, ``pauc_mm::NAME``."""
+    """Return the learning rate of a config, ``pauc_mm::NAME``."""
     return _rate_and_batch(config)[0]
 
 
 @functools.cache
 def _rate_and_batch(config: str) -> tuple[float, int]:
-    """Of a recipe, as it was when this process first asked."""
-    cfg = load_cell_config(Cell('recipe', config))
+    """Return what a recipe had when this process first asked."""
+    cfg = ConfigRun('recipe', {}, config).load()
     rate = float(cfg.optim_wrapper.optimizer.lr)
     return rate, cfg.train_dataloader.batch_size
 
 
-def check_images(cells: Sequence[Cell]) -> None:
-    """Refuse data sets whose files are not there.
+def check_images(runs: Sequence[ConfigRun]) -> None:
+    """Refuse data sets whose files are missing.
 
     Args:
-        cells (sequence of Cell): One of each data set is looked at.
+        runs (sequence of ConfigRun): One of each data set is looked at.
 
     Raises:
         FileNotFoundError: Naming what is missing.
     """
-    for cell in {cell.place['data']: cell for cell in cells}.values():
-        cfg = load_cell_config(cell)
+    for run in {run.setting['data']: run for run in runs}.values():
+        cfg = run.load()
         for key in ('train', 'val', 'bank'):
             name = f'{key}_dataloader'
             check_layout(f'{name}.dataset', cfg[name].dataset)
@@ -203,15 +195,12 @@ def check_images(cells: Sequence[Cell]) -> None:
 def check_names(
     suite: Suite, data: Sequence[str], methods: Sequence[str]
 ) -> None:
-    """Refuse unknown names, and images that are not there.
+    """Refuse unknown names, and images that are not installed.
 
     Raises:
         ValueError: If a name is unknown or given twice.
         ImportError: If a package with images is missing.
     """
-    for option, names, known in (
-        ('--data', data, suite.data),
-        ('--methods', methods, suite.methods),
-    ):
-        check_choice(option, names, known)
+    check_choice('--data', data, suite.data)
+    check_choice('--methods', methods, suite.methods)
     check_packages(data, suite.data)

@@ -1,12 +1,13 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The picture of a suite: accuracy against collapse."""
+"""Picture of a suite: accuracy against collapse."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.runner.column import BySeed
 from pauc_mm.visualization.style import (
     colour,
     marker,
@@ -30,11 +31,11 @@ _LINE = 0.055
 def plot_accuracy_and_collapse(
     suite: Suite, grouped: Grouped, path: str | Path
 ) -> Path:
-    """Draw kNN accuracy over the variance that prototypes have left.
+    """Plot kNN accuracy against the variance within clusters.
 
-    A panel for each data set. Large marks are means over seeds with standard
-    deviations, small ones the seeds; each mean is named at the right. To the
-    left prototypes have become points.
+    There is a panel for each data set. Large marks are means over seeds with
+    standard deviations, small ones the seeds. At the left edge prototypes
+    have become points.
 
     Args:
         suite (Suite): What was run.
@@ -45,10 +46,10 @@ def plot_accuracy_and_collapse(
         Path: The file.
     """
     figure, axes = panels(len(grouped), _WIDTH, _HEIGHT, columns=2)
-    places = {method: i for i, method in enumerate(suite.methods)}
+    numbers = {method: i for i, method in enumerate(suite.methods)}
     for axis, (data, methods) in zip(axes, grouped.items()):
         means = {
-            method: _draw(axis, places[method], by_seed)
+            method: _draw(axis, numbers[method], by_seed)
             for method, by_seed in methods.items()
         }
         axis.set_title(suite.data[data].label)
@@ -59,7 +60,7 @@ def plot_accuracy_and_collapse(
         _name(
             axis,
             [
-                (*mean, suite.methods[method].title, colour(places[method]))
+                (*mean, suite.methods[method].title, colour(numbers[method]))
                 for method, mean in means.items()
                 if mean
             ],
@@ -68,10 +69,8 @@ def plot_accuracy_and_collapse(
     return save(figure, path)
 
 
-def _draw(
-    axis: Axes, i: int, by_seed: Mapping[int, dict]
-) -> tuple[float, float] | None:
-    """Draw a method; its mean, or None where it has not both figures."""
+def _draw(axis: Axes, i: int, by_seed: BySeed) -> tuple[float, float] | None:
+    """Plot one method; return its mean point, None if a value is missing."""
     across, up = INTRA_VARIANCE.by_seed(by_seed), KNN.by_seed(by_seed)
     seeds = [seed for seed in across if seed in up]
     if not seeds:
@@ -102,10 +101,10 @@ def _draw(
 
 
 def _name(axis: Axes, points: list[tuple[float, float, str, str]]) -> None:
-    """Names in a column at the right, each with a line to its point.
+    """Write names in a column at the right, each with a line to its point.
 
     Args:
-        axis (Axes): With its limits as they will be.
+        axis (Axes): With its final limits.
         points (list): (x, y, name, colour), any number.
     """
     if not points:
@@ -134,7 +133,7 @@ def _name(axis: Axes, points: list[tuple[float, float, str, str]]) -> None:
 
 
 def _spread(heights: Sequence[float]) -> list[float]:
-    """Ascending heights of 0 to 1, moved the least until names fit."""
+    """Move ascending heights in [0, 1] as little as makes names fit."""
     from sklearn.isotonic import IsotonicRegression
 
     last = len(heights) - 1

@@ -1,14 +1,15 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The pictures of the study."""
+"""Plots of the study."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.lines import Line2D
 
+from experiments.runner.column import BySeed
 from pauc_mm.engine.hooks.unique_shares_hook import EPSILONS
 from pauc_mm.visualization.style import (
     colour,
@@ -27,11 +28,11 @@ _START = 0.5
 
 
 def plot_over_training(grouped: Grouped, path: str | Path) -> Path:
-    """Draw the unique shares over the epochs.
+    """Plot the shares of unique prototypes over the epochs.
 
-    A row of panels for each data set and tail, a column for each threshold,
-    a line for each method: mean over seeds, and from the least to the most as
-    a band; of all prototypes solid, of those in use dashed.
+    Data sets and tails are rows of panels, thresholds columns, methods lines:
+    mean over seeds with a band from minimum to maximum; solid of all
+    prototypes, dashed of those in use.
 
     Args:
         grouped (Mapping): Of :func:`~.results.group`; not empty.
@@ -63,9 +64,9 @@ def plot_over_training(grouped: Grouped, path: str | Path) -> Path:
 
 
 def plot_end(grouped: Grouped, path: str | Path) -> Path:
-    """Draw the unique shares at the end over the kNN accuracy.
+    """Plot the final shares of unique prototypes above the kNN accuracy.
 
-    A column for each data set and tail; above, the unique shares at each
+    Data sets and tails are columns. Above are the unique shares at each
     threshold, below the accuracy of all classes and of head, middle and tail,
     with a small mark for each seed.
 
@@ -97,7 +98,7 @@ def plot_end(grouped: Grouped, path: str | Path) -> Path:
     return save(figure, path)
 
 
-def _draw_run(axis, method: str, by_seed: Mapping[int, dict], place: int):
+def _draw_run(axis, method: str, by_seed: BySeed, index: int):
     runs = [records(result) for result in by_seed.values()]
     # Seeds of one length have the same epochs.
     epochs = [r['epoch'] for r in runs[0]]
@@ -105,7 +106,7 @@ def _draw_run(axis, method: str, by_seed: Mapping[int, dict], place: int):
     i = list(METHODS).index(method)
     for name, style, _ in _STYLES:
         values = np.array(
-            [[100 * r[name][place] for r in run] for run in runs]
+            [[100 * r[name][index] for r in run] for run in runs]
         )
         axis.plot(
             x,
@@ -131,7 +132,7 @@ def _epoch_axis(axis, methods) -> None:
     epochs = [r['epoch'] for r in records(result)]
     axis.set_xscale('log')
     ticks = [e for e in epochs if e in (0, 1, 5, 20, 80, epochs[-1])]
-    # Neighbours that would write over each other.
+    # Their labels would overlap.
     if len(ticks) > 1 and ticks[-1] < 2 * ticks[-2]:
         del ticks[-2]
     axis.set_xticks(
@@ -143,16 +144,16 @@ def _epoch_axis(axis, methods) -> None:
 
 
 def _draw_columns(axis, methods, columns: Sequence, style: str) -> None:
-    """Means as marks, joined by a line or not, and each seed small."""
+    """Plot means as marks, joined by a line or not, and small seeds."""
     shift = 0.16 if style == 'none' else 0
     for number, (method, by_seed) in enumerate(methods.items()):
         i = list(METHODS).index(method)
         offset = shift * (number - (len(methods) - 1) / 2)
-        found = [list(c.by_seed(by_seed).values()) for c in columns]
+        points = [list(c.by_seed(by_seed).values()) for c in columns]
         x = np.arange(len(columns)) + offset
         axis.plot(
             x,
-            [np.mean(values) if values else np.nan for values in found],
+            [np.mean(values) if values else np.nan for values in points],
             color=colour(i),
             marker=marker(i),
             markersize=6,
@@ -160,9 +161,9 @@ def _draw_columns(axis, methods, columns: Sequence, style: str) -> None:
             linewidth=1.7,
             zorder=3,
         )
-        for place, values in zip(x, found):
+        for across, values in zip(x, points):
             axis.plot(
-                [place] * len(values),
+                [across] * len(values),
                 values,
                 color=colour(i),
                 marker='_',
@@ -177,7 +178,7 @@ def _draw_columns(axis, methods, columns: Sequence, style: str) -> None:
 
 
 def _legend(figure, grouped: Grouped) -> None:
-    names = list(dict.fromkeys(m for own in grouped.values() for m in own))
+    names = list(dict.fromkeys(m for ms in grouped.values() for m in ms))
     lines = []
     for name in names:
         i = list(METHODS).index(name)
