@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -177,15 +178,15 @@ class Checkpoint:
         return self._head(self.names(momentum))[0]
 
     def prototypes(self, momentum: bool = False) -> State:
-        """Return the prototypes of a network, or centroids of an E-step.
+        """Return learned prototypes and the centroids of an E-step.
 
         Args:
             momentum (bool): Whether those of the momentum encoder are taken,
                 if it has its own. Defaults to False.
 
         Returns:
-            dict[str, Tensor]: Name with K to prototypes (K, D), float32; one
-            entry for each of several sets, none if there are no prototypes.
+            dict[str, Tensor]: Name with K to prototypes (K, D), float32, one
+            entry a set; empty if there are none.
         """
         return self._prototypes(self.names(momentum))[0]
 
@@ -198,14 +199,9 @@ class Checkpoint:
         return self.layout.names(self.weights, momentum, self.path)
 
     def backbone_weights(self, momentum: bool = False) -> State:
-        """Return the weights of the backbone under its own names.
+        """Return the weights of a backbone under its own names.
 
-        Args:
-            momentum (bool): Whether of the momentum encoder.
-
-        Returns:
-            dict[str, Tensor]: All below the prefix for mmpretrain's layout,
-            else those of a ResNet alone.
+        For mmpretrain's layout all below the prefix, else a ResNet's alone.
 
         Raises:
             ValueError: If there are none.
@@ -222,15 +218,12 @@ class Checkpoint:
     def assumptions(
         self, backbone: nn.Module, names: Names, momentum: bool
     ) -> list[str]:
-        """State what was assumed about networks that no config describes.
+        """Return notes on assumptions where no config describes a network.
 
         Args:
             backbone (nn.Module): The inferred ResNet.
-            names (Names): Of the encoder that was taken.
+            names (Names): Prefixes of the encoder that was taken.
             momentum (bool): Whether that is the momentum encoder.
-
-        Returns:
-            list[str]: Sentences for the user.
         """
         notes = []
         if self.layout.is_openmm:
@@ -254,49 +247,37 @@ class Checkpoint:
         return notes
 
     def left_out(self, names: Names) -> list[str]:
-        """Name the weights that are not part of an encoder.
-
-        Args:
-            names (Names): Of the encoder.
-
-        Returns:
-            list[str]: One sentence, or none.
-        """
-        parts = ('conv1.', 'bn1.', 'stem.', 'layer')
-        if names.backbone and self.layout.is_openmm:
-            parts = ('',)
-        used = [names.backbone + part for part in parts] + [*names.prototypes]
-        used += [names.head] if names.head else []
-        rest: dict[str, int] = {}
-        for key in self.weights:
-            if not key.startswith(tuple(used)):
-                group = key.partition('.')[0]
-                rest[group] = rest.get(group, 0) + 1
-        if not rest:
+        """Return a note on the weights that are not part of an encoder."""
+        body = self._below(names, self.layout.is_openmm)
+        used = {names.backbone + key for key in body}
+        groups = Counter(
+            key.partition('.')[0]
+            for key in self.weights
+            if key not in used and not key.startswith(names.beside)
+        )
+        if not groups:
             return []
-        groups = ', '.join(f'{group} ({n})' for group, n in rest.items())
-        return [f'Left out, with their number of tensors: {groups}.']
+        rest = ', '.join(f'{group} ({n})' for group, n in groups.items())
+        return [f'Left out, with their number of tensors: {rest}.']
 
     def _below(self, names: Names, everything: bool) -> State:
-        """Return the backbone's weights, without a head in their midst."""
-        without_head = {
-            key: value
+        """Return the backbone's weights, all or those of a ResNet."""
+        start = len(names.backbone)
+        return {
+            key[start:]: value
             for key, value in self.weights.items()
-            if names.head is None or not key.startswith(names.head)
+            if key.startswith(names.backbone)
+            and not key.startswith(names.beside)
+            and (start and everything or _BODY.match(key, start))
         }
-        weights = select(without_head, names.backbone)
-        if everything and names.backbone:
-            return weights
-        return {k: v for k, v in weights.items() if _BODY.match(k)}
 
     def _backbone(
         self, names: Names, least: float
     ) -> tuple[nn.Module, str, list[str]]:
         """Load the backbone; return its name and notes too."""
-        config = self.config
-        weights = self._below(names, everything=config is not None)
-        if config is not None:
-            backbone = config.build('backbone')
+        weights = self._below(names, everything=self.config is not None)
+        if self.config is not None:
+            backbone = self.config.build('backbone')
             network = type(backbone).__name__
             if hasattr(backbone, 'depth'):
                 network += f'-{backbone.depth}'
@@ -316,7 +297,8 @@ class Checkpoint:
         """Load the projection head; return notes too."""
         weights = select(self.weights, names.head)
         if self.layout.is_openmm and self.config is not None:
-            neck = self.config.build('neck')
+            has_neck = self.config.cfg.model.get('neck') is not None
+            neck = self.config.build('neck') if has_neck else None
             if neck is None or not neck.state_dict():
                 return None, [
                     'The model has no projection head: no embeddings.'

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
-from mmpretrain.models.necks import SwAVNeck
 from mmpretrain.registry import DATASETS, MODELS, TRANSFORMS
 from torch import nn
 
@@ -51,22 +49,20 @@ class CheckpointConfig:
         package = getattr(found, '__module__', 'mmpretrain')
         return f'{package.partition(".")[0]} {name}'
 
-    def build(self, part: str) -> nn.Module | None:
-        """Build the model's backbone or neck, with fresh weights.
+    def build(self, part: str) -> nn.Module:
+        """Build a part of the model that it has, with fresh weights.
 
         Args:
             part (str): 'backbone' or 'neck'.
 
         Returns:
-            nn.Module or None: None if the model has no such part.
+            nn.Module: The part.
 
         Raises:
             ValueError: If it cannot be built, or an untrusted config names
-                what may not be.
+                a type that is not allowed.
         """
-        part_cfg = self.cfg.model.get(part)
-        if part_cfg is None:
-            return None
+        part_cfg = self.cfg.model[part]
         try:
             if not self.trusted:
                 part_cfg = restrict_types(_plain(part_cfg), MODELS)
@@ -79,11 +75,10 @@ class CheckpointConfig:
                 f'{error}.{skipped} Name a config that can be with '
                 f'--config.{trust}'
             ) from error
-        module = revert_sync_batchnorm(module)
-        return _OneView(module) if isinstance(module, SwAVNeck) else module
+        return revert_sync_batchnorm(module)
 
     def preprocess(self) -> dict:
-        """``mean``, ``std`` and ``to_rgb`` of the data preprocessor."""
+        """Return ``mean``, ``std`` and ``to_rgb`` of the preprocessor."""
         cfg = self.cfg.model.get('data_preprocessor')
         cfg = cfg or self.cfg.get('data_preprocessor') or {}
         if cfg.get('mean') is None:
@@ -276,20 +271,3 @@ def _pipeline(dataset: dict) -> list | None:
     if steps and any(_type_name(step) == 'MultiView' for step in steps):
         return None
     return steps
-
-
-class _OneView(nn.Module):
-    """SwAVNeck of mmpretrain, which takes a list over several crops."""
-
-    def __init__(self, neck: nn.Module) -> None:
-        super().__init__()
-        self.neck = neck
-
-    def forward(self, maps) -> torch.Tensor:
-        return self.neck([maps])
-
-    def state_dict(self, *args, **kwargs):
-        return self.neck.state_dict(*args, **kwargs)
-
-    def load_state_dict(self, *args, **kwargs):
-        return self.neck.load_state_dict(*args, **kwargs)

@@ -1,6 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from pauc_mm.models.embed import embed_images
 IMAGENET_PREPROCESS = dict(
     mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
 )
-"""The statistics of torchvision, the scale of mmpretrain (0 to 255)."""
+"""ImageNet's mean and deviation of R, G and B between 0 and 255."""
 
 IMAGENET_PIPELINE = [
     dict(type='LoadImageFromFile'),
@@ -21,32 +22,32 @@ IMAGENET_PIPELINE = [
     dict(type='CenterCrop', crop_size=224),
     dict(type='PackInputs'),
 ]
-"""How the official implementations evaluate: for encoders without config."""
+"""Official pipeline of evaluation, for encoders without config."""
 
 
 @dataclass
 class Encoder:
-    """The encoder of a checkpoint, ready to embed images.
+    """Encoder of a checkpoint, ready to embed images.
 
     Attributes:
         backbone (nn.Module): In eval mode, without gradients.
         neck (nn.Module, optional): The projection head; None where the
             checkpoint has none, or its form is unknown.
-        layout (str): What was recognised, in words, such as 'pauc_mm PAUC',
-            'official SwAV' or 'torchvision ResNet-50'.
-        prototypes (dict[str, Tensor]): Name to prototypes, (K, D), float32,
-            as stored: not normalised here. Empty if there are none.
+        layout (str): The layout in words, such as 'pauc_mm PAUC', 'official
+            SwAV' or 'torchvision ResNet-50'.
+        prototypes (dict[str, Tensor]): Name to prototypes (K, D), float32,
+            as stored, not normalised. Empty if there are none.
         prototype_space (str, optional): 'embedding' where prototypes lie in
             the space of the neck's output; None without prototypes.
         epoch (int, optional): Epochs trained.
         preprocess (dict): ``mean`` and ``std`` of R, G and B between 0 and
             255, or None, and ``to_rgb``, whether BGR images are turned.
         pipeline (list[dict], optional): The config's pipeline of one view;
-            None if it names none. See :data:`IMAGENET_PIPELINE`.
+            without one see :data:`IMAGENET_PIPELINE`.
         dataset (dict, optional): The config's data set of evaluation.
         config (Config, optional): The config, if one is known.
-        notes (list[str]): What was left out, renamed or guessed, in
-            sentences for the user.
+        notes (list[str]): Sentences for the user on what was left out,
+            renamed or assumed.
     """
 
     backbone: nn.Module
@@ -73,18 +74,11 @@ class Encoder:
 
     @property
     def device(self) -> torch.device:
-        """Where the backbone's weights are."""
+        """Device of the backbone's weights."""
         return next(self.backbone.parameters()).device
 
     def to(self, device: torch.device | str) -> Encoder:
-        """Move the networks, in place; prototypes stay where they are.
-
-        Args:
-            device (torch.device or str): Where to.
-
-        Returns:
-            Encoder: This encoder.
-        """
+        """Move the networks in place, but not the prototypes."""
         for module in (self.backbone, self.neck, self._preprocessor):
             if module is not None:
                 module.to(device)
@@ -94,10 +88,10 @@ class Encoder:
     def embed(
         self, images: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Features and embeddings of preprocessed images.
+        """Compute features and embeddings of preprocessed images.
 
         Args:
-            images (Tensor): What :meth:`preprocess_images` gives, shape
+            images (Tensor): From :meth:`preprocess_images`, shape
                 (N, 3, H, W), float, on the encoder's device.
 
         Returns:
@@ -116,7 +110,7 @@ class Encoder:
                 'give them to preprocess_images first.'
             )
         if self.neck is not None:
-            return embed_images(self, images)
+            return embed_images(self, images)  # type: ignore[arg-type]
         maps = self.backbone(images)
         last = maps[-1] if isinstance(maps, (tuple, list)) else maps
         features = last.flatten(2).mean(-1) if last.dim() > 2 else last
@@ -124,14 +118,14 @@ class Encoder:
 
     @torch.no_grad()
     def preprocess_images(self, inputs: Any) -> torch.Tensor:
-        """Turn the images of a collated batch into what :meth:`embed` takes.
+        """Normalise the images of a collated batch for :meth:`embed`.
 
         Args:
-            inputs (Tensor or list[Tensor]): Images of one size and three
-                channels in the order that the pipeline loads them (BGR from
-                ``LoadImageFromFile``), between 0 and 255: one tensor (N, 3,
-                H, W), a list of N tensors (3, H, W), or a list of one such
-                batch, as ``MultiView`` of one view gives it.
+            inputs (Tensor or list[Tensor]): Images of one size between 0 and
+                255, with three channels as the pipeline loads them (BGR from
+                ``LoadImageFromFile``): one tensor (N, 3, H, W), a list of N
+                tensors (3, H, W), or a list of one batch, as from
+                ``MultiView`` with one view.
 
         Returns:
             Tensor: Normalised, shape (N, 3, H, W), float32, on the
@@ -152,8 +146,8 @@ class Encoder:
         return self._preprocessor(batch)['inputs']
 
 
-def _stacked(inputs) -> torch.Tensor:
-    """One batch of a list of images, or of one view of them."""
+def _stacked(inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Stack a list of images, or take the batch of one view."""
     if len(inputs) == 1 and inputs[0].dim() == 4:
         return inputs[0]
     if inputs and inputs[0].dim() == 4:

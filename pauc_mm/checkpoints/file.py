@@ -72,10 +72,10 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         inside = [*path.glob('*.pth'), *path.glob('*.pth.tar')]
         inside = sorted(inside, key=lambda p: p.stat().st_mtime)
-        names = ', '.join(p.name for p in inside[-3:]) or 'none'
+        found = ', '.join(p.name for p in inside[-3:]) or 'none'
         raise IsADirectoryError(
             f"'{path}' is a folder; name a checkpoint file. Checkpoints in "
-            f'it: {names}.'
+            f'it: {found}.'
         )
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint '{path}'.")

@@ -1,13 +1,16 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""A ResNet of mmpretrain from the names and shapes of its weights."""
+"""Infer a ResNet of mmpretrain from the names and shapes of weights."""
 
 from __future__ import annotations
 
 import re
 
-import torch
 from mmpretrain.models.backbones import ResNet, ResNet_CIFAR
 from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck
+from torch import Tensor
+
+from .file import State
+from .weights import listed
 
 # Common to torchvision, mmpretrain and all that is derived from torchvision.
 PARAMETER = re.compile(
@@ -17,8 +20,8 @@ PARAMETER = re.compile(
 SIGN = 'layer1.0.conv1.weight'
 
 
-def infer_resnet(weights: dict[str, torch.Tensor]) -> tuple[ResNet, str]:
-    """The ResNet that weights belong to, with fresh weights.
+def infer_resnet(weights: State) -> tuple[ResNet, str]:
+    """Build the ResNet that weights belong to, with fresh weights.
 
     The stride is in the 3x3 convolution, as in torchvision; a first
     convolution of 3x3 is taken for the CIFAR form (stride 1, no pooling).
@@ -39,11 +42,11 @@ def infer_resnet(weights: dict[str, torch.Tensor]) -> tuple[ResNet, str]:
     if foreign:
         raise ValueError(
             'is not a plain ResNet: it also has '
-            f'{_some(foreign)} (a deep stem, ResNet-D or attention?)'
+            f'{listed(foreign, 3)} (a deep stem, ResNet-D or attention?)'
         )
     stem = _get(weights, 'conv1.weight')
     first = _get(weights, SIGN)
-    counts = []
+    counts: list[int] = []
     while f'layer{len(counts) + 1}.0.conv1.weight' in weights:
         stage = f'layer{len(counts) + 1}.'
         blocks = {k.split('.')[1] for k in weights if k.startswith(stage)}
@@ -88,11 +91,7 @@ def infer_resnet(weights: dict[str, torch.Tensor]) -> tuple[ResNet, str]:
     return model, name
 
 
-def _get(weights: dict[str, torch.Tensor], key: str) -> torch.Tensor:
+def _get(weights: State, key: str) -> Tensor:
     if key not in weights or weights[key].dim() != 4:
         raise ValueError(f"has no convolution '{key}'")
     return weights[key]
-
-
-def _some(keys: list[str]) -> str:
-    return ', '.join(keys[:3]) + (', ...' if len(keys) > 3 else '')

@@ -40,14 +40,19 @@ class Names:
     """Prefixes of the parts of one encoder.
 
     Attributes:
-        backbone (str): Of the backbone.
-        head (str, optional): Of the projection head.
-        prototypes (tuple[str, ...]): Of the prototypes.
+        backbone (str): Prefix of the backbone.
+        head (str, optional): Prefix of the projection head.
+        prototypes (tuple[str, ...]): Prefixes of the prototypes.
     """
 
     backbone: str
     head: str | None = None
     prototypes: tuple[str, ...] = ()
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Prefixes of the parts beside the backbone."""
+        return (*filter(None, [self.head]), *self.prototypes)
 
 
 @dataclass(frozen=True)
@@ -55,17 +60,17 @@ class Layout:
     """Names of the tensors in one project's checkpoints.
 
     Attributes:
-        name (str): For the user.
-        online (Names): Of the encoder that is trained.
-        momentum (Names, optional): Of its moving average.
+        name (str): Name for the user.
+        online (Names): Parts of the encoder that is trained.
+        momentum (Names, optional): Parts of its moving average.
         sign (str): Prefix of some key, beside those of a ResNet.
         options (tuple[str, ...]): Values of ``--layout``.
-        activation (str): Of the projection head; a class in torch.nn.
+        activation (str): Class in torch.nn, in the projection head.
         rename_head (callable, optional): Maps the state of the head to the
             names of a ``Sequential``.
-        title (str or callable): More than the name, with ``{network}`` for
-            the network; or a function of the weights that returns it.
-        advice (str): Sentence for those who take the online encoder.
+        title (str or callable): Longer name, in which '{network}' stands for
+            the backbone; or a function of the weights that returns it.
+        advice (str): Note for users of the online encoder.
         is_openmm (bool): Whether the names are mmpretrain's, so that
             backbone and head can be built from a config.
         is_guessed (bool): Whether the names were found for this file alone.
@@ -92,32 +97,23 @@ class Layout:
     def unexplained(self, weights: State) -> list[str]:
         """Return the keys that are not known to this layout."""
         known = [n for n in (self.online, self.momentum) if n is not None]
-        parts = ['queue'] if self.sign == 'neck.' else ['queue', 'fc.']
-        for names in known:
-            parts += [names.head] if names.head else []
-            parts += names.prototypes
         return [
             key
             for key in weights
-            if not key.startswith(tuple(parts))
+            if not key.startswith(('queue', 'fc.'))
             and not any(
-                key.startswith(n.backbone)
-                and PARAMETER.fullmatch(key[len(n.backbone) :])
+                key.startswith(n.beside)
+                or key.startswith(n.backbone)
+                and PARAMETER.fullmatch(key, len(n.backbone))
                 for n in known
             )
         ]
 
     def names(self, weights: State, momentum: bool, path: str) -> Names:
-        """Return the names of one of the encoders of a checkpoint.
+        """Return the names of the online or the momentum encoder.
 
-        Args:
-            weights (dict[str, Tensor]): From :func:`~.file.find_weights`.
-            momentum (bool): Whether the momentum encoder is wanted.
-            path (str): File, for messages.
-
-        Returns:
-            Names: Its prefixes; prototypes are the online encoder's where
-            the momentum encoder has none of its own.
+        Prototypes are the online encoder's where the momentum encoder has
+        none of its own.
 
         Raises:
             ValueError: If the momentum encoder is wanted and is not there.
@@ -135,23 +131,15 @@ class Layout:
         return names
 
     def describe(self, weights: State, network: str) -> str:
-        """Describe the layout of a checkpoint, such as 'official MoCo v2'.
-
-        Args:
-            weights (dict[str, Tensor]): The weights.
-            network (str): Name of the backbone.
-
-        Returns:
-            str: The title.
-        """
+        """Return the title, such as 'official MoCo v2', with the network."""
         title = self.title(weights) if callable(self.title) else self.title
-        return (title or self.name).format(network=network)
+        return (title or self.name).replace('{network}', network)
 
 
 def _title_of_moco(weights: State) -> str:
     """Name MoCo or PCL, whose names are the same, by the queue's length."""
     version = 'v2' if 'encoder_q.fc.0.weight' in weights else 'v1'
-    queue = weights['queue'].shape[-1] if 'queue' in weights else None
+    queue = weights['queue'].shape[-1] if 'queue' in weights else 0
     names = {65536: 'MoCo', 16384: 'PCL'}  # the official defaults
     return f'official {names.get(queue, "MoCo or PCL")} {version}'
 
@@ -185,13 +173,15 @@ _TORCHVISION = Layout(
 LAYOUTS = (
     Layout(
         'official DINO',
-        *(
-            Names(
-                f'{net}.backbone.',
-                f'{net}.head.mlp.',
-                (f'{net}.head.last_layer.',),
-            )
-            for net in ('student', 'teacher')
+        Names(
+            'student.backbone.',
+            'student.head.mlp.',
+            ('student.head.last_layer.',),
+        ),
+        Names(
+            'teacher.backbone.',
+            'teacher.head.mlp.',
+            ('teacher.head.last_layer.',),
         ),
         sign='student.head.',
         options=('dino',),
@@ -290,8 +280,8 @@ def find_layout(weights: State, has_config: bool, path: str) -> Layout:
         f'{_closest(weights)}. Known are ResNets of pauc_mm, mmpretrain, '
         'torchvision and the official MoCo, PCL, SwAV, DINO, Barlow Twins and '
         'VICReg. Any other network needs the config that builds it: --config. '
-        'For the converters, name the layout with --layout, or what stands '
-        'before the keys of the ResNet with --prefix.'
+        'Converters also take --layout, or --prefix with the prefix of a '
+        'ResNet.'
     )
 
 
@@ -315,7 +305,7 @@ def choose_layout(
     """
     if prefix is not None:
         prefix = f'{prefix.rstrip(".")}.' if prefix else ''
-        layout = _resnet_under(prefix)
+        layout = _resnet_under(prefix, weights)
         chosen = f'--prefix {prefix!r}'
     elif option in LAYOUT_CHOICES:
         layout = next(x for x in LAYOUTS if option in x.options)
@@ -346,11 +336,11 @@ def _openmm_layout(weights: State) -> Layout:
     return _OPENMM
 
 
-def _resnet_under(prefix: str, weights: State | None = None) -> Layout:
+def _resnet_under(prefix: str, weights: State) -> Layout:
     """Make a layout for a ResNet with torchvision's names under a prefix."""
     return replace(
         _TORCHVISION,
-        online=Names(prefix, weights and _head_beside(weights, prefix)),
+        online=Names(prefix, _head_beside(weights, prefix)),
         title=f"{{network}} under '{prefix}'"
         if prefix
         else _TORCHVISION.title,
@@ -365,7 +355,10 @@ def _head_beside(weights: State, backbone: str) -> str | None:
     convolution = re.compile(
         re.escape(backbone) + r'layer\d\.\d+\.conv\d\.weight'
     )
-    width = len(weights[max(filter(convolution.fullmatch, weights))])
+    last = max(filter(convolution.fullmatch, weights), default=None)
+    if last is None:
+        return None
+    width = len(weights[last])
     heads = [backbone + 'fc.']
     for name in ('projector', 'projection_head', 'projection', 'head'):
         heads += [f'{parent}{name}.{inner}' for inner in ('', 'layers.')]

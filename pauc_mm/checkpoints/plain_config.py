@@ -83,10 +83,12 @@ def _literal(node: ast.expr) -> Any:
             return [_literal(item) for item in items]
         case ast.Tuple(items):
             return tuple(_literal(item) for item in items)
-        case ast.Dict(keys, values) if all(
-            isinstance(key, ast.Constant) for key in keys
-        ):
-            return dict(zip(map(_literal, keys), map(_literal, values)))
+        case ast.Dict(keys, values):
+            constants = [k for k in keys if isinstance(k, ast.Constant)]
+            if len(constants) == len(keys):
+                return dict(
+                    zip(map(_literal, constants), map(_literal, values))
+                )
         case ast.Call(ast.Name('dict'), [] | [ast.Dict()], keywords) if all(
             keyword.arg for keyword in keywords
         ):
@@ -96,7 +98,7 @@ def _literal(node: ast.expr) -> Any:
     raise _not_plain(node)
 
 
-def _not_plain(node: ast.AST) -> ValueError:
+def _not_plain(node: ast.expr | ast.stmt) -> ValueError:
     source = ast.unparse(node)
     source = source if len(source) <= 60 else source[:60] + '...'
     return ValueError(
@@ -142,7 +144,7 @@ def _restrict(value: Any, registries: tuple[Registry, ...]) -> Any:
 
 def _registered(kind: Any, registries: tuple[Registry, ...]) -> str:
     # In a dotted name the packages are dropped: what counts is the registry.
-    name = kind.rpartition('.')[2] if isinstance(kind, str) else None
+    name = kind.rpartition('.')[2] if isinstance(kind, str) else ''
     found = None
     for registry in registries:
         while registry is not None and found is None:

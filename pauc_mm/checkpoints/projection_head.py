@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .file import State
 
@@ -52,7 +52,7 @@ class ProjectionHead(nn.Module):
             {f'0.{k}' if single else k: v for k, v in weights.items()}
         )
 
-    def forward(self, maps) -> tuple[torch.Tensor]:
+    def forward(self, maps: Tensor | Sequence[Tensor]) -> tuple[Tensor]:
         """Project the backbone's last map.
 
         Args:

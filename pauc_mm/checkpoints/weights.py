@@ -75,15 +75,9 @@ def listed(names: Iterable[str], count: int = 4) -> str:
 def shapes(
     source: nn.Module | Mapping[str, Tensor], counters: bool = False
 ) -> Shapes:
-    """Return the shape of each tensor of a module or a state dict.
+    """Return the shape of each tensor of a module or a state dict by name.
 
-    Args:
-        source (nn.Module or Mapping[str, Tensor]): Whose.
-        counters (bool): Whether BatchNorm's counters count. Defaults to
-            False.
-
-    Returns:
-        dict[str, tuple[int, ...]]: By name.
+    BatchNorm's counters are left out unless ``counters`` is set.
     """
     state = source.state_dict() if isinstance(source, nn.Module) else source
     return {
@@ -95,15 +89,7 @@ def shapes(
 
 
 def compare(own: Shapes, saved: Shapes) -> Fit:
-    """Compare the shapes of a network with those in a checkpoint.
-
-    Args:
-        own (dict[str, tuple[int, ...]]): Of the network.
-        saved (dict[str, tuple[int, ...]]): Of the checkpoint.
-
-    Returns:
-        Fit: In the order of the network, then of the checkpoint.
-    """
+    """Compare the shapes of a network with those of a checkpoint."""
     both = [key for key in own if key in saved]
     return Fit(
         matched=[k for k in both if own[k] == saved[k]],

@@ -15,11 +15,11 @@ class AtomicBackend(LocalBackend):
     Used as ``CheckpointHook(backend_args=dict(backend='atomic'))``.
     """
 
-    def put(self, obj: bytes, filepath: str | Path) -> None:
+    def put(self, obj: bytes | memoryview, filepath: str | Path) -> None:
         """Write bytes so that ``filepath`` never holds a part of them.
 
         Args:
-            obj (bytes): Content.
+            obj (bytes or memoryview): Content.
             filepath (str or Path): Target; its folder is made if missing.
 
         Raises:

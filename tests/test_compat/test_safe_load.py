@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""mmengine reads checkpoints that mmengine wrote, on any torch."""
+"""Checkpoints that mmengine wrote are read and resumed, on any torch."""
 
 import os
 import pickle
@@ -112,6 +112,7 @@ class Pickled:
 @needs_it
 def test_code_does_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
     call = Pickled(os.mkdir, ('made',))
     torch.save(dict(state_dict={}, more=call), 'a.pth')
     with pytest.raises(RuntimeError, match='mkdir.*--trust-checkpoint'):

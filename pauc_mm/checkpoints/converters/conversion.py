@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from pauc_mm.checkpoints.checkpoint import Checkpoint
@@ -24,20 +24,6 @@ from pauc_mm.version import __version__
 
 from .equality import IMAGE_SIZE, Agreement, compare_outputs
 
-_ORIGIN = (
-    'source',
-    'source_sha256',
-    'layout',
-    'network',
-    'momentum_encoder',
-    'architecture',
-    'epoch',
-    'conversion',
-    'pauc_mm_version',
-    'torch_version',
-    'date',
-)
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -46,17 +32,16 @@ class Plan:
     Attributes:
         reference (nn.Module): Network as the source's project builds it.
         target (nn.Module): Network as the reader of the new file builds it.
-            Of both the weights are fresh, and the output is a list of maps.
         architecture (str): The network in words.
         prefix (str): Prefix of the names in the new file.
         usage (str): Code that loads the file '{path}'.
         notes (list[str]): Sentences for the user.
         backbone (dict, optional): Config of the backbone, for 'meta'.
         config_text (str, optional): Config of the encoder, for 'meta'.
-        channels (int): Of the images that are compared.
+        channels (int): Channels of the images that are compared.
         size (int): Side of these images, in pixels.
-        maps (callable, optional): From the target and images to maps, if its
-            own output is another one.
+        maps (callable): From the target and images to maps. Defaults to the
+            target's own output.
     """
 
     reference: nn.Module
@@ -80,7 +65,7 @@ class Conversion:
         path (Path): The new file.
         described (str): The source in words.
         num_tensors (int): Number of tensors in the new file.
-        agreement (Agreement): Of the two networks' outputs.
+        agreement (Agreement): Differences of the two networks' outputs.
         meta (dict): The origin, as in the file.
         usage (str): Code that loads the file.
         notes (list[str]): Sentences for the user.
@@ -100,9 +85,12 @@ def convert(
     conversion: str,
     source: str | os.PathLike,
     destination: str | os.PathLike,
-    momentum: bool,
-    force: bool,
-    **options: Any,
+    momentum: bool = False,
+    config: str | Config | None = None,
+    trust: bool = False,
+    layout: str | None = None,
+    prefix: str | None = None,
+    force: bool = False,
 ) -> Conversion:
     """Convert the backbone of a checkpoint, and write it if outputs agree.
 
@@ -112,12 +100,22 @@ def convert(
         conversion (str): Name of the conversion, for the file's origin.
         source (str or PathLike): The file to convert.
         destination (str or PathLike): The file to write.
-        momentum (bool): Whether the momentum encoder is taken.
-        force (bool): Whether the destination may exist.
-        **options: Of :meth:`.Checkpoint.open`.
+        momentum (bool): Whether the momentum encoder is taken. Defaults to
+            False.
+        config (str or Config, optional): Config of a model of mmpretrain, in
+            place of the checkpoint's own.
+        trust (bool): Whether the source may run code when it is loaded.
+            Defaults to False.
+        layout (str, optional): One of
+            :data:`~pauc_mm.checkpoints.layouts.LAYOUT_CHOICES`. Defaults to
+            None: found by the names in the file.
+        prefix (str, optional): Prefix of the names of the ResNet, in place of
+            a layout.
+        force (bool): Whether the destination may exist. Defaults to False.
 
     Returns:
-        Conversion: The new file, which is whole or was not written.
+        Conversion: The new file, with the weights under 'state_dict' and
+        their origin under 'meta'.
 
     Raises:
         OSError: If the source cannot be read, or the destination written.
@@ -125,16 +123,14 @@ def convert(
             an option does not fit it.
         RuntimeError: If the two networks' outputs differ.
     """
-    if options.get('prefix') is not None and (
-        options.get('layout') is not None or momentum
-    ):
+    if prefix is not None and (layout is not None or momentum):
         raise ValueError(
             '--prefix names the network itself: leave out --layout and '
             '--momentum.'
         )
     path = _check_destination(source, destination, force)
-    checkpoint = Checkpoint.open(source, **options)
-    if options['config'] is not None and not checkpoint.layout.is_openmm:
+    checkpoint = Checkpoint.open(source, config, trust, layout, prefix)
+    if config is not None and not checkpoint.layout.is_openmm:
         raise ValueError(
             f'--config is for checkpoints of mmpretrain, and '
             f"'{checkpoint.path}' is {checkpoint.layout.name}: leave it out."
@@ -152,14 +148,14 @@ def convert(
         plan.channels,
         plan.size,
     )
-    prefix = checkpoint.names(momentum).backbone
-    layout = checkpoint.layout.describe(checkpoint.weights, 'ResNet')
-    layout = layout.removesuffix(' ResNet')
+    network = checkpoint.names(momentum).backbone
+    described = checkpoint.layout.describe(checkpoint.weights, 'ResNet')
+    described = described.removesuffix(' ResNet')
     meta = dict(
         source=Path(checkpoint.path).name,
         source_sha256=_sha256(checkpoint.path),
-        layout=layout,
-        network=prefix.rstrip('.') or 'the whole file',
+        layout=described,
+        network=network.rstrip('.') or 'the whole file',
         momentum_encoder=momentum,
         architecture=plan.architecture,
         conversion=conversion,
@@ -167,18 +163,19 @@ def convert(
         torch_version=str(torch.__version__),
         date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
     )
+    known = [*meta, 'epoch']
     if checkpoint.epoch is not None:
         meta['epoch'] = checkpoint.epoch
     if 'source_sha256' in checkpoint.meta:
-        meta['previous'] = _earlier(checkpoint.meta)
+        meta['previous'] = _earlier(checkpoint.meta, known)
     if plan.backbone is not None:
         meta['backbone'] = plan.backbone
     state = {plan.prefix + key: value for key, value in weights.items()}
     _write(path, state, meta, plan.config_text)
-    left_out = checkpoint.left_out(Names(prefix))
+    left_out = checkpoint.left_out(Names(network))
     return Conversion(
         path=path,
-        described=f'{layout}, {plan.architecture}',
+        described=f'{described}, {plan.architecture}',
         num_tensors=len(state),
         agreement=agreement,
         meta=meta,
@@ -216,15 +213,11 @@ def _check_destination(
     return path
 
 
-def _earlier(meta: dict, depth: int = 8) -> dict:
+def _earlier(meta: dict, keys: list[str], depth: int = 8) -> dict:
     """Copy the origin in a file, and nothing else that is written there."""
-    earlier = {
-        key: meta[key]
-        for key in _ORIGIN
-        if isinstance(meta.get(key), (str, int))
-    }
+    earlier = {k: meta[k] for k in keys if isinstance(meta.get(k), (str, int))}
     if depth and isinstance(meta.get('previous'), dict):
-        earlier['previous'] = _earlier(meta['previous'], depth - 1)
+        earlier['previous'] = _earlier(meta['previous'], keys, depth - 1)
     return earlier
 
 

@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from mmengine.config import Config
 from mmpretrain.models.backbones import ResNet
 from torch import nn
 
@@ -22,12 +22,7 @@ USAGE = """backbone=dict({backbone},
 
 
 def extract_backbone(
-    source: str | os.PathLike,
-    destination: str | os.PathLike,
-    momentum: bool = False,
-    config: str | Config | None = None,
-    trust: bool = False,
-    force: bool = False,
+    source: str | os.PathLike, destination: str | os.PathLike, **options: Any
 ) -> Conversion:
     """Write the backbone alone of a training checkpoint of mmpretrain.
 
@@ -37,33 +32,14 @@ def extract_backbone(
     Args:
         source (str or PathLike): Checkpoint of pauc_mm or mmpretrain.
         destination (str or PathLike): File to write.
-        momentum (bool): Whether the momentum encoder is taken.
-        config (str or Config, optional): Config of the model, in place of
-            the one that the checkpoint holds.
-        trust (bool): Whether the source may run code when it is loaded.
-        force (bool): Whether the destination may exist.
+        **options: ``momentum``, ``config``, ``trust`` and ``force`` of
+            :func:`~.conversion.convert`, which says what is raised.
 
     Returns:
-        Conversion: The file holds the weights as 'backbone.NAME' under
-        'state_dict', and its origin under 'meta', with the part of the
-        config that describes the encoder.
-
-    Raises:
-        OSError: If the source cannot be read, or the destination written.
-        ValueError: If the source is no checkpoint of mmpretrain, or does not
-            have all weights of the backbone.
-        RuntimeError: If the two networks' outputs differ.
+        Conversion: The file holds the weights as 'backbone.NAME', and under
+        'meta' the part of the config that describes the encoder.
     """
-    return convert(
-        _plan,
-        'extract_backbone',
-        source,
-        destination,
-        momentum,
-        force,
-        config=config,
-        trust=trust,
-    )
+    return convert(_plan, 'extract_backbone', source, destination, **options)
 
 
 def _plan(checkpoint: Checkpoint, weights: State, momentum: bool) -> Plan:
@@ -80,17 +56,7 @@ def openmm_plan(checkpoint: Checkpoint, weights: State) -> Plan:
     """Plan to write the backbone of a checkpoint of mmpretrain.
 
     The target is built from the config as it will be in the new file, if
-    there is one.
-
-    Args:
-        checkpoint (Checkpoint): With mmpretrain's names.
-        weights (dict[str, Tensor]): Of the backbone.
-
-    Returns:
-        Plan: The plan.
-
-    Raises:
-        ValueError: If there is no config, and it is no ResNet.
+    there is one. See :func:`openmm_network`.
     """
     reference, name = openmm_network(checkpoint, weights)
     target, _ = openmm_network(checkpoint, weights)

@@ -7,6 +7,7 @@ import torch
 import torchvision
 from mmpretrain.models.backbones import ResNet, ResNet_CIFAR
 from mmpretrain.models.backbones.resnet import Bottleneck
+from mmpretrain.registry import MODELS
 from torch import nn
 from torchvision.models import resnet as tv
 
@@ -25,7 +26,7 @@ _NAMES = {
 
 
 def resnet_of(weights: State, path: str) -> tuple[ResNet, str]:
-    """The ResNet of mmpretrain that weights belong to, all of them.
+    """Build the ResNet of mmpretrain that weights belong to, all of them.
 
     Args:
         weights (dict[str, Tensor]): Named within the backbone.
@@ -53,7 +54,7 @@ def resnet_of(weights: State, path: str) -> tuple[ResNet, str]:
 
 
 def backbone_config(model: ResNet) -> dict | None:
-    """The config that builds a ResNet of mmpretrain.
+    """Return the config that builds a ResNet of mmpretrain.
 
     Args:
         model (ResNet): From :func:`resnet_of`.
@@ -62,23 +63,22 @@ def backbone_config(model: ResNet) -> dict | None:
         dict or None: None if no depth that mmpretrain knows has its blocks.
     """
     blocks, stages = tuple(model.stage_blocks), model.num_stages
-    cifar = isinstance(model, ResNet_CIFAR)
-    cfg: dict = dict(type='ResNet_CIFAR' if cifar else 'ResNet')
-    for depth, (block, counts) in ResNet.arch_settings.items():
-        if block is model.block and tuple(counts[:stages]) == blocks:
-            cfg['depth'] = depth
-            break
-    else:
+    depths = [
+        depth
+        for depth, (block, counts) in ResNet.arch_settings.items()
+        if block is model.block and tuple(counts[:stages]) == blocks
+    ]
+    if not depths:
         return None
-    standard = 4 if model.block is Bottleneck else 1
-    for name, usual in (
-        ('stem_channels', 64),
-        ('base_channels', 64),
-        ('expansion', standard),
-    ):
-        value = getattr(model, name)
-        if value != usual:
-            cfg[name] = value
+    cifar = isinstance(model, ResNet_CIFAR)
+    cfg = dict(type='ResNet_CIFAR' if cifar else 'ResNet', depth=depths[0])
+    expansion = 4 if model.block is Bottleneck else 1
+    usual = dict(stem_channels=64, base_channels=64, expansion=expansion)
+    cfg.update(
+        (name, getattr(model, name))
+        for name, value in usual.items()
+        if getattr(model, name) != value
+    )
     if stages < 4:
         cfg.update(
             num_stages=stages,
@@ -99,13 +99,11 @@ def build_resnet(model: ResNet, cfg: dict | None) -> ResNet:
     Returns:
         ResNet: With fresh weights, giving the maps of all stages.
     """
-    if cfg is None:
-        return model
-    options = {k: v for k, v in cfg.items() if k != 'type'}
-    kind = ResNet_CIFAR if cfg['type'] == 'ResNet_CIFAR' else ResNet
-    built = kind(**options)
-    built.out_indices = tuple(range(model.num_stages))
-    return built
+    if cfg is not None:
+        stages = model.num_stages
+        model = MODELS.build(dict(cfg, type=f'mmpretrain.{cfg["type"]}'))
+        model.out_indices = tuple(range(stages))
+    return model
 
 
 class StagedResNet(tv.ResNet):
@@ -169,7 +167,7 @@ def stage_maps(resnet: tv.ResNet, images: torch.Tensor) -> list[torch.Tensor]:
 
 
 def plain_torchvision(like: ResNet) -> tuple[tv.ResNet, str]:
-    """The ResNet of torchvision itself, without its classifier.
+    """Build torchvision's own ResNet, without its classifier.
 
     Args:
         like (ResNet): mmpretrain's, of which the sizes are taken.

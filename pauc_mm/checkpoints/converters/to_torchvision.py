@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from typing import Any
 
-from mmengine.config import Config
 from mmpretrain.models.backbones import ResNet
 
 from pauc_mm.checkpoints.checkpoint import Checkpoint
@@ -30,17 +30,13 @@ def to_torchvision(
     source: str | os.PathLike,
     destination: str | os.PathLike,
     names: str = 'torchvision',
-    layout: str | None = None,
-    prefix: str | None = None,
-    momentum: bool = False,
-    config: str | Config | None = None,
-    trust: bool = False,
-    force: bool = False,
+    **options: Any,
 ) -> Conversion:
     """Write the ResNet of any known checkpoint under torchvision's names.
 
     The outputs of the source's network and of torchvision's are compared
-    before anything is written.
+    before anything is written: those of a ResNet with Caffe's strides or
+    another epsilon of BatchNorm differ.
 
     Args:
         source (str or PathLike): Checkpoint of pauc_mm, mmpretrain, or one
@@ -48,37 +44,15 @@ def to_torchvision(
         destination (str or PathLike): File to write.
         names (str): 'torchvision', or 'moco' for the names in checkpoints of
             the official MoCo and PCL. Defaults to 'torchvision'.
-        layout (str, optional): See :func:`to_mmpretrain`.
-        prefix (str, optional): Prefix of the names of the ResNet.
-        momentum (bool): Whether the momentum encoder is taken.
-        config (str or Config, optional): Config of a model of mmpretrain.
-        trust (bool): Whether the source may run code when it is loaded.
-        force (bool): Whether the destination may exist.
+        **options: See :func:`~.conversion.convert`, also for what is raised.
 
     Returns:
-        Conversion: The file holds the weights under 'state_dict', without a
-        classifier, and its origin under 'meta'.
-
-    Raises:
-        OSError: If the source cannot be read, or the destination written.
-        ValueError: If the source has no ResNet that torchvision can build,
-            or not all of it.
-        RuntimeError: If the two networks' outputs differ, as those of a
-            ResNet with Caffe's strides or another epsilon of BatchNorm do.
+        Conversion: The file holds the weights without a classifier.
     """
     check_choice('names', names, tuple(NAMES))
-    return convert(
-        partial(_plan, names),
-        f'to_torchvision ({names})',
-        source,
-        destination,
-        momentum,
-        force,
-        layout=layout,
-        prefix=prefix,
-        config=config,
-        trust=trust,
-    )
+    plan = partial(_plan, names)
+    name = f'to_torchvision ({names})'
+    return convert(plan, name, source, destination, **options)
 
 
 def _plan(

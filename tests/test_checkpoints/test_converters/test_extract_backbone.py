@@ -62,7 +62,9 @@ def test_a_trained_tiny_conv_net(tmp_path, trained, momentum):
 def test_online_and_momentum_differ(tmp_path, trained):
     files = []
     for momentum in (False, True):
-        extract_backbone(trained, tmp_path / 'x', momentum, force=True)
+        extract_backbone(
+            trained, tmp_path / 'x', momentum=momentum, force=True
+        )
         files.append(load(tmp_path / 'x')['state_dict'])
     key = 'backbone.layers.0.conv.weight'
     assert not torch.equal(files[0][key], files[1][key])

@@ -16,7 +16,7 @@ from tests.test_checkpoints.test_converters.helpers import (
     saved,
 )
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / 'tools' / 'converters'
 NAMES = ('extract_backbone', 'to_mmpretrain', 'to_torchvision')
 
