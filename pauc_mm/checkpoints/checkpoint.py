@@ -10,7 +10,7 @@ from functools import cached_property
 from mmengine.config import Config
 from torch import nn
 
-from .config import CheckpointConfig, find_config
+from .config import CheckpointConfig, named_config, stored_config
 from .encoder import IMAGENET_PREPROCESS, Encoder
 from .file import State, find_weights, read_file
 from .inferred_resnet import infer_resnet
@@ -113,9 +113,12 @@ class Checkpoint:
     @cached_property
     def config(self) -> CheckpointConfig | None:
         """The config that is named, else the checkpoint's own, if any."""
-        return find_config(
-            self.meta.get('cfg'), self.config_source, self.trust, self.path
-        )
+        if self.config_source is not None:
+            return named_config(self.config_source)
+        text = self.meta.get('cfg')
+        if not isinstance(text, str):
+            return None
+        return stored_config(text, self.trust, self.path)
 
     def encoder(
         self, momentum: bool = False, min_matched: float = MIN_MATCHED

@@ -157,34 +157,34 @@ class CheckpointConfig:
             self.notes.append(sentence)
 
 
-def find_config(
-    text: str | None, named: str | Config | None, trust: bool, path: str
-) -> CheckpointConfig | None:
-    """Return the config that is named, else the one in the checkpoint.
+def named_config(named: str | Config) -> CheckpointConfig:
+    """Return a config that the user names, which is trusted.
 
     Args:
-        text (str, optional): The config in the checkpoint.
-        named (str or Config, optional): A config or its file;
-            ``pauc_mm::NAME`` and ``mmpretrain::NAME`` are known too. It is
-            trusted.
-        trust (bool): Whether the checkpoint is: else only plain values are
-            read from its config, and nothing is imported for it.
-        path (str): File of the checkpoint, for messages.
-
-    Returns:
-        CheckpointConfig or None: None if there is none.
+        named (str or Config): A config or its file; ``pauc_mm::NAME`` and
+            ``mmpretrain::NAME`` are known too.
 
     Raises:
-        FileNotFoundError: If the named config does not exist.
-        ValueError: If the config in the checkpoint is not plain, or has no
-            model with a backbone.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no config, or has no model with a backbone.
     """
-    if named is not None:
-        cfg = named if isinstance(named, Config) else _from_file(named)
-        label = getattr(cfg, 'filename', None) or 'that was given'
-        return _checked(CheckpointConfig(cfg, f'the config {label}', True))
-    if not isinstance(text, str):
-        return None
+    cfg = named if isinstance(named, Config) else _from_file(named)
+    label = getattr(cfg, 'filename', None) or 'that was given'
+    return _checked(CheckpointConfig(cfg, f'the config {label}', True))
+
+
+def stored_config(text: str, trust: bool, path: str) -> CheckpointConfig:
+    """Return the config that comes inside a checkpoint.
+
+    Args:
+        text (str): The config.
+        trust (bool): Whether it may run code: else only plain values are
+            read from it, and nothing is imported for it.
+        path (str): File of the checkpoint, for messages.
+
+    Raises:
+        ValueError: If it is not plain, or has no model with a backbone.
+    """
     source = f"the config in '{path}'"
     if trust:
         cfg = Config.fromstring(text, '.py')

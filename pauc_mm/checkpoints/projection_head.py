@@ -62,7 +62,7 @@ class ProjectionHead(nn.Module):
         Returns:
             tuple[Tensor]: One tensor (N, D), as the necks of mmpretrain.
         """
-        last = maps[-1] if isinstance(maps, (tuple, list)) else maps
+        last = maps if isinstance(maps, Tensor) else maps[-1]
         features = last.flatten(2).mean(-1) if last.dim() > 2 else last
         return (self.layers(features),)
 

@@ -41,6 +41,7 @@ def test_help_and_wrong_input(name, tmp_path, capsys):
     assert str(ended.value.code).startswith(f'{name}: There is no checkpoint')
 
 
+@pytest.mark.slow
 def test_there_and_back(tmp_path, capsys):
     model = openmm_resnet()
     state = wrapped(model, 'backbone.')
@@ -62,6 +63,7 @@ def test_there_and_back(tmp_path, capsys):
     assert meta['previous']['previous']['epoch'] == 7
 
 
+@pytest.mark.slow
 def test_from_another_folder(tmp_path):
     path = saved(tmp_path, openmm_resnet().state_dict(), 'r.pth')
     command = [sys.executable, FOLDER / 'to_mmpretrain.py', 'r.pth', 'o.pth']

@@ -8,7 +8,7 @@ from mmpretrain.models.backbones import ResNet
 from torch import nn
 
 from pauc_mm.checkpoints.checkpoint import Checkpoint
-from pauc_mm.checkpoints.config import CheckpointConfig, find_config
+from pauc_mm.checkpoints.config import CheckpointConfig, stored_config
 from pauc_mm.checkpoints.file import State
 
 from .conversion import Conversion, Plan, convert
@@ -75,11 +75,9 @@ def openmm_plan(checkpoint: Checkpoint, weights: State) -> Plan:
                 'the new file need it: --config.'
             )
         else:  # as Checkpoint will read it
-            written = find_config(text, None, False, 'the new file')
-            target = _configured(written)
+            target = _configured(stored_config(text, False, 'the new file'))
         notes += config.notes
-    filters = (v for v in weights.values() if v.dim() == 4)
-    first = next(filters, None)
+    filters = [v for v in weights.values() if v.dim() == 4]
     return Plan(
         reference,
         target,
@@ -87,9 +85,9 @@ def openmm_plan(checkpoint: Checkpoint, weights: State) -> Plan:
         PREFIX,
         USAGE.format(backbone=f"type='{type(reference).__name__}', ..."),
         notes,
-        cfg,
-        text,
-        channels=3 if first is None else first.shape[1],
+        backbone=cfg,
+        config_text=text,
+        channels=filters[0].shape[1] if filters else 3,
         size=size or IMAGE_SIZE,
     )
 

@@ -23,6 +23,7 @@ if find_spec('mmdet'):  # before a test imports a part of it
     import pauc_mm.detection  # noqa: F401
 
 DETECTION = Path(__file__).parents[3] / 'configs/benchmarks/detection'
+pytestmark = pytest.mark.slow
 
 
 def check(backbone, source, path):

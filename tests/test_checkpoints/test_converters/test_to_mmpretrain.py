@@ -228,6 +228,7 @@ def test_names_are_those_of_the_config(tmp_path):
     assert_same(load(tmp_path / 'again.pth')['state_dict'], state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('width', [32, 128])  # 128 is a wide ResNet
 def test_other_bottlenecks(tmp_path, width):
     model = torchvision.models.ResNet(
@@ -347,7 +348,13 @@ build = networks.build_resnet
 
 
 @pytest.mark.parametrize(
-    'wrong', [other_epsilon, other_strides, other_average, fewer_maps]
+    'wrong',
+    [
+        other_epsilon,
+        pytest.param(other_strides, marks=pytest.mark.slow),
+        other_average,
+        fewer_maps,
+    ],
 )
 def test_another_network_is_noticed(tmp_path, monkeypatch, r50, wrong):
     """The check sees what names and shapes do not tell."""

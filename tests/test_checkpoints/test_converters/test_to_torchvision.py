@@ -37,7 +37,9 @@ def openmm_file(tmp_path, model, config=None, **more):
     return saved(tmp_path, dict(meta=meta, state_dict=state))
 
 
-@pytest.mark.parametrize('depth', [18, 50])
+@pytest.mark.parametrize(
+    'depth', [18, pytest.param(50, marks=pytest.mark.slow)]
+)
 def test_round_trip_bit_for_bit(tmp_path, depth):
     """to_mmpretrain(to_torchvision(x)) == x, and torchvision computes x."""
     model = openmm_resnet(depth=depth)
@@ -146,6 +148,7 @@ def test_what_only_the_config_tells(tmp_path, options):
     assert not (tmp_path / 'x.pth').exists()
 
 
+@pytest.mark.slow
 def test_config_that_is_named(tmp_path):
     path = openmm_file(tmp_path, openmm_resnet())
     config = tmp_path / 'caffe.py'
