@@ -7,10 +7,9 @@ import torch
 from _harness import Report, get_parser, interleave, parse, positive
 from _memory import peak_memory_in_subprocess
 
-from pauc_mm.transfer import fit_linear_probe
-from pauc_mm.transfer.linear_probe import LEARNING_RATES
+from pauc_mm.transfer import ProbeOptions, fit_linear_probe
 from pauc_mm.transfer.probe_training import (
-    Standardiser,
+    LEARNING_RATES,
     train_classifiers,
 )
 
@@ -32,10 +31,9 @@ def make_data(images, dim, classes, noise, seed):
 
 
 def probe(data, rates, epochs, device):
-    """The whole: choose among the rates, and train again on all images."""
-    return fit_linear_probe(
-        *data, learning_rates=rates, epochs=epochs, device=device
-    )
+    """Select a rate, and train again on all images."""
+    options = ProbeOptions(learning_rates=rates, epochs=epochs)
+    return fit_linear_probe(*data, options, device=device)
 
 
 def from_nothing(sizes, rates, epochs, device):
@@ -56,17 +54,15 @@ def run_given(args):
 def train(data, rates, epochs, device):
     """One training of some rates, without the choice."""
     features, labels = data
-    rows = torch.arange(len(labels))
+    options = ProbeOptions(learning_rates=rates, epochs=epochs)
     return train_classifiers(
         features,
         labels,
-        rows,
-        Standardiser(features, rows).to(device),
+        torch.arange(len(labels)),
         int(labels.max()) + 1,
-        rates,
-        [0.0] * len(rates),
-        epochs,
-        device=torch.device(device),
+        options.grid,
+        options,
+        device,
     )
 
 
@@ -94,16 +90,18 @@ def main(argv=None) -> None:
     del features
     report = Report('A linear probe on cached features', args)
     name = f'{len(LEARNING_RATES)} rates at once, one chosen, trained again'
-    found = {}
+    selected = {}
 
     def whole():
-        found['probe'] = probe(data, LEARNING_RATES, args.epochs, args.device)
+        selected['probe'] = probe(
+            data, LEARNING_RATES, args.epochs, args.device
+        )
 
     epochs = args.epochs
     timings = interleave(
         {name: whole}, args.repeats, args.warmup, args.device, progress='whole'
     )
-    best = found['probe']
+    best = selected['probe']
     epochs = best.epochs
     timings['one rate alone, one epoch'] = interleave(
         {'one': lambda: train(data, [0.01], 1, args.device)},
@@ -141,9 +139,9 @@ def main(argv=None) -> None:
         'one rate alone, one epoch',
         peak=peak,
     )
-    top = best.accuracies(*test)[1]
+    top = best.probe.accuracies(*test)[1]
     report.table(
-        'what it found',
+        'selected probe',
         ['learning rate', 'accuracy, held out', 'accuracy, test'],
         [[best.learning_rate, max(best.held_out_accuracies), top]],
     )

@@ -7,7 +7,11 @@ from experiments.runner.provenance import usable_cores
 from pauc_mm.evaluation.functional import knn_predict
 from pauc_mm.evaluation.metrics.embedding_metric import EmbeddingMetric
 from pauc_mm.transfer.linear_probe import fit_linear_probe
-from pauc_mm.transfer.low_shot import SINGLE_SHOT_COST, low_shot_svm
+from pauc_mm.transfer.low_shot import (
+    SINGLE_SHOT_COST,
+    LowShotOptions,
+    low_shot_svm,
+)
 
 # Beyond these all pairs of training images, or many draws, take hours.
 _MAX_LEAVE_ONE_OUT = 100_000
@@ -78,12 +82,12 @@ class FrozenAccuracy(EmbeddingMetric):
         train = bank['vectors'], bank['labels']
         test = query['vectors'], query['labels']
         classes = int(max(train[1].max(), test[1].max())) + 1
-        probe = fit_linear_probe(
+        selection = fit_linear_probe(
             *train, num_classes=classes, device=self.device
         )
         metrics = dict(
             knn=self._knn(test, train, classes),
-            linear=probe.accuracies(*test, top=(1,))[1],
+            linear=selection.probe.accuracies(*test, top=(1,))[1],
         )
         if len(train[1]) <= _MAX_LEAVE_ONE_OUT:
             metrics['knn_train'] = self._knn(
@@ -95,10 +99,12 @@ class FrozenAccuracy(EmbeddingMetric):
             *train,
             *test,
             names,
-            shots=self.shots,
-            costs=(SINGLE_SHOT_COST,),
-            draws=1 if many else self.draws,
-            jobs=usable_cores() if many else 1,
+            LowShotOptions(
+                shots=self.shots,
+                costs=(SINGLE_SHOT_COST,),
+                draws=1 if many else self.draws,
+                jobs=usable_cores() if many else 1,
+            ),
         )
         for row in low_shot['rows']:
             metrics[f'shot{row["k"]}'] = row['mean']

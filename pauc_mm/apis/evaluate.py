@@ -13,6 +13,8 @@ import numpy as np
 
 from pauc_mm.transfer import (
     FeatureOptions,
+    LowShotOptions,
+    ProbeOptions,
     evaluate_knn,
     evaluate_linear_probe,
     evaluate_low_shot,
@@ -160,14 +162,15 @@ def linear_probe(argv: Sequence[str] | None = None) -> dict:
                 '--learning-rates must be 0 < LOW <= HIGH and --num-rates >= '
                 f'1, got {low:g} {high:g} and {args.num_rates}.'
             )
-        return evaluate_linear_probe(
-            options,
-            args.seeds or [args.seed],
+        probe_options = ProbeOptions(
             np.geomspace(low, high, args.num_rates).tolist(),
             args.weight_decays,
             args.held_out,
             args.epochs,
             args.probe_batch_size,
+        )
+        return evaluate_linear_probe(
+            options, args.seeds or [args.seed], probe_options
         )
 
     return _run(parser, evaluate, probe_table, argv)
@@ -218,12 +221,14 @@ def low_shot_svm(argv: Sequence[str] | None = None) -> dict:
         parser,
         lambda options, args: evaluate_low_shot(
             options,
-            args.shots,
-            sorted(args.costs),
-            args.draws,
-            args.seed,
-            args.ap,
-            args.jobs,
+            LowShotOptions(
+                args.shots,
+                sorted(args.costs),
+                args.draws,
+                args.seed,
+                args.ap,
+                args.jobs,
+            ),
         ),
         low_shot_table,
         argv,

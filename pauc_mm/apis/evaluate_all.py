@@ -230,7 +230,7 @@ def _evaluate(checkpoint: str, tasks: list[Task], setup: Setup) -> dict:
             ),
         )
 
-    results = run_tasks(tasks, setup, keep=write)
+    results = run_tasks(tasks, setup, save=write)
     print(f'\n{suite_table(title, tasks, results)}')
     print(f'table: {setup.out / "evaluations.md"}')
     failed = [n for n, r in results.items() if r['status'] == FAILED]

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What an encoder is worth: classifiers on its frozen features."""
+"""Evaluate an encoder by classifiers on its frozen features."""
 
 from .average_precision import average_precision
 from .evaluations import (
@@ -8,13 +8,17 @@ from .evaluations import (
     evaluate_low_shot,
 )
 from .features import FeatureOptions, LabelledFeatures, extract
-from .linear_probe import LinearProbe, fit_linear_probe
-from .low_shot import low_shot_svm
+from .linear_probe import LinearProbe, ProbeSelection, fit_linear_probe
+from .low_shot import LowShotOptions, low_shot_svm
+from .probe_training import ProbeOptions
 
 __all__ = [
     'FeatureOptions',
     'LabelledFeatures',
     'LinearProbe',
+    'LowShotOptions',
+    'ProbeOptions',
+    'ProbeSelection',
     'average_precision',
     'evaluate_knn',
     'evaluate_linear_probe',

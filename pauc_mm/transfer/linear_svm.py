@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Linear SVMs of one class against the rest, and their costs."""
+"""Fit linear SVMs of one class against the rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COSTS = tuple(
         + [0.5**power for power in range(4, 20)]
     )
 )
-"""The grid of Goyal et al.'s code: 10^-7 to 10^2 and 2^-19 to 2^-4."""
+"""Grid of Goyal et al.'s code: 10^-7 to 10^2 and 2^-19 to 2^-4."""
 
 FOLDS = 3
 MAX_ITER = 2000
@@ -29,7 +29,7 @@ class SVMs(NamedTuple):
     Attributes:
         weights (ndarray): Shape (K, D), float64.
         biases (ndarray): Shape (K,), float64.
-        unconverged (int): How many reached the largest number of iterations.
+        unconverged (int): Number of SVMs that reached ``MAX_ITER``.
     """
 
     weights: np.ndarray
@@ -37,7 +37,7 @@ class SVMs(NamedTuple):
     unconverged: int
 
     def scores(self, features: np.ndarray) -> np.ndarray:
-        """Distances from the planes, shape (N, K), of features (N, D)."""
+        """Return the scores (N, K) of features (N, D)."""
         return features @ self.weights.T + self.biases
 
 
@@ -48,22 +48,19 @@ def fit_svms(
     seed: int = 0,
     jobs: int = 1,
 ) -> SVMs:
-    """Fit the SVM of each class, by liblinear.
+    """Fit the SVM of each class by liblinear.
 
-    The settings of Goyal et al. and of PCL: squared hinge, l2 penalty on
-    weights and bias, the dual problem, positives weighing twice as much, a
-    tolerance of 1e-4 and at most 2,000 iterations.
+    Settings of Goyal et al. and of PCL: squared hinge, l2 penalty on weights
+    and bias, dual problem, positives of twice the weight, tolerance 1e-4 and
+    at most 2,000 iterations.
 
     Args:
         features (ndarray): l2-normalised, shape (N, D), float64.
-        targets (ndarray): Shape (N, K): 1 has the class, -1 has it not, 0 is
-            left out of this class.
-        costs (sequence of float): The C of each class.
-        seed (int): Of liblinear's order. Defaults to 0.
-        jobs (int): Processes. Defaults to 1.
-
-    Returns:
-        SVMs: One for each class.
+        targets (ndarray): Shape (N, K): 1 is positive, -1 negative, 0 left
+            out of the class.
+        costs (sequence of float): C of each class.
+        seed (int): Seed of liblinear's order. Defaults to 0.
+        jobs (int): Number of processes. Defaults to 1.
 
     Raises:
         ValueError: If a class has no positives or no negatives.
@@ -86,24 +83,23 @@ def cross_validate(
     seed: int = 0,
     jobs: int = 1,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Scores of each image by SVMs that were not trained on it.
+    """Score each image by SVMs that were not trained on it.
 
-    The folds have equal shares of the positives of a class. Where each image
-    has one class they are the same for all classes, else each class has its
-    own.
+    Folds have equal shares of the positives of a class. They are the same for
+    all classes if each image has one class, else each class has its own.
 
     Args:
         features (ndarray): Shape (N, D), float64.
         targets (ndarray): Shape (N, K), 1, -1 or 0.
         costs (sequence of float): Values of C to try.
-        folds (int): Defaults to 3.
-        seed (int): Of the folds. Defaults to 0.
-        jobs (int): Processes. Defaults to 1.
+        folds (int): Number of folds. Defaults to 3.
+        seed (int): Seed of the folds. Defaults to 0.
+        jobs (int): Number of processes. Defaults to 1.
 
     Returns:
-        tuple[ndarray, ndarray, int]: The scores, shape (costs, N, K), NaN
-        where the target is 0; the fold of each image for each class, shape
-        (N, K), -1 where the target is 0; how many SVMs did not converge.
+        tuple[ndarray, ndarray, int]: Scores, shape (costs, N, K), NaN where
+        the target is 0; folds, shape (N, K), -1 where the target is 0; number
+        of SVMs that did not converge.
     """
     fold = fold_numbers(targets, folds, seed)
     tasks = [
@@ -112,8 +108,8 @@ def cross_validate(
     ]
     scores = np.full((len(costs), *targets.shape), np.nan)
     unconverged = 0
-    for c, (planes, failed) in enumerate(_run(tasks, jobs)):
-        unconverged += failed
+    for c, (planes, failures) in enumerate(_run(tasks, jobs)):
+        unconverged += failures
         for number in range(folds):
             rows = np.flatnonzero(fold[:, c] == number)
             plane = planes[number]
@@ -124,7 +120,7 @@ def cross_validate(
 
 
 def fold_numbers(targets: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Fold of each image for each class, (N, K), -1 where it is left out."""
+    """Return the fold of each image and class, (N, K), -1 if left out."""
     from sklearn.model_selection import StratifiedKFold
 
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
@@ -144,7 +140,7 @@ def fold_numbers(targets: np.ndarray, folds: int, seed: int) -> np.ndarray:
 
 
 def is_single_label(targets: np.ndarray) -> bool:
-    """Whether each image has one class, and is known to have no other."""
+    """Return whether each image has one class and no unknown ones."""
     return bool(((targets == 1).sum(1) == 1).all() and (targets != 0).all())
 
 
@@ -154,12 +150,12 @@ def _run(tasks: list[tuple], jobs: int) -> list[tuple]:
         return [_fit_class(*task) for task in tasks]
     from joblib import Parallel, delayed
 
-    # Processes: the threads of a process share liblinear's random numbers.
+    # Threads of one process would share liblinear's random numbers.
     return Parallel(n_jobs=jobs)(delayed(_fit_class)(*task) for task in tasks)
 
 
 def _fit_class(features, column, costs, fold, seed) -> tuple:
-    """Weights and bias for each fold and cost, (F, costs, D + 1)."""
+    """Return weights and bias of each fold and cost, (F, costs, D + 1)."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
@@ -177,8 +173,9 @@ def _fit_class(features, column, costs, fold, seed) -> tuple:
         x, y = features[rows], column[rows]
         if not ((y == 1).any() and (y == -1).any()):
             raise ValueError(
-                f'An SVM needs positives and negatives, got {sum(y == 1)} '
-                f'and {sum(y == -1)}: give more images of each class.'
+                'An SVM must have positives and negatives, got '
+                f'{sum(y == 1)} and {sum(y == -1)}. Give more images of each '
+                'class.'
             )
         for j, cost in enumerate(costs):
             svm = LinearSVC(
@@ -189,7 +186,7 @@ def _fit_class(features, column, costs, fold, seed) -> tuple:
                 random_state=seed,
             )
             with warnings.catch_warnings():
-                # Counted here and said once, not once for each SVM.
+                # Counted and reported once, not for each SVM.
                 warnings.simplefilter('ignore', ConvergenceWarning)
                 svm.fit(x, y)
             unconverged += int(svm.n_iter_ >= MAX_ITER)

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Which images a low-shot classifier is trained on."""
+"""Draw the training images of a low-shot classifier."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pauc_mm.utils import derive_seed
 
 
 def as_targets(labels: Tensor, num_classes: int) -> np.ndarray:
-    """1, -1 or 0 for each image and class, shape (N, K), int8.
+    """Return 1, -1 or 0 for each image and class, shape (N, K), int8.
 
     Raises:
         ValueError: If the labels are of another form.
@@ -22,8 +22,9 @@ def as_targets(labels: Tensor, num_classes: int) -> np.ndarray:
     if labels.ndim == 1:
         if labels.min() < 0 or labels.max() >= num_classes:
             raise ValueError(
-                f'labels must lie in [0, {num_classes}), the number of class '
-                f'names, got {labels.min()} to {labels.max()}.'
+                f'labels must lie in [0, {num_classes}), as there are '
+                f'{num_classes} class names, got {labels.min()} to '
+                f'{labels.max()}.'
             )
         return np.where(
             labels[:, None] == np.arange(num_classes), 1, -1
@@ -40,28 +41,26 @@ def as_targets(labels: Tensor, num_classes: int) -> np.ndarray:
 
 
 def draw_images(targets: np.ndarray, k: int | str, seed: int) -> np.ndarray:
-    """Draw k images of each class, with all their labels, as PCL's code.
+    """Draw k images of each class, with all their labels, as PCL's code does.
 
-    An image that is drawn for two classes is taken once (PCL's code takes it
-    twice), and more than k images may show a class that often occurs beside
-    others. The images of a smaller k are among those of a larger one.
+    An image that is drawn for two classes is used once (twice in PCL's code),
+    and a class that often occurs beside others may have more than k images.
+    A larger k adds images to those of a smaller one.
 
     Args:
         targets (ndarray): Shape (N, K), 1, -1 or 0.
         k (int or 'full'): 'full' takes all images.
-        seed (int): Of the draw.
+        seed (int): Seed of the draw.
 
     Returns:
         ndarray: Rows, ascending.
     """
     if k == 'full':
         return np.arange(len(targets))
-    drawn = [
-        np.random.default_rng([seed, c]).permutation(np.flatnonzero(column))[
-            :k
-        ]
-        for c, column in enumerate((targets == 1).T)
-    ]
+    drawn = []
+    for c, column in enumerate((targets == 1).T):
+        rng = np.random.default_rng([seed, c])
+        drawn.append(rng.permutation(np.flatnonzero(column))[:k])
     return np.unique(np.concatenate(drawn))
 
 
@@ -71,18 +70,9 @@ def needed_rows(
     draws: int = 5,
     seed: int = 0,
 ) -> np.ndarray:
-    """The images that any of the draws of :func:`low_shot_svm` takes.
+    """Return all images that the draws of :func:`low_shot_svm` use, ascending.
 
     Of a large training set, such as Places205, only these need features.
-
-    Args:
-        targets (ndarray): See :func:`as_targets`.
-        shots (sequence of int or 'full'): Values of k.
-        draws (int): Draws for each k. Defaults to 5.
-        seed (int): Of :func:`low_shot_svm`. Defaults to 0.
-
-    Returns:
-        ndarray: Rows, ascending.
     """
     if 'full' in shots:
         return np.arange(len(targets))
@@ -97,10 +87,10 @@ def check_shots(
     classes: Sequence[str],
     shots: Sequence[int | str],
 ) -> None:
-    """Refuse a k for which a class has too few images.
+    """Check that every class has k images.
 
     Raises:
-        ValueError: Naming the classes.
+        ValueError: Naming the classes that have fewer.
     """
     check_present(targets, classes, 'The training set')
     most = max([k for k in shots if k != 'full'], default=1)
@@ -108,7 +98,7 @@ def check_shots(
     few = [f'{classes[c]} ({n})' for c, n in enumerate(counts) if n < most]
     if few:
         raise ValueError(
-            f'k = {most} images of each class were asked for, and '
+            f'shots: k = {most} needs {most} images of each class, and '
             f'{len(few)} of the {len(classes)} classes have fewer: '
             f'{", ".join(few[:10])}{", ..." if len(few) > 10 else ""}. Give '
             'more images, or a smaller k.'
@@ -118,15 +108,10 @@ def check_shots(
 def check_present(
     targets: np.ndarray, classes: Sequence[str], where: str
 ) -> None:
-    """Refuse a class without positives or negatives.
-
-    Args:
-        targets (ndarray): Shape (N, K), 1, -1 or 0.
-        classes (sequence of str): Names of the K classes.
-        where (str): What to call the images in the message.
+    """Check that every class has positives and negatives.
 
     Raises:
-        ValueError: Naming the classes.
+        ValueError: Naming the classes without, and ``where``.
     """
     for value, word in ((1, 'positive'), (-1, 'negative')):
         counts = (targets == value).sum(0)
@@ -134,6 +119,5 @@ def check_present(
         if missing:
             raise ValueError(
                 f'{where} has no {word} image of '
-                f'{", ".join(missing[:10])}: every class needs both. Give '
-                'more images, or a larger k.'
+                f'{", ".join(missing[:10])}. Give more images, or a larger k.'
             )

@@ -1,36 +1,100 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Many linear classifiers trained at once on the same features."""
+"""Train many linear classifiers at once on the same features."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import threshold_
 
 from pauc_mm.utils import progress
+from pauc_mm.utils.checks import check_integer, check_positive
+
+# Wide enough for standardised features of any width.
+LEARNING_RATES = tuple(float(x) for x in np.logspace(-4, 1, 20))
+"""20 rates from 1e-4 to 10, evenly spaced in the logarithm."""
+
+MIN_EPOCHS = 10
+MIN_STEPS = 2000
 
 # Rows that are standardised or classified at once.
 _CHUNK = 2048
 
-# Smaller probabilities are 0. Those of a large learning rate fall below what
-# float32 holds with all its digits, which makes a product 30 times as slow.
-_NOTHING = 1e-20
+# Smaller probabilities are set to 0: large learning rates make denormal
+# numbers of float32, with which a matrix product takes 30 times as long.
+_MIN_PROBABILITY = 1e-20
+
+
+@dataclass(frozen=True)
+class ProbeOptions:
+    """Hyper-parameters of a linear probe.
+
+    Attributes:
+        learning_rates (sequence of float): Rates to choose from.
+        weight_decays (sequence of float): Combined with each rate.
+        held_out (float): Share of each class that is held out to choose by,
+            at least one image of each class that has two.
+        epochs (int, optional): Defaults to 10, or 2,000 steps if more.
+        batch_size (int): Images a step.
+        momentum (float): Momentum of SGD.
+        seed (int): Seed of the split and of the order of the images.
+
+    Raises:
+        ValueError: If an option is out of range.
+    """
+
+    learning_rates: Sequence[float] = LEARNING_RATES
+    weight_decays: Sequence[float] = (0.0,)
+    held_out: float = 0.1
+    epochs: int | None = None
+    batch_size: int = 256
+    momentum: float = 0.9
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ('learning_rates', 'weight_decays'):
+            if not len(getattr(self, key)):
+                raise ValueError(f'{key} must not be empty.')
+            for value in getattr(self, key):
+                check_positive(key, value, zero=key == 'weight_decays')
+        if self.epochs is not None:
+            check_integer('epochs', self.epochs, 1)
+        check_integer('batch_size', self.batch_size, 1)
+        for key, open_at_zero in (('held_out', True), ('momentum', False)):
+            value = getattr(self, key)
+            if not (0 <= value < 1) or (open_at_zero and not value):
+                raise ValueError(f'{key} must be a share < 1, got {value!r}.')
+
+    @property
+    def grid(self) -> list[tuple[float, float]]:
+        """All pairs (learning rate, weight decay)."""
+        return [
+            (r, d) for d in self.weight_decays for r in self.learning_rates
+        ]
+
+    def num_epochs(self, images: int) -> int:
+        """Return the epochs for so many training images."""
+        if self.epochs is not None:
+            return self.epochs
+        steps_an_epoch = -(-images // self.batch_size)
+        return max(MIN_EPOCHS, -(-MIN_STEPS // steps_an_epoch))
 
 
 class Standardiser:
-    """Takes the mean from each feature and divides by its deviation.
+    """Subtract the mean of each feature and divide by its deviation.
 
-    BatchNorm without affine parameters, as linear probes have it between the
-    frozen network and the classifier (MAE, DINO), with the statistics of all
-    training images in the place of those of a batch. A feature that is the
-    same for all training images is left out (it becomes 0).
+    BatchNorm without affine parameters between network and classifier, as in
+    linear probes of MAE and DINO, but with statistics of all training images
+    instead of a batch. A feature that is constant in training becomes 0.
 
     Args:
         features (Tensor): Shape (N, C), float32 or float64.
-        rows (Tensor): The training images among them, shape (n,), int64.
+        rows (Tensor): Indices of the training images, shape (n,), int64.
     """
 
     def __init__(self, features: Tensor, rows: Tensor) -> None:
@@ -42,7 +106,7 @@ class Standardiser:
         for part in rows.split(_CHUNK):
             squares += (features[part].double() - mean).square().sum(0)
         deviation = (squares / len(rows)).sqrt()
-        # What is left of a constant after rounding its mean.
+        # A constant leaves a deviation as large as the rounding of its mean.
         varies = deviation > 1e-6 * mean.abs()
         self.mean = mean.float()
         self.scale = torch.where(varies, 1 / deviation, 0.0).float()
@@ -62,70 +126,68 @@ def train_classifiers(
     features: Tensor,
     labels: Tensor,
     rows: Tensor,
-    standardise: Standardiser,
     num_classes: int,
-    learning_rates: Sequence[float],
-    weight_decays: Sequence[float],
-    epochs: int,
-    batch_size: int = 256,
-    momentum: float = 0.9,
-    seed: int = 0,
+    grid: Sequence[tuple[float, float]],
+    options: ProbeOptions,
     device: torch.device | None = None,
-) -> Tensor:
-    """Softmax regression, once for each learning rate, on the same batches.
+) -> tuple[Standardiser, Tensor]:
+    """Train one softmax regression for each pair of the grid at once.
 
-    SGD with momentum as torch's, from weights of zero, each learning rate
-    falling to zero by a cosine over the steps; cross-entropy, weight decay
-    not on the bias. The weights of all classifiers stand side by side in one
-    matrix, so that a step is two matrix products, and a learning rate gets
-    the weights that it would get alone.
+    All see the same batches. SGD with momentum, as torch's, starts from zero
+    weights; learning rates fall to zero by a cosine; the loss is the
+    cross-entropy, and the bias has no weight decay. The weights of all
+    classifiers form one matrix: a step is two matrix products, and each
+    classifier gets the weights that it would get alone.
 
     Args:
         features (Tensor): Shape (N, C).
         labels (Tensor): Shape (N,), int64, in [0, num_classes).
-        rows (Tensor): The images to train on, shape (n,), int64.
-        standardise (Standardiser): Applied to each batch.
+        rows (Tensor): Indices of the training images, shape (n,), int64.
         num_classes (int): K.
-        learning_rates (sequence of float): L learning rates at the start.
-        weight_decays (sequence of float): L weight decays.
-        epochs (int): Passes over the rows.
-        batch_size (int): Images a step. Defaults to 256.
-        momentum (float): Defaults to 0.9.
-        seed (int): Of the order of the images. Defaults to 0.
-        device (torch.device, optional): Where to train. Defaults to where
-            the features are.
+        grid (sequence of tuple): L pairs (learning rate, weight decay).
+        options (ProbeOptions): Epochs, batch size, momentum and seed.
+        device (torch.device, optional): Device to train on. Defaults to that
+            of the features.
 
     Returns:
-        Tensor: Weights, shape (C + 1, L, K), float32; the last row is the
-        bias. Of a classifier that diverged they are not finite.
+        tuple[Standardiser, Tensor]: Standardisation of the features, and
+        weights, shape (C + 1, L, K), float32, the last row being the bias.
+        Weights of a classifier that diverged are not finite.
     """
-    device = device or features.device
-    columns = len(learning_rates) * num_classes
-    width = features.shape[1]
+    device = torch.device(device or features.device)
+    standardise = Standardiser(features, rows).to(device)
+    width, columns = features.shape[1], len(grid) * num_classes
     weights = torch.zeros(width + 1, columns, device=device)
     velocity = torch.zeros_like(weights)
-    rates = _by_column(learning_rates, num_classes, device)
-    decays = _by_column(weight_decays, num_classes, device)
+    rates, decays = (
+        torch.tensor(
+            values, dtype=torch.float32, device=device
+        ).repeat_interleave(num_classes)
+        for values in zip(*grid)
+    )
     decaying = bool(decays.any())
-    inputs = torch.ones(batch_size, width + 1, device=device)
-    generator = torch.Generator().manual_seed(seed)
-    steps = epochs * -(-len(rows) // batch_size)
+    inputs = torch.ones(options.batch_size, width + 1, device=device)
+    generator = torch.Generator().manual_seed(options.seed)
+    epochs = options.num_epochs(len(rows))
+    steps = epochs * -(-len(rows) // options.batch_size)
     step = 0
     for _ in progress(range(epochs), 'Training linear classifiers'):
         order = rows[torch.randperm(len(rows), generator=generator)]
-        for batch in order.split(batch_size):
+        for batch in order.split(options.batch_size):
             number = len(batch)
             x = inputs[:number]
             x[:, :width] = standardise(features[batch].to(device))
             logits = (x @ weights).view(number, -1, num_classes)
             error = loss_gradient(logits, labels[batch].to(device))
-            velocity.addmm_(x.T, error.view(number, columns), beta=momentum)
+            velocity.addmm_(
+                x.T, error.view(number, columns), beta=options.momentum
+            )
             if decaying:
                 velocity[:width].addcmul_(weights[:width], decays)
             cosine = (1 + math.cos(math.pi * step / steps)) / 2
             weights.addcmul_(velocity, rates, value=-cosine)
             step += 1
-    return weights.view(width + 1, -1, num_classes)
+    return standardise, weights.view(width + 1, -1, num_classes)
 
 
 def logits_in_parts(
@@ -134,7 +196,7 @@ def logits_in_parts(
     standardise: Standardiser,
     weights: Tensor,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Logits of all classifiers, some rows at a time.
+    """Yield the logits of all classifiers, some rows at a time.
 
     Args:
         features (Tensor): Shape (N, C).
@@ -143,7 +205,7 @@ def logits_in_parts(
         weights (Tensor): Shape (C + 1, L, K).
 
     Yields:
-        tuple[Tensor, Tensor]: The rows, shape (m,), and their logits, shape
+        tuple[Tensor, Tensor]: Rows, shape (m,), and their logits, shape
         (m, L, K), on the weights' device.
     """
     flat = weights.flatten(1)
@@ -154,7 +216,7 @@ def logits_in_parts(
 
 
 def loss_gradient(logits: Tensor, labels: Tensor) -> Tensor:
-    """Gradient of the mean cross-entropy of each classifier by its logits.
+    """Return the gradient of each classifier's mean cross-entropy by logits.
 
     Args:
         logits (Tensor): Shape (n, L, K).
@@ -163,14 +225,7 @@ def loss_gradient(logits: Tensor, labels: Tensor) -> Tensor:
     Returns:
         Tensor: (softmax - one-hot) / n, shape (n, L, K).
     """
-    gradient = threshold_(logits.softmax(-1), _NOTHING, 0.0)
-    own = labels[:, None, None].expand(-1, logits.shape[1], 1)
+    gradient = threshold_(logits.softmax(-1), _MIN_PROBABILITY, 0.0)
+    targets = labels[:, None, None].expand(-1, logits.shape[1], 1)
     ones = torch.ones_like(gradient[..., :1])
-    return gradient.scatter_add_(2, own, -ones).div_(len(logits))
-
-
-def _by_column(
-    values: Sequence[float], num_classes: int, device: torch.device
-) -> Tensor:
-    values = torch.tensor(list(values), dtype=torch.float32, device=device)
-    return values.repeat_interleave(num_classes)
+    return gradient.scatter_add_(2, targets, -ones).div_(len(logits))

@@ -99,7 +99,7 @@ def test_weight_decays_and_the_last_rate(tool, folders):  # noqa: F811
     assert cells(text)[0] == ['learning rate', 'weight decay', 'seed 0']
     assert len(result['runs'][0]['held_out']) == 4
     assert result['runs'][0]['at_an_end']
-    assert 'chose the last of the learning rates' in text
+    assert 'at an end of the range' in text
 
 
 def test_low_shot_on_folders(tool, folders):  # noqa: F811
@@ -136,9 +136,9 @@ def test_low_shot_on_voc(tool, voc):  # noqa: F811
 @pytest.mark.parametrize(
     'name, options, message',
     [
-        ('knn', ['--k', '0'], '--k 0 must lie between 1 and the 1437'),
-        ('knn', ['--k', '2000'], '--k 2000 must lie between 1 and the 1437'),
-        ('knn', ['--temperature', '0'], '--temperature must be > 0'),
+        ('knn', ['--k', '0'], '--k must lie between 1 and the 1437'),
+        ('knn', ['--k', '2000'], 'got 2000'),
+        ('knn', ['--temperature', '0'], '--temperature must be'),
         ('knn', ['--config', 'no.py'], "There is no config 'no.py'"),
         ('linear_probe', ['--num-rates', '0'], '--num-rates >= 1'),
         ('linear_probe', ['--learning-rates', '1', '0.1'], 'LOW <= HIGH'),

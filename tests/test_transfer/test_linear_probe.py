@@ -6,12 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pauc_mm.transfer import fit_linear_probe
-from pauc_mm.transfer.linear_probe import (
-    choose,
-    default_epochs,
-    split_by_class,
-)
+from pauc_mm.transfer import ProbeOptions, fit_linear_probe
+from pauc_mm.transfer.linear_probe import select, split_by_class
 from pauc_mm.transfer.probe_training import (
     Standardiser,
     loss_gradient,
@@ -22,19 +18,22 @@ from tests.test_transfer.helpers import clusters, digits
 RATES = tuple(np.geomspace(1e-3, 1, 20))
 
 
-def train(features, labels, rates, decays=None, rows=None, **options):
-    rows = torch.arange(len(labels)) if rows is None else rows
-    options = dict(epochs=3, batch_size=16, **options)
+FEW = dict(epochs=3, batch_size=16)
+
+
+def fit(features, labels, **options):
+    return fit_linear_probe(features, labels, ProbeOptions(**options))
+
+
+def train(features, labels, rates, decays=None, **options):
     return train_classifiers(
         features,
         labels,
-        rows,
-        Standardiser(features, rows),
+        torch.arange(len(labels)),
         int(labels.max()) + 1,
-        rates,
-        decays or [0.0] * len(rates),
-        **options,
-    )
+        list(zip(rates, decays or [0.0] * len(rates))),
+        ProbeOptions(**FEW, **options),
+    )[1]
 
 
 def by_autograd(features, labels, lr, weight_decay, seed, momentum):
@@ -106,42 +105,40 @@ def test_converged_it_is_logistic_regression():
 
     features, labels, test_features, test_labels = digits()
     decay = 0.01
-    probe = fit_linear_probe(
+    probe = fit(
         features,
         labels,
         learning_rates=[0.5],
         weight_decays=[decay],
         epochs=400,
         batch_size=len(labels),
-    )
+    ).probe
     rows = torch.arange(len(labels))
     standardise = Standardiser(features, rows)
     # mean cross-entropy + decay / 2 |w|² is sklearn's with C = 1 / (decay N)
     regression = LogisticRegression(
         C=1 / (decay * len(labels)), tol=1e-6, max_iter=1000
-    ).fit(standardise(features).numpy(), labels.numpy())
+    ).fit(standardise(features).double().numpy(), labels.numpy())
     own = probe.logits(test_features).softmax(1)
-    theirs = regression.predict_proba(standardise(test_features).numpy())
+    test_x = standardise(test_features).double().numpy()
+    theirs = regression.predict_proba(test_x)
     assert np.abs(own.numpy() - theirs).max() < 1e-3
     accuracy = probe.accuracies(test_features, test_labels)[1]
-    expected = regression.score(
-        standardise(test_features).numpy(), test_labels.numpy()
-    )
+    expected = regression.score(test_x, test_labels.numpy())
     assert accuracy == pytest.approx(expected)
     assert accuracy > 0.93
 
 
 def test_the_rate_is_chosen_on_held_out_images():
     features, labels, test_features, test_labels = digits()
-    probe = fit_linear_probe(features, labels, epochs=5)
-    held_out = probe.held_out_accuracies
-    assert len(held_out) == len(probe.learning_rates) == 20
-    assert held_out[probe.learning_rates.index(probe.learning_rate)] == max(
-        held_out
-    )
-    assert probe.num_held_out == sum(
+    selection = fit(features, labels, epochs=5)
+    held_out = selection.held_out_accuracies
+    assert len(held_out) == len(selection.grid) == 20
+    assert held_out[selection.best] == max(held_out)
+    assert selection.num_held_out == sum(
         round(0.1 * n) for n in labels.bincount().tolist()
     )
+    probe = selection.probe
     top = probe.accuracies(test_features, test_labels)
     assert 0.93 < top[1] <= top[5] <= 1
     # by hand from the logits
@@ -151,23 +148,22 @@ def test_the_rate_is_chosen_on_held_out_images():
 
 def test_the_chosen_rate_is_trained_on_all_images():
     features, labels = clusters(members=30, noise=1.5)
-    options = dict(epochs=3, batch_size=16)
-    probe = fit_linear_probe(features, labels, seed=7, **options)
-    alone = train(features, labels, [probe.learning_rate], seed=7)
-    torch.testing.assert_close(probe.weights, alone)
-    again = fit_linear_probe(features, labels, seed=7, **options)
-    assert torch.equal(probe.weights, again.weights)
-    other = fit_linear_probe(features, labels, seed=8, **options)
-    assert not torch.equal(probe.weights, other.weights)
+    selection = fit(features, labels, seed=7, **FEW)
+    weights = selection.probe.weights
+    alone = train(features, labels, [selection.learning_rate], seed=7)
+    torch.testing.assert_close(weights, alone)
+    again = fit(features, labels, seed=7, **FEW)
+    assert torch.equal(weights, again.probe.weights)
+    other = fit(features, labels, seed=8, **FEW)
+    assert not torch.equal(weights, other.probe.weights)
 
 
 def test_the_scale_and_place_of_features_do_not_count():
     features, labels = clusters(members=30, noise=1.5)
     moved = (features.double() * 1e-4 + 0.5).float()
     moved = torch.cat([moved, torch.full((len(labels), 1), 0.1)], 1)
-    options = dict(epochs=3, batch_size=16)
-    one = fit_linear_probe(features, labels, **options)
-    two = fit_linear_probe(moved, labels, **options)
+    one = fit(features, labels, **FEW).probe
+    two = fit(moved, labels, **FEW).probe
     torch.testing.assert_close(
         one.logits(features), two.logits(moved), atol=0.05, rtol=0
     )
@@ -181,8 +177,8 @@ def test_the_scale_and_place_of_features_do_not_count():
 def test_features_are_not_changed_and_may_be_of_numpy():
     features, labels = clusters()
     before = features.clone()
-    one = fit_linear_probe(features, labels, epochs=1)
-    two = fit_linear_probe(features.double().numpy(), labels.numpy(), epochs=1)
+    one = fit(features, labels, epochs=1).probe
+    two = fit(features.double().numpy(), labels.numpy(), epochs=1).probe
     assert torch.equal(features, before)
     torch.testing.assert_close(one.weights, two.weights)
 
@@ -198,49 +194,41 @@ def test_held_out_shares_of_each_class():
 def test_of_equals_the_lower_loss_and_never_the_diverged():
     accuracies = torch.tensor([0.5, 0.9, 0.9, math.nan]).double()
     losses = torch.tensor([0.1, 0.4, 0.3, 0.0]).double()
-    assert choose(accuracies, losses, [(1.0, 0.0)] * 4) == 2
+    assert select(accuracies, losses, [(1.0, 0.0)] * 4) == 2
 
 
 def test_a_rate_that_diverges_is_left_out_and_the_others_are_not_touched():
     features, labels = clusters(members=40, dim=30)
     options = dict(weight_decays=[10.0], epochs=30, batch_size=16)
     # weight decay 10 at a rate of 1e6 multiplies weights by 1e7 each step
-    probe = fit_linear_probe(
-        features, labels, learning_rates=[1e-3, 1e6], **options
-    )
-    assert math.isnan(probe.held_out_accuracies[1])
-    assert probe.learning_rate == 1e-3
-    assert torch.isfinite(probe.weights).all()
-    with pytest.raises(ValueError, match='All 1 .* lowest .* 1e[+]06'):
-        fit_linear_probe(features, labels, learning_rates=[1e6], **options)
+    selection = fit(features, labels, learning_rates=[1e-3, 1e6], **options)
+    assert math.isnan(selection.held_out_accuracies[1])
+    assert selection.learning_rate == 1e-3
+    assert torch.isfinite(selection.probe.weights).all()
+    with pytest.raises(ValueError, match='learning_rates .* got 1 .*1e[+]06'):
+        fit(features, labels, learning_rates=[1e6], **options)
 
 
 def test_steps_are_enough_for_a_small_set():
-    assert default_epochs(512, batch_size=256) == 1000
-    assert default_epochs(50_000, batch_size=256) == 11  # 196 steps each
-    assert default_epochs(1_281_167, batch_size=256) == 10
+    options = ProbeOptions(batch_size=256)
+    assert options.num_epochs(512) == 1000
+    assert options.num_epochs(50_000) == 11  # 196 steps each
+    assert options.num_epochs(1_281_167) == 10
     features, labels = clusters(members=400)
-    probe = fit_linear_probe(features, labels, batch_size=8)
-    assert probe.epochs == default_epochs(1200, 8) == 14
+    options = ProbeOptions(batch_size=8)
+    selection = fit_linear_probe(features, labels, options)
+    assert selection.epochs == options.num_epochs(1200) == 14
 
 
 @pytest.mark.parametrize(
     'changes, message',
     [
-        (dict(labels=torch.zeros(60, dtype=torch.long)), 'all 60 are of'),
-        (dict(labels=torch.arange(60)), 'No class has two images'),
+        (dict(labels=torch.zeros(60, dtype=torch.long)), 'labels .* got 60'),
+        (dict(labels=torch.arange(60)), 'labels .* two images'),
         (dict(labels=torch.ones(59, dtype=torch.long)), r'shape \(60,\)'),
         (dict(labels=torch.arange(60) % 3 - 1), 'got -1 to 1'),
-        (dict(num_classes=2), r'\[0, num_classes=2\), got 0 to 2'),
+        (dict(num_classes=2), r'num_classes=2\), got 0 to 2'),
         (dict(features=torch.full((60, 2), math.nan)), '60 of 60 features'),
-        (dict(learning_rates=[0.1, -1]), 'learning_rates must be .* -1'),
-        (dict(learning_rates=[]), 'must not be empty'),
-        (dict(weight_decays=[-1e-4]), 'weight_decays must be a number >= 0'),
-        (dict(held_out=1.0), 'held_out must be a share below 1, not 1.0'),
-        (dict(held_out=0), 'held_out must be a share'),
-        (dict(epochs=0), 'epochs must be an integer >= 1, not 0'),
-        (dict(batch_size=2.5), 'batch_size must be an integer'),
-        (dict(momentum=1), 'momentum must be a share below 1'),
     ],
 )
 def test_wrong_input(changes, message):
@@ -250,10 +238,28 @@ def test_wrong_input(changes, message):
         fit_linear_probe(**arguments)
 
 
+@pytest.mark.parametrize(
+    'key, value',
+    [
+        ('learning_rates', [0.1, -1]),
+        ('learning_rates', []),
+        ('weight_decays', [-1e-4]),
+        ('held_out', 1.0),
+        ('held_out', 0),
+        ('epochs', 0),
+        ('batch_size', 2.5),
+        ('momentum', 1),
+    ],
+)
+def test_wrong_options(key, value):
+    with pytest.raises(ValueError, match=f'{key} must'):
+        ProbeOptions(**{key: value})
+
+
 def test_wrong_types():
     features, labels = clusters()
-    with pytest.raises(TypeError, match='must be integers, got torch.float'):
+    with pytest.raises(TypeError, match='labels .* torch.float'):
         fit_linear_probe(features, labels.float())
-    probe = fit_linear_probe(features, labels, epochs=1)
-    with pytest.raises(ValueError, match='trained on 5 features, these have'):
+    probe = fit(features, labels, epochs=1).probe
+    with pytest.raises(ValueError, match=r'features .*, 5.* got \(60, 4\)'):
         probe.logits(features[:, :4])

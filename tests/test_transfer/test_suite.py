@@ -20,7 +20,7 @@ from pauc_mm.datasets.data_layout import (
 from pauc_mm.transfer import FeatureOptions, evaluate_knn
 from pauc_mm.transfer.suite import (
     OWN,
-    Figure,
+    Score,
     Setup,
     Task,
     all_tasks,
@@ -30,14 +30,15 @@ from pauc_mm.transfer.suite import (
     why_not,
 )
 from pauc_mm.transfer.suite.fine_tuned import (
+    Metric,
     Recipe,
     _batch_options,
-    final_figures,
+    final_metrics,
     recipe_task,
 )
 from pauc_mm.transfer.suite.published import (
-    FIGURES,
     METHODS,
+    PUBLISHED,
     SHOTS,
     SOURCES,
 )
@@ -58,7 +59,7 @@ def counted(calls, name='one', value=12.34, **changes):
 
     def evaluate(setup):
         calls.append(name)
-        return {f'{name} row': Figure(value, 0.5)}
+        return {f'{name} row': Score(value, 0.5)}
 
     def key(setup):
         return dict(network=setup.network(), seed=setup.seed)
@@ -72,22 +73,22 @@ def fails(setup):
 
 
 def test_published_figures_are_those_of_the_papers():
-    assert FIGURES.keys() == SOURCES.keys()
-    assert {m for row in FIGURES.values() for m in row} <= set(METHODS)
+    assert PUBLISHED.keys() == SOURCES.keys()
+    assert {m for row in PUBLISHED.values() for m in row} <= set(METHODS)
     # PCL: table 1, row "PCL v2"; tables 2, 5 and 6, row "PCL"; table 3.
     for data, values in (
         ('voc07', (47.9, 59.6, 66.2, 74.5, 78.3)),
         ('places205', (12.5, 17.5, 23.2, 28.1, 32.3)),
     ):
-        own = [FIGURES[f'{data} SVM k={k}']['PCL v2'] for k in SHOTS]
+        own = [PUBLISHED[f'{data} SVM k={k}']['PCL v2'] for k in SHOTS]
         assert tuple(own) == values
-    pcl = {name: row['PCL'] for name, row in FIGURES.items() if 'PCL' in row}
+    pcl = {name: row['PCL'] for name, row in PUBLISHED.items() if 'PCL' in row}
     assert pcl['imagenet 1% top-5'] == 75.3
     assert pcl['imagenet 10% top-5'] == 85.6
     assert pcl['voc07 frozen AP50'] == 71.7
     assert pcl['voc0712 frozen AP50'] == 78.5
     assert pcl['coco C4 box AP'] == 41.0 and pcl['coco C4 mask AP'] == 35.6
-    assert FIGURES['voc07 SVM full'] == {
+    assert PUBLISHED['voc07 SVM full'] == {
         'MoCo': 79.2,
         'PCL': 82.3,
         'PCL v2': 85.4,
@@ -99,9 +100,9 @@ def test_published_figures_are_those_of_the_papers():
         ('imagenet100 top-5', (93.52, 94.25, 95.02, 95.48, 97.15)),
         ('imagenet top-1', (61.50, 67.60, 72.70, 71.50, 75.16)),
     ):
-        assert tuple(FIGURES[row][m] for m in last) == values
+        assert tuple(PUBLISHED[row][m] for m in last) == values
     # The official MoCo repository, detection/README.md, row "MoCo v2, 200ep".
-    c4 = [FIGURES[f'voc0712 C4 {m}']['MoCo v2'] for m in ('AP50', 'AP')]
+    c4 = [PUBLISHED[f'voc0712 C4 {m}']['MoCo v2'] for m in ('AP50', 'AP')]
     assert c4 == [82.4, 57.0]
 
 
@@ -111,7 +112,7 @@ def test_tasks_fit_figures_data_and_configs():
     rows = [row for task in tasks for row in task.rows]
     assert len(set(rows)) == len(rows)
     used = {key for task in tasks for key in task.rows.values() if key}
-    assert used == FIGURES.keys()
+    assert used == PUBLISHED.keys()
     assert {task.data for task in tasks} == {OWN, *LAYOUTS}
 
 
@@ -147,6 +148,7 @@ def test_data_where_the_environment_says(tmp_path, monkeypatch):
     assert 'COCO_ROOT' not in os.environ
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_repeated(setup, checkpoint):
     calls = []
     task = counted(calls)
@@ -160,6 +162,7 @@ def test_what_is_done_is_not_repeated(setup, checkpoint):
     assert len(calls) == 4
 
 
+@pytest.mark.slow
 def test_what_a_result_depends_on(checkpoint, folders, tmp_path):
     train, test = (tmp_path / name for name in ('train', 'test'))
     for source, copy in zip(folders, (train, test)):
@@ -189,10 +192,11 @@ def test_what_a_result_depends_on(checkpoint, folders, tmp_path):
     assert few.key(setup) != before
 
 
+@pytest.mark.slow
 def test_a_failure_does_not_stop_the_others(setup, capsys):
     calls, seen = [], []
     tasks = [counted([], 'bad', evaluate=fails), counted(calls, 'good')]
-    results = run_tasks(tasks, setup, keep=lambda r: seen.append(len(r)))
+    results = run_tasks(tasks, setup, save=lambda r: seen.append(len(r)))
     assert results['bad'] == dict(
         status='failed', reason='ValueError: no such thing'
     )
@@ -251,6 +255,7 @@ def test_the_table():
     assert ours == [dict(mean=61.25, std=None), None, None]
 
 
+@pytest.mark.slow
 def test_on_the_digits(checkpoint, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     argv = [
@@ -294,6 +299,7 @@ def test_a_failure_ends_with_its_name(checkpoint, tmp_path, monkeypatch):
         evaluate_all([str(checkpoint), '--tasks', 'imagenet-knn'])
 
 
+@pytest.mark.slow
 def test_on_a_folder_of_imagenet(checkpoint, tmp_path, monkeypatch):
     """The names and places of ImageNet, one colour a class."""
     monkeypatch.chdir(tmp_path)
@@ -315,21 +321,24 @@ def test_on_a_folder_of_imagenet(checkpoint, tmp_path, monkeypatch):
     assert top5['published']['PAUC'] == 97.15
 
 
+@pytest.mark.slow
 def test_a_recipe_is_trained(checkpoint, setup):
     recipe = Recipe(
-        'classification',
-        'linear/tiny_digits.py',
-        {'digits': ('accuracy/top1', 1.0)},
+        name='digits',
+        data=OWN,
+        title='digits',
+        config='linear/tiny_digits.py',
+        metrics=(Metric('top-1', 'accuracy/top1'),),
     )
     setup = replace(
         setup,
         gpus=1,
         cfg_options=('train_cfg.max_epochs=1', 'train_cfg.val_interval=1'),
     )
-    task = recipe_task('digits', OWN, recipe, {'digits': ''}, 'how')
+    task = recipe_task(recipe)
     result = run_tasks([task], setup)['digits']
     assert result['status'] == 'done', result
-    assert 20 < result['figures']['digits']['mean'] <= 100
+    assert 20 < result['figures']['digits, top-1']['mean'] <= 100
     # Another checkpoint of the same name is another training.
     content = torch.load(checkpoint)
     for value in content['state_dict'].values():
@@ -367,18 +376,18 @@ def test_only_figures_after_the_last_step_count(tmp_path):
 
     write('20260101', {'loss': 2.0}, {'a': 1.0, 'step': 1}, {'loss': 1.0})
     # Killed in its last evaluation, and started again: nothing to train.
-    with pytest.raises(RuntimeError, match='no a after the last training'):
-        final_figures(tmp_path, ['a'])
+    with pytest.raises(RuntimeError, match='no a after'):
+        final_metrics(tmp_path, ['a'])
     write('20260102', {'loss': 0.5}, {'a': 3.0, 'step': 2})
-    assert final_figures(tmp_path, ['a']) == dict(a=3.0)
+    assert final_metrics(tmp_path, ['a']) == dict(a=3.0)
     with pytest.raises(RuntimeError, match='has no b after'):
-        final_figures(tmp_path, ['a', 'b'])
+        final_metrics(tmp_path, ['a', 'b'])
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['--tasks', 'own-knn', 'nonsense'], 'nonsense: unknown; there are'),
+        (['--tasks', 'own-knn', 'nonsense'], 'nonsense'),
         (['--gpus', '-1'], '--gpus must be >= 0'),
         (['--train', 'somewhere'], 'go together'),
         (['--data-root', __file__], 'is not a folder'),

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""All evaluations of one checkpoint, beside the figures of the papers."""
+"""Run all evaluations of one checkpoint beside published results."""
 
 from .run import (
     DONE,
@@ -11,14 +11,14 @@ from .run import (
     why_not,
 )
 from .table import suite_table, table_rows
-from .task import OWN, Figure, Setup, Task
+from .task import OWN, Score, Setup, Task
 
 __all__ = [
     'DONE',
     'FAILED',
     'NOT_RUN',
     'OWN',
-    'Figure',
+    'Score',
     'Setup',
     'Task',
     'all_tasks',

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Evaluations that train a network: a launcher with a config of ours."""
+"""Evaluations that train a network: a launcher with one of our configs."""
 
 from __future__ import annotations
 
@@ -22,47 +22,178 @@ from pauc_mm.checkpoints.converters import to_mmpretrain
 from pauc_mm.datasets.data_layout import LAYOUTS
 from pauc_mm.utils.shipped_files import resolve_config, tool_path
 
-from .task import Figure, Setup, Task
+from .task import Score, Setup, Task
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Row of the table that a recipe fills.
+
+    Attributes:
+        row (str): Title of the row, after that of the recipe.
+        logged (str): Name in the log.
+        published (str): Key of :data:`~.published.PUBLISHED`, or ''.
+    """
+
+    row: str
+    logged: str
+    published: str = ''
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A config, and where the log has its figures.
+    """A network to train, and the metrics to read from its log.
 
     Attributes:
-        launcher (str): Folder of ``tools/benchmarks``.
-        config (str): Below ``configs/benchmarks``.
-        metrics (dict[str, tuple[str, float]]): By row: the name in the log,
-            and the factor that makes percent of it.
+        name (str): Name of the task.
+        data (str): Data set, see :class:`~.task.Task`.
+        title (str): Begins the title of each row.
+        config (str): Path below ``configs/benchmarks``.
+        metrics (tuple[Metric, ...]): Metrics of the last evaluation.
+        note (str): Protocol, and how it differs from the papers.
     """
 
-    launcher: str
+    name: str
+    data: str
+    title: str
     config: str
-    metrics: dict[str, tuple[str, float]]
+    metrics: tuple[Metric, ...]
+    note: str = "PCL's protocol"
+
+    @property
+    def launcher(self) -> str:
+        """Folder of the launcher below ``tools/benchmarks``."""
+        detects = self.config.startswith('detection/')
+        return 'detection' if detects else 'classification'
+
+    @property
+    def percent(self) -> float:
+        """Factor that converts logged values to percent."""
+        return 100.0 if self.launcher == 'detection' else 1.0
+
+    def row(self, metric: Metric) -> str:
+        """Return the title of a row."""
+        return f'{self.title}, {metric.row}'
 
 
-def fine_tune(
-    setup: Setup, recipe: Recipe, name: str, key: dict[str, Any]
-) -> dict[str, Figure]:
-    """Train and evaluate in processes of their own; resumes what was begun.
+RECIPES = (
+    Recipe(
+        name='imagenet-linear-sgd',
+        data='imagenet',
+        title='ImageNet-1k: linear, SGD',
+        config='linear/resnet50_8xb32-linear-pcl-100e_in1k.py',
+        metrics=(
+            Metric('top-1', 'accuracy/top1', 'imagenet top-1'),
+            Metric('top-5', 'accuracy/top5'),
+        ),
+    ),
+    Recipe(
+        name='imagenet100-linear-sgd',
+        data='imagenet100',
+        title='ImageNet-100: linear, SGD',
+        config='linear/resnet50_8xb32-linear-pcl-100e_in100.py',
+        metrics=(
+            Metric('top-1', 'accuracy/top1', 'imagenet100 top-1'),
+            Metric('top-5', 'accuracy/top5', 'imagenet100 top-5'),
+        ),
+    ),
+    Recipe(
+        name='places205-linear-sgd',
+        data='places205',
+        title='Places205: linear, SGD',
+        config='linear/resnet50_8xb32-linear-pcl-40e_places205.py',
+        metrics=(Metric('top-1', 'accuracy/top1', 'places205 top-1'),),
+    ),
+    *(
+        Recipe(
+            name=f'imagenet-{share}percent',
+            data=f'imagenet {share}%',
+            title=f'ImageNet-1k: {share}% of the labels, fine-tuned',
+            config=f'semi/resnet50_8xb32-semi-pcl-20e_in1k-{share}percent.py',
+            metrics=(
+                Metric('top-1', 'accuracy/top1'),
+                Metric('top-5', 'accuracy/top5', f'imagenet {share}% top-5'),
+            ),
+        )
+        for share in (1, 10)
+    ),
+    *(
+        Recipe(
+            name=f'{data}-frozen',
+            data=f'{data} boxes',
+            title=f'{title}: Faster R-CNN FPN, frozen body',
+            config=f'detection/faster-rcnn_r50_fpn_frozen_4xb2-15e_{data}.py',
+            metrics=(
+                Metric('AP50', 'pascal_voc/AP50', f'{data} frozen AP50'),
+            ),
+            note="PCL's protocol; the paper reports the mean of three",
+        )
+        for data, title in (('voc07', 'VOC07'), ('voc0712', 'VOC07+12'))
+    ),
+    Recipe(
+        name='voc0712-c4',
+        data='voc0712 boxes',
+        title='VOC07+12: Faster R-CNN C4',
+        config='detection/faster-rcnn_r50-c4_8xb2-24k_voc0712.py',
+        metrics=(
+            Metric('AP', 'pascal_voc/mAP', 'voc0712 C4 AP'),
+            Metric('AP50', 'pascal_voc/AP50', 'voc0712 C4 AP50'),
+            Metric('AP75', 'pascal_voc/AP75', 'voc0712 C4 AP75'),
+        ),
+        note="MoCo's protocol, which reports the mean of five",
+    ),
+    Recipe(
+        name='coco-c4',
+        data='coco',
+        title='COCO: Mask R-CNN C4, 2x',
+        config='detection/mask-rcnn_r50-c4_8xb2-2x_coco.py',
+        metrics=(
+            Metric('box AP', 'coco/bbox_mAP', 'coco C4 box AP'),
+            Metric('mask AP', 'coco/segm_mAP', 'coco C4 mask AP'),
+        ),
+        note="MoCo's and PCL's protocol",
+    ),
+)
 
-    A step takes as many images as the recipe is made for, over all processes,
-    where that can be; else the learning rate is scaled.
+
+def fine_tuning_tasks() -> list[Task]:
+    """Return the evaluations, in the order of the table."""
+    return [recipe_task(recipe) for recipe in RECIPES]
+
+
+def recipe_task(recipe: Recipe) -> Task:
+    """Return the task that trains a recipe."""
+    return Task(
+        recipe.name,
+        recipe.data,
+        {recipe.row(metric): metric.published for metric in recipe.metrics},
+        partial(fine_tune, recipe=recipe),
+        partial(recipe_key, data=recipe.data),
+        f'{recipe.note} (configs/benchmarks/{recipe.config})',
+        fine_tunes=True,
+        needs='mmdet' if recipe.launcher == 'detection' else '',
+    )
+
+
+def fine_tune(setup: Setup, recipe: Recipe) -> dict[str, Score]:
+    """Train and evaluate in processes of their own, or resume.
+
+    The batch of the recipe is divided by the number of processes; if that is
+    impossible, the learning rate is scaled.
 
     Args:
-        setup (Setup): The checkpoint, and the number of processes.
-        recipe (Recipe): What to train.
-        name (str): Begins the name of the folder below ``setup.out``.
-        key (dict[str, Any]): Of :func:`recipe_key`; only a run with the same
-            one is resumed.
+        setup (Setup): The checkpoint and the number of processes. A run is
+            resumed only if its :func:`recipe_key` is the same.
+        recipe (Recipe): The network to train.
 
     Returns:
-        dict[str, Figure]: Those of the evaluation after the last step.
+        dict[str, Score]: Scores after the last step by row.
 
     Raises:
-        RuntimeError: If the training fails, or its log lacks a figure.
+        RuntimeError: If the training fails, or its log lacks a metric.
     """
-    work_dir = setup.out / f'{name}_{_digest(key)}'
+    key = recipe_key(setup, recipe.data)
+    work_dir = setup.out / f'{recipe.name}_{_digest(key)}'
     if setup.force and work_dir.is_dir():
         shutil.rmtree(work_dir)
     config = resolve_config(f'pauc_mm::benchmarks/{recipe.config}')
@@ -82,19 +213,18 @@ def fine_tune(
     status = subprocess.run(command, env=env).returncode
     if status:
         raise RuntimeError(
-            f'the training ended with status {status}, see above and '
-            f"'{work_dir}'; the same command goes on where it stopped."
+            f"The training ended with status {status}, see '{work_dir}' and "
+            'the messages above. The same command resumes it.'
         )
-    keys = [key for key, _ in recipe.metrics.values()]
-    logged = final_figures(work_dir, keys)
+    logged = final_metrics(work_dir, [m.logged for m in recipe.metrics])
     return {
-        row: Figure(factor * logged[key])
-        for row, (key, factor) in recipe.metrics.items()
+        recipe.row(metric): Score(recipe.percent * logged[metric.logged])
+        for metric in recipe.metrics
     }
 
 
 def _batch_options(config: Config, setup: Setup) -> list[str]:
-    """The batch of the recipe over the processes, the seed, the user's own."""
+    """Return options of the batch, the seed, and the user's own."""
     settings = [f'randomness.seed={setup.seed}']
     scaled = []
     base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
@@ -107,47 +237,43 @@ def _batch_options(config: Config, setup: Setup) -> list[str]:
     return [*scaled, '--cfg-options', *settings, *setup.cfg_options]
 
 
-def final_figures(work_dir: Path, names: Sequence[str]) -> dict[str, float]:
-    """What the evaluation after the last training step found.
+def final_metrics(work_dir: Path, names: Sequence[str]) -> dict[str, float]:
+    """Read the evaluation after the last training step from the log.
 
     Args:
-        work_dir (Path): Of a run of mmengine; it may have been resumed.
+        work_dir (Path): Folder of a run of mmengine, resumed or not.
         names (sequence of str): Such as ``accuracy/top1``.
 
     Returns:
         dict[str, float]: By name.
 
     Raises:
-        RuntimeError: If there was none after the last step, or it lacks one
-            of the figures.
+        RuntimeError: If a metric was not logged after the last step.
     """
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
         for line in file.read_text(encoding='utf-8').splitlines():
             values = json.loads(line)
-            # A line of training has a loss, and ages the figures before it.
-            found = {} if 'loss' in values else {**found, **values}
-    missing = [name for name in names if name not in found]
+            # A training step, which logs a loss, outdates earlier metrics.
+            metrics = {} if 'loss' in values else {**metrics, **values}
+    missing = [name for name in names if name not in metrics]
     if missing:
         raise RuntimeError(
-            f"the log in '{work_dir}' has no {', '.join(missing)} after the "
+            f"The log in '{work_dir}' has no {', '.join(missing)} after the "
             'last training step. If the run was killed in its last '
             'evaluation, evaluate its last checkpoint with tools/test.py, or '
             'repeat it with --force.'
         )
-    return {name: float(found[name]) for name in names}
+    return {name: float(metrics[name]) for name in names}
 
 
 def recipe_key(setup: Setup, data: str) -> dict[str, Any]:
-    """All that the figures of a recipe depend on.
+    """Return all that the scores of a recipe depend on, as plain data.
 
     Args:
         setup (Setup): The checkpoint and the settings.
-        data (str): Data set; its lists and annotations count by their
-            content's time and size, its folders of images by their place.
-
-    Returns:
-        dict[str, Any]: Plain data.
+        data (str): Data set. Its lists and annotations count by size and time
+            of change, its folders of images by their path.
     """
     files = []
     if data in LAYOUTS:
@@ -168,15 +294,7 @@ def recipe_key(setup: Setup, data: str) -> dict[str, Any]:
 
 
 def backbone_file(setup: Setup) -> Path:
-    """The backbone under mmpretrain's names.
-
-    Args:
-        setup (Setup): Names the checkpoint, of any known project.
-
-    Returns:
-        Path: ``backbone_DIGEST.pth`` in ``setup.out``, made if it is not
-        there.
-    """
+    """Return the backbone in mmpretrain's names, converted at first use."""
     options = setup.options
     path = setup.out / f'backbone_{_digest(setup.network())}.pth'
     if not path.is_file():
@@ -192,161 +310,3 @@ def backbone_file(setup: Setup) -> Path:
 
 def _digest(key: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:8]
-
-
-def recipe_task(
-    name: str, data: str, recipe: Recipe, published: dict[str, str], note: str
-) -> Task:
-    """A task that trains.
-
-    Args:
-        name (str): Of the task.
-        data (str): Data set.
-        recipe (Recipe): What to train.
-        published (dict[str, str]): Keys of the papers' figures by row.
-        note (str): How it differs from the papers.
-
-    Returns:
-        Task: It.
-    """
-
-    def evaluate(setup: Setup) -> dict[str, Figure]:
-        return fine_tune(setup, recipe, name, recipe_key(setup, data))
-
-    return Task(
-        name,
-        data,
-        published,
-        evaluate,
-        partial(recipe_key, data=data),
-        f'{note} (configs/benchmarks/{recipe.config})',
-        fine_tunes=True,
-        needs='mmdet' if recipe.launcher == 'detection' else '',
-    )
-
-
-def _task(name, data, launcher, config, rows, note) -> Task:
-    """From rows of (label, published key, name in the log, factor)."""
-    metrics = {label: (key, factor) for label, _, key, factor in rows}
-    published = {label: key for label, key, _, _ in rows}
-    return recipe_task(
-        name, data, Recipe(launcher, config, metrics), published, note
-    )
-
-
-def _top(title: str, keys: dict[int, str]) -> list[tuple]:
-    return [
-        (f'{title}, top-{k}', published, f'accuracy/top{k}', 1.0)
-        for k, published in keys.items()
-    ]
-
-
-def fine_tuning_tasks() -> list[Task]:
-    """The evaluations, in the order of the table."""
-    linear, semi, boxes = (
-        'linear/resnet50_8xb32-linear-{}.py'.format,
-        'semi/resnet50_8xb32-semi-pcl-20e_in1k-{}percent.py'.format,
-        'detection/{}.py'.format,
-    )
-    return [
-        _task(
-            'imagenet-linear-sgd',
-            'imagenet',
-            'classification',
-            linear('pcl-100e_in1k'),
-            _top('ImageNet-1k: linear, SGD', {1: 'imagenet top-1', 5: ''}),
-            "PCL's protocol",
-        ),
-        _task(
-            'imagenet100-linear-sgd',
-            'imagenet100',
-            'classification',
-            linear('pcl-100e_in100'),
-            _top(
-                'ImageNet-100: linear, SGD',
-                {1: 'imagenet100 top-1', 5: 'imagenet100 top-5'},
-            ),
-            "PCL's protocol",
-        ),
-        _task(
-            'places205-linear-sgd',
-            'places205',
-            'classification',
-            linear('pcl-40e_places205'),
-            _top('Places205: linear, SGD', {1: 'places205 top-1'}),
-            "PCL's protocol",
-        ),
-        *(
-            _task(
-                f'imagenet-{share}percent',
-                f'imagenet {share}%',
-                'classification',
-                semi(share),
-                _top(
-                    f'ImageNet-1k: {share}% of the labels, fine-tuned',
-                    {1: '', 5: f'imagenet {share}% top-5'},
-                ),
-                "PCL's protocol",
-            )
-            for share in (1, 10)
-        ),
-        *(
-            _task(
-                f'{data}-frozen',
-                f'{data} boxes',
-                'detection',
-                boxes(f'faster-rcnn_r50_fpn_frozen_4xb2-15e_{data}'),
-                [
-                    (
-                        f'{title}: Faster R-CNN FPN, frozen body, AP50',
-                        f'{data} frozen AP50',
-                        'pascal_voc/AP50',
-                        100.0,
-                    )
-                ],
-                "PCL's protocol; the paper's figure is the mean of three",
-            )
-            for data, title in (('voc07', 'VOC07'), ('voc0712', 'VOC07+12'))
-        ),
-        _task(
-            'voc0712-c4',
-            'voc0712 boxes',
-            'detection',
-            boxes('faster-rcnn_r50-c4_8xb2-24k_voc0712'),
-            [
-                (
-                    f'VOC07+12: Faster R-CNN C4, {metric}',
-                    f'voc0712 C4 {metric}',
-                    f'pascal_voc/{key}',
-                    100.0,
-                )
-                for metric, key in (
-                    ('AP', 'mAP'),
-                    ('AP50', 'AP50'),
-                    ('AP75', 'AP75'),
-                )
-            ],
-            "MoCo's protocol; its figure is the mean of five",
-        ),
-        _task(
-            'coco-c4',
-            'coco',
-            'detection',
-            boxes('mask-rcnn_r50-c4_8xb2-2x_coco'),
-            [
-                (
-                    'COCO: Mask R-CNN C4, 2x, box AP',
-                    'coco C4 box AP',
-                    'coco/bbox_mAP',
-                    100.0,
-                ),
-                (
-                    'COCO: Mask R-CNN C4, 2x, mask AP',
-                    'coco C4 mask AP',
-                    'coco/segm_mAP',
-                    100.0,
-                ),
-            ],
-            "MoCo's and PCL's protocol",
-        ),
-    ]

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
-
-import torch
 
 from pauc_mm import __version__
 from pauc_mm.transfer.evaluations import (
@@ -23,17 +21,18 @@ from pauc_mm.transfer.features import (
     find_images,
 )
 from pauc_mm.transfer.labelled_images import LabelledImages
+from pauc_mm.transfer.low_shot import LowShotOptions
 from pauc_mm.transfer.low_shot_draw import as_targets
 
 from .published import SHOTS
-from .task import OWN, Figure, Setup, Task, plain_options
+from .task import OWN, Score, Setup, Task, plain_options
 
 Where = Callable[[Setup], FeatureOptions]
 
 NEIGHBOURS = 20
 KNN = (
-    f"{NEIGHBOURS} neighbours, temperature 0.1, the backbone's features. "
-    "PCL's figure is of as many neighbours of its momentum features."
+    f"{NEIGHBOURS} neighbours, temperature 0.1, the backbone's features. PCL "
+    'uses as many neighbours of its momentum features.'
 )
 PROBE = (
     'One centre crop an image, learning rate chosen on a tenth of the '
@@ -42,39 +41,37 @@ PROBE = (
 SVM = (
     'liblinear; the cost by cross-validation on the training images, where '
     "the papers' code takes a fixed one or the best on the test. On VOC07 "
-    "difficult examples alone count as absent, as in PCL's code."
+    "classes with difficult examples only count as absent, as in PCL's code."
 )
 
 
 def frozen_tasks() -> list[Task]:
-    """The evaluations, in the order of the table."""
+    """Return the evaluations, in the order of the table."""
     imagenet = partial(_recipe, name='pcl-100e_in1k')
     imagenet100 = partial(_recipe, name='pcl-100e_in100')
     places = partial(_recipe, name='pcl-40e_places205')
-    tops = {'1': 'imagenet100 top-1', '5': 'imagenet100 top-5'}
+    names = {
+        OWN: 'own images',
+        'imagenet': 'ImageNet-1k',
+        'imagenet100': 'ImageNet-100',
+        'voc07': 'VOC07',
+        'places205': 'Places205',
+    }
+
+    def task(make, kind: str, data: str, where: Where, *args) -> Task:
+        return make(f'{data}-{kind}', data, names[data], where, *args)
+
+    top1 = {'1': 'imagenet top-1'}
+    top5 = {'1': 'imagenet100 top-1', '5': 'imagenet100 top-5'}
     return [
-        _knn('own-knn', OWN, 'own images', _own),
-        _probe('own-linear', OWN, 'own images', _own),
-        _svm('own-low-shot', OWN, 'own images', _own),
-        _knn(
-            'imagenet-knn', 'imagenet', 'ImageNet-1k', imagenet, 'imagenet kNN'
-        ),
-        _probe(
-            'imagenet-linear',
-            'imagenet',
-            'ImageNet-1k',
-            imagenet,
-            {'1': 'imagenet top-1'},
-        ),
-        _probe(
-            'imagenet100-linear',
-            'imagenet100',
-            'ImageNet-100',
-            imagenet100,
-            tops,
-        ),
-        _svm('voc07-low-shot', 'voc07', 'VOC07', _voc07, full=True),
-        _svm('places205-low-shot', 'places205', 'Places205', places),
+        task(_knn, 'knn', OWN, _own),
+        task(_probe, 'linear', OWN, _own),
+        task(_svm, 'low-shot', OWN, _own, SHOTS),
+        task(_knn, 'knn', 'imagenet', imagenet, 'imagenet kNN'),
+        task(_probe, 'linear', 'imagenet', imagenet, top1),
+        task(_probe, 'linear', 'imagenet100', imagenet100, top5),
+        task(_svm, 'low-shot', 'voc07', _voc07, (*SHOTS, 'full')),
+        task(_svm, 'low-shot', 'places205', places, SHOTS),
     ]
 
 
@@ -83,7 +80,7 @@ def _own(setup: Setup) -> FeatureOptions:
 
 
 def _recipe(setup: Setup, name: str) -> FeatureOptions:
-    """With the data of one of configs/benchmarks/linear."""
+    """Use the data of a config of configs/benchmarks/linear."""
     config = f'benchmarks/linear/resnet50_8xb32-linear-{name}.py'
     return setup.on(data_config=f'pauc_mm::{config}')
 
@@ -98,84 +95,74 @@ def _knn(
 ) -> Task:
     row = f'{title}: kNN, top-1'
 
-    def evaluate(setup: Setup) -> dict[str, Figure]:
+    def evaluate(setup: Setup) -> dict[str, Score]:
         options, k = where(setup), NEIGHBOURS
-        if data == OWN:  # the papers' have more, and take long to list
+        if data == OWN:  # only own images may be fewer
             _, train, _ = find_images(options)
             k = min(k, len(train))
-        found = evaluate_knn(options, [k])['accuracies']
-        return {row: Figure(100 * found[str(k)])}
+        accuracies = evaluate_knn(options, [k])['accuracies']
+        return {row: Score(100 * accuracies[str(k)])}
 
     key = partial(_key, where=where, uses=())
     return Task(name, data, {row: published}, evaluate, key, KNN)
 
 
 def _probe(
-    name: str, data: str, title: str, where: Where, published=None
+    name: str,
+    data: str,
+    title: str,
+    where: Where,
+    published: Mapping[str, str] | None = None,
 ) -> Task:
     rows = {k: f'{title}: linear probe, top-{k}' for k in ('1', '5')}
     keys = {row: (published or {}).get(k, '') for k, row in rows.items()}
 
-    def evaluate(setup: Setup) -> dict[str, Figure]:
+    def evaluate(setup: Setup) -> dict[str, Score]:
         result = evaluate_linear_probe(where(setup), [setup.seed])
         top = result['runs'][0]['test']
-        return {
-            row: Figure(100 * top[k]) for k, row in rows.items() if k in top
-        }
+        return {rows[k]: Score(100 * top[k]) for k in rows if k in top}
 
     key = partial(_key, where=where, uses=('seed',))
     return Task(name, data, keys, evaluate, key, PROBE)
 
 
 def _svm(
-    name: str, data: str, title: str, where: Where, full: bool = False
+    name: str, data: str, title: str, where: Where, shots: Sequence
 ) -> Task:
-    shots = [*SHOTS, *(['full'] if full else [])]
     metric = 'mAP' if data == 'voc07' else 'top-1'
-    rows = {
-        str(k): f'{title}: linear SVM, '
-        + ('all images' if k == 'full' else f'k = {k}')
-        + f', {metric}'
-        for k in shots
-    }
-    published = {
-        row: ''
-        if data == OWN
-        else f'{data} SVM ' + (k if k == 'full' else f'k={k}')
-        for k, row in rows.items()
-    }
+    rows, published = {}, {}
+    for k in shots:
+        images = 'all images' if k == 'full' else f'k = {k}'
+        rows[k] = f'{title}: linear SVM, {images}, {metric}'
+        suffix = k if k == 'full' else f'k={k}'
+        published[rows[k]] = '' if data == OWN else f'{data} SVM {suffix}'
 
-    def evaluate(setup: Setup) -> dict[str, Figure]:
+    def evaluate(setup: Setup) -> dict[str, Score]:
         options = where(setup)
-        result = evaluate_low_shot(
-            options,
-            _possible(options, shots) if data == OWN else shots,
-            draws=setup.draws,
-            seed=setup.seed,
-            jobs=setup.jobs,
+        possible = _possible(options, shots) if data == OWN else shots
+        low_shot = LowShotOptions(
+            possible, draws=setup.draws, seed=setup.seed, jobs=setup.jobs
         )
-        return {
-            rows[str(row['k'])]: Figure(
-                100 * row['mean'],
-                None if row['std'] is None else 100 * row['std'],
-            )
-            for row in result['rows']
-        }
+        scores = {}
+        for row in evaluate_low_shot(options, low_shot)['rows']:
+            std = None if row['std'] is None else 100 * row['std']
+            scores[rows[row['k']]] = Score(100 * row['mean'], std)
+        return scores
 
     key = partial(_key, where=where, uses=('seed', 'draws'))
     return Task(name, data, published, evaluate, key, SVM)
 
 
 def _possible(options: FeatureOptions, shots: Sequence) -> list:
-    """Numbers of images that every class has."""
+    """Return the values of k for which every class has images."""
     _, train, _ = find_images(options)
     targets = as_targets(train.labels, len(train.classes))
-    smallest = int((torch.as_tensor(targets) == 1).sum(0).min())
+    smallest = int((targets == 1).sum(0).min())
     return [k for k in shots if k <= smallest]
 
 
 def _key(setup: Setup, where: Where, uses: tuple[str, ...]) -> dict[str, Any]:
-    """All that the figures depend on: network, images, settings."""
+    """Return all that scores depend on: network, images, settings."""
     options = where(setup)
     _, *images = find_images(options)
     return dict(
@@ -188,7 +175,7 @@ def _key(setup: Setup, where: Where, uses: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _stamp(images: LabelledImages) -> str:
-    """Changes if an image, a label or a class does."""
+    """Digest images, labels and classes."""
     facts = [images.paths, images.classes, images.labels.tolist()]
     digest = hashlib.sha256(json.dumps(facts).encode())
     digest.update(file_stamp(images.paths).encode())

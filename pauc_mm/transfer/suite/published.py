@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Figures that papers report of a ResNet-50 pretrained on ImageNet.
+"""Published results of a ResNet-50 pretrained on ImageNet.
 
-In percent, by row of the table and method. Unless a row says otherwise the
+In percent, by row of the table and method. Unless a row says otherwise,
 networks were pretrained for 200 epochs on ImageNet-1k.
 """
 
@@ -44,7 +44,7 @@ _LOW_SHOT = {
     },
 }
 
-FIGURES: dict[str, dict[str, float]] = {
+PUBLISHED: dict[str, dict[str, float]] = {
     'imagenet top-1': {
         'MoCo': 60.6,
         'MoCo v2': 67.5,

@@ -1,10 +1,9 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Run the evaluations that the data at hand allows, each once."""
+"""Run every evaluation whose data is available, each once."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from importlib.util import find_spec
 
 from pauc_mm.checkpoints import Checkpoint
 from pauc_mm.transfer.features import find_images
+from pauc_mm.utils.files import write_json
 
 from .fine_tuned import fine_tuning_tasks
 from .frozen import frozen_tasks
@@ -23,15 +23,15 @@ SHOWN = 3
 
 
 def all_tasks() -> list[Task]:
-    """Every evaluation, in the order of the table."""
+    """Return every evaluation, in the order of the table."""
     return [*frozen_tasks(), *fine_tuning_tasks()]
 
 
 def check_checkpoint(setup: Setup) -> None:
-    """Refuse a checkpoint that nothing could be evaluated of.
+    """Check that the checkpoint has an encoder.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If the file does not exist.
         ValueError: If it cannot be read, or has no encoder.
     """
     options = setup.options
@@ -42,27 +42,19 @@ def check_checkpoint(setup: Setup) -> None:
 
 
 def why_not(task: Task, setup: Setup) -> str | None:
-    """Why an evaluation cannot be made here.
-
-    Args:
-        task (Task): The evaluation.
-        setup (Setup): With the data at hand.
-
-    Returns:
-        str or None: None if it can.
-    """
+    """Return the reason why an evaluation cannot run, None if it can."""
     if task.data == OWN:
         return _no_own_images(setup)
-    found = setup.data[task.data]
-    if not found:
-        more = len(found.missing) - SHOWN
-        told = ', '.join(found.missing[:SHOWN])
-        reason = f'there is no {told}' + (f' and {more} more' * (more > 0))
-        if any('semi_' in part for part in found.missing):
+    data = setup.data[task.data]
+    if not data:
+        more = len(data.missing) - SHOWN
+        reason = f'there is no {", ".join(data.missing[:SHOWN])}'
+        reason += f' and {more} more' * (more > 0)
+        if any('semi_' in part for part in data.missing):
             reason += ' (tools/data/draw_subset.py makes the list)'
         return reason
     if task.fine_tunes and not setup.gpus:
-        return 'it trains a network: say with how many GPUs, --gpus N'
+        return 'it trains a network: give the number of GPUs, --gpus N'
     if task.needs and find_spec(task.needs) is None:
         return (
             f'{task.needs} is not installed: pip install -r '
@@ -72,7 +64,7 @@ def why_not(task: Task, setup: Setup) -> str | None:
 
 
 def _no_own_images(setup: Setup) -> str | None:
-    if setup.options.train:  # what is wrong there is an error
+    if setup.options.train:  # faults of named folders are errors
         return None
     try:
         find_images(setup.options)
@@ -84,23 +76,23 @@ def _no_own_images(setup: Setup) -> str | None:
 def run_tasks(
     tasks: Sequence[Task],
     setup: Setup,
-    say: Callable[[str], None] = print,
-    keep: Callable[[dict], None] = lambda results: None,
+    log: Callable[[str], None] = print,
+    save: Callable[[dict], None] = lambda results: None,
 ) -> dict[str, dict]:
-    """Run evaluations, or read what an earlier call found.
+    """Run evaluations, or read the results of an earlier call.
 
-    One that fails does not stop the others.
+    A failure does not stop the others.
 
     Args:
         tasks (sequence of Task): In their order.
         setup (Setup): The checkpoint and the data.
-        say (callable): Takes a line that tells how far it is.
-        keep (callable): Takes the results so far, after each evaluation.
+        log (callable): Called with lines of progress.
+        save (callable): Called with the results after each evaluation.
 
     Returns:
         dict[str, dict]: By name of the task: ``status`` ('done', 'failed' or
-        'not run'), ``reason`` where it is not done, else ``figures`` (mean
-        and std in percent by row) and ``seconds``.
+        'not run'), ``reason`` if it is not done, else ``figures`` (mean and
+        std in percent by row) and ``seconds``.
 
     Raises:
         FileNotFoundError: If there is no checkpoint.
@@ -110,16 +102,16 @@ def run_tasks(
     results: dict[str, dict] = {}
     for number, task in enumerate(tasks, 1):
         head = f'[{number}/{len(tasks)}] {task.name}'
-        results[task.name] = _run(task, setup, head, say)
-        keep(results)
+        results[task.name] = _run(task, setup, head, log)
+        save(results)
     return results
 
 
-def _run(task: Task, setup: Setup, head: str, say) -> dict:
+def _run(task: Task, setup: Setup, head: str, log) -> dict:
     file = setup.out / 'tasks' / f'{task.name}.json'
     reason = why_not(task, setup)
     if reason:
-        say(f'{head}: not run, {reason}')
+        log(f'{head}: not run, {reason}')
         return dict(status=NOT_RUN, reason=reason)
     start = time.perf_counter()
     try:
@@ -127,26 +119,22 @@ def _run(task: Task, setup: Setup, head: str, say) -> dict:
         if not setup.force and file.is_file():
             known = json.loads(file.read_text(encoding='utf-8'))
             if known['key'] == key:
-                say(f'{head}: done before')
+                log(f'{head}: done before')
                 return known['result']
-        say(f'{head} ...')
-        figures = task.evaluate(setup)
+        log(f'{head} ...')
+        scores = task.evaluate(setup)
     except Exception as error:
         traceback.print_exc()
         reason = f'{type(error).__name__}: {error}'
-        say(f'{head}: failed, {reason}')
+        log(f'{head}: failed, {reason}')
         return dict(status=FAILED, reason=reason)
     result = dict(
         status=DONE,
-        figures={row: asdict(figure) for row, figure in figures.items()},
+        figures={row: asdict(score) for row, score in scores.items()},
         seconds=round(time.perf_counter() - start, 1),
     )
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix('.tmp')
-    temporary.write_text(
-        json.dumps(dict(key=key, result=result), indent=2), encoding='utf-8'
-    )
-    os.replace(temporary, file)
-    told = ', '.join(f'{row} {figure}' for row, figure in figures.items())
-    say(f'{head}: {told} ({result["seconds"]:.0f} s)')
+    write_json(file, dict(key=key, result=result))
+    text = ', '.join(f'{row} {score}' for row, score in scores.items())
+    log(f'{head}: {text} ({result["seconds"]:.0f} s)')
     return result

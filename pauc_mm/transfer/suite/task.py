@@ -8,15 +8,16 @@ from typing import Any
 
 from pauc_mm.datasets.data_layout import FoundData
 from pauc_mm.transfer.features import FeatureOptions
+from pauc_mm.utils.tables import Summary
 
 OWN = 'own'
 SPEED = ('batch_size', 'workers', 'device', 'cache')
-"""Options that say how fast it goes, and not what comes out."""
+"""Options that change the speed of an evaluation, not its result."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What all evaluations of one checkpoint share.
+    """Settings that all evaluations of one checkpoint share.
 
     Attributes:
         options (FeatureOptions): The network, and the user's own images if
@@ -24,13 +25,13 @@ class Setup:
         data (Mapping[str, FoundData]): See
             :func:`~pauc_mm.datasets.data_layout.find_data`.
         out (Path): Folder of the results.
-        gpus (int): Processes to fine-tune with; 0 leaves that out.
-        seed (int): Of all draws. Defaults to 0.
-        draws (int): Of the low-shot images. Defaults to 5.
+        gpus (int): Processes to fine-tune with; 0 skips fine-tuning.
+        seed (int): Seed of all draws. Defaults to 0.
+        draws (int): Draws of low-shot images. Defaults to 5.
         jobs (int): Processes of the SVMs. Defaults to 1.
         image_size (int, optional): Side of the centre crop, in pixels.
-        cfg_options (tuple[str, ...]): ``KEY=VALUE`` for what is fine-tuned.
-        force (bool): Whether what is done is repeated. Defaults to False.
+        cfg_options (tuple[str, ...]): ``KEY=VALUE`` options of fine-tuning.
+        force (bool): Whether to repeat existing results. Defaults to False.
     """
 
     options: FeatureOptions
@@ -45,13 +46,13 @@ class Setup:
     force: bool = False
 
     def on(self, **images: str) -> FeatureOptions:
-        """The options with other images: ``voc`` or ``data_config``."""
+        """Return the options with other images: ``voc`` or ``data_config``."""
         none = dict(train=None, test=None, voc=None, data_config=None)
         size = dict(image_size=self.image_size)
         return replace(self.options, **{**none, **size, **images})
 
     def network(self) -> dict[str, Any]:
-        """Which network it is: changes if the file does."""
+        """Return a plain key of the network, which changes with its file."""
         path = Path(self.options.checkpoint)
         stat = path.stat()
         names = ('config', 'momentum', 'trust_checkpoint')
@@ -62,20 +63,13 @@ class Setup:
 
 
 def plain_options(options: FeatureOptions) -> dict[str, Any]:
-    """What a result depends on, of the options.
-
-    Args:
-        options (FeatureOptions): All of them.
-
-    Returns:
-        dict[str, Any]: Without those of :data:`SPEED`.
-    """
+    """Return the options that a result depends on, without :data:`SPEED`."""
     return {k: v for k, v in asdict(options).items() if k not in SPEED}
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One figure of a checkpoint.
+class Score:
+    """Result of one row of the table.
 
     Attributes:
         mean (float): In percent.
@@ -86,8 +80,7 @@ class Figure:
     std: float | None = None
 
     def __str__(self) -> str:
-        spread = '' if self.std is None else f' ± {self.std:.1f}'
-        return f'{self.mean:.1f}{spread}'
+        return Summary(self.mean, self.std).text(1)
 
 
 @dataclass(frozen=True)
@@ -95,23 +88,24 @@ class Task:
     """One evaluation.
 
     Attributes:
-        name (str): For the command line.
-        data (str): A key of :data:`LAYOUTS`, or :data:`OWN` for the images
-            that the checkpoint's config names or the user gave.
-        rows (Mapping[str, str]): Rows of the table, with the key of the
-            papers' figures in :mod:`~.published` or ''.
-        evaluate (callable): From the setup to figures by row.
-        key (callable): From the setup to all that the figures depend on,
+        name (str): Name on the command line.
+        data (str): A data set of
+            :data:`~pauc_mm.datasets.data_layout.LAYOUTS`, or :data:`OWN` for
+            the images of the checkpoint's config or of the user.
+        rows (Mapping[str, str]): Rows of the table, each with a key of
+            :data:`~.published.PUBLISHED` or ''.
+        evaluate (callable): Returns the scores by row for a setup.
+        key (callable): Returns all that the scores depend on for a setup, as
             plain data.
-        note (str): How it is done, or differs from the papers.
+        note (str): Protocol, and how it differs from the papers.
         fine_tunes (bool): Whether networks are trained. Defaults to False.
-        needs (str): A package that must be installed. Defaults to ''.
+        needs (str): Package that must be installed. Defaults to ''.
     """
 
     name: str
     data: str
     rows: Mapping[str, str]
-    evaluate: Callable[[Setup], dict[str, Figure]] = field(repr=False)
+    evaluate: Callable[[Setup], dict[str, Score]] = field(repr=False)
     key: Callable[[Setup], dict[str, Any]] = field(repr=False)
     note: str
     fine_tunes: bool = False
