@@ -356,7 +356,7 @@ def test_importing_installs_nothing_and_compiled_ones_are_left():
         env={**os.environ, 'PYTHONPATH': str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert result.returncode == 0, result.stderr
 

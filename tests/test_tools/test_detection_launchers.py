@@ -40,7 +40,7 @@ def run(tmp_path, folder):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
         )
 
     return start

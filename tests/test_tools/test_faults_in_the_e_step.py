@@ -55,7 +55,7 @@ def test_the_job_ends_with_the_facts(tmp_path, fault):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=240,  # start included; without the fix it takes ten minutes
+        timeout=600,  # start included; without the fix it takes ten minutes
     )
     assert result.returncode != 0
     output = result.stdout + result.stderr

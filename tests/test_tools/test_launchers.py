@@ -43,7 +43,7 @@ def run(script, *args, folder, cwd='/', **env):
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
 
 
