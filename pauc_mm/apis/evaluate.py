@@ -188,13 +188,7 @@ def low_shot_svm(argv: Sequence[str] | None = None) -> dict:
         metavar='K',
         help="images of each class, or 'full' (1 2 4 8 16 full)",
     )
-    add(
-        '--draws',
-        type=int,
-        default=5,
-        metavar='N',
-        help='draws for each K (%(default)s)',
-    )
+    add_low_shot_arguments(parser)
     add(
         '--costs',
         type=float,
@@ -209,13 +203,6 @@ def low_shot_svm(argv: Sequence[str] | None = None) -> dict:
         default=MODES[0],
         help='area under the precision-recall curve, as in the papers, or '
         'the 11 points of VOC07 (%(default)s)',
-    )
-    add(
-        '--jobs',
-        type=int,
-        default=1,
-        metavar='N',
-        help='processes that fit SVMs (%(default)s)',
     )
     return _run(
         parser,
@@ -235,6 +222,57 @@ def low_shot_svm(argv: Sequence[str] | None = None) -> dict:
     )
 
 
+def add_feature_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of all evaluations of frozen features."""
+    add = parser.add_argument
+    add('checkpoint', help='file of pauc_mm, mmpretrain, torchvision, ...')
+    add(
+        '--train',
+        metavar='DIR',
+        help='your training images, one sub-folder for each class; default: '
+        "the images that the checkpoint's config evaluates with",
+    )
+    add('--test', metavar='DIR', help='your test images, in the same classes')
+    add(
+        '--cache',
+        default='work_dirs/features',
+        metavar='DIR',
+        help='folder that keeps features for later calls; "" keeps none '
+        '(%(default)s)',
+    )
+    add_encoder_arguments(parser)
+
+
+def add_low_shot_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of all low-shot evaluations."""
+    for name, default, text in (
+        ('--draws', 5, 'draws of the low-shot images'),
+        ('--jobs', 1, 'processes that fit SVMs'),
+    ):
+        parser.add_argument(
+            name,
+            type=int,
+            default=default,
+            metavar='N',
+            help=f'{text} (%(default)s)',
+        )
+
+
+def feature_options(
+    parser: argparse.ArgumentParser,
+    args: argparse.Namespace,
+    without: Sequence[str] = (),
+) -> FeatureOptions:
+    """Return the options of features; wrong ones end the program."""
+    names = {field.name for field in fields(FeatureOptions)} - set(without)
+    try:
+        return FeatureOptions(
+            **{k: v for k, v in vars(args).items() if k in names}
+        )
+    except ValueError as error:
+        parser.error(str(error))
+
+
 def _shots(text: str) -> int | str:
     return text if text == 'full' else int(text)
 
@@ -244,15 +282,8 @@ def _get_parser(
 ) -> argparse.ArgumentParser:
     """The options that all three share, those of Pascal VOC if ``voc``."""
     parser = make_parser(description, examples, prog)
+    add_feature_arguments(parser)
     add = parser.add_argument
-    add('checkpoint', help='file of pauc_mm, mmpretrain, torchvision, ...')
-    add(
-        '--train',
-        metavar='DIR',
-        help='training images, one sub-folder for each class; default: the '
-        "images that the checkpoint's config evaluates with",
-    )
-    add('--test', metavar='DIR', help='test images, in the same classes')
     add(
         '--data-config',
         metavar='CFG',
@@ -282,15 +313,7 @@ def _get_parser(
         help='features of the backbone, or the embedding after the '
         'projection (%(default)s)',
     )
-    add(
-        '--cache',
-        default='work_dirs/features',
-        metavar='DIR',
-        help='folder that keeps features for later calls; "" keeps none '
-        '(%(default)s)',
-    )
     add('--out', metavar='FILE.json', help='write the results to this file')
-    add_encoder_arguments(parser)
     return parser
 
 
@@ -317,13 +340,7 @@ def _run(
         parser.error(f"--out '{args.out}' must end in .json")
     if args.seed < 0:
         parser.error(f'--seed must be >= 0, got {args.seed}')
-    names = {field.name for field in fields(FeatureOptions)}
-    try:
-        options = FeatureOptions(
-            **{k: v for k, v in vars(args).items() if k in names}
-        )
-    except ValueError as error:
-        parser.error(str(error))
+    options = feature_options(parser, args)
     try:
         result = evaluate(options, args)
     except (ValueError, FileNotFoundError, IsADirectoryError) as error:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 from pauc_mm.datasets.data_layout import (
@@ -14,7 +13,6 @@ from pauc_mm.datasets.data_layout import (
     find_data,
     roots_in_environment,
 )
-from pauc_mm.transfer import FeatureOptions
 from pauc_mm.transfer.suite import (
     FAILED,
     Setup,
@@ -29,7 +27,12 @@ from pauc_mm.transfer.suite import (
 from pauc_mm.utils.files import write_json, write_text
 from pauc_mm.version import __version__
 
-from .arguments import add_encoder_arguments, make_parser
+from .arguments import make_parser
+from .evaluate import (
+    add_feature_arguments,
+    add_low_shot_arguments,
+    feature_options,
+)
 
 DESCRIPTION = """\
 Run every evaluation of the PCL and PAUC papers for which data is available.
@@ -63,8 +66,8 @@ def get_parser() -> argparse.ArgumentParser:
         f'{EXAMPLES}{layouts}\nevaluations and their data:\n{tasks}\n',
         'evaluate_all',
     )
+    add_feature_arguments(parser)
     add = parser.add_argument
-    add('checkpoint', help='file of pauc_mm, mmpretrain, torchvision, ...')
     add(
         '--data-root',
         metavar='DIR',
@@ -72,13 +75,6 @@ def get_parser() -> argparse.ArgumentParser:
         'the folders in IMAGENET_ROOT, PLACES_ROOT, VOC_ROOT and COCO_ROOT, '
         'or data',
     )
-    add(
-        '--train',
-        metavar='DIR',
-        help='your own training images, one sub-folder for each class; '
-        "default: the images that the checkpoint's config evaluates with",
-    )
-    add('--test', metavar='DIR', help='your own test images')
     add(
         '--out',
         metavar='DIR',
@@ -111,27 +107,7 @@ def get_parser() -> argparse.ArgumentParser:
         metavar='KEY=VALUE',
         help='changes of the configs of those, see tools/train.py',
     )
-    add(
-        '--draws',
-        type=int,
-        default=5,
-        metavar='N',
-        help='draws of the low-shot images (%(default)s)',
-    )
-    add(
-        '--jobs',
-        type=int,
-        default=1,
-        metavar='N',
-        help='processes that fit SVMs (%(default)s)',
-    )
-    add(
-        '--cache',
-        default='work_dirs/features',
-        metavar='DIR',
-        help='folder that keeps features (%(default)s)',
-    )
-    add_encoder_arguments(parser)
+    add_low_shot_arguments(parser)
     return parser
 
 
@@ -179,13 +155,10 @@ def _make_setup(
     for name, least in (('gpus', 0), ('draws', 1), ('jobs', 1), ('seed', 0)):
         if getattr(args, name) < least:
             parser.error(f'--{name} must be >= {least}.')
-    names = {field.name for field in fields(FeatureOptions)}
-    if not args.train:  # the data of the checkpoint's config has its own
-        names.remove('image_size')
+    # The data of the checkpoint's config has a size of its own.
+    without = () if args.train else ('image_size',)
+    options = feature_options(parser, args, without)
     try:
-        options = FeatureOptions(
-            **{k: v for k, v in vars(args).items() if k in names}
-        )
         data = find_data(args.data_root)
     except ValueError as error:
         parser.error(str(error))
