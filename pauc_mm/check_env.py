@@ -192,18 +192,6 @@ def fix_import(error: str, reinstall: str) -> str:
     return reinstall
 
 
-def check_python() -> Row:
-    """Check the version of the interpreter."""
-    version = platform.python_version()
-    row = Row('python', version, PYTHON)
-    if in_range(version, PYTHON):
-        return row
-    return row.wrong(
-        f'Python {version} is not in the range {PYTHON}',
-        'python3.11 -m venv .venv && . .venv/bin/activate',
-    )
-
-
 def check_numpy(allowed: str, probe: bool = True) -> Row:
     """Check numpy, and whether torch was built for it."""
     row = check('numpy', allowed, probe)
@@ -250,7 +238,13 @@ def collect(probe: bool = True) -> list[Row]:
     ranges = declared_ranges()
     detection = ranges.pop('mmdet', '')
     tools = ranges.pop('setuptools', '<82')
-    rows = [check_python(), check_numpy(ranges.pop('numpy', ''), probe)]
+    python = Row('python', platform.python_version(), PYTHON)
+    if not in_range(python.installed, PYTHON):
+        python = python.wrong(
+            f'Python {python.installed} is not in the range {PYTHON}',
+            'python3.11 -m venv .venv && . .venv/bin/activate',
+        )
+    rows = [python, check_numpy(ranges.pop('numpy', ''), probe)]
     for name, allowed in ranges.items():
         rows.append(check(name, allowed, probe))
         if name == 'mmengine':
@@ -287,19 +281,6 @@ def check_faiss_gpu() -> Row:
     )
 
 
-def describe_mmcv() -> str:
-    """Describe whether the installed mmcv has compiled operations."""
-    spec = find_spec('mmcv')
-    if spec is None or spec.origin is None:
-        return 'not installed'
-    if any(Path(spec.origin).parent.glob('_ext*')):
-        return 'with compiled ops'
-    return (
-        'without compiled ops: enough for pretraining, and for Faster and '
-        'Mask R-CNN through torchvision (to build them: docs/install.md)'
-    )
-
-
 def describe_devices() -> str:
     """Describe the devices that torch can use."""
     if import_error('torch'):
@@ -309,10 +290,9 @@ def describe_devices() -> str:
     if torch.cuda.is_available():
         count = range(torch.cuda.device_count())
         return ', '.join(torch.cuda.get_device_name(i) for i in count)
-    threads = f'CPU with {torch.get_num_threads()} threads'
     built = torch.version.cuda
     why = f'; torch has CUDA {built} but finds no usable GPU' if built else ''
-    return f'{threads}{why}'
+    return f'CPU with {torch.get_num_threads()} threads{why}'
 
 
 def report(rows: list[Row]) -> str:
@@ -328,11 +308,16 @@ def report(rows: list[Row]) -> str:
     for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths))
         lines.append('  '.join(cells).rstrip())
+    spec = find_spec('mmcv')
+    folder = Path((spec and spec.origin) or '-').parent
     lines += [
         '',
         f'torch:            {describe_devices()}',
         f'OMP_NUM_THREADS:  {os.environ.get("OMP_NUM_THREADS", "not set")}',
-        f'mmcv:             {describe_mmcv()}',
+        'compiled mmcv:    '
+        + ('yes' if any(folder.glob('_ext*')) else 'no')
+        + ' (only for detectors other than Faster and Mask R-CNN, see '
+        'docs/install.md)',
     ]
     for title, fatal in (('Wrong', True), ('Notes', False)):
         part = [row for row in rows if row.problem and row.fatal is fatal]

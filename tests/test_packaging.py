@@ -10,7 +10,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+import torchvision
+from PIL import Image
 
 from pauc_mm.version import __version__
 
@@ -170,6 +174,23 @@ def test_wheel(wheel, tmp_path):
     assert tmp_path / 'env' in package.parents
     assert Path(answers['root']) == package / '.mim' / 'configs'
     assert Path(answers['tool']) == package / '.mim/tools/dist_train.sh'
+
+
+@pytest.mark.slow
+def test_diagnosis_from_a_wheel(wheel, tmp_path):
+    python = make_env(tmp_path / 'env')
+    install(python, wheel)
+    for i in range(40):
+        folder = tmp_path / 'images' / str(i % 2)
+        folder.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(i).integers(0, 256, (20, 20, 3))
+        Image.fromarray(noise.astype(np.uint8)).save(folder / f'{i}.png')
+    torch.save(torchvision.models.resnet18().state_dict(), tmp_path / 'a.pth')
+    tools = next((tmp_path / 'env').glob('lib/*/*/pauc_mm/.mim/tools'))
+    options = ('--data', 'images', '--image-size', 16, '--no-tsne')
+    tool = tools / 'analysis/diagnose.py'
+    run(python, tool, 'a.pth', '--out', 'out', *options, cwd=tmp_path)
+    assert '<style>' in (tmp_path / 'out/report.html').read_text()
 
 
 def test_editable(source, tmp_path):
