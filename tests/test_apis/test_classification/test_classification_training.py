@@ -218,4 +218,4 @@ def test_places_without_its_lists(train, resnet18, tmp_path, monkeypatch):
         train('linear/resnet50_8xb32-linear-pcl-40e_places205', resnet18)
     message = str(error.value)
     assert 'trainvalsplit_places205/train_places205.csv' in message
-    assert 'Places205 expects here' in message and 'images256' in message
+    assert 'Places205 expects' in message and 'images256' in message
