@@ -41,7 +41,7 @@ def batch_prototypes(
     for embeddings in views:
         # The sum has the direction of the mean.
         means = F.normalize(members @ embeddings, dim=-1)
-        if centroid_weight > 0:
+        if stored is not None and centroid_weight > 0:
             means = torch.lerp(means, stored.to(means.dtype), centroid_weight)
             means = F.normalize(means, dim=-1)
         prototypes.append(means)

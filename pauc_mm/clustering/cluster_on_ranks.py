@@ -2,10 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import torch
-from mmengine.dist import broadcast, get_rank, get_world_size
+from mmengine.dist import (
+    broadcast_object_list,
+    get_rank,
+    get_world_size,
+)
 
 from pauc_mm.utils import raise_together
 
@@ -13,7 +17,7 @@ from .kmeans import KMeansResult
 
 
 def cluster_on_ranks(
-    kmeans,
+    kmeans: Any,
     features: np.ndarray,
     num_clusters: Sequence[int],
     seeds: Sequence[int],
@@ -38,7 +42,7 @@ def cluster_on_ranks(
         RuntimeError: If another rank failed.
     """
     owners = _owners(num_clusters, get_world_size())
-    results: list[KMeansResult | None] = [None] * len(owners)
+    results: list = [None] * len(owners)
     error = None
     try:
         for m, k in enumerate(num_clusters):
@@ -48,12 +52,11 @@ def cluster_on_ranks(
     except Exception as caught:
         error = caught
     raise_together(error, 'k-means')
-    if get_world_size() == 1:
-        return results
-    return [
-        _share(result, owner, len(features))
-        for result, owner in zip(results, owners)
-    ]
+    for m, owner in enumerate(owners):
+        shared = [results[m]]
+        broadcast_object_list(shared, src=owner)
+        results[m] = shared[0]
+    return results
 
 
 def _owners(num_clusters: Sequence[int], world_size: int) -> list[int]:
@@ -67,30 +70,3 @@ def _owners(num_clusters: Sequence[int], world_size: int) -> list[int]:
         owners[m] = load.index(min(load))
         load[owners[m]] += num_clusters[m]
     return owners
-
-
-def _share(
-    result: KMeansResult | None, source: int, num_samples: int
-) -> KMeansResult:
-    """Broadcast a clustering from the rank that computed it."""
-    sizes = torch.zeros(3, dtype=torch.int64)
-    if result is not None:
-        sizes = torch.tensor([*result.centroids.shape, result.num_trained])
-    broadcast(sizes, src=source)
-    rows, dim, num_trained = sizes.tolist()
-    if result is None:
-        centroids = torch.empty(rows, dim)
-        assignments = torch.empty(num_samples, dtype=torch.int64)
-        distances = torch.empty(num_samples)
-    else:
-        centroids = torch.from_numpy(result.centroids)
-        assignments = torch.from_numpy(result.assignments)
-        distances = torch.from_numpy(result.distances)
-    for tensor in (centroids, assignments, distances):
-        broadcast(tensor, src=source)
-    return KMeansResult(
-        assignments=assignments.numpy(),
-        centroids=centroids.numpy(),
-        distances=distances.numpy(),
-        num_trained=num_trained,
-    )

@@ -33,9 +33,6 @@ def concentration(
 
     Returns:
         Tensor: phi, shape (K,), float32, positive and finite.
-
-    Raises:
-        ValueError: If the temperature is not positive.
     """
     sizes = torch.bincount(assignments, minlength=num_prototypes)
     total = torch.bincount(assignments, distances.double(), num_prototypes)

@@ -15,7 +15,7 @@ class DeferredFlag:
 
     def __init__(self) -> None:
         self._copy: torch.Tensor | None = None
-        self._event = None
+        self._event: torch.cuda.Event | None = None
 
     def set(self, flag: torch.Tensor) -> None:
         """Store a flag, a scalar tensor that is zero where all is well."""
@@ -24,8 +24,7 @@ class DeferredFlag:
             return
         self._copy = torch.empty((), dtype=flag.dtype, pin_memory=True)
         self._copy.copy_(flag, non_blocking=True)
-        self._event = torch.cuda.Event()
-        self._event.record()
+        self._event = torch.cuda.current_stream().record_event()
 
     def raised(self) -> bool:
         """Return whether the stored flag is not zero, and clear it."""

@@ -211,26 +211,24 @@ class FaissKMeans:
 
     def _out_of_memory(self, error, shape, k, gpu):
         """Warn that the CPU takes over, or raise where it must not."""
-        size = 4 * shape[0] * shape[1] / 2**20
-        reason = (
-            f'k-means of {shape[0]} x {shape[1]} embeddings ({size:.0f} MiB) '
-            f'into k={k} clusters ran out of memory on '
+        message = (
+            f'k-means of {shape[0]} x {shape[1]} embeddings '
+            f'({4 * shape[0] * shape[1] / 2**20:.0f} MiB) into k={k} clusters '
+            'ran out of memory on '
         )
         fix = (
             'Lower kmeans.max_points_per_centroid (now '
-            f'{self.max_points_per_centroid}) or model.num_clusters'
+            f'{self.max_points_per_centroid}) or model.num_clusters.'
         )
         if gpu is False:
-            raise RuntimeError(f'{reason}the CPU. {fix}.') from error
+            raise RuntimeError(f'{message}the CPU. {fix}') from error
         needed = self.gpu_memory(k, shape[1]) / 2**20
-        reason += f'CUDA device {gpu}, where it needs about {needed:.0f} MiB. '
+        message += f'CUDA device {gpu}: it needs about {needed:.0f} MiB. '
         if self.device == 'gpu':
-            raise RuntimeError(
-                f"{reason}{fix}, or set kmeans.device='auto', which falls "
-                'back to the CPU.'
-            ) from error
+            fix += " Or set kmeans.device='auto', which falls back to the CPU."
+            raise RuntimeError(message + fix) from error
         print_log(
-            f'{reason}It runs on the CPU instead, which is slower; '
+            f'{message}It runs on the CPU instead, which is slower; '
             "kmeans.device='cpu' skips the attempt. faiss said: "
             f'{str(error).splitlines()[0]}',
             logger='current',

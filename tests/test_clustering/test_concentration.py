@@ -8,9 +8,11 @@ import torch
 from pauc_mm.clustering import concentration
 
 
-def phi_of(embeddings, centroids, assignments, temperature):
+def phi_of(embeddings, centroids, assignments, temperature, alpha=10.0):
     distances = (embeddings - centroids[assignments]).norm(dim=1)
-    return concentration(distances, assignments, len(centroids), temperature)
+    return concentration(
+        distances, assignments, len(centroids), temperature, alpha
+    )
 
 
 def reference(embeddings, centroids, assignments, temperature, alpha=10):
@@ -35,9 +37,11 @@ def reference(embeddings, centroids, assignments, temperature, alpha=10):
     return temperature * phi / phi.mean()
 
 
-@pytest.mark.parametrize('temperature', [0.1, 0.2])
+@pytest.mark.parametrize(
+    'temperature, alpha', [(0.1, 10), (0.2, 10), (0.1, 3)]
+)
 @pytest.mark.parametrize('num_clusters', [1, 3, 17])
-def test_equals_a_loop(num_clusters, temperature):
+def test_equals_a_loop(num_clusters, temperature, alpha):
     rng = np.random.default_rng(num_clusters)
     embeddings = rng.normal(size=(60, 5))
     centroids = rng.normal(size=(num_clusters, 5))
@@ -47,8 +51,9 @@ def test_equals_a_loop(num_clusters, temperature):
         torch.from_numpy(centroids),
         torch.from_numpy(assignments),
         temperature,
+        alpha,
     )
-    want = reference(embeddings, centroids, assignments, temperature)
+    want = reference(embeddings, centroids, assignments, temperature, alpha)
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-6)
 
 

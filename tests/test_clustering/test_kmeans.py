@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from pauc_mm.clustering import FaissKMeans
+from pauc_mm.clustering import FaissKMeans, cluster_on_ranks
 
 
 def unit_blobs(num_clusters=4, size=30, dim=8, noise=0.05, seed=0):
@@ -53,11 +53,41 @@ def test_same_seed_same_result_and_global_state_untouched():
     before = np.random.get_state()[1].copy()
     first = FaissKMeans(nredo=2).fit(points, 7, seed=5)
     second = FaissKMeans(nredo=2).fit(points, 7, seed=5)
-    other = FaissKMeans(nredo=1, niter=1).fit(points, 7, seed=6)
+    other = FaissKMeans(nredo=2).fit(points, 7, seed=6)
     assert np.array_equal(first.assignments, second.assignments)
     assert np.array_equal(first.centroids, second.centroids)
     assert not np.array_equal(first.assignments, other.assignments)
     assert np.array_equal(np.random.get_state()[1], before)
+
+
+def test_as_many_clusters_as_points():
+    points, _ = unit_blobs(noise=0.5)
+    result = FaissKMeans(niter=2).fit(points, len(points), seed=0)
+    assert result.objective == pytest.approx(0, abs=1e-6)
+
+
+def test_every_clustering_has_its_own_seed_and_start():
+    calls = []
+
+    class Recorder:
+        def fit(self, features, k, seed, init=None):
+            calls.append((k, seed, init))
+            return len(calls)
+
+    points, _ = unit_blobs()
+    starts = [points[:2], points[:4]]
+    assert cluster_on_ranks(Recorder(), points, [4, 6], [7, 8]) == [1, 2]
+    cluster_on_ranks(Recorder(), points, [2, 4], [9, 5], starts)
+    assert [(k, seed) for k, seed, _ in calls] == [
+        (4, 7),
+        (6, 8),
+        (2, 9),
+        (4, 5),
+    ]
+    assert [init is start for (*_, init), start in zip(calls[2:], starts)] == [
+        True,
+        True,
+    ]
 
 
 def test_identical_points_leave_one_cluster():

@@ -54,3 +54,14 @@ def test_seeded_draws_repeat_and_leave_the_global_state_alone():
     ]
     assert torch.equal(draws[0][0], draws[1][0])
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_another_seed_draws_others():
+    batch = torch.tensor([0, 1])
+    ids = [
+        sample_negative_prototypes(
+            50, batch, 8, torch.Generator().manual_seed(seed)
+        )[0].tolist()
+        for seed in range(4)
+    ]
+    assert len({tuple(drawn) for drawn in ids}) == 4

@@ -1,6 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -22,12 +24,20 @@ class DiagonalMixture(nn.Module):
         options (MixtureOptions): Sizes, annealing, floor and scratch.
     """
 
+    means: torch.Tensor
+    scatter: torch.Tensor
+    mass: torch.Tensor
+    frequency: torch.Tensor
+    centre: torch.Tensor
+    counts: torch.Tensor
+
     def __init__(self, options: MixtureOptions) -> None:
         super().__init__()
         self.options = options
         self.num_components, self.dim = options.num_components, options.dim
         shape = self.num_components, self.dim
         equal = torch.full(shape[:1], 1 / self.num_components)
+        # float64: mmengine's SyncBuffersHook averages them exactly.
         counts = torch.zeros(2, dtype=torch.float64)
         self.register_buffer('means', torch.zeros(shape))
         self.register_buffer('scatter', torch.ones(shape))  # before the floor
@@ -141,7 +151,7 @@ class DiagonalMixture(nn.Module):
         with full_precision(self.means.device):
             statistics = self._statistics(self._checked(embeddings, True))
             log_weights = self._log_weights()
-            best = None
+            best: Any = None
             for part in self._parts(len(statistics)):
                 joint = self._joint(statistics, log_weights, part)
                 best = largest(joint, part, best)
@@ -177,7 +187,9 @@ class DiagonalMixture(nn.Module):
         starts = range(0, self.num_components, size)
         return [slice(start, start + size) for start in starts]
 
-    def _checked(self, embeddings, needs_start=False):
+    def _checked(
+        self, embeddings: Any, needs_start: bool = False
+    ) -> torch.Tensor:
         if needs_start and not self._ready:
             raise RuntimeError(
                 'The mixture has not begun. Give init_samples embeddings to '
@@ -198,7 +210,7 @@ class DiagonalMixture(nn.Module):
             raise ValueError('embeddings are empty: the shape is (0, D).')
         return embeddings.detach().to(self.means)
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._ready = bool(self.counts[1] > 0)
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
@@ -36,17 +37,14 @@ class OnlineGaussianMixture(DiagonalMixture):
     on all ranks and the same as that of one rank with the whole batch.
 
     **Numbers.** The state is float32 or float64, whatever ``autocast`` or
-    ``half()`` say. ``torch.backends.cuda.matmul.allow_tf32`` holds here too:
-    in TF32 a log-density has an error of about 1e-3 of h^2 / Sigma. The
-    counts are float64, of which mmengine's SyncBuffersHook makes an exact
-    average.
+    ``half()`` say. In TF32 (``torch.backends.cuda.matmul.allow_tf32``) a
+    log-density has an error of about 1e-3 of h^2 / Sigma.
 
     **Memory.** The state takes 8 K D bytes, 128 MiB at K = 65,536 and
-    D = 256. An update adds ``scratch_mib``: a mixture that fits as a whole is
-    passed once; otherwise slices of it are passed twice, for the
-    normalisation needs all components. Until the beginning, the collected
-    embeddings take 4 D bytes each, and as much again while the means are
-    drawn. docs/performance.md has measurements.
+    D = 256. An update adds ``scratch_mib``; a mixture that does not fit is
+    passed twice in slices, for the normalisation needs all components. The
+    collected embeddings take 4 D bytes each, and as much again while the
+    means are drawn (docs/performance.md).
 
     Args:
         num_components (int): K.
@@ -64,10 +62,10 @@ class OnlineGaussianMixture(DiagonalMixture):
         ValueError: If an option is out of its range.
     """
 
-    def __init__(self, num_components: int, dim: int, **options) -> None:
+    def __init__(self, num_components: int, dim: int, **options: Any) -> None:
         super().__init__(MixtureOptions(num_components, dim, **options))
         self.seed = self.options.seed
-        self.init_samples = self.options.init_samples
+        self.init_samples = self.options.init_samples or 4 * num_components
         self._collector = SampleCollector(self.init_samples)
         self._flag = DeferredFlag()
         self._length: int | None = None
@@ -120,7 +118,8 @@ class OnlineGaussianMixture(DiagonalMixture):
         """
         with full_precision(self.means.device):
             embeddings = self._checked(embeddings, True)
-            return self._learn(embeddings, *self._facts(embeddings), True)
+            samples, wrong = self._facts(embeddings)
+            return self._learn(embeddings, samples, wrong, assigning=True)
 
     @torch.compiler.disable
     @torch.no_grad()
@@ -237,7 +236,7 @@ class OnlineGaussianMixture(DiagonalMixture):
                 'at the loss scale.'
             )
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._collector.clear()
         self._length = None

@@ -73,11 +73,10 @@ class MixtureOptions:
                 f'{self.start_temperature!r}.'
             )
         check_choice('init', self.init, tuple(STARTS))
-        if self.init_samples is None:
-            object.__setattr__(self, 'init_samples', 4 * self.num_components)
-        check_integer(
-            'init_samples',
-            self.init_samples,
-            self.num_components,
-            'Every component begins as one of them.',
-        )
+        if self.init_samples is not None:
+            check_integer(
+                'init_samples',
+                self.init_samples,
+                self.num_components,
+                'Every component begins as one of them.',
+            )

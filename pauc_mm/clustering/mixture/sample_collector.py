@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import torch
-from mmengine.dist import all_gather
+from mmengine.dist import all_gather_object
 
 
 class SampleCollector:
@@ -32,7 +32,8 @@ class SampleCollector:
         if self._rows is None:
             shape = self.capacity, embeddings.shape[1]
             self._rows = embeddings.new_empty(shape)
-        rows = _gather(embeddings)[: self.capacity - self.used]
+        parts = [x.to(embeddings) for x in all_gather_object(embeddings.cpu())]
+        rows = torch.cat(parts)[: self.capacity - self.used]
         self._rows[self.used : self.used + len(rows)] = rows
         self.used += len(rows)
         return self._rows if self.used == self.capacity else None
@@ -40,13 +41,3 @@ class SampleCollector:
     def clear(self) -> None:
         """Free the memory and start again."""
         self._rows, self.used = None, 0
-
-
-def _gather(rows):
-    """Return the rows of all ranks in order; their numbers may differ."""
-    sizes = all_gather(torch.tensor([len(rows)], device=rows.device))
-    sizes = [int(size) for size in sizes]
-    padded = rows.new_zeros(max(sizes), rows.shape[1])
-    padded[: len(rows)] = rows
-    gathered = all_gather(padded)
-    return torch.cat([part[:n] for part, n in zip(gathered, sizes)])

@@ -90,7 +90,8 @@ def exponential_(values: torch.Tensor) -> torch.Tensor:
         Tensor: The same tensor.
     """
     least = math.log(TINY)
-    return F.threshold_(values.clamp_min_(least - 1).exp_(), TINY, 0)
+    values.clamp_min_(least - 1).exp_()
+    return F.threshold(values, TINY, 0, inplace=True)
 
 
 def log_sum_exp(values: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Measures of embeddings and prototypes: arrays in, numbers out."""
+"""Measures of embeddings and prototypes, from arrays to numbers."""
 
 from .alignment import alignment
 from .cluster_entropy import cluster_entropy

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Optimal transport between sets of points: solved, or an error."""
+"""Optimal transport between sets of points; unsolved is an error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from .checks import require
 
 # Largest l1 error of a plan's marginals. Unit vectors are at most 2 apart, so
-# it moves a cost by no more than about the same amount.
+# a cost changes by about the same amount at most.
 _EXACT_TOLERANCE = 1e-9
 _SINKHORN_TOLERANCE = 1e-4
 
@@ -64,10 +64,10 @@ def solve_exact(points: Tensor, problems: list[Problem]) -> Tensor:
         warnings.catch_warnings(),
         ThreadPool(torch.get_num_threads()) as pool,
     ):
-        # What POT warns of comes back in its log, too, and is raised.
+        # POT's log repeats its warnings, and those are raised.
         warnings.simplefilter('ignore')
-        for shape, same in itertools.groupby(order, key=shapes.__getitem__):
-            same = list(same)
+        for shape, group in itertools.groupby(order, key=shapes.__getitem__):
+            same = list(group)
             step = max(1, _BATCH_ENTRIES // (shape[0] * shape[1]))
             for start in range(0, len(same), step):
                 chosen = same[start : start + step]
@@ -83,9 +83,9 @@ def solve_exact(points: Tensor, problems: list[Problem]) -> Tensor:
 
 def _solve_exact(cost: np.ndarray, problem: Problem) -> float:
     if len(cost) == cost.shape[1]:
-        # Between groups of one size some optimal plan matches their members
-        # one to one (Birkhoff and von Neumann). The solver for that takes a
-        # fraction of the time and lets other threads run.
+        # Between groups of equal size some optimal plan is a matching
+        # (Birkhoff and von Neumann). Its solver takes a fraction of the time
+        # and lets other threads run.
         optimize = require('scipy.optimize', 'scipy', 'NEMD')
         return cost[optimize.linear_sum_assignment(cost)].mean()
     ot = require('ot', 'POT', 'NEMD')

@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Alignment of positive pairs of embeddings."""
-
 from __future__ import annotations
 
 import torch
@@ -14,11 +12,10 @@ def alignment(x: ArrayLike, y: ArrayLike, alpha: float = 2.0) -> float:
     .. math::
         E_{(x, y)} \|x - y\|_2^\alpha
 
-    over the positive pairs, after l2 normalisation (`Wang and Isola, 2020
-    <https://arxiv.org/abs/2005.10242>`_). 0 is perfect, and also a total
-    collapse: read it with :func:`uniformity`. For alpha = 2, pairs that have
-    nothing to do with each other give 2 on average if embeddings have mean 0.
-    In float64.
+    over the positive pairs, after l2 normalisation, in float64 (`Wang and
+    Isola, 2020 <https://arxiv.org/abs/2005.10242>`_). 0 is perfect, and also
+    a total collapse: read it with :func:`uniformity`. For alpha = 2,
+    unrelated pairs give 2 on average if embeddings have mean 0.
 
     Args:
         x (Tensor or ndarray): Shape (N, D), any real dtype.
@@ -35,10 +32,8 @@ def alignment(x: ArrayLike, y: ArrayLike, alpha: float = 2.0) -> float:
     """
     if not alpha > 0:
         raise ValueError(f'alpha must be greater than 0, got {alpha}.')
-    x, y = (
-        as_unit_vectors(x, 'embeddings x'),
-        as_unit_vectors(y, 'embeddings y'),
-    )
+    x = as_unit_vectors(x, 'embeddings x')
+    y = as_unit_vectors(y, 'embeddings y')
     if x.shape != y.shape:
         raise ValueError(
             'x and y must hold the two views of the same samples, got shapes '

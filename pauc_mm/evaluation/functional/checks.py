@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Checks that every measure makes of its input, and optional imports."""
+"""Checks of the input of every measure, and optional imports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MIN_NORM = torch.finfo(torch.float32).tiny
 
 
 class NoDirectionError(ValueError):
-    """Vectors of length zero: the network has collapsed, or lost layers."""
+    """Embeddings of length zero: a collapsed network, or missing layers."""
 
 
 def require(module: str, package: str, needed_by: str) -> ModuleType:
@@ -27,10 +27,7 @@ def require(module: str, package: str, needed_by: str) -> ModuleType:
     Args:
         module (str): Name of the module, such as ``'ot'``.
         package (str): Name under which pip installs it, such as ``'POT'``.
-        needed_by (str): What needs it; opens the message.
-
-    Returns:
-        ModuleType: The imported module.
+        needed_by (str): Caller that needs it, for the message.
 
     Raises:
         ImportError: If it cannot be imported.
@@ -49,7 +46,7 @@ def as_matrix(values: ArrayLike, name: str = 'embeddings') -> Tensor:
 
     Args:
         values (Tensor or ndarray): Shape (N, D), any real dtype.
-        name (str): What to call it in a message. Defaults to 'embeddings'.
+        name (str): Name in messages. Defaults to 'embeddings'.
 
     Returns:
         Tensor: Shape (N, D), float32 or float64, detached, on the same device.
@@ -80,15 +77,12 @@ def as_unit_vectors(
     name: str = 'embeddings',
     dtype: torch.dtype = torch.float64,
 ) -> Tensor:
-    """Return the rows divided by their l2 norm.
+    """Return the rows of :func:`as_matrix` divided by their l2 norm.
 
     Args:
         values (Tensor or ndarray): Shape (N, D), any real dtype.
-        name (str): What to call it in a message. Defaults to 'embeddings'.
+        name (str): Name in messages. Defaults to 'embeddings'.
         dtype (torch.dtype): Precision of the result. Defaults to float64.
-
-    Returns:
-        Tensor: Shape (N, D), rows of norm 1, on the same device.
 
     Raises:
         NoDirectionError: If a row has length zero.
@@ -101,7 +95,7 @@ def as_unit_vectors(
         raise NoDirectionError(
             f'{len(zero)} of {len(values)} {name} have zero norm and cannot '
             f'be normalised; first rows: {zero[:10].tolist()}. The network '
-            'maps these samples to nothing (dead units or a wrong layer).'
+            'maps these samples to zero (dead units or a wrong layer).'
         )
     return values / norms
 
@@ -112,17 +106,17 @@ def as_groups(
     """Return group numbers as int64 on the CPU.
 
     Args:
-        groups (Tensor, ndarray or sequence): Shape (N,), integers; a negative
-            number means that the sample belongs to no group.
-        size (int): The N that is expected.
-        name (str): What to call it in a message. Defaults to 'groups'.
+        groups (Tensor, ndarray or sequence): Shape (N,), integers; negative
+            for a sample without a group.
+        size (int): The expected N.
+        name (str): Name in messages. Defaults to 'groups'.
 
     Returns:
         Tensor: Shape (N,), int64, CPU.
 
     Raises:
-        ValueError: If the shape is another.
-        TypeError: If the numbers are not integers.
+        ValueError: If the shape is wrong.
+        TypeError: If they are not integers.
     """
     groups = torch.as_tensor(groups).detach().cpu()
     if groups.shape != (size,):

@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Evenness of cluster sizes."""
-
 from __future__ import annotations
 
 import math
@@ -15,12 +13,11 @@ def cluster_entropy(sizes: ArrayLike | Sequence[int]) -> float:
     """Measure how evenly samples are spread over clusters.
 
     The entropy of the cluster sizes divided by the logarithm of the number of
-    clusters, empty ones included: 1 if all are of one size, 0 if one cluster
+    clusters, empty ones included: 1 if all sizes are equal, 0 if one cluster
     holds everything.
 
     Args:
-        sizes (Tensor, ndarray or sequence): Shape (K,), members of each
-            cluster.
+        sizes (Tensor, ndarray or sequence): Members of each cluster, (K,).
 
     Returns:
         float: The normalised entropy, in [0, 1]; 1 for a single cluster.
@@ -31,8 +28,8 @@ def cluster_entropy(sizes: ArrayLike | Sequence[int]) -> float:
     sizes = torch.as_tensor(sizes).double().flatten()
     if not len(sizes) or (sizes < 0).any() or not sizes.sum() > 0:
         raise ValueError(
-            'sizes must hold a number >= 0 for each cluster and at least one '
-            f'member in all, got {sizes[:10].tolist()} (first 10 shown).'
+            'sizes must be numbers >= 0, one for each cluster, with at least '
+            f'one member in all, got {sizes[:10].tolist()} (first 10 shown).'
         )
     if len(sizes) == 1:
         return 1.0

@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Effective rank of a set of embeddings."""
-
 from __future__ import annotations
 
 import torch
@@ -19,21 +17,21 @@ def effective_rank(
     r"""Measure how many dimensions embeddings effectively use.
 
     The exponential of the entropy of the singular values divided by their sum
-    (`Roy and Vetterli, 2007
-    <https://infoscience.epfl.ch/record/110188>`_). The rows are taken as they
-    are: normalise them beforehand if only their directions matter. In float64.
+    (`Roy and Vetterli, 2007 <https://infoscience.epfl.ch/record/110188>`_),
+    in float64. Rows are not normalised: do so first if only directions
+    matter.
 
     Args:
         embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
         center (bool): Whether to subtract the mean row first, so that a common
             offset does not count as a dimension. Defaults to True.
-        max_samples (int, optional): Measure on at most so many samples, drawn
-            without replacement; None takes all. Defaults to None.
+        max_samples (int, optional): Most samples, drawn without replacement;
+            None takes all. Defaults to None.
         seed (int): Seed of that draw. Defaults to 0.
 
     Returns:
         float: The effective rank, between 1 and min(N, D); 0 if all singular
-        values are zero, that is, if (centred) all rows are equal.
+        values are zero: (centred) all rows are equal.
 
     Raises:
         ValueError: If the embeddings are not a finite matrix.
@@ -44,14 +42,7 @@ def effective_rank(
 
 
 def rank_of_spectrum(values: Tensor) -> float:
-    """Return the effective rank of what :func:`singular_values` gave.
-
-    Args:
-        values (Tensor): Shape (R,), >= 0, on any scale.
-
-    Returns:
-        float: See :func:`effective_rank`.
-    """
+    """Return the effective rank of singular values (R,), on any scale."""
     values = values[values > 0]
     if not len(values):
         return 0.0

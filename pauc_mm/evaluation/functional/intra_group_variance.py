@@ -1,20 +1,15 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Variance of embeddings within their groups."""
-
 from __future__ import annotations
-
-import torch
 
 from .checks import ArrayLike, as_groups, as_unit_vectors
 
 
 def intra_group_variance(embeddings: ArrayLike, groups: ArrayLike) -> float:
-    """Measure how tightly the members of each group stick together.
+    """Measure how widely the members of each group spread.
 
     The mean, over groups, of the mean squared distance between the group's
     l2-normalised members and their mean, which for unit vectors is
-    1 - ||mean||^2. Near 0 the groups have coagulated into points. Computed
-    in float64.
+    1 - ||mean||^2, in float64. Near 0 the groups have coagulated into points.
 
     Args:
         embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
@@ -29,13 +24,13 @@ def intra_group_variance(embeddings: ArrayLike, groups: ArrayLike) -> float:
             finite or zero.
     """
     points = as_unit_vectors(embeddings).cpu()
-    groups = as_groups(groups, len(points))
-    points, groups = points[groups >= 0], groups[groups >= 0]
-    if not len(groups):
+    ids = as_groups(groups, len(points))
+    points, ids = points[ids >= 0], ids[ids >= 0]
+    if not len(ids):
         raise ValueError('No sample belongs to a group (all are negative).')
-    _, groups, sizes = groups.unique(return_inverse=True, return_counts=True)
+    _, ids, sizes = ids.unique(return_inverse=True, return_counts=True)
     means = points.new_zeros(len(sizes), points.shape[1])
-    means.index_add_(0, groups, points).div_(sizes[:, None])
-    squares = (points - means[groups]).square().sum(1)
-    sums = torch.zeros_like(sizes, dtype=squares.dtype)
-    return (sums.index_add_(0, groups, squares) / sizes).mean().item()
+    means.index_add_(0, ids, points).div_(sizes[:, None])
+    squares = (points - means[ids]).square().sum(1)
+    sums = points.new_zeros(len(sizes)).index_add_(0, ids, squares)
+    return (sums / sizes).mean().item()

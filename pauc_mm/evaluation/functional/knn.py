@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Weighted k-nearest-neighbour classification of frozen features."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -40,12 +38,11 @@ def knn_predict(
             all. Defaults to 20.
         temperature (float): Temperature of the weights. Defaults to 0.1.
         chunk (int): Queries searched at once. Defaults to 1024.
-        exclude_self (bool): Whether ``query`` is ``bank``, and a sample may
+        exclude_self (bool): Whether ``query`` is ``bank`` and a sample may
             not vote for itself (leave-one-out). Defaults to False.
 
     Returns:
-        dict[int, Tensor]: For each k the predicted classes, shape (Q,), int64,
-        CPU.
+        dict[int, Tensor]: Predicted classes for each k, (Q,), int64, CPU.
 
     Raises:
         ValueError: If a k is not in [1, size of the bank], a feature is not
@@ -57,7 +54,7 @@ def knn_predict(
     queries = _rows(query, 'query features')
     references = _rows(bank, 'bank features')
     labels = np.asarray(torch.as_tensor(bank_labels).cpu())
-    _check(queries, references, labels, num_classes, ks, temperature)
+    _check(queries, references, labels, num_classes, temperature)
     if exclude_self and len(queries) != len(references):
         raise ValueError(
             'exclude_self=True needs query and bank to be the same samples, '
@@ -78,8 +75,8 @@ def knn_predict(
         rows = queries[start : start + chunk]
         scores, neighbours = index.search(rows, ks[-1] + exclude_self)
         if exclude_self:
-            own = np.arange(start, start + len(rows))
-            scores, neighbours = _drop_own(scores, neighbours, own)
+            itself = np.arange(start, start + len(rows))
+            scores, neighbours = _drop_self(scores, neighbours, itself)
         # Relative to the nearest, so that no temperature overflows.
         scores = scores.astype(np.float64)
         weights = np.exp((scores - scores[:, :1]) / temperature)
@@ -99,7 +96,13 @@ def _rows(values: ArrayLike, name: str) -> np.ndarray:
     return np.ascontiguousarray(unit.cpu().numpy())
 
 
-def _check(queries, references, labels, num_classes, ks, temperature) -> None:
+def _check(
+    queries: np.ndarray,
+    references: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    temperature: float,
+) -> None:
     if queries.shape[1] != references.shape[1]:
         raise ValueError(
             'query and bank features must have the same length, got '
@@ -116,29 +119,27 @@ def _check(queries, references, labels, num_classes, ks, temperature) -> None:
             f'{labels.min()} to {labels.max()}.'
         )
     if temperature <= 0:
-        raise ValueError(
-            f'temperature must be greater than 0, got {temperature}.'
-        )
+        raise ValueError(f'temperature must be > 0, got {temperature}.')
 
 
-def _drop_own(
-    scores: np.ndarray, neighbours: np.ndarray, own: np.ndarray
+def _drop_self(
+    scores: np.ndarray, neighbours: np.ndarray, itself: np.ndarray
 ) -> tuple:
-    """Take each query itself from its k + 1 neighbours, or else the last.
+    """Remove each query from its k + 1 neighbours, or else the last.
 
     Among exact duplicates the query may not be listed; then any k will do.
     """
-    remove = neighbours == own[:, None]
+    remove = neighbours == itself[:, None]
     remove[~remove.any(axis=1), -1] = True
-    shape = (len(own), -1)
+    shape = (len(itself), -1)
     return scores[~remove].reshape(shape), neighbours[~remove].reshape(shape)
 
 
 def _vote(
     classes: np.ndarray, weights: np.ndarray, num_classes: int
 ) -> np.ndarray:
-    cells = np.arange(len(classes))[:, None] * num_classes + classes
+    bins = np.arange(len(classes))[:, None] * num_classes + classes
     votes = np.bincount(
-        cells.ravel(), weights.ravel(), minlength=len(classes) * num_classes
+        bins.ravel(), weights.ravel(), minlength=len(classes) * num_classes
     )
     return votes.reshape(len(classes), num_classes).argmax(axis=1)

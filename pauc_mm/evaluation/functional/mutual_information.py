@@ -1,12 +1,9 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""How much features or groups tell about labels, and how well they agree."""
+"""Information that features or groups have about labels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor
 
 from .checks import (
     ArrayLike,
@@ -16,18 +13,17 @@ from .checks import (
     subsample,
 )
 
-# Cosines of float32 vectors that differ by less are equal.
+# Cosines of float32 vectors that agree to this are equal.
 _DECIMALS = 12
 
 
 def adjusted_mutual_information(groups: ArrayLike, labels: ArrayLike) -> float:
     """Measure the agreement of groups with labels, corrected for chance.
 
-    scikit-learn's ``adjusted_mutual_info_score`` (arithmetic mean), with
-    which table 7 of `PCL <https://arxiv.org/abs/2005.04966>`_ compares
-    clusterings. Unlike the mutual information it does not grow by itself with
-    the number of groups. Many groups a class still cost: groups finer than
-    the labels stay below 1 even if every group is pure.
+    scikit-learn's ``adjusted_mutual_info_score`` (arithmetic mean), as in
+    table 7 of `PCL <https://arxiv.org/abs/2005.04966>`_. Unlike the mutual
+    information it does not grow with the number of groups. Pure groups that
+    are finer than the labels still stay below 1.
 
     Args:
         groups (Tensor or ndarray): Shape (N,), integers.
@@ -53,22 +49,14 @@ def group_label_information(groups: ArrayLike, labels: ArrayLike) -> float:
 
     scikit-learn's ``mutual_info_score``, in nats; figure 3b of `PCL
     <https://arxiv.org/abs/2005.04966>`_ if the groups are the samples'
-    prototypes. It is at most the entropy of the labels, which it reaches by
-    itself when groups get as small as one sample: compare equal numbers of
-    groups, or see :func:`adjusted_mutual_information`.
+    prototypes. It reaches its bound, the entropy of the labels, with groups
+    of one sample: compare equal numbers of groups, or see
+    :func:`adjusted_mutual_information`.
 
-    Args:
-        groups (Tensor or ndarray): Shape (N,), integers.
-        labels (Tensor or ndarray): Shape (N,), integers. Samples that are
-            negative in either are ignored.
+    Args and errors are those of :func:`adjusted_mutual_information`.
 
     Returns:
         float: Nats, from 0 to the entropy of the labels.
-
-    Raises:
-        ValueError: If no sample or a single class is left, or the shapes
-            differ.
-        TypeError: If the numbers are not integers.
     """
     metrics = require('sklearn.metrics', 'scikit-learn', 'the information')
     groups, labels = _both(groups, labels)
@@ -93,26 +81,25 @@ def feature_label_information(
     figure 3b of `PCL <https://arxiv.org/abs/2005.04966>`_), with Euclidean
     distances of l2-normalised embeddings: N_x is the size of a sample's class
     and m the number of other samples no farther than its k-th nearest
-    neighbour in the class, that one included. Where several are equally far
-    (copies, a collapse) all of them count, in m and for k, as in `Gao et al.,
-    2017 <https://arxiv.org/abs/1709.06212>`_. In float64, O(N^2 D) time.
+    neighbour in the class, that one included. Ties (copies, a collapse) all
+    count, in m and for k, as in `Gao et al., 2017
+    <https://arxiv.org/abs/1709.06212>`_. In float64, O(N^2 D) time.
 
-    It saturates: it cannot exceed psi(N) - <psi(N_x)>, about the entropy of
-    the labels, and reaches it as soon as the k nearest neighbours share the
-    class. In many dimensions it is biased, mostly downwards, for the k
-    nearest are then no small neighbourhood. Compare values of the same
-    labels, k and number of samples only.
+    It saturates at psi(N) - <psi(N_x)>, about the entropy of the labels, as
+    soon as the k nearest neighbours share the class. In many dimensions it is
+    biased, mostly downwards, since the k nearest are then no small
+    neighbourhood. Compare only values of the same labels, k and number of
+    samples.
 
     Args:
         embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
         labels (Tensor or ndarray): Shape (N,), integers; samples with a
             negative number are ignored. A class of k samples or fewer uses
-            as many neighbours as it has; a class of one has none and is left
-            out, which is also what scikit-learn's ``mutual_info_classif``
-            does.
+            as many neighbours as it has; a class of one is left out, as in
+            scikit-learn's ``mutual_info_classif``.
         k (int): Neighbours in the class. Defaults to 3.
-        max_samples (int, optional): Estimate from at most so many samples,
-            drawn without replacement; None takes all. Defaults to 10000.
+        max_samples (int, optional): Most samples, drawn without replacement;
+            None takes all. Defaults to 10000.
         seed (int): Seed of that draw. Defaults to 0.
         chunk (int): Samples compared with all at once. Defaults to 512.
 
@@ -141,34 +128,24 @@ def feature_label_information(
     if len(classes) < 2:
         raise ValueError(
             f'{len(classes)} of {len(sizes)} classes have two samples or '
-            'more among those used, and two such classes are needed: give '
-            'more samples, or raise max_samples.'
+            'more, and two such classes are needed. Give more samples, or '
+            'raise max_samples.'
         )
     points = points[rows.to(points.device)]
 
-    def distances(of: Tensor) -> Tensor:
-        # Monotonic in the Euclidean distance, of which only the order counts.
-        return (1 - points[of] @ points.T).round(decimals=_DECIMALS)
-
-    return _ross(distances, classes, k, chunk)
-
-
-def _ross(
-    distances: Callable, classes: list[Tensor], k: int, chunk: int
-) -> float:
-    """Return the estimate, given distances (n, N) of n samples to all N."""
-    number = sum(len(members) for members in classes)
+    number = len(points)
     total = torch.digamma(torch.tensor(float(number), dtype=torch.float64))
     for members in classes:
         size = len(members)
         for of in members.split(chunk):
-            far = distances(of)
+            # Monotonic in the Euclidean distance; only the order counts.
+            far = (1 - points[of] @ points.T).round(decimals=_DECIMALS)
             far[range(len(of)), of] = torch.inf
-            own = far[:, members]
-            radius = own.kthvalue(min(k, size - 1), dim=1, keepdim=True)[0]
-            near_own = (own <= radius).sum(dim=1).double()
+            inside = far[:, members]
+            radius = inside.kthvalue(min(k, size - 1), 1, keepdim=True)[0]
+            near_inside = (inside <= radius).sum(dim=1).double()
             near_all = (far <= radius).sum(dim=1).double()
-            gain = near_own.digamma() - near_all.digamma()
+            gain = near_inside.digamma() - near_all.digamma()
             gain -= gain.new_tensor(float(size)).digamma()
             total += gain.sum().cpu() / number
     return total.item()
@@ -183,7 +160,6 @@ def _both(groups: ArrayLike, labels: ArrayLike) -> tuple:
     if len(labels[both].unique()) < 2:
         raise ValueError(
             f'{int(both.sum())} of {len(labels)} samples have a group and a '
-            'label (>= 0), and these are of fewer than two classes: there is '
-            'nothing to agree with.'
+            'label (>= 0), of fewer than two classes: the measure needs two.'
         )
     return groups[both].numpy(), labels[both].numpy()

@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Normalised earth mover's distance between groups of embeddings."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -17,12 +15,12 @@ SOLVERS = ('emd', 'sinkhorn')
 
 @dataclass(frozen=True)
 class NEMDResult:
-    """What :func:`nemd` measured, and on how much.
+    """Result of :func:`nemd`.
 
     Attributes:
         value (float): Mean optimal-transport cost over the pairs, in [0, 2].
-        standard_error (float): Standard error of ``value`` as an estimate of
-            what all pairs would give; 0 when nothing was subsampled.
+        standard_error (float): Standard error of ``value`` as an estimate
+            over all pairs and members; 0 when nothing was subsampled.
         num_pairs (int): Pairs of groups measured.
         total_pairs (int): Pairs of groups that exist.
         num_groups (int): Groups with at least one member.
@@ -65,21 +63,20 @@ def nemd(
 
     The value is 0 when everything has collapsed to a point, and point-like
     groups spread evenly maximise it: it does not rank embeddings by itself.
-    Transport between samples is larger than between the distributions they
-    come from, the more so the fewer they are, so compare values that were
-    measured with the same ``num_members``.
+    Small samples overestimate the transport between their distributions, so
+    compare values with the same ``num_members``.
 
     **Choosing a solver.** ``'emd'`` is exact, runs on the CPU in float64 and
     is the one to report. ``'sinkhorn'`` solves many pairs at once where the
     embeddings are, which pays on a GPU only; it overestimates by about 0.5%
     at ``reg=0.01`` and by up to 5% at 0.05, and needs thousands of iterations
-    below 0.01. Both raise rather than return what they did not solve.
+    below 0.01. Both raise an error if they do not converge.
 
     Args:
         embeddings (Tensor or ndarray): Shape (N, D), any real dtype, not
             necessarily normalised. Computed in float64.
         groups (Tensor or ndarray): Shape (N,), integers. Samples with a
-            negative number belong to no group and are ignored.
+            negative number are ignored.
         num_pairs (int, optional): Most pairs to measure, at least 2; None
             measures all. Defaults to 2000.
         num_members (int): Most members used of a group; drawn anew for each
@@ -92,9 +89,9 @@ def nemd(
         batch_size (int): Pairs that Sinkhorn solves at once. Defaults to 256.
 
     Returns:
-        NEMDResult: The value, its standard error and what it was measured on.
-        If all pairs are measured but members are subsampled, each pair is
-        measured on two draws, which gives the standard error.
+        NEMDResult: The value, its standard error and the numbers of pairs and
+        members. If all pairs are measured but members are subsampled, each
+        pair is measured on two draws, which gives the standard error.
 
     Raises:
         ValueError: If fewer than two groups have members, if an embedding is
@@ -110,8 +107,8 @@ def nemd(
     if len(ids) < 2:
         raise ValueError(
             f'NEMD compares groups, but only {len(ids)} of them has members '
-            f'({ids.tolist()}): at least two are needed. Give labels with '
-            'several classes, or assignments from more than one cluster.'
+            f'({ids.tolist()}). Give labels with several classes, or '
+            'assignments from more than one cluster.'
         )
 
     rng = np.random.default_rng(seed)
@@ -166,7 +163,7 @@ def check_options(
 
 
 def _members(groups: np.ndarray) -> tuple:
-    """Return the group numbers >= 0 (G,) and, of each, its rows."""
+    """Return the group numbers >= 0 (G,) and the rows of each."""
     order = np.argsort(groups, kind='stable')
     order = order[groups[order] >= 0]
     ids, starts = np.unique(groups[order], return_index=True)

@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Which prototypes are used, and how many of them are copies."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -9,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import unique_prototypes
 from .checks import as_matrix
+from .unique_prototypes import unique_prototypes
 
 _CHUNK = 4096
 
@@ -18,45 +16,43 @@ _CHUNK = 4096
 def prototype_usage(
     prototypes: Tensor, embeddings: Tensor, epsilons: Sequence[float]
 ) -> dict:
-    """Measure the prototypes of a set, all and those in use.
+    """Measure which prototypes are used, and how many of them are copies.
 
     A prototype is in use if it is the nearest one, by cosine, of at least one
-    image. Of prototypes that coincide, rounding decides which that is, so
-    that ``used`` alone does not show a collapse: ``unique_used`` does.
+    image. Rounding decides between coinciding prototypes, so ``used`` alone
+    does not show a collapse: ``unique_used`` does.
 
     Args:
         prototypes (Tensor): Shape (K, D), of any norm but zero.
-        embeddings (Tensor): Of the images, shape (N, D). Those of norm zero
-            have no nearest prototype and are left out.
-        epsilons (sequence of float): Cosine distances for
-            :func:`~pauc_mm.evaluation.functional.unique_prototypes`.
+        embeddings (Tensor): Embeddings of images, shape (N, D). Those of norm
+            zero have no nearest prototype and are left out.
+        epsilons (sequence of float): See :func:`unique_prototypes`.
 
     Returns:
-        dict: Plain data: ``prototypes`` (K) and ``images`` that were counted;
-        ``unique``, the share of all prototypes that is unique, a list in the
-        order of ``epsilons``; ``used`` and ``used_share``; ``unique_used``,
-        the same shares of those in use; ``perplexity``, e to the entropy of
-        the shares of the images: K if all are used alike, 1 if one is.
+        dict: ``prototypes`` (K) and ``images`` that were counted; ``unique``,
+        the share of all prototypes that is unique, a list in the order of
+        ``epsilons``; ``used`` and ``used_share``; ``unique_used``, the same
+        shares of those in use; ``perplexity``, e to the entropy of the
+        images' shares: K if all are used alike, 1 if one is.
 
     Raises:
-        ValueError: If something is not finite or a prototype is zero, shapes
-            differ, or all embeddings are zero.
+        ValueError: If a value is not finite, a prototype is zero, all
+            embeddings are zero, or the dimensions differ.
     """
     prototypes = as_matrix(prototypes, 'prototypes').float().cpu()
     embeddings = as_matrix(embeddings).float().cpu()
     embeddings = embeddings[torch.linalg.vector_norm(embeddings, dim=1) > 0]
     if not len(embeddings):
         raise ValueError(
-            'All embeddings are zero: the network maps everything to nothing '
-            '(dead units). Lower the learning rate.'
+            'All embeddings are zero: the units of the network are dead. '
+            'Lower the learning rate.'
         )
     if prototypes.shape[1] != embeddings.shape[1]:
         raise ValueError(
-            f'Prototypes have {prototypes.shape[1]} dimensions, embeddings '
-            f'{embeddings.shape[1]}: they must live in one space.'
+            'Prototypes and embeddings must have the same dimensions, got '
+            f'{prototypes.shape[1]} and {embeddings.shape[1]}.'
         )
-    # Checks for zero, too: before the cosines.
-    unique = unique_prototypes(prototypes, epsilons)
+    unique = unique_prototypes(prototypes, epsilons)  # refuses zeros
     directions = F.normalize(prototypes, dim=1)
     nearest = torch.cat(
         [

@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Spectrum of a set of embeddings."""
-
 from __future__ import annotations
 
 import torch
@@ -22,22 +20,20 @@ def singular_values(
     The singular values of the (centred) matrix divided by sqrt(N), which are
     the standard deviations along the principal axes and do not depend on the
     number of samples. A spectrum that drops towards zero is a *dimensional*
-    collapse (`Jing et al., 2022 <https://arxiv.org/abs/2110.09348>`_). The
-    rows are taken as they are: normalise them beforehand if only their
-    directions matter.
+    collapse (`Jing et al., 2022 <https://arxiv.org/abs/2110.09348>`_). Rows
+    are not normalised: do so first if only directions matter.
 
-    Computed in float64 from the matrix itself, block by block, and not from
-    its covariance, whose eigenvalues lose everything below 1e-8 of the
-    largest singular value. What is no more than the rounding of that is 0.
-    Embeddings in float32 have rounding of their own, of about 1e-7 of their
-    norm, which is not removed.
+    Computed in float64 from the matrix itself, block by block, since the
+    eigenvalues of its covariance lose everything below 1e-8 of the largest
+    singular value. Values within float64's rounding are 0; the rounding of
+    float32 embeddings, about 1e-7 of their norm, is not removed.
 
     Args:
         embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
         center (bool): Whether to subtract the mean row first. Defaults to
             True.
-        max_samples (int, optional): Measure on at most so many samples, drawn
-            without replacement; None takes all. Defaults to None.
+        max_samples (int, optional): Most samples, drawn without replacement;
+            None takes all. Defaults to None.
         seed (int): Seed of that draw. Defaults to 0.
 
     Returns:
@@ -53,7 +49,7 @@ def singular_values(
     if center:
         mean = points.mean(dim=0, dtype=torch.float64)
     values = torch.linalg.svdvals(_reduced(points, mean))
-    # What rounding leaves of rows that are equal is no dimension.
+    # Rounding errors of equal rows are no dimension.
     floor = scale * max(number, dim) * torch.finfo(values.dtype).eps
     return values.masked_fill(values <= floor, 0) / number**0.5
 
@@ -61,8 +57,8 @@ def singular_values(
 def _reduced(points: Tensor, mean: Tensor) -> Tensor:
     """Return a matrix with the same singular values as points - mean.
 
-    The triangle of a QR decomposition that goes through the rows in blocks,
-    so that never more than a block is held in float64.
+    The triangle of a QR decomposition over blocks of rows, of which one at a
+    time is held in float64.
     """
     chunk = max(_MIN_CHUNK, 8 * points.shape[1])
     if len(points) <= chunk:

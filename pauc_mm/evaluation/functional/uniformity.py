@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Uniformity of embeddings on the unit hypersphere."""
-
 from __future__ import annotations
 
 import math
@@ -24,14 +22,14 @@ def uniformity(
 
     over all unordered pairs of distinct samples, after l2 normalisation
     (`Wang and Isola, 2020 <https://arxiv.org/abs/2005.10242>`_). 0 is a total
-    collapse; the more negative, the more uniform. Exact, in float64, O(N^2)
-    time and O(chunk N) memory.
+    collapse; lower is more uniform. Exact, in float64, O(N^2) time and
+    O(chunk N) memory.
 
     Args:
         embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
         t (float): Inverse width of the Gaussian. Defaults to 2.
-        max_samples (int, optional): Measure on at most so many samples, drawn
-            without replacement; None takes all. Defaults to None.
+        max_samples (int, optional): Most samples, drawn without replacement;
+            None takes all. Defaults to None.
         seed (int): Seed of that draw. Defaults to 0.
         chunk (int): Rows compared with all at once. Defaults to 512.
 
@@ -47,9 +45,7 @@ def uniformity(
     points = subsample(as_unit_vectors(embeddings), max_samples, seed)
     number = len(points)
     if number < 2:
-        raise ValueError(
-            f'uniformity needs at least two samples, got {number}.'
-        )
+        raise ValueError(f'uniformity needs two samples, got {number}.')
     total = points.new_tensor(-math.inf)
     for start in range(0, number - 1, chunk):
         rows = points[start : start + chunk]

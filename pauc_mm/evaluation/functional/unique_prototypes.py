@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Share of prototypes that are not copies of another."""
-
 from __future__ import annotations
 
 import math
@@ -24,17 +22,17 @@ CURVE_EPSILONS = (
 
 @dataclass(frozen=True)
 class UniqueCurve:
-    """What :func:`unique_curve` measured, and on how many prototypes.
+    """Result of :func:`unique_curve`.
 
     Attributes:
         epsilons (list[float]): Cosine distances, ascending.
-        shares (list[float]): At each the share of unique prototypes, (0, 1].
+        shares (list[float]): Share of unique prototypes at each, (0, 1].
         num_prototypes (int): Prototypes compared.
         total_prototypes (int): Prototypes given.
     """
 
-    epsilons: list
-    shares: list
+    epsilons: list[float]
+    shares: list[float]
     num_prototypes: int
     total_prototypes: int
 
@@ -44,22 +42,22 @@ def unique_prototypes(
     epsilons: Sequence[float] = (0.025, 0.1, 0.25, 0.5),
     chunk: int = 512,
 ) -> dict[float, float]:
-    """Measure which share of prototypes is unique.
+    """Measure the share of unique prototypes.
 
     Greedily in the given order, a prototype is redundant when its cosine
     distance 1 - cos to one already kept is below epsilon, and kept otherwise;
     the result is the share that is kept (the collapse measure of
-    `Why Prototypes Collapse <https://arxiv.org/abs/2510.20108>`_). Each
-    epsilon is a run of its own, but one comparison serves all, so that many
-    cost little more than one: O(K^2 D) time at most and O(chunk K) memory.
+    `Why Prototypes Collapse <https://arxiv.org/abs/2510.20108>`_). Epsilons
+    are independent of each other, but share the comparisons: O(K^2 D) time at
+    most and O(chunk K) memory.
 
     Args:
         prototypes (Tensor or ndarray): Shape (K, D), any real dtype, any norm
             but zero. Compared in float32, or float64 if given so.
         epsilons (sequence of float): Cosine distances, each greater than 0.
             Defaults to (0.025, 0.1, 0.25, 0.5).
-        chunk (int): Prototypes compared with the kept ones at once. Does not
-            change the result. Defaults to 512.
+        chunk (int): Prototypes compared at once. Does not change the result.
+            Defaults to 512.
 
     Returns:
         dict[float, float]: For each epsilon the share kept, in (0, 1].
@@ -92,17 +90,15 @@ def unique_curve(
     """Measure the share of unique prototypes over a range of distances.
 
     See :func:`unique_prototypes` (figure 3 of `Why Prototypes Collapse
-    <https://arxiv.org/abs/2510.20108>`_). Fewer prototypes have fewer
-    neighbours, so that a subsample raises the shares: the result says how
-    many were compared.
+    <https://arxiv.org/abs/2510.20108>`_). A subsample has fewer neighbours
+    and so raises the shares: the result says how many were compared.
 
     Args:
         prototypes (Tensor or ndarray): Shape (K, D), any real dtype.
         epsilons (sequence of float, optional): Cosine distances; None takes
             22 from 0.001 to 1. Defaults to None.
-        max_prototypes (int, optional): Compare at most so many, drawn without
-            replacement and in the given order; None takes all.
-            Defaults to None.
+        max_prototypes (int, optional): Most prototypes, drawn without
+            replacement and kept in order; None takes all. Defaults to None.
         seed (int): Seed of that draw. Defaults to 0.
         chunk (int): See :func:`unique_prototypes`. Defaults to 512.
 
@@ -118,20 +114,20 @@ def unique_curve(
         )
     epsilons = sorted(set(CURVE_EPSILONS if epsilons is None else epsilons))
     prototypes = as_matrix(prototypes, 'prototypes')
-    some = subsample(prototypes, max_prototypes, seed)
-    shares = unique_prototypes(some, epsilons, chunk)
+    sample = subsample(prototypes, max_prototypes, seed)
+    shares = unique_prototypes(sample, epsilons, chunk)
     return UniqueCurve(
         epsilons=epsilons,
         shares=[shares[epsilon] for epsilon in epsilons],
-        num_prototypes=len(some),
+        num_prototypes=len(sample),
         total_prototypes=len(prototypes),
     )
 
 
 def _num_kept(points: Tensor, epsilons: Tensor, chunk: int) -> list[int]:
     """Return how many of points (K, D) each of the epsilons (E,) keeps."""
-    # Prototypes that are kept by the same epsilons lie together: the largest
-    # cosine to them is all that these epsilons need to know.
+    # Prototypes kept by the same epsilons are stored together: the largest
+    # cosine to them is all that these epsilons need.
     kept: dict[tuple, Tensor] = {}
     totals = np.zeros(len(epsilons), dtype=np.int64)
     for rows in points.split(chunk):
@@ -160,7 +156,7 @@ def _num_kept(points: Tensor, epsilons: Tensor, chunk: int) -> list[int]:
 def _drop_near(
     alive: np.ndarray, distances: np.ndarray, epsilons: np.ndarray
 ) -> None:
-    """Drop, from alive (E, n), what is near one alive before it.
+    """Clear entries of alive (E, n) that are near one alive before them.
 
     Args:
         alive (ndarray): Shape (E, n), bool, changed.

@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Share of the unit circle that two-dimensional embeddings leave empty."""
-
 from __future__ import annotations
 
 import math
@@ -9,7 +7,7 @@ import torch
 
 from .checks import ArrayLike, as_unit_vectors
 
-# Of uniform samples, an arc that expects ten is empty once in 22,000 times.
+# An arc where ten uniform samples are expected is empty 1 in 22,000 times.
 _MIN_EXPECTED = 10
 
 
@@ -18,21 +16,19 @@ def void_fraction(
 ) -> float:
     """Measure how much of the unit circle embeddings do not use.
 
-    The circle is cut into equal arcs; the result is the share of arcs that
-    hold fewer than ``threshold`` times the samples that a uniform
-    distribution would put there. These are the voids of figure 2 of `PAUC
+    The share of equal arcs that hold fewer than ``threshold`` times the
+    samples of a uniform distribution: the voids of figure 2 of `PAUC
     <https://arxiv.org/abs/2210.10194>`_. 0 is a circle without voids; a
-    collapse to a point leaves one or, across a boundary, two arcs:
-    0.99 or 0.98 at 100 arcs. In more than two dimensions almost
-    all of the sphere is empty at any affordable number of samples, so that
-    nothing like it can be measured there: see :func:`uniformity`.
+    collapse to a point fills one arc or, across a boundary, two: 0.99 or 0.98
+    of 100. In more dimensions almost all of the sphere is empty at any
+    affordable number of samples: see :func:`uniformity`.
 
     Args:
         embeddings (Tensor or ndarray): Shape (N, 2), any real dtype, not
             necessarily normalised.
         bins (int): Number of arcs, at least 2. Defaults to 100.
-        threshold (float): Share of the uniform number of samples below which
-            an arc is void, in (0, 1]. Defaults to 0.1.
+        threshold (float): Share of the uniform number below which an arc is
+            void, in (0, 1]. Defaults to 0.1.
 
     Returns:
         float: The share of void arcs, in [0, 1).
@@ -50,8 +46,7 @@ def void_fraction(
     if points.shape[1] != 2:
         raise ValueError(
             'void_fraction needs embeddings of shape (N, 2), got '
-            f'{tuple(points.shape)}: it is a measure of the circle. In more '
-            'dimensions use uniformity.'
+            f'{tuple(points.shape)}. In more dimensions use uniformity.'
         )
     if len(points) < _MIN_EXPECTED * bins:
         raise ValueError(
@@ -60,7 +55,7 @@ def void_fraction(
             f'or at most bins={len(points) // _MIN_EXPECTED}.'
         )
     turn = torch.atan2(points[:, 1], points[:, 0]) / (2 * math.pi) + 0.5
-    # Half a turn to either side is the same place.
+    # Half a turn to either side is the same arc.
     arcs = (turn * bins).floor().long() % bins
     counts = torch.bincount(arcs, minlength=bins)
     void = counts * bins < threshold * len(points)

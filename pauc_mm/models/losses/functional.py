@@ -1,8 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The equations of PCL and PAUC as pure functions on tensors.
+"""Equations of PCL and PAUC as pure functions on tensors.
 
-No shape depends on a value, so that nothing waits for the device: what does
-not count is masked, not cut out.
+No shape depends on a value, so nothing waits for the device: rows that do not
+count are masked, not cut out.
 """
 
 from __future__ import annotations
@@ -27,31 +27,26 @@ def proto_nce(
         \frac{\exp(v_i \cdot c_{s(i)}^m / \phi_{s(i)}^m)}
         {\sum_j \exp(v_i \cdot c_j^m / \phi_j^m)}
 
-    This is a cross-entropy: the columns are the prototypes of all samples of
-    the batch, in the order of the samples, and the drawn negatives; the
-    target of sample i is its own column.
+    A cross-entropy whose columns are the prototypes of all samples of the
+    batch and the drawn negatives; the target of sample i is column i.
 
     Args:
         query (Tensor): l2-normalised embeddings v, shape (N, D).
         centroids (Tensor): l2-normalised prototypes c of all clusterings, one
             below the other, shape (K_1 + ... + K_M, D).
-        phi (Tensor): Their concentrations, shape (K_1 + ... + K_M,),
-            positive.
-        batch_ids (Tensor): Rows of ``centroids``: the prototype of each
-            sample of the whole batch, over all ranks, shape (M, B), int64,
-            B >= N.
+        phi (Tensor): Their concentrations, (K_1 + ... + K_M,), positive.
+        batch_ids (Tensor): Row of ``centroids`` of each sample of the whole
+            batch, over all ranks, shape (M, B), int64, B >= N.
         negatives (tuple[Tensor, Tensor]): Rows of the candidate negatives,
             shape (M, R), int64, and which of them count, (M, R), bool.
-        rank_offset (int): Index of ``query[0]`` in the whole batch.
-            Defaults to 0.
+        rank_offset (int): Index of ``query[0]`` in the batch. Defaults to 0.
         mask_same_cluster (bool): Leave out the columns that repeat a sample's
             own prototype for another sample of its cluster. False keeps them
             as negatives, as the official implementation does.
 
     Returns:
-        tuple[Tensor, Tensor]: The mean loss, a scalar, and for each
-        clustering the share of samples for which no column beats the own
-        prototype, shape (M,).
+        tuple[Tensor, Tensor]: The mean loss, a scalar, and the share of
+        samples whose own prototype no column beats, shape (M,).
     """
     columns = torch.arange(batch_ids.shape[1], device=query.device)  # (B,)
     own = columns[rank_offset : rank_offset + len(query)]  # (N,)
@@ -76,23 +71,12 @@ def prototype_logits(
     ids: torch.Tensor,
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return v . c / phi for the candidates of each clustering.
+    """Return v . c / phi for candidates ids (M, C), shape (N, M, C).
 
     ``einsum('nd,mcd->nmc', query, centroids[ids]) / phi[ids]`` with n
-    samples, m clusterings, c candidates and d dimensions, in one matrix
-    product; ``index_select`` copies whole rows, where indexing takes 4 times
-    as long.
-
-    Args:
-        query (Tensor): Shape (N, D).
-        centroids (Tensor): Shape (K, D).
-        phi (Tensor): Shape (K,).
-        ids (Tensor): Rows of ``centroids``, shape (M, C), int64.
-        mask (Tensor, optional): Which candidates count, shape (M, C), bool;
-            the logits of the others are -inf.
-
-    Returns:
-        Tensor: Shape (N, M, C).
+    samples, m clusterings, c candidates and d dimensions, and -inf outside
+    the mask (M, C). One matrix product; ``index_select`` copies whole rows,
+    which takes a quarter of the time of indexing.
     """
     rows = ids.flatten()
     products = query @ centroids.index_select(0, rows).t()
@@ -114,12 +98,10 @@ def prototype_alignment(
 
     .. math:: E_{(p, q) \sim pos} \|c_p - c_q\|_2^s
 
-    A positive pair is one cluster's prototype seen from two views.
-
     Args:
         prototypes (Tensor): From the query view, shape (..., P, D).
-        positives (Tensor): The same clusters from the momentum encoder's
-            view, shape (..., P, D).
+        positives (Tensor): Prototypes of the same clusters from the momentum
+            encoder's view, shape (..., P, D).
         power (float): s. Defaults to 2.
         mask (Tensor, optional): Which rows count, shape (..., P), bool.
 
@@ -155,7 +137,7 @@ def prototype_uniformity(
         Tensor: Shape (...), in [exp(-4 t), 1] for normalised prototypes; 0
         where the mask leaves no pair.
     """
-    products = prototypes @ prototypes.transpose(-2, -1)
+    products = prototypes @ prototypes.mT
     squares = prototypes.pow(2).sum(dim=-1)
     distances = squares[..., :, None] + squares[..., None, :] - 2 * products
     # A prototype is no pair with itself: exp(-inf) is 0.
@@ -176,10 +158,10 @@ def prototype_correlation(
     .. math:: E_{(p, q)} \sum_d P_p \log(P_q / P_p)
               = -E_{(p, q)} KL(P_p \| P_q), \quad P = softmax(c / T)
 
-    The equation divides and takes logarithms of the coordinates themselves,
-    which is undefined for negative ones; the softmax makes each prototype
-    the distribution that the paper calls it. Minimising the term drives
-    different prototypes apart in every dimension.
+    The equation takes logarithms of the coordinates, which is undefined for
+    negative ones; the softmax makes each prototype the distribution that the
+    paper calls it. Minimising the term drives prototypes apart in every
+    dimension.
 
     Args:
         prototypes (Tensor): Shape (..., P, D), P >= 2.
@@ -193,8 +175,8 @@ def prototype_correlation(
     log_p = F.log_softmax(prototypes / temperature, dim=-1)
     weights, pairs = _weights(prototypes, mask)
     weighted_p = log_p.exp() * weights[..., None]
-    # The double sum over P_p (log P_q - log P_p) falls into sums over p and
-    # over q; a prototype with itself adds zero.
+    # The double sum over P_p (log P_q - log P_p) factorises; pairs of a
+    # prototype with itself add zero.
     over_q = (log_p * weights[..., None]).sum(dim=-2, keepdim=True)
     num = weights.sum(dim=-1)[..., None, None]
     return (weighted_p * (over_q - num * log_p)).sum(dim=(-2, -1)) / pairs

@@ -23,7 +23,8 @@ class PrototypeLoss(nn.Module):
         loss_weight (float): Weight of the term; 0 switches it off.
 
     Raises:
-        ValueError: If the weight is negative.
+        ValueError: If the weight is negative, or a parameter of a subclass
+            not positive.
     """
 
     key = ''
@@ -34,7 +35,9 @@ class PrototypeLoss(nn.Module):
             f'{self.key}.loss_weight', loss_weight, zero=True
         )
 
-    def term(self, *prototypes: torch.Tensor, mask=None) -> torch.Tensor:
+    def term(
+        self, *prototypes: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Compute the loss of each clustering, shape (...)."""
         raise NotImplementedError
 
@@ -63,9 +66,6 @@ class PrototypeAlignmentLoss(PrototypeLoss):
     Args:
         loss_weight (float): alpha of eq. 7. Defaults to 1.
         power (float): s, the exponent of the distance. Defaults to 2.
-
-    Raises:
-        ValueError: If the weight is negative or the power not positive.
     """
 
     key = 'model.align_loss'
@@ -91,9 +91,6 @@ class PrototypeUniformityLoss(PrototypeLoss):
     Args:
         loss_weight (float): beta of eq. 7. Defaults to 1.
         t (float): Sharpness of the Gaussian kernel. Defaults to 2.
-
-    Raises:
-        ValueError: If the weight is negative or t not positive.
     """
 
     key = 'model.uniform_loss'
@@ -115,9 +112,6 @@ class PrototypeCorrelationLoss(PrototypeLoss):
         loss_weight (float): gamma of eq. 7. Defaults to 0.1.
         temperature (float): T of the softmax that turns a prototype into a
             distribution over the dimensions. Defaults to 0.1.
-
-    Raises:
-        ValueError: If the weight is negative or T not positive.
     """
 
     key = 'model.corr_loss'

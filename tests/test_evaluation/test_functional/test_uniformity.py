@@ -71,7 +71,7 @@ def test_subsample_is_seeded():
 @pytest.mark.parametrize(
     'points, options, found',
     [
-        (torch.ones(1, 3), {}, 'at least two samples, got 1'),
+        (torch.ones(1, 3), {}, 'two samples, got 1'),
         (torch.ones(4, 3), dict(t=0), 't must be.*0'),
         (torch.zeros(4, 3), {}, '4 of 4.*zero norm'),
         (torch.full((4, 3), math.nan), {}, '4 of 4.*finite'),

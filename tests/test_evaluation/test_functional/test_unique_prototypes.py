@@ -103,6 +103,12 @@ def test_copies_are_redundant(chunk):
     assert unique_prototypes(points.numpy(), chunk=chunk) == got
 
 
+@pytest.mark.parametrize('chunk', [1, 2, 512])
+def test_a_distance_of_epsilon_is_kept(chunk):
+    got = unique_prototypes(torch.eye(5), (1.0, 1.001), chunk)
+    assert got == {1.0: 1, 1.001: 0.2}
+
+
 def test_random_directions_in_many_dimensions_are_unique():
     points = np.random.default_rng(0).standard_normal((300, 256))
     assert unique_prototypes(points, (0.025, 0.5)) == {0.025: 1, 0.5: 1}
