@@ -5,11 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmengine.dist import (
-    broadcast_object_list,
-    get_rank,
-    get_world_size,
-)
+from mmengine.dist import broadcast_object_list, get_rank, get_world_size
 
 from pauc_mm.utils import raise_together
 

@@ -58,15 +58,8 @@ def clustering_summary(
 def others_of_the_cluster(sizes: torch.Tensor, batch: int) -> float:
     """Return the mean number of batch mates that share an image's cluster.
 
-    These are the false negatives that ``proto_head.mask_same_cluster`` leaves
-    out.
-
-    Args:
-        sizes (Tensor): Members of each cluster, shape (K,), integer.
-        batch (int): Images of a step, drawn without replacement.
-
-    Returns:
-        float: 0 or more.
+    From sizes (K,) and a batch drawn without replacement. These are the false
+    negatives that ``proto_head.mask_same_cluster`` leaves out.
     """
     members = sizes.double()
     total = members.sum().item()
@@ -77,16 +70,10 @@ def others_of_the_cluster(sizes: torch.Tensor, batch: int) -> float:
 def prototypes_of_a_step(
     sizes: torch.Tensor, k: int, batch: int, num_negatives: int
 ) -> float:
-    """Estimate how many prototypes a sample is compared with, its own too.
+    """Estimate how many of K prototypes a sample is compared with.
 
-    Args:
-        sizes (Tensor): Members of each cluster, integer.
-        k (int): Prototypes that there are.
-        batch (int): Images of a step.
-        num_negatives (int): Prototypes drawn in addition, r.
-
-    Returns:
-        float: At least 1, at most ``k``.
+    Its own, those of the batch, given the sizes of the clusters, and the
+    drawn negatives.
     """
     shares = sizes.double() / sizes.sum()
     in_batch = (1 - (1 - shares) ** batch).sum().item()

@@ -99,9 +99,6 @@ class DiagonalMixture(nn.Module):
 
         Args:
             temperature (float): The mean tau that phi is scaled to, > 0.
-
-        Returns:
-            Tensor: phi, shape (K,), float32, positive and finite.
         """
         remembered = self.num_components / (1 - self.options.eta)
         return concentration_of_means(
@@ -143,10 +140,6 @@ class DiagonalMixture(nn.Module):
 
         Returns:
             Tensor: Shape (N,), int64.
-
-        Raises:
-            RuntimeError, ValueError, TypeError: As
-                :meth:`log_responsibilities`.
         """
         with full_precision(self.means.device):
             statistics = self._statistics(self._checked(embeddings, True))

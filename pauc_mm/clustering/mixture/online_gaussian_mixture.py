@@ -105,8 +105,7 @@ class OnlineGaussianMixture(DiagonalMixture):
         """Call :meth:`assign` and then :meth:`update`, with one E-step.
 
         Args:
-            embeddings (Tensor): h of this rank, shape (N, D), N >= 1, any
-                floating dtype.
+            embeddings (Tensor): See :meth:`update`.
 
         Returns:
             Tensor: The component of the largest responsibility in the state
@@ -114,7 +113,6 @@ class OnlineGaussianMixture(DiagonalMixture):
 
         Raises:
             RuntimeError: If the mixture has not begun.
-            ValueError, TypeError: As :meth:`update`.
         """
         with full_precision(self.means.device):
             embeddings = self._checked(embeddings, True)
@@ -130,9 +128,7 @@ class OnlineGaussianMixture(DiagonalMixture):
             embeddings (Tensor): The same on all ranks, shape (N, D), N >= K.
 
         Raises:
-            ValueError: If they are fewer than K, not finite, of a wrong
-                shape, or fewer than K of them are different.
-            TypeError: If the dtype is not floating point.
+            ValueError: If fewer than K of them are different, or not finite.
         """
         with full_precision(self.means.device):
             embeddings = self._checked(embeddings)

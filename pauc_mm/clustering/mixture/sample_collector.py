@@ -26,8 +26,7 @@ class SampleCollector:
 
         Returns:
             Tensor or None: Once there are enough, shape (capacity, D), the
-            same on all ranks, batch by batch, and in a batch rank by rank.
-            The excess of the last batch is left out.
+            same on all ranks: batch by batch, then rank by rank, cut to size.
         """
         if self._rows is None:
             shape = self.capacity, embeddings.shape[1]

@@ -37,14 +37,7 @@ def inverse_temperature(
 
 
 def sufficient_statistics(embeddings: torch.Tensor) -> torch.Tensor:
-    """Return 1, h and h^2 of each embedding, side by side.
-
-    Args:
-        embeddings (Tensor): h, shape (N, D).
-
-    Returns:
-        Tensor: Shape (N, 1 + 2 D).
-    """
+    """Return 1, h and h^2 of embeddings h (N, D), shape (N, 1 + 2 D)."""
     ones = torch.ones_like(embeddings[:, :1])
     return torch.cat([ones, embeddings, embeddings.square()], dim=1)
 
@@ -82,12 +75,6 @@ def exponential_(values: torch.Tensor) -> torch.Tensor:
     Most responsibilities are close to 0, and on CPUs exponentials that
     underflow and products of numbers below 1e-38 take 10 to 100 times as
     long as others.
-
-    Args:
-        values (Tensor): Any shape, float; changed.
-
-    Returns:
-        Tensor: The same tensor.
     """
     least = math.log(TINY)
     values.clamp_min_(least - 1).exp_()
@@ -95,14 +82,7 @@ def exponential_(values: torch.Tensor) -> torch.Tensor:
 
 
 def log_sum_exp(values: torch.Tensor) -> torch.Tensor:
-    """Return the log-sum-exp of each row, without underflow.
-
-    Args:
-        values (Tensor): Shape (N, K'), float.
-
-    Returns:
-        Tensor: Shape (N, 1).
-    """
+    """Return the log-sum-exp of rows (N, K'), without underflow, (N, 1)."""
     largest = values.amax(dim=1, keepdim=True)
     return largest + exponential_(values - largest).sum(1, keepdim=True).log()
 

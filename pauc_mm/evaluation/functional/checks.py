@@ -28,9 +28,6 @@ def require(module: str, package: str, needed_by: str) -> ModuleType:
         module (str): Name of the module, such as ``'ot'``.
         package (str): Name under which pip installs it, such as ``'POT'``.
         needed_by (str): Caller that needs it, for the message.
-
-    Raises:
-        ImportError: If it cannot be imported.
     """
     try:
         return importlib.import_module(module)
@@ -132,13 +129,7 @@ def as_groups(
 def subsample(values: Tensor, max_samples: int | None, seed: int) -> Tensor:
     """Return at most ``max_samples`` rows, drawn without replacement.
 
-    Args:
-        values (Tensor): Shape (N, ...).
-        max_samples (int, optional): None keeps all.
-        seed (int): Seed of the draw; the global generators are not touched.
-
-    Returns:
-        Tensor: Shape (min(N, max_samples), ...), in the original order.
+    They stay in order; None keeps all. Global generators are not touched.
     """
     if max_samples is None or len(values) <= max_samples:
         return values

@@ -101,12 +101,6 @@ def unique_curve(
             replacement and kept in order; None takes all. Defaults to None.
         seed (int): Seed of that draw. Defaults to 0.
         chunk (int): See :func:`unique_prototypes`. Defaults to 512.
-
-    Returns:
-        UniqueCurve: The curve, and the number of prototypes.
-
-    Raises:
-        ValueError: See :func:`unique_prototypes`.
     """
     if max_prototypes is not None and max_prototypes < 1:
         raise ValueError(
@@ -158,10 +152,7 @@ def _drop_near(
 ) -> None:
     """Clear entries of alive (E, n) that are near one alive before them.
 
-    Args:
-        alive (ndarray): Shape (E, n), bool, changed.
-        distances (ndarray): Shape (n, n).
-        epsilons (ndarray): Shape (E, 1).
+    Distances are (n, n), epsilons (E, 1).
     """
     for i in range(len(distances) - 1):
         keeping = np.flatnonzero(alive[:, i])

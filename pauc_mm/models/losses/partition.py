@@ -21,29 +21,17 @@ from pauc_mm.utils import gather_with_grad
 def random_partition(num_prototypes: int, seed: int) -> torch.Tensor:
     """Draw a random order of the prototypes; blocks are slices of it.
 
-    Drawn on the CPU, so that a seed gives the same order on all ranks and
-    devices.
-
-    Args:
-        num_prototypes (int): K.
-        seed (int): Seed of the draw.
-
-    Returns:
-        Tensor: Permutation of 0 to K - 1, shape (K,), int64, on the CPU.
+    A permutation of 0 to K - 1, shape (K,), int64. Drawn on the CPU, so that
+    a seed gives the same order on all ranks and devices.
     """
     generator = torch.Generator().manual_seed(seed)
     return torch.randperm(num_prototypes, generator=generator)
 
 
 def block_assignments(logits: torch.Tensor, block_size: int) -> torch.Tensor:
-    """Return log-probabilities within each block of prototypes.
+    """Return log-probabilities within each block of ``block_size`` columns.
 
-    Args:
-        logits (Tensor): Shape (N, K), the columns block by block.
-        block_size (int): Prototypes of a block, a divisor of K.
-
-    Returns:
-        Tensor: Shape (N, K / block_size, block_size).
+    From logits (N, K) to shape (N, K / block_size, block_size).
     """
     return logits.unflatten(1, (-1, block_size)).log_softmax(dim=2)
 

@@ -1,6 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from mmpretrain.registry import MODELS
 from torch import nn
@@ -17,7 +19,7 @@ from .functional import (
 class PrototypeLoss(nn.Module):
     """Base of PAUC's terms: a weighted mean over clusterings, in float32.
 
-    A subclass names its config key and computes :meth:`term`.
+    A subclass names its config key and computes ``_term``.
 
     Args:
         loss_weight (float): Weight of the term; 0 switches it off.
@@ -27,19 +29,14 @@ class PrototypeLoss(nn.Module):
             not positive.
     """
 
-    key = ''
+    key: str
+    _term: Callable[..., torch.Tensor]  # loss of each clustering, (...)
 
     def __init__(self, loss_weight: float) -> None:
         super().__init__()
         self.loss_weight = check_positive(
             f'{self.key}.loss_weight', loss_weight, zero=True
         )
-
-    def term(
-        self, *prototypes: torch.Tensor, mask: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Compute the loss of each clustering, shape (...)."""
-        raise NotImplementedError
 
     def forward(
         self, *prototypes: torch.Tensor, mask: torch.Tensor | None = None
@@ -55,7 +52,7 @@ class PrototypeLoss(nn.Module):
             ValueError: If the shapes leave no pair.
         """
         with torch.autocast(prototypes[0].device.type, enabled=False):
-            loss = self.term(*(p.float() for p in prototypes), mask=mask)
+            loss = self._term(*(p.float() for p in prototypes), mask=mask)
         return self.loss_weight * loss.mean()
 
 
@@ -74,8 +71,7 @@ class PrototypeAlignmentLoss(PrototypeLoss):
         super().__init__(loss_weight)
         self.power = check_positive(f'{self.key}.power', power)
 
-    def term(self, prototypes, positives, mask=None):
-        """Compute :func:`prototype_alignment` of two views."""
+    def _term(self, prototypes, positives, mask):
         if prototypes.shape != positives.shape or not prototypes.numel():
             raise ValueError(
                 'Positive prototypes must come in pairs, got the shapes '
@@ -99,8 +95,7 @@ class PrototypeUniformityLoss(PrototypeLoss):
         super().__init__(loss_weight)
         self.t = check_positive(f'{self.key}.t', t)
 
-    def term(self, prototypes, mask=None):
-        """Compute :func:`prototype_uniformity`."""
+    def _term(self, prototypes, mask):
         return prototype_uniformity(_with_pairs(prototypes), self.t, mask)
 
 
@@ -124,8 +119,7 @@ class PrototypeCorrelationLoss(PrototypeLoss):
             f'{self.key}.temperature', temperature
         )
 
-    def term(self, prototypes, mask=None):
-        """Compute :func:`prototype_correlation`."""
+    def _term(self, prototypes, mask):
         return prototype_correlation(
             _with_pairs(prototypes), self.temperature, mask
         )
