@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Data, models and clusterers on which the E-step is measured.
+"""Data, models and clusterers for measuring the E-step.
 
 Imported in the processes that measure only: it takes seconds.
 """
@@ -32,7 +32,7 @@ _PATTERNS = 512
 
 
 class InMemoryImages(Dataset):
-    """Different images of which only a few patterns are held in memory.
+    """Distinct images made of a few patterns in memory.
 
     Args:
         num_images (int): N.
@@ -58,7 +58,7 @@ class InMemoryImages(Dataset):
 
 
 def small_model(backbone: str, device: str) -> nn.Module:
-    """A PCL with a small backbone; the same weights in every process.
+    """Build a PCL with a small backbone, the same in every process.
 
     Args:
         backbone (str): 'tiny', three convolutions, or 'resnet18'.
@@ -99,7 +99,7 @@ def small_model(backbone: str, device: str) -> nn.Module:
 
 
 class StubAlgorithm(nn.Module):
-    """As much of an algorithm as :func:`extract_embeddings` asks for.
+    """Minimal algorithm for :func:`extract_embeddings`.
 
     Its network multiplies a pixel by a matrix, so that a million images take
     the time of loading and assembling them.
@@ -123,10 +123,10 @@ class StubAlgorithm(nn.Module):
 
 
 class StubKMeans:
-    """Random clusterings of the real size, which cost nothing to find."""
+    """Random clusterings of the real size, without the cost of k-means."""
 
     def fit(self, features, k, seed) -> KMeansResult:
-        """K unit vectors, and a cluster for each of the features."""
+        """Return K unit vectors, and a cluster for each feature."""
         rng = np.random.default_rng(seed)
         centroids = rng.standard_normal((k, features.shape[1]), np.float32)
         centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
@@ -139,7 +139,7 @@ class StubKMeans:
 
 
 def post_process(results, device: str) -> KMeansPrototypes:
-    """Concentrations, and the prototypes as the model has them."""
+    """Compute concentrations and hand the prototypes to the model."""
     concentrations = [
         concentration(
             torch.from_numpy(result.distances),
@@ -168,7 +168,7 @@ _images = functools.lru_cache(InMemoryImages)
 def timed_e_step(
     num_images: int, clusters: tuple[int, ...], options: dict
 ) -> dict[str, float]:
-    """One E-step; every rank calls it at the same time.
+    """Run one E-step; every rank calls it at the same time.
 
     Args:
         num_images (int): N.

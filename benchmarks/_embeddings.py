@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Real embeddings of successive epochs, in the number of ImageNet-100's."""
+"""Real embeddings of successive epochs, as many as in ImageNet-100."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def successive_embeddings(
     seed: int,
     images: int = 4000,
 ) -> list[np.ndarray]:
-    """Momentum embeddings of the same images after successive epochs.
+    """Compute momentum embeddings of the same images after successive epochs.
 
     PCL is trained on MNIST images; the images that are embedded are
     augmented views of them, the same in each epoch.
@@ -66,7 +66,7 @@ def successive_embeddings(
 
 
 def _views(runner: Runner, num: int, seed: int) -> torch.Tensor:
-    """Augmented views, uint8, (N, 3, 16, 16)."""
+    """Return augmented views, uint8, (N, 3, 16, 16)."""
     torch.manual_seed(seed)
     dataset = runner.build_dataloader(runner.cfg.train_dataloader).dataset
     views = torch.empty(num, 3, 16, 16, dtype=torch.uint8)
@@ -77,7 +77,7 @@ def _views(runner: Runner, num: int, seed: int) -> torch.Tensor:
 
 
 class _Keep(Hook):
-    """Embeds the views at the end of each epoch after the warm-up."""
+    """Embed the views at the end of each epoch after the warm-up."""
 
     def __init__(self, views: torch.Tensor, warmup: int) -> None:
         self.views = views

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What the benchmarks share: options, and timings in turn."""
+"""Options of all benchmarks, and interleaved timings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def get_parser(description: str, repeats: int) -> argparse.ArgumentParser:
-    """Command line with the options that all benchmarks have.
+    """Return a command line with the options of all benchmarks.
 
     Args:
         description (str): What is measured.
@@ -76,7 +76,7 @@ def get_parser(description: str, repeats: int) -> argparse.ArgumentParser:
         help='leave out the runs in fresh processes that measure the peak '
         'memory',
     )
-    add('--out', metavar='FILE.json', help='where to write the raw figures')
+    add('--out', metavar='FILE.json', help='where to write the raw values')
     return parser
 
 
@@ -109,12 +109,12 @@ def parse(
 
 
 def positive(text: str) -> int:
-    """An integer of at least 1, for argparse."""
+    """Parse an integer >= 1, for argparse."""
     return _at_least(1, text)
 
 
 def natural(text: str) -> int:
-    """An integer of at least 0, for argparse."""
+    """Parse an integer >= 0, for argparse."""
     return _at_least(0, text)
 
 
@@ -148,7 +148,7 @@ def synchronize(device: str) -> None:
 
 @dataclass
 class Timing:
-    """Seconds of each timed run of one alternative."""
+    """Timings of one alternative in seconds."""
 
     samples: list[float] = field(default_factory=list)
 
@@ -166,7 +166,7 @@ def interleave(
     before: Callable | None = None,
     progress: str | None = None,
 ) -> dict[str, Timing]:
-    """Time alternatives in turn, A B C B C A, and not one after the other.
+    """Time alternatives in turn, A B C B C A, instead of one after another.
 
     What disturbs the machine for a while then disturbs all of them, and none
     always follows the same other one.
@@ -201,11 +201,11 @@ def interleave(
 
 
 def rotated(items: list, turn: int) -> list:
-    """The items in the order of round ``turn``."""
+    """Return the items in the order of round ``turn``."""
     first = turn % len(items)
     return items[first:] + items[:first]
 
 
 def say(line: str) -> None:
-    """Progress goes to stderr, so that stdout is a Markdown file."""
+    """Print progress to stderr, as stdout is a Markdown file."""
     print(line, file=sys.stderr, flush=True)

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Concentrations in Python loops, in the way of the official PCL."""
+"""Concentrations in Python loops, as in the official PCL."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ TAU = 0.1
 
 
 def make_data(num_samples, k, dim, seed, device):
-    """A clustering as faiss leaves it, and the embeddings.
+    """Return a clustering in the form of faiss, and the embeddings.
 
     Returns:
         dict: ``embeddings`` (N, D), ``centroids`` (K, D), ``assignments``
-        (N,), ``distances`` (N,) on the device; ``found`` and ``squared``,
+        (N,), ``distances`` (N,) on the device; ``assigned`` and ``squared``,
         both (N, 1), the arrays that ``faiss.IndexFlatL2.search`` gives;
         ``products`` (N,), inner products, those of ``faiss.IndexFlatIP``;
         ``host``, embeddings and centroids on the CPU, as the E-step has them.
@@ -41,7 +41,7 @@ def make_data(num_samples, k, dim, seed, device):
         centroids=centroids.to(device),
         assignments=assignments.to(device),
         distances=distances.to(device),
-        found=assignments.numpy()[:, None],
+        assigned=assignments.numpy()[:, None],
         squared=distances.square().numpy()[:, None],
         products=(1 - distances.square() / 2).numpy(),
         host=(embeddings, centroids),
@@ -50,7 +50,7 @@ def make_data(num_samples, k, dim, seed, device):
 
 
 def phi_of_lists(members, tau):
-    """Eq. 12 of PCL for lists of distances, with one mean per cluster."""
+    """Compute eq. 12 of PCL from one list of distances a cluster."""
     phi = np.zeros(len(members))
     for cluster, distances in enumerate(members):
         size = len(distances)
@@ -65,9 +65,9 @@ def phi_of_lists(members, tau):
 
 
 def loop(data):
-    """A loop over the arrays that faiss returns, as in the official PCL."""
-    found, distances = data['found'], np.sqrt(data['squared'])
-    clusters = [int(row[0]) for row in found]
+    """Loop over the arrays that faiss returns, as in the official PCL."""
+    assigned, distances = data['assigned'], np.sqrt(data['squared'])
+    clusters = [int(row[0]) for row in assigned]
     members = [[] for _ in range(data['num_clusters'])]
     for sample, cluster in enumerate(clusters):
         members[cluster].append(distances[sample][0])
@@ -75,8 +75,8 @@ def loop(data):
 
 
 def loop_lists(data):
-    """The same with plain numbers, which Python handles faster."""
-    clusters = data['found'][:, 0].tolist()
+    """Loop over plain numbers, which are faster in Python."""
+    clusters = data['assigned'][:, 0].tolist()
     distances = np.sqrt(data['squared'][:, 0]).tolist()
     members = [[] for _ in range(data['num_clusters'])]
     for cluster, distance in zip(clusters, distances):

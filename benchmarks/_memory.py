@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Peak memory of a piece of work, in a process of its own."""
+"""Measure peak memory in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIB = 2**20
 
 
 class PeakMeter:
-    """Growth of this process' memory above where it stood at the start.
+    """Peak growth of this process' memory since the start.
 
     On Linux the high-water mark of the resident set is put back before each
     piece of work. Where that is not possible ``getrusage`` gives the mark
@@ -31,7 +31,7 @@ class PeakMeter:
         self.baseline = _resident()
 
     def start(self) -> None:
-        """Put the high-water mark back to what is resident now."""
+        """Reset the high-water mark to the resident set."""
         try:
             Path('/proc/self/clear_refs').write_text('5')
         except OSError:
@@ -40,18 +40,18 @@ class PeakMeter:
             torch.cuda.reset_peak_memory_stats()
 
     def host(self) -> int:
-        """Peak growth in bytes since :meth:`start` of the resident set."""
+        """Return the peak growth of the resident set in bytes."""
         return max(_peak() - self.baseline, 0)
 
     def device(self) -> int:
-        """Peak bytes that torch held on the GPU since :meth:`start`."""
+        """Return the peak bytes of torch on the GPU since :meth:`start`."""
         if not torch.cuda.is_initialized():
             return 0
         return torch.cuda.max_memory_allocated()
 
 
 def release() -> None:
-    """Give freed memory back to the system, so that it is not counted."""
+    """Return freed memory to the system, so that it is not counted."""
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
@@ -108,7 +108,7 @@ def peak_memory_in_subprocess(
     threads: int = 1,
     small: bool = False,
 ) -> float:
-    """Peak memory of ``run(prepare(*args))`` in a fresh process.
+    """Measure the peak of ``run(prepare(*args))`` in a fresh process.
 
     Args:
         prepare (Callable): Makes the inputs; not measured on the CPU. On a

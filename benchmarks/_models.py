@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""MoCo v2, PCL and PAUC from the ImageNet recipes, with made-up prototypes."""
+"""MoCo v2, PCL and PAUC of the ImageNet recipes, with random prototypes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETS = {
     'in100': ('pauc/pauc_r50_8xb32_in100.py', 126689),
     'in1k': ('pauc_r50_8xb32_in1k.py', 1281167),
 }
-# What a class has beyond its parent, in the config of PAUC.
+# Options of each class beyond those of its parent, in PAUC's config.
 _PAUC_ONLY = ('align_loss', 'uniform_loss', 'corr_loss')
 _PCL_ONLY = ('proto_head', 'num_clusters')
 METHODS = ('MoCo', 'PCL', 'PAUC')
@@ -27,7 +27,7 @@ SMALL = dict(num_clusters=[25, 50, 100], queue_len=64)
 
 
 def load_recipe(name: str, small: bool) -> tuple[Config, int]:
-    """Config of PAUC for a set of prototypes, and N.
+    """Return the config of PAUC for a set of prototypes, and N.
 
     Args:
         name (str): A key of ``SETS``.
@@ -45,7 +45,7 @@ def load_recipe(name: str, small: bool) -> tuple[Config, int]:
 def build_model(
     cfg: Config, num_samples: int, method: str, options: dict
 ) -> torch.nn.Module:
-    """A model in training mode on the device.
+    """Build a model in training mode on the device.
 
     Args:
         cfg (Config): From :func:`load_recipe`.
@@ -83,7 +83,7 @@ def build_model(
 
 
 def _compile(model, method: str) -> None:
-    """As mmengine's Runner does with ``compile=True``, where that works.
+    """Compile as mmengine's Runner does with ``compile=True``.
 
     Compiled, mmpretrain's MoCo loses the copy of its queue, and the backward
     pass stops with an error since the queue has changed: only its two
@@ -98,7 +98,7 @@ def _compile(model, method: str) -> None:
 
 
 def _fill_prototypes(model, num_samples: int, seed: int) -> None:
-    """Random unit vectors, and random assignments."""
+    """Set random unit vectors and random assignments."""
     generator = torch.Generator().manual_seed(seed)
     device = next(model.parameters()).device
     clusters, dim = model.num_clusters, len(model.queue)
@@ -118,7 +118,7 @@ def _fill_prototypes(model, num_samples: int, seed: int) -> None:
 
 
 def make_batch(num_samples: int, options: dict) -> dict:
-    """Two views of random images, as a dataloader collates them.
+    """Return two views of random images, collated as by a dataloader.
 
     Args:
         num_samples (int): N, for the ``sample_idx``.
@@ -142,16 +142,16 @@ def make_batch(num_samples: int, options: dict) -> dict:
             view.contiguous(memory_format=torch.channels_last)
             for view in views
         ]
-    places = torch.randint(num_samples, (batch,), generator=generator)
+    indices = torch.randint(num_samples, (batch,), generator=generator)
     samples = [
-        DataSample(metainfo=dict(sample_idx=place))
-        for place in places.tolist()
+        DataSample(metainfo=dict(sample_idx=index))
+        for index in indices.tolist()
     ]
     return dict(inputs=views, data_samples=samples)
 
 
 def build_step(cfg: Config, model: torch.nn.Module, batch: dict, options):
-    """A training step: preprocessing, forward, backward, SGD.
+    """Run a training step: preprocessing, forward, backward, SGD.
 
     Args:
         cfg (Config): From :func:`load_recipe`.

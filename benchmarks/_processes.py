@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Processes that wait for work, alone or joined by torch.distributed."""
+"""Worker processes, alone or joined by torch.distributed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from _harness import set_threads
 
 
 class Group:
-    """Processes that run one function on arguments that are sent to them.
+    """Processes that run one function on the arguments they receive.
 
     They stay alive between runs, so that runs of groups of different sizes
     can be interleaved; while a group waits it takes no processor time. Use it

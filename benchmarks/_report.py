@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The Markdown that the benchmarks print, and the raw figures."""
+"""Print Markdown and write raw values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MIN_ROUNDS = 5  # for an interval of a ratio
 
 
 def environment(args: argparse.Namespace) -> dict[str, str]:
-    """What a figure depends on; no names of hosts, users or folders."""
+    """Return hardware and versions, without hosts, users or folders."""
     try:
         import faiss
 
@@ -55,7 +55,7 @@ def _cpu_model() -> str:
 
 
 class Report:
-    """Prints Markdown as the figures come, and keeps them for ``--out``.
+    """Markdown report, whose values are kept for ``--out``.
 
     Args:
         title (str): Heading.
@@ -141,14 +141,14 @@ class Report:
         }
 
     def save(self) -> None:
-        """Write the raw figures if ``--out`` was given."""
+        """Write the raw values if ``--out`` was given."""
         if self.out:
             Path(self.out).write_text(json.dumps(self.record, indent=1))
             print(f'wrote {self.out}', file=sys.stderr)
 
 
 def resampled_ratio(timing: Timing, baseline: Timing) -> tuple[float, float]:
-    """Bootstrap of the ratio of two medians, over rounds.
+    """Bootstrap the ratio of two medians over rounds.
 
     A round's two timings stay together, for they share its disturbances.
 
@@ -165,7 +165,7 @@ def resampled_ratio(timing: Timing, baseline: Timing) -> tuple[float, float]:
 
 
 def _text(cell) -> str:
-    """Three significant digits, and no exponent."""
+    """Format to three significant digits, without an exponent."""
     if isinstance(cell, float):
         return f'{cell:.0f}' if abs(cell) >= 100 else f'{cell:.3g}'
     return str(cell)

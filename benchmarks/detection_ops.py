@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""nms and RoIAlign of mmcv: torchvision's in its place, and the compiled ones.
+"""Time nms and RoIAlign of mmcv, compiled or replaced by torchvision's.
 
 Both run through mmcv's own Python code. Where mmcv has no compiled operations
 there is nothing to compare with, and torchvision's are timed alone.
@@ -30,7 +30,7 @@ BOXES, BOXES_SMALL = [2000, 12000], [50]
 
 
 def make_boxes(count, height, width, longest, generator):
-    """Boxes of an image, sides of 16 to ``longest`` pixels, shape (N, 4)."""
+    """Return random boxes, sides of 16 to ``longest`` pixels, (N, 4)."""
     size = torch.tensor([width, height])
     centre = torch.rand(count, 2, generator=generator) * size
     half = torch.rand(count, 2, generator=generator) * (longest / 2 - 8) + 8
@@ -39,7 +39,7 @@ def make_boxes(count, height, width, longest, generator):
 
 
 def alternatives():
-    """The modules with the operations, by name; the baseline first."""
+    """Return the modules with the operations by name, the baseline first."""
     stand_in = torchvision_ops.install_ops()
     import mmcv._ext
 
@@ -50,14 +50,14 @@ def alternatives():
 
 
 def suppress(ops, boxes, scores):
-    """Kept boxes by nms of mmcv with the operations of a module."""
+    """Run nms of mmcv with the operations of a module."""
     module = import_module('mmcv.ops.nms')
     module.ext_module = ops
     return module.nms(boxes, scores, 0.7)[1]
 
 
 def align(ops, layer, features, rois, backward):
-    """RoIAlign of mmcv with the operations of a module, or its gradient."""
+    """Run RoIAlign of mmcv, or its gradient, with a module's operations."""
     module = import_module('mmcv.ops.roi_align')
     module.ext_module = ops
     features = features.detach().requires_grad_(backward)
@@ -69,7 +69,7 @@ def align(ops, layer, features, rois, backward):
 
 
 def check(runs, what):
-    """All alternatives have the same result.
+    """Check that all alternatives give the same result.
 
     Raises:
         RuntimeError: If one has another.

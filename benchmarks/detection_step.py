@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""A training step of both detectors, and what nms and RoIAlign take of it.
+"""Time a training step of both detectors, and its nms and RoIAlign.
 
 Models and optimizers are those of configs/benchmarks/detection, with random
 weights; images are noise with random boxes. Where mmcv has compiled
@@ -32,7 +32,7 @@ OPERATIONS = dict(
 
 
 class Timed:
-    """The operations of a module, with a clock for each.
+    """Operations of a module, each with a clock.
 
     Args:
         ops (module): Has them.
@@ -60,13 +60,13 @@ class Timed:
 
 
 def use(ops) -> None:
-    """Makes mmcv's Python code call the operations of a module."""
+    """Make mmcv's Python code call the operations of a module."""
     for name in ('mmcv.ops.nms', 'mmcv.ops.roi_align'):
         import_module(name).ext_module = ops
 
 
 def build(config: str, args) -> tuple:
-    """A model in training, its optimizer, and a batch of two images."""
+    """Return a model in training, its optimizer, and two images."""
     import pauc_mm.detection  # noqa: F401, I001
     from mmdet.registry import MODELS
     from mmdet.testing import demo_mm_inputs
@@ -80,7 +80,7 @@ def build(config: str, args) -> tuple:
     cfg = Config.fromfile(CONFIGS / config)
     model = revert_sync_batchnorm(MODELS.build(cfg.model)).to(args.device)
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    # Not what a learning rate of eight GPUs does to random weights.
+    # The learning rate of eight GPUs would ruin random weights.
     for group in wrapper.param_groups:
         group['lr'] = 1e-5
     height, width = (64, 96) if args.small else args.size
@@ -96,7 +96,7 @@ def build(config: str, args) -> tuple:
 
 
 def step(ops, model, wrapper, batch) -> None:
-    """One training step with the operations of a module."""
+    """Run one training step with the operations of a module."""
     use(ops)
     model.train_step(batch, wrapper)
 
@@ -127,7 +127,7 @@ def main(argv=None) -> None:
             plain, args.repeats, args.warmup, args.device, progress=title
         )
         report.timings(title, timings, baseline, faster=True)
-        # The clocks make a GPU wait, so that these are steps of their own.
+        # Steps of their own, as the clocks make a GPU wait.
         shares = interleave(
             {n: functools.partial(step, o, *parts) for n, o in timed.items()},
             args.repeats,

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What a diagnosis takes once the images are embedded."""
+"""Time a diagnosis of embedded images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLASSES = 100
 
 
 class _Images:
-    """What the montage reads."""
+    """Images of the montage."""
 
     def __init__(self, labels: torch.Tensor) -> None:
         self.labels = labels
@@ -36,7 +36,7 @@ class _Images:
 
 
 def make_data(args) -> tuple:
-    """Noisy classes in the sizes of a ResNet-50 and of PCL's projection."""
+    """Return noisy classes of the size of a ResNet-50 and PCL's projection."""
     generator = torch.Generator().manual_seed(args.seed)
     labels = torch.randint(CLASSES, (args.images,), generator=generator)
 
@@ -104,7 +104,7 @@ def main(argv=None) -> None:
 
 
 def run_once(images, source, encoder, seed: int) -> dict[str, float]:
-    """Seconds of each part."""
+    """Return the seconds of each part."""
     marks = [time.perf_counter()]
     clusterings = find_clusterings(encoder, images, seed=seed)
     marks.append(time.perf_counter())

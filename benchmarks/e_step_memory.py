@@ -1,19 +1,19 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Peak memory of the E-step by phase, in fresh processes."""
+"""Measure the peak memory of the E-step by phase, in fresh processes."""
 
 from __future__ import annotations
 
 from _harness import Report, get_parser, natural, parse, positive, say
 from _processes import Group
 
-# Of the matrix of embeddings, beside the index of k-means.
+# Bytes of the matrix of embeddings, beside the index of k-means.
 ALLOWED_MATRICES = 2.5
 CLUSTERS = (25000, 50000, 100000)
 SMALL_CLUSTERS = (50, 100, 200)
 
 
 def fill_bank(num_images, dim, device, seed):
-    """A bank that has seen all of this rank's images but 1%."""
+    """Return a bank that has seen all but 1% of this rank's images."""
     import torch
     import torch.nn.functional as F
     from mmengine.dist import get_rank, get_world_size
@@ -31,7 +31,7 @@ def fill_bank(num_images, dim, device, seed):
 
 
 def work(source, options, clusters):
-    """An E-step in this process: peak growth in bytes by phase.
+    """Run an E-step here; return the peak growth in bytes by phase.
 
     What a phase leaves behind for the next ones stays alive, as in
     ``ClusteringHook.e_step``.
@@ -113,7 +113,7 @@ def work(source, options, clusters):
 
 
 def print_peaks(report, title, ranks, size_of, limit, small):
-    """A table of the process that needs most in each phase."""
+    """Print the process that needs most in each phase."""
     rows = []
     for phase in ranks[0]:
         host, device = (max(rank[phase][i] for rank in ranks) for i in (0, 1))

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The E-step over several processes: strong and weak scaling by phase."""
+"""Measure strong and weak scaling of the E-step by phase."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PHASES = ('embed', 'cluster', 'rest', 'total')
 
 
 def work(num_images, clusters, options):
-    """An E-step in each of the processes, and the peak memory in MiB."""
+    """Run an E-step in this process; return its peak memory in MiB."""
     # Imported here: the main process does not need it.
     from _e_step import timed_e_step
     from _memory import MIB, PeakMeter
@@ -25,12 +25,12 @@ def work(num_images, clusters, options):
 
 
 def slowest(ranks):
-    """The time of a phase is that of the rank that takes longest."""
+    """Return the time of each phase on the slowest rank."""
     return {name: max(rank[name] for rank in ranks) for name in ranks[0]}
 
 
 def share_of_largest(clusters, world_size):
-    """Work of the busiest process over all work, the largest K first.
+    """Return the busiest process' share of the work, largest K first.
 
     The time of a k-means is proportional to K.
     """
@@ -41,7 +41,7 @@ def share_of_largest(clusters, world_size):
 
 
 def measure(groups, settings, args):
-    """Run the settings in turn; medians by setting and phase."""
+    """Run the settings in turn; return medians by setting and phase."""
     runs = {name: [] for name in settings}
     options = vars(args)
     for turn in range(args.warmup + args.repeats):
@@ -59,7 +59,7 @@ def measure(groups, settings, args):
 
 
 def scaling_rows(one, other, setting, many_setting):
-    """Rows of a table: seconds, speed-up and efficiency of each phase."""
+    """Return rows of seconds, speed-up and efficiency of each phase."""
     _, images, clusters = setting
     world_size, images_of_many, clusters_of_many = many_setting
     growth = images_of_many / images
@@ -145,7 +145,7 @@ def main(argv=None):
             )
             for size in (1, many)
         }
-        figures = measure(groups, settings, args)
+        values = measure(groups, settings, args)
     for kind in ('strong', 'weak'):
         _, num_images, num_clusters = settings[kind]
         report.table(
@@ -162,13 +162,13 @@ def main(argv=None):
                 'efficiency',
             ],
             scaling_rows(
-                figures['one'], figures[kind], settings['one'], settings[kind]
+                values['one'], values[kind], settings['one'], settings[kind]
             ),
         )
     report.table(
         'Peak memory of a process',
         ['', 'MiB', 'clusters used'],
-        [[name, f['peak'], int(f['used'])] for name, f in figures.items()],
+        [[name, f['peak'], int(f['used'])] for name, f in values.items()],
     )
     report.save()
 

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""A whole epoch of training, the E-step included, against MoCo v2's.
+"""Time an epoch of training with its E-step against MoCo v2's.
 
 Every alternative is a real run of mmengine's Runner on MNIST images, without
 validation and checkpoints; the first epoch of a run is not counted. The runs
@@ -56,7 +56,7 @@ SETUPS = {
 
 
 class _Clock(Hook):
-    """Seconds from before the E-step to after the one at the end."""
+    """Timer of epochs, each from before its E-step to the next."""
 
     def __init__(self) -> None:
         self.seconds = []
@@ -74,7 +74,7 @@ class _Stop(Hook):
 
 
 def config(method: str, changes: dict, args, work_dir: str) -> Config:
-    """The recipe of the small set, with the backbone and size of a setup."""
+    """Return the small recipe with the backbone and size of a setup."""
     depth, channels, side, batch, images, clusters = SETUPS[args.setup]
     if args.small:
         batch, images, clusters = 32, 128, [4, 8]
@@ -112,7 +112,7 @@ def config(method: str, changes: dict, args, work_dir: str) -> Config:
 
 
 def run(method: str, changes: dict, args) -> list[float]:
-    """Seconds of each epoch of a run, but the first and the last."""
+    """Return the seconds of each epoch but the first and the last."""
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner.from_cfg(config(method, changes, args, folder))
         clock = _Clock()

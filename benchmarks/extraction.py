@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Embedding a batch for the E-step: autocast and memory format."""
+"""Time the embedding of a batch: autocast and memory format."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What clusters lose when they are made of the keys of a training epoch.
+"""Compare clusters of centre crops with those of a training epoch's keys.
 
 The momentum encoder of a checkpoint of pauc_tiny_mnist embeds the 4,000
 training images as the E-step does (as they are, BatchNorm in eval mode), and
@@ -30,7 +30,7 @@ BATCH = 128
 
 
 def load(checkpoint: str | None, small: bool):
-    """The model, the images as they are, views of them, and the classes."""
+    """Return the model, the images, views of them, and the classes."""
     init_default_scope('mmpretrain')
     cfg = Config.fromfile(str(CONFIG))
     cfg.model.data_preprocessor = cfg.data_preprocessor
@@ -52,8 +52,8 @@ def load(checkpoint: str | None, small: bool):
 
 
 def embed(model, images, training: bool) -> torch.Tensor:
-    """Momentum embeddings (N, D), in random batches."""
-    # The running statistics must stay those of the checkpoint.
+    """Compute momentum embeddings (N, D) in random batches."""
+    # Keep the running statistics of the checkpoint.
     state = {k: v.clone() for k, v in model.state_dict().items()}
     model.train(training)
     order = torch.randperm(len(images))

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""k-means of the E-step: official settings, one run, and a warm start.
+"""Compare k-means of the E-step: official settings, one run, warm start.
 
 The embeddings are real: MNIST views through the momentum encoder of a PCL
 run, after successive epochs. A warm start goes through all of these epochs,

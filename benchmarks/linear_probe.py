@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""A linear probe on cached features: many learning rates at once."""
+"""Time a linear probe on cached features: many learning rates at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEST = 2000
 
 
 def make_data(images, dim, classes, noise, seed):
-    """Features with a direction for each class, as of a ReLU, and labels."""
+    """Return features as after a ReLU, a direction a class, and labels."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(classes, (images,), generator=generator)
     centres = torch.randn(classes, dim, generator=generator)
@@ -37,22 +37,22 @@ def probe(data, rates, epochs, device):
 
 
 def from_nothing(sizes, rates, epochs, device):
-    """The same with its features, so that their memory counts."""
+    """Make features and fit a probe, so that their memory counts."""
     return probe(make_data(*sizes), rates, epochs, device)
 
 
 def given(*args):
-    """The arguments as they are: nothing is made beforehand."""
+    """Return the arguments: nothing is prepared."""
     return args
 
 
 def run_given(args):
-    """:func:`from_nothing` of them."""
+    """Call :func:`from_nothing` with the arguments."""
     return from_nothing(*args)
 
 
 def train(data, rates, epochs, device):
-    """One training of some rates, without the choice."""
+    """Train some rates once, without the selection."""
     features, labels = data
     options = ProbeOptions(learning_rates=rates, epochs=epochs)
     return train_classifiers(

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Drawing the negative prototypes of a step, against a Python set."""
+"""Time the draw of negative prototypes against a Python set."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SMALL = [(1000, 160), (200, 16)]
 
 
 def make_data(k, num_negatives, batch, seed, device):
-    """K, r, the prototypes of a batch, and a generator."""
+    """Return K, r, the prototypes of a batch, and a generator."""
     generator = torch.Generator(device).manual_seed(seed)
     ids = torch.randint(k, (batch,), generator=generator, device=device)
     return k, ids, num_negatives, generator
 
 
 def with_a_set(data):
-    """All ids but those of the batch in a set, and r of them at random."""
+    """Draw r ids at random from a set without those of the batch."""
     k, ids, num_negatives, _ = data
     free = sorted(set(range(k)) - set(ids.tolist()))
     # random.sample refused sets from Python 3.11 on, hence the list.
@@ -37,17 +37,17 @@ def with_a_set(data):
 
 
 def ours(data):
-    """Our function."""
+    """Draw by our function."""
     return sample_negative_prototypes(*data)
 
 
 def permutation(data):
-    """What our function starts with."""
+    """Draw by the first step of our function."""
     return torch.randperm(data[0], generator=data[3], device=data[1].device)
 
 
 def check(data):
-    """Both draw r different prototypes that the batch does not have.
+    """Check that both draw r distinct prototypes outside the batch.
 
     Raises:
         RuntimeError: If one does not.

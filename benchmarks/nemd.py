@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""NEMD, against a loop over the pairs of groups with POT."""
+"""Time NEMD against a loop over the pairs of groups with POT."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from pauc_mm.evaluation.functional.checks import require
 EXACT = "nemd(solver='emd')"
 AGREEMENT = 1e-6
 MAX_ITER = 10000
-# Noise of a coordinate: point-like groups, and groups that nearly overlap.
+# Noise of a coordinate: point-like groups, and nearly overlapping ones.
 SPREADS = (0.02, 0.1)
 
 
 def make_data(num_groups, members, dim, spread, seed):
-    """Groups around random directions: unit vectors (G, members, D)."""
+    """Return groups around random directions, unit vectors (G, members, D)."""
     generator = torch.Generator().manual_seed(seed)
     shape = (num_groups, 1, dim)
     centers = torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -39,7 +39,7 @@ def make_data(num_groups, members, dim, spread, seed):
 
 
 def ours(points, solver, reg, device):
-    """The measure, of all pairs of groups."""
+    """Compute NEMD over all pairs of groups."""
     num_groups, members, _ = points.shape
     groups = torch.arange(num_groups).repeat_interleave(members)
     return nemd(
@@ -54,7 +54,7 @@ def ours(points, solver, reg, device):
 
 
 def loop(points, pairs, solve):
-    """Costs of the pairs, one after the other.
+    """Compute the costs of the pairs one after another.
 
     In one thread, for matrices as small as these gain nothing from more.
     """
@@ -70,22 +70,22 @@ def loop(points, pairs, solve):
 
 
 def emd2(ot, weights, cost):
-    """Exact transport by POT."""
+    """Compute exact transport by POT."""
     return ot.emd2(weights, weights, cost)
 
 
 def sinkhorn2(ot, weights, cost, reg):
-    """Entropic transport by POT, in the log domain."""
+    """Compute entropic transport by POT, in the log domain."""
     return ot.sinkhorn2(weights, weights, cost, reg, method='sinkhorn_log')
 
 
 def scaled(timing, factor):
-    """Timings of all pairs, from those of some."""
+    """Extrapolate timings of some pairs to all."""
     return Timing([seconds * factor for seconds in timing.samples])
 
 
 def accuracy(points, pairs, some, regs, device):
-    """Rows of name, mean cost, bias and largest difference to ot.emd2.
+    """Return rows of name, mean cost, bias and difference to ot.emd2.
 
     Raises:
         RuntimeError: If our exact costs differ from those of POT.
@@ -149,7 +149,7 @@ def main(argv=None):
     if not args.reg > 0:
         parser.error(f'--reg must be > 0, not {args.reg}.')
     pairs = list(itertools.combinations(range(args.groups), 2))
-    # Spread over all pairs, for the first ones share a group.
+    # Spread over all pairs, as the first ones share a group.
     np.random.default_rng(args.seed).shuffle(pairs)
     pairs = [tuple(int(g) for g in pair) for pair in pairs]
     some = pairs[: args.sinkhorn_pairs]

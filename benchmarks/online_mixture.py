@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The online mixture: time beside a ResNet-50 step, and peak memory.
+"""Measure the online mixture: time beside a ResNet-50 step, peak memory.
 
 The ResNet-50 step is the least that training takes: one view through
 mmpretrain's backbone, its gradient and SGD, without head, teacher or data.
@@ -25,7 +25,7 @@ ASSIGN = 'OnlineGaussianMixture.assign'
 
 
 def make_mixture(k, dim, seed, device, **options):
-    """A mixture that has begun, with K random directions as the means."""
+    """Return a started mixture with K random directions as means."""
     mixture = OnlineGaussianMixture(
         k, dim, init='random', init_samples=k, seed=seed, **options
     ).to(device)
@@ -34,14 +34,14 @@ def make_mixture(k, dim, seed, device, **options):
 
 
 def make_batch(number, dim, seed, device):
-    """Random directions, (number, dim)."""
+    """Return random directions, (number, dim)."""
     generator = torch.Generator().manual_seed(seed)
     batch = torch.randn(number, dim, generator=generator)
     return F.normalize(batch, dim=1).to(device)
 
 
 def make_step(batch, image_size, depth, device):
-    """A training step of a ResNet, a function without arguments."""
+    """Return a training step of a ResNet as a function."""
     cfg = dict(type='mmpretrain.ResNet', depth=depth)
     model = MODELS.build(cfg).to(device)
     model.train()  # in mmpretrain it returns nothing
@@ -57,31 +57,31 @@ def make_step(batch, image_size, depth, device):
 
 
 def prepare_update(k, dim, batch, seed, device, scratch_mib):
-    """A mixture and a batch, which are not measured on a CPU."""
+    """Return a mixture and a batch, which are not measured on a CPU."""
     mixture = make_mixture(k, dim, seed, device, scratch_mib=scratch_mib)
     return mixture, make_batch(batch, dim, seed + 1, device)
 
 
 def update(inputs):
-    """One update, for the memory beyond the state."""
+    """Update once, for the memory beyond the state."""
     mixture, batch = inputs
     mixture.update(batch)
 
 
 def prepare_whole(*options):
-    """All is made in the measured part."""
+    """Prepare nothing: all is part of the measurement."""
     return options
 
 
 def whole(options):
-    """From nothing to an update, for the memory with the state."""
+    """Build and update, for the memory with the state."""
     inputs = prepare_update(*options)
     update(inputs)
     return inputs
 
 
 def times(args, report) -> None:
-    """The table of the times."""
+    """Print the table of times."""
     batch = make_batch(args.batch, args.dim, args.seed + 1, args.device)
     mixture = make_mixture(args.components, args.dim, args.seed, args.device)
     step = make_step(args.step_batch, args.image_size, args.depth, args.device)
@@ -110,7 +110,7 @@ def times(args, report) -> None:
 
 
 def memory(args, report) -> None:
-    """The table of the peak memory."""
+    """Print the table of peak memory."""
     k, dim, batch = args.memory_components, args.memory_dim, args.memory_batch
     rows = []
     for scratch in args.scratch:
@@ -119,7 +119,7 @@ def memory(args, report) -> None:
             peak_memory_in_subprocess,
             threads=args.threads,
             small=args.small,
-            # Libraries load code when it is first used.
+            # Libraries load code at first use.
             warm_args=(64, dim, 8, *options[3:]),
         )
         rows.append(

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Concentrations after k-means, against a Python loop over the samples."""
+"""Time concentrations after k-means against a Python loop."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ NMI = 'NMI with the clustering before, for the log, on rank 0'
 
 
 def ours(data):
-    """Our function, given what the loop is given."""
+    """Run our function on the input of the loop."""
     return concentration(
         data['distances'], data['assignments'], data['num_clusters'], TAU
     )
 
 
 class _Searched(FaissKMeans):
-    """k-means of which only the search is left out."""
+    """Stand-in of k-means without the search."""
 
     def __init__(self, data):
         super().__init__(device='cpu')
@@ -37,12 +37,12 @@ class _Searched(FaissKMeans):
 
     def _run(self, features, k, seed, init, gpu):
         data = self.data
-        found = data['found'][:, 0], data['host'][1].numpy()
-        return (data['products'], *found)
+        assigned = data['assigned'][:, 0], data['host'][1].numpy()
+        return (data['products'], *assigned)
 
 
 def e_step(data):
-    """Distances, numbering, concentration, sizes, hand-over."""
+    """Run all steps after k-means."""
     k = data['num_clusters']
     result = _Searched(data).fit(data['host'][0].numpy(), k, 0)
     assignments = torch.from_numpy(result.assignments)
@@ -59,8 +59,8 @@ def e_step(data):
 
 
 def nmi(data):
-    """Agreement of two clusterings, as the E-step logs it."""
-    clusters = torch.from_numpy(data['found'][:, 0])
+    """Compute the agreement of two clusterings, as the E-step logs it."""
+    clusters = torch.from_numpy(data['assigned'][:, 0])
     previous = clusters.roll(len(clusters) // 100)
     return normalized_mutual_info_score(previous, clusters)
 
@@ -74,7 +74,7 @@ ALTERNATIVES = {
 
 
 def check(data):
-    """The largest relative difference to the loop.
+    """Return the largest relative difference to the loop.
 
     Raises:
         RuntimeError: If an alternative computes something else.

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""One training step of MoCo v2 (mmpretrain), PCL and PAUC, and its parts."""
+"""Time a training step of MoCo v2 (mmpretrain), PCL, PAUC and its parts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pauc_mm.models import MomentumEncoder
 
 
 def parse_options(argv=None):
-    """Options of the command line."""
+    """Return the command line."""
     parser = get_parser(__doc__, repeats=5)
     add = parser.add_argument
     add(
@@ -70,7 +70,7 @@ def parse_options(argv=None):
 
 
 def check_same(outputs: dict, tolerance: float) -> None:
-    """All methods start from the same InfoNCE.
+    """Check that all methods start from the same InfoNCE.
 
     Raises:
         RuntimeError: If not, so that they would not be comparable.
@@ -86,7 +86,7 @@ def check_same(outputs: dict, tolerance: float) -> None:
 
 
 def parts_of(models: dict, batch: dict) -> dict:
-    """Pieces of a step, as functions without arguments."""
+    """Return the parts of a step as functions without arguments."""
     pauc, pcl, moco = models['PAUC'], models['PCL'], models['MoCo']
     size, device = len(batch['data_samples']), pauc.queue.device
     query, key = (
@@ -130,12 +130,12 @@ def parts_of(models: dict, batch: dict) -> dict:
 
 
 def prepare_step(name, method, small, options):
-    """Model, batch and optimizer are made in the measured step."""
+    """Prepare nothing: all is part of the measured step."""
     return name, method, small, options
 
 
 def fresh_step(inputs):
-    """Build everything and make two steps, for the peak memory."""
+    """Build everything and run two steps, for the peak memory."""
     name, method, small, options = inputs
     cfg, num_samples = load_recipe(name, small)
     model = build_model(cfg, num_samples, method, options)
@@ -145,7 +145,7 @@ def fresh_step(inputs):
 
 
 def measure(name, args, report) -> None:
-    """The two tables of one set of prototypes."""
+    """Print both tables of one set of prototypes."""
     options = vars(args)
     cfg, num_samples = load_recipe(name, args.small)
     batch = make_batch(num_samples, options)

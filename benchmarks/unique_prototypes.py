@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Unique prototypes: time and memory at one, four and all epsilons."""
+"""Measure unique prototypes at one, four and all epsilons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLUSTERS = 2000
 
 
 def make_data(kind, number, dim, seed, device):
-    """Prototypes (K, D), float32.
+    """Return prototypes (K, D), float32.
 
     Args:
         kind (str): 'unique': random directions, the most work, since all are
@@ -48,7 +48,7 @@ def make_data(kind, number, dim, seed, device):
 
 
 def one_by_one(points):
-    """A run for each of the four epsilons."""
+    """Run once for each of the four epsilons."""
     return {
         epsilon: unique_prototypes(points, (epsilon,))[epsilon]
         for epsilon in EPSILONS
@@ -56,7 +56,7 @@ def one_by_one(points):
 
 
 def four(points):
-    """One run for the four."""
+    """Run once for all four epsilons."""
     return unique_prototypes(points, EPSILONS)
 
 
@@ -70,7 +70,7 @@ ALTERNATIVES = {
 def main(argv=None):
     """Measure and print."""
     parser = get_parser(__doc__, repeats=1)
-    # A run takes long enough for nothing to depend on the first.
+    # A run takes so long that a warm-up would not matter.
     parser.set_defaults(warmup=0)
     add = parser.add_argument
     add('--prototypes', type=positive, default=65536, help='K')
