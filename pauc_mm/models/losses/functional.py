@@ -49,15 +49,16 @@ def proto_nce(
         samples whose own prototype no column beats, shape (M,).
     """
     columns = torch.arange(batch_ids.shape[1], device=query.device)  # (B,)
-    own = columns[rank_offset : rank_offset + len(query)]  # (N,)
+    column = columns[rank_offset : rank_offset + len(query)]  # (N,)
     logits = prototype_logits(query, centroids, phi, batch_ids)  # (N, M, B)
     if mask_same_cluster:
-        same = batch_ids.index_select(1, own)[..., None] == batch_ids[:, None]
-        repeated = same & (own[:, None] != columns)  # (M, N, B)
+        ids = batch_ids.index_select(1, column)  # (M, N)
+        repeated = ids[..., None] == batch_ids[:, None]  # (M, N, B)
+        repeated &= column[:, None] != columns
         logits = logits.masked_fill(repeated.transpose(0, 1), float('-inf'))
     drawn = prototype_logits(query, centroids, phi, *negatives)  # (N, M, R)
     logits = torch.cat([logits, drawn], dim=2)
-    targets = own[:, None].expand(-1, len(batch_ids))  # (N, M)
+    targets = column[:, None].expand(-1, len(batch_ids))  # (N, M)
     loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
     scores = logits.detach()
     positive = scores.gather(2, targets[:, :, None]).squeeze(2)
