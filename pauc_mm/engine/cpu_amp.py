@@ -8,9 +8,9 @@ from mmpretrain.registry import OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class CPUAmpOptimWrapper(OptimWrapper):
-    """Mixed precision on a CPU, where mmengine's AmpOptimWrapper refuses.
+    """Mixed precision on a CPU, which mmengine's AmpOptimWrapper refuses.
 
-    The forward pass runs under ``torch.autocast`` in bfloat16, whose range of
+    The forward pass runs under ``torch.autocast`` in bfloat16. Its range of
     exponents is that of float32, so the loss is not scaled.
 
     Args:
@@ -18,21 +18,20 @@ class CPUAmpOptimWrapper(OptimWrapper):
         **kwargs: Arguments of mmengine's ``OptimWrapper``.
 
     Raises:
-        ValueError: Another dtype.
+        ValueError: For another dtype.
     """
 
     def __init__(self, dtype: str = 'bfloat16', **kwargs) -> None:
         if dtype not in ('bfloat16', torch.bfloat16):
             raise ValueError(
-                f"optim_wrapper.dtype is '{dtype}', but on a CPU mixed "
-                "precision needs 'bfloat16': set optim_wrapper.dtype="
-                "'bfloat16' or train without --amp."
+                f"optim_wrapper.dtype must be 'bfloat16' on a CPU, got "
+                f"'{dtype}'. Set it, or train without --amp."
             )
         super().__init__(**kwargs)
 
     @contextmanager
     def optim_context(self, model: torch.nn.Module):
-        """Autocast around the forward pass.
+        """Run the forward pass under autocast.
 
         Args:
             model (nn.Module): The model in training.

@@ -7,18 +7,18 @@ from mmengine.dist import is_distributed
 
 
 def prepare_launch(cfg: Config) -> None:
-    """Make a distributed run possible on a machine without a GPU.
+    """Prepare a distributed run on a machine without a GPU.
 
     mmengine's launcher sets a CUDA device before it starts any process group,
-    and passes one to DistributedDataParallel. Where there is none, the group
-    is started here with gloo, and the model wrapper is told of no device.
-    Does nothing for a run of one process, or where CUDA is available.
+    and passes one to DistributedDataParallel. Without a GPU the group is
+    started here with gloo, and the model wrapper gets no device. A run of one
+    process, or with CUDA, is left alone.
 
     Args:
         cfg (Config): The runner's config, changed in place.
 
     Raises:
-        ValueError: If a launcher other than pytorch is used without a GPU.
+        ValueError: For a launcher other than pytorch without a GPU.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none' or torch.cuda.is_available():

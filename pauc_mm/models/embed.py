@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-
+"""Features and embeddings of a batch, for any self-supervised model."""
 
 import torch
 import torch.nn.functional as F
@@ -11,12 +11,12 @@ from torch import nn
 def encoder_of(
     model: nn.Module, momentum: bool = False
 ) -> tuple[nn.Module, nn.Module]:
-    """The backbone and the projection of a self-supervised model.
+    """Return the backbone and the projection of a self-supervised model.
 
     Args:
         model (nn.Module): Any self-supervised algorithm of mmpretrain with a
             neck, wrapped for distributed training or not.
-        momentum (bool): Whether those of the momentum encoder are wanted.
+        momentum (bool): Whether to return those of the momentum encoder.
 
     Returns:
         tuple[nn.Module, nn.Module]: Backbone and neck.
@@ -47,12 +47,12 @@ def encoder_of(
 def embed_images(
     model: nn.Module, images: torch.Tensor, momentum: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features and embeddings of preprocessed images.
+    """Embed preprocessed images.
 
     Args:
         model (nn.Module): See :func:`encoder_of`.
         images (Tensor): Preprocessed images, shape (N, 3, H, W), float.
-        momentum (bool): Whether the momentum encoder is used.
+        momentum (bool): Whether to use the momentum encoder.
 
     Returns:
         tuple[Tensor, Tensor]: The backbone's features after global average
@@ -77,18 +77,16 @@ def embed_batch(
     amp_dtype: str | None = None,
     channels_last: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor, list]:
-    """Features and embeddings of a batch as the dataloader gives it.
-
-    The caller puts the model into eval mode.
+    """Embed a batch of the dataloader; the model is in eval mode.
 
     Args:
         model (nn.Module): See :func:`encoder_of`.
         data_batch (dict): A collated batch with one view per image.
-        momentum (bool): Whether the momentum encoder is used.
+        momentum (bool): Whether to use the momentum encoder.
         amp_dtype (str, optional): 'float16' or 'bfloat16' for autocast.
             Defaults to None: full precision.
-        channels_last (bool): Whether the images go through the network in
-            that memory format. Defaults to False.
+        channels_last (bool): Whether images go through the network in that
+            memory format. Defaults to False.
 
     Returns:
         tuple[Tensor, Tensor, list[DataSample]]: Features (N, C), embeddings
@@ -102,9 +100,9 @@ def embed_batch(
     if isinstance(images, (list, tuple)):
         if len(images) != 1:
             raise ValueError(
-                f'The pipeline gives {len(images)} views of each image, but '
-                'an embedding is taken of one: use the centre-crop pipeline '
-                'without MultiView.'
+                'The pipeline must give one view of each image, got '
+                f'{len(images)} views of each image. Use a centre-crop '
+                'pipeline without MultiView.'
             )
         images = images[0]
     if channels_last:  # only now: the preprocessor may undo it

@@ -24,23 +24,26 @@ from pauc_mm.checkpoints.weights import (
 class BackboneCheckHook(Hook):
     """Refuse to train a backbone whose weights were not loaded.
 
-    mmengine only warns where the names in a checkpoint are not those of the
-    model, and trains on from random weights. This hook looks at all parts of
-    the model, the backbone as a rule, with an
-    ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix=...)``: before
-    they are loaded at the names, and before the first step at the values. In a
-    config of mmdet its name is ``mmpretrain.BackboneCheckHook``.
+    mmengine only warns where names in a checkpoint differ from those of the
+    model, and trains on from random weights. This hook checks every part of
+    the model, as a rule the backbone, that has an
+    ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix=...)``: its names
+    before they are loaded, and its values before the first step. In a config
+    of mmdet its name is ``mmpretrain.BackboneCheckHook``.
 
     Args:
-        min_matched (float): Share of the tensors of such a part that must be
-            in its checkpoint, with the same shape. Defaults to 0.9.
+        min_matched (float): Least share of the tensors of such a part that
+            its checkpoint has, with the same shape. Defaults to 0.9.
+
+    Raises:
+        ValueError: If the share is out of its range.
     """
 
     def __init__(self, min_matched: float = MIN_MATCHED) -> None:
         if not 0 < min_matched <= 1:
             raise ValueError(
                 'BackboneCheckHook.min_matched must be above 0 and at most 1, '
-                f'but is {min_matched!r}.'
+                f'got {min_matched!r}.'
             )
         self.min_matched = min_matched
         self._expected: dict[str, dict[str, Tensor]] = {}
@@ -49,9 +52,9 @@ class BackboneCheckHook(Hook):
         """Compare names and shapes with those in the checkpoints.
 
         Raises:
-            ValueError: No checkpoint is named.
-            FileNotFoundError: It does not exist.
-            RuntimeError: It has fewer than ``min_matched`` of the tensors.
+            ValueError: If no checkpoint is named.
+            FileNotFoundError: If it does not exist.
+            RuntimeError: If it has fewer than ``min_matched`` of the tensors.
         """
         self._expected = {}
         if not isinstance(runner.optim_wrapper, OptimWrapper):
@@ -62,8 +65,8 @@ class BackboneCheckHook(Hook):
             if not checkpoint:
                 raise ValueError(
                     f'{keys}: checkpoint is not set. Name the checkpoint of '
-                    'the pretrained weights there, or set init_cfg=None to '
-                    'start from random ones.'
+                    'the pretrained weights, or set init_cfg=None to start '
+                    'from random ones.'
                 )
             try:
                 weights = read_weights(checkpoint, prefix)
@@ -80,29 +83,29 @@ class BackboneCheckHook(Hook):
                 )
 
     def before_train(self, runner: Runner) -> None:
-        """Compare the values, unless another checkpoint came after these.
+        """Compare the values, unless another checkpoint was loaded since.
 
         Raises:
-            RuntimeError: A tensor is not that of the checkpoint.
+            RuntimeError: If a tensor differs from that of the checkpoint.
         """
         expected, self._expected = self._expected, {}
         if getattr(runner, '_resume', False) or runner._load_from:
             return
         model = get_ori_model(runner.model)
         for name, weights in expected.items():
-            own = model.get_submodule(name).state_dict()
+            state = model.get_submodule(name).state_dict()
             changed = [
                 k
                 for k, v in weights.items()
-                if not torch.equal(own[k].cpu(), v.to(own[k].dtype))
+                if not torch.equal(state[k].cpu(), v.to(state[k].dtype))
             ]
             if changed:
                 raise RuntimeError(
                     f'{len(changed)} of the {len(weights)} tensors of '
-                    f'{_key(name)} are not those of its checkpoint, although '
-                    f'the names fit, for example {", ".join(changed[:3])}: '
-                    'something initialised them again after they were '
-                    'loaded, such as an init_weights of the model or a hook.'
+                    f'{_key(name)} differ from those of its checkpoint, '
+                    f'although the names fit: {", ".join(changed[:3])} ... '
+                    'They were initialised again after they were loaded, by '
+                    'an init_weights of the model or a hook.'
                 )
 
 
@@ -113,7 +116,7 @@ def _key(name: str) -> str:
 def _by_source(
     model: nn.Module,
 ) -> dict[tuple[str | None, str | None], dict[str, nn.Module]]:
-    """Parts of a model that begin with a checkpoint, by that and prefix."""
+    """Group pretrained parts of a model by (checkpoint, prefix)."""
     sources: dict = {}
     for name, part, init in _pretrained_parts(model):
         source = init.get('checkpoint'), init.get('prefix')
@@ -124,9 +127,9 @@ def _by_source(
 def _pretrained_parts(
     model: nn.Module, name: str = ''
 ) -> Iterator[tuple[str, nn.Module, dict]]:
-    """Parts of a model that begin with a checkpoint: name, module, init."""
+    """Find the pretrained parts of a model: name, module, init_cfg."""
     if isinstance(model, BaseAveragedModel):
-        return  # a momentum encoder, which takes its weights from the other
+        return  # a momentum encoder, which copies the other one's weights
     inits = getattr(model, 'init_cfg', None) or []
     for init in inits if isinstance(inits, (list, tuple)) else [inits]:
         kind = init.get('type') if isinstance(init, dict) else None

@@ -31,23 +31,21 @@ class EpochSeedHook(Hook):
 
     A run that is resumed at an epoch then sees the random numbers of a run
     that was never stopped, without any generator state in the checkpoint.
-    Runs after all other hooks of that point, the E-step included, so that
-    what they draw does not matter. Parts of the model that draw from seeds
-    of their own, alike on all ranks, are told the run's seed by their
-    ``seed_run``.
+    Parts of the model that draw alike on all ranks are given the run's seed
+    by their ``seed_run``.
     """
 
-    priority = 'LOWEST'
+    priority = 'LOWEST'  # what other hooks draw before does not matter
 
     def before_train(self, runner: Runner) -> None:
         """Take over the seeding of sampler, workers and model parts."""
-        # The ranks must share the images out, and draw negatives, alike.
+        # All ranks must divide the images, and draw negatives, alike.
         seed = shared_seed(runner)
         for module in get_ori_model(runner.model).modules():
             if hasattr(module, 'seed_run'):
                 module.seed_run(seed)
         loader = runner.train_dataloader
-        # The sampler was built before the checkpoint told the run's seed.
+        # The sampler was built before the checkpoint gave the run's seed.
         if hasattr(loader.sampler, 'seed'):
             loader.sampler.seed = seed
         if loader.num_workers == 0:
@@ -55,10 +53,10 @@ class EpochSeedHook(Hook):
         loader.worker_init_fn = seed_worker
         if loader.persistent_workers:
             runner.logger.warning(
-                'train_dataloader.persistent_workers=True: the workers keep '
-                'their random state from epoch to epoch, so that a resumed '
-                'run will see other augmentations than one that was not '
-                'stopped. Set it to False for exact resuming.'
+                'train_dataloader.persistent_workers=True keeps the random '
+                'state of the workers from epoch to epoch, so that a resumed '
+                'run sees other augmentations. Set it to False for exact '
+                'resuming.'
             )
 
     def before_train_epoch(self, runner: Runner) -> None:
