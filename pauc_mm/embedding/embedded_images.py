@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""From images to features and embeddings, kept for the next time."""
+"""Features and embeddings of images, cached in a file."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ from torch import Tensor
 from .dataset import map_dataset, non_finite_rows
 from .images import ImageSource
 
-# Side of the shrunken images whose kNN accuracy everything is held against.
+# Side of the shrunken images, whose kNN accuracy is the baseline.
 PIXELS = 16
 MAX_VIEWS = 2000
 
 
 @dataclass
 class EmbeddedImages:
-    """What a network makes of N images.
+    """Features and embeddings of N images.
 
     Attributes:
-        features (Tensor): Of the backbone, pooled, shape (N, C), float32.
+        features (Tensor): Pooled, of the backbone, shape (N, C), float32.
         embeddings (Tensor, optional): After the projection, l2-normalised,
             shape (N, D), float32.
         pixels (Tensor): The preprocessed images at 16 x 16, shape (N, 768),
             float16.
-        views (Tensor, optional): Two augmented views of the first images, in
-            the embedding space, or the features if there is none, shape
-            (2, n, D), l2-normalised.
+        views (Tensor, optional): Two augmented views of n of the images, in
+            :attr:`space`, shape (2, n, D), l2-normalised.
     """
 
     features: Tensor
@@ -44,12 +43,12 @@ class EmbeddedImages:
 
     @property
     def space(self) -> str:
-        """Where prototypes live: 'embedding', or 'feature' without it."""
+        """Space of the prototypes: 'embedding', or 'feature' without it."""
         return 'feature' if self.embeddings is None else 'embedding'
 
     @property
     def vectors(self) -> Tensor:
-        """l2-normalised, shape (N, D), in :attr:`space`."""
+        """l2-normalised vectors in :attr:`space`, shape (N, D)."""
         if self.embeddings is not None:
             return self.embeddings
         return F.normalize(self.features, dim=1)
@@ -65,7 +64,7 @@ def embed_all(
     store: Path | None = None,
     key: dict | None = None,
 ) -> EmbeddedImages:
-    """Embed all images, or read what an earlier call kept.
+    """Embed all images, or read the result of an earlier call.
 
     Args:
         encoder (Encoder): The network.
@@ -73,10 +72,10 @@ def embed_all(
         batch_size (int): Images a batch. Defaults to 64.
         num_workers (int): Processes that load images. Defaults to 0.
         device (str): 'cpu' or 'cuda'. Defaults to 'cpu'.
-        seed (int): Of the augmented views. Defaults to 0.
-        store (Path, optional): File to keep the result in.
-        key (dict, optional): What the result depends on, besides the images;
-            a file made with another one is written anew.
+        seed (int): Seed of the augmented views. Defaults to 0.
+        store (Path, optional): Cache file.
+        key (dict, optional): All that the result depends on, besides the
+            images; a cache with another key is recomputed.
 
     Returns:
         EmbeddedImages: On the CPU.
@@ -108,14 +107,11 @@ def embed_all(
 
 
 def _read(store: Path) -> dict:
-    """What an earlier call kept, or nothing of a file that is not ours."""
+    """Read a cache file; empty if it is damaged or another file."""
     try:
         return dict(torch.load(store, map_location='cpu', weights_only=True))
     except Exception as error:
-        print(
-            f'{store} is made anew: it cannot be read '
-            f'({type(error).__name__}).'
-        )
+        print(f'{store} is recomputed ({type(error).__name__}).')
         return {}
 
 
@@ -134,14 +130,14 @@ def _decoding() -> Iterator[None]:
 def drop_zeros(
     images: EmbeddedImages, source: ImageSource
 ) -> tuple[EmbeddedImages, ImageSource, float]:
-    """Leave out images that the network maps to nothing.
+    """Drop images whose feature or embedding is exactly zero.
 
     Returns:
-        tuple[EmbeddedImages, ImageSource, float]: The rest, and the share of
-        images that were left out.
+        tuple[EmbeddedImages, ImageSource, float]: The others, and the share
+        of images that were dropped.
 
     Raises:
-        ValueError: If fewer than two images are left.
+        ValueError: If fewer than two images remain.
     """
     kept = images.features.norm(dim=1) > 0
     if images.embeddings is not None:

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The images that a checkpoint is diagnosed on."""
+"""Images to embed with the encoder of a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from mmengine.registry import init_default_scope
+from mmpretrain.registry import DATASETS
+from torch.utils.data import Dataset
 
 from pauc_mm.datasets import subset
 
@@ -27,34 +29,36 @@ class ImageSource:
     Attributes:
         dataset (Dataset): One view of each image, as a model is tested.
         views (Dataset, optional): The same images, augmented as in training.
-        labels (Tensor, optional): Class of each image, shape (N,), int64.
-        classes (list[str], optional): Names of the classes.
+        labels (Tensor, optional): Class of each image, shape (N,), int64; or
+            shape (N, K), int8, with 1 where an image has a class, -1 where it
+            has not, and 0 where that is left open.
+        classes (list[str], optional): Names of the K classes.
         paths (list[str]): File of each image, '' where it has none.
         description (str): For the report.
         bgr (bool): Whether the channels of an image are blue, green, red.
     """
 
-    dataset: torch.utils.data.Dataset
-    views: torch.utils.data.Dataset | None
+    dataset: Dataset
+    views: Dataset | None
     labels: torch.Tensor | None
     classes: list[str] | None
     paths: list[str]
     description: str
     bgr: bool = True
 
-    def select(self, rows: list[int]) -> ImageSource:
-        """Some of the images, by their places, ascending."""
-        index = torch.tensor(rows)
+    def select(self, rows: Sequence[int]) -> ImageSource:
+        """Return the images of some indices, in their order."""
+        rows = [int(row) for row in rows]
         return replace(
             self,
             dataset=subset(self.dataset, rows),
             views=self.views and subset(self.views, rows),
-            labels=None if self.labels is None else self.labels[index],
+            labels=None if self.labels is None else self.labels[rows],
             paths=[self.paths[i] for i in rows],
         )
 
     def fingerprint(self) -> str:
-        """Changes if an image, a label or the loading does."""
+        """Return a digest of the image files, labels and transforms."""
         files = []
         for path in self.paths:
             stat = os.stat(path) if os.path.isfile(path) else None
@@ -83,31 +87,29 @@ def find_images(
     corrupt: str = 'error',
     seed: int = 0,
 ) -> ImageSource:
-    """Find the images and how to load them.
+    """Find the images of a diagnosis and how to load them.
 
     Args:
         encoder (Encoder): Its config, if known, decides how an image is
             cropped and, without ``data``, which images are taken.
         data (str, optional): Folder of images. None takes the data set that
             the config tests on.
-        with_labels (bool): Whether labels are wanted; in a folder the
-            first-level sub-folders are the classes. Defaults to False.
-        image_size (int, optional): Side of the centre crop in pixels, in the
-            place of the config's. Defaults to None: the config's, or 224.
+        with_labels (bool): Whether to read labels; the first-level
+            sub-folders of a folder are its classes. Defaults to False.
+        image_size (int, optional): Side of the centre crop in pixels instead
+            of the config's. Defaults to None: the config's, or 224.
         max_images (int, optional): Draw so many if there are more.
         corrupt (str): See :class:`pauc_mm.datasets.ImageFolder`.
-        seed (int): Of that draw. Defaults to 0.
+        seed (int): Seed of that draw. Defaults to 0.
 
     Returns:
         ImageSource: The images.
 
     Raises:
         ValueError: If there is no folder and no config that names a data set,
-            there are too few images, or labels are wanted and there are none.
+            there are too few images, or labels are missing.
         FileNotFoundError: If the folder does not exist.
     """
-    from mmpretrain.registry import DATASETS
-
     init_default_scope('mmpretrain')
     cfg, pipeline, bgr = _dataset_config(encoder, data, image_size)
     if data is not None:
@@ -134,19 +136,73 @@ def find_images(
             f'{MIN_IMAGES}, and 1,000 or more to say much. Give --data '
             'another folder, or raise --max-images.'
         )
-    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     labels, classes = None, None
     if with_labels:
-        labels, classes = _labels(infos, dataset, where)
+        labels, classes = read_labels(
+            dataset,
+            f'images of {where}',
+            'leave out --labels, or sort the images into one sub-folder for '
+            'each class',
+        )
     return ImageSource(
         dataset=dataset,
         views=_views(encoder, cfg, pipeline, chosen),
         labels=labels,
         classes=classes,
-        paths=[str(info.get('img_path', '')) for info in infos],
+        paths=image_paths(dataset),
         description=f'{where}: {len(dataset)} images of {_size(dataset)}',
         bgr=bgr,
     )
+
+
+def image_paths(dataset) -> list[str]:
+    """Return the file of each image of a data set, '' where it has none."""
+    infos = (dataset.get_data_info(i) for i in range(len(dataset)))
+    return [str(info.get('img_path', '')) for info in infos]
+
+
+def read_labels(
+    dataset, where: str, fix: str
+) -> tuple[torch.Tensor, list[str]]:
+    """Read the one label of each image of a data set.
+
+    Args:
+        dataset (BaseDataset): N images.
+        where (str): Name of the images for messages.
+        fix (str): Remedy for missing labels, for the message.
+
+    Returns:
+        tuple[Tensor, list[str]]: Labels (N,), int64, and names of classes.
+
+    Raises:
+        ValueError: If a label is missing, an image has several, or there is
+            one class only.
+    """
+    labels = [
+        dataset.get_data_info(i).get('gt_label') for i in range(len(dataset))
+    ]
+    missing = sum(label is None for label in labels)
+    if missing:
+        raise ValueError(
+            f'{missing} of {len(labels)} {where} have no label: {fix}.'
+        )
+    several = sum(np.ndim(label) > 0 for label in labels)
+    if several:
+        raise ValueError(
+            f'{several} of {len(labels)} {where} have several labels; of such '
+            'images only those of Pascal VOC can be used: low_shot_svm.py '
+            '--voc DIR.'
+        )
+    numbers = torch.tensor([int(label) for label in labels])
+    if len(numbers.unique()) < 2:
+        raise ValueError(
+            f'Labels must be of two classes or more; the {where} have one '
+            'only.'
+        )
+    names = dataset.metainfo.get('classes')
+    if names is None:
+        names = range(int(numbers.max()) + 1)
+    return numbers, [str(name) for name in names]
 
 
 def _size(dataset) -> str:
@@ -156,11 +212,11 @@ def _size(dataset) -> str:
 
 
 def _dataset_config(encoder, data, image_size) -> tuple[dict, list, bool]:
-    """Config of the data set, the test pipeline, and if it gives BGR."""
+    """Return config of the data set, test pipeline, and if it gives BGR."""
     pipeline = copy.deepcopy(list(encoder.pipeline or []))
-    loads = any('LoadImage' in str(step['type']) for step in pipeline)
+    loads = loads_files(pipeline)
     turned = any(step['type'] == 'PILToNumpy' for step in pipeline)
-    # Arrays are in the order that the network is said to want.
+    # Arrays are in the order that the config's network expects.
     bgr = not turned if loads else bool(encoder.preprocess.get('to_rgb'))
     if data is None:
         if encoder.dataset is None:
@@ -188,10 +244,13 @@ def _dataset_config(encoder, data, image_size) -> tuple[dict, list, bool]:
     return dict(type='ImageFolder', data_root=data), pipeline, bgr
 
 
-def _array_side(encoder) -> int:
-    """Side of the images that the config trains on."""
-    from mmpretrain.registry import DATASETS
+def loads_files(pipeline: list[dict]) -> bool:
+    """Tell whether a pipeline reads image files, not arrays."""
+    return any('LoadImage' in str(step['type']) for step in pipeline)
 
+
+def _array_side(encoder) -> int:
+    """Return the side of the images that the config trains on."""
     cfg = copy.deepcopy(dict(encoder.dataset, pipeline=encoder.pipeline))
     try:
         return int(DATASETS.build(cfg)[0]['inputs'].shape[-1])
@@ -220,67 +279,31 @@ def centre_crop(side: int, bgr: bool = True) -> list[dict]:
     ]
 
 
-def _labels(infos: list[dict], dataset, where: str) -> tuple:
-    missing = sum('gt_label' not in info for info in infos)
-    if missing:
-        raise ValueError(
-            f'{missing} of {len(infos)} images of {where} have no label: '
-            'leave out --labels, or sort the images into one sub-folder for '
-            'each class.'
-        )
-    labels = torch.tensor([int(info['gt_label']) for info in infos])
-    if len(labels.unique()) < 2:
-        raise ValueError(
-            f'--labels needs images of two classes or more; {where} has one '
-            'only.'
-        )
-    classes = dataset.metainfo.get('classes')
-    names = range(int(labels.max()) + 1) if classes is None else classes
-    return labels, [str(name) for name in names]
-
-
 def _views(encoder, cfg: dict, pipeline: list, chosen: Sequence[int]):
-    """The images augmented twice, as in training if that is known."""
-    from mmpretrain.registry import DATASETS
-
+    """Return the images augmented twice, as in training if that is known."""
     loading = [s for s in pipeline if 'LoadImage' in str(s['type'])]
     views = _training_views(encoder)
     if views is None:
-        if not loading:
+        crops = [s for s in pipeline if s['type'] == 'CenterCrop']
+        if not loading or not crops:
             return None
-        side = next(
-            (s['crop_size'] for s in pipeline if s['type'] == 'CenterCrop'),
-            None,
+        crop = dict(
+            type='RandomResizedCrop',
+            scale=crops[0]['crop_size'],
+            crop_ratio_range=(0.2, 1.0),
+            backend='pillow',
         )
-        if side is None:
-            return None
-        views = dict(
-            type='MultiView',
-            num_views=2,
-            transforms=[
-                [
-                    dict(
-                        type='RandomResizedCrop',
-                        scale=side,
-                        crop_ratio_range=(0.2, 1.0),
-                        backend='pillow',
-                    ),
-                    dict(type='RandomFlip', prob=0.5),
-                ]
-            ],
-        )
+        flip = dict(type='RandomFlip', prob=0.5)
+        views = dict(type='MultiView', num_views=2, transforms=[[crop, flip]])
     steps = [*loading, views, dict(type='PackInputs')]
     dataset = DATASETS.build(dict(copy.deepcopy(cfg), pipeline=steps))
     return subset(dataset, chosen)
 
 
 def _training_views(encoder) -> dict | None:
-    """The two views of the training pipeline of the config, if it has them."""
-    if encoder.config is None:
-        return None
-    loader = encoder.config.get('train_dataloader') or {}
-    steps = (loader.get('dataset') or {}).get('pipeline') or []
-    for step in steps:
+    """Return the two views of the config's training pipeline, if it has."""
+    loader = (encoder.config or {}).get('train_dataloader') or {}
+    for step in (loader.get('dataset') or {}).get('pipeline') or []:
         if step['type'] == 'MultiView':
             counts = step['num_views']
             counts = [counts] if isinstance(counts, int) else list(counts)

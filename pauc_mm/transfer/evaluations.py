@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pauc_mm.embedding.images import ImageSource
 from pauc_mm.evaluation.functional import knn_predict
 from pauc_mm.utils.checks import check_positive
 from pauc_mm.utils.device import pick_device
 from pauc_mm.utils.tables import mean_and_deviation
 
 from .features import FeatureOptions, embed, find_images
-from .labelled_images import LabelledImages
 from .linear_probe import fit_linear_probe
 from .low_shot import LowShotOptions, low_shot_svm
 from .low_shot_draw import as_targets, check_shots, needed_rows
@@ -101,7 +101,7 @@ def evaluate_low_shot(
     targets = as_targets(train.labels, len(train.classes))
     check_shots(targets, train.classes, low_shot.shots)
     rows = needed_rows(targets, low_shot.shots, low_shot.draws, low_shot.seed)
-    drawn = train if len(rows) == len(train) else train.subset(rows)
+    drawn = train if len(rows) == len(train) else train.select(rows)
     result = low_shot_svm(
         embed(options, encoder, drawn).features,
         train.labels,
@@ -168,7 +168,7 @@ def evaluate_knn(
     )
 
 
-def _check_single_label(images: LabelledImages, user: str) -> None:
+def _check_single_label(images: ImageSource, user: str) -> None:
     if images.labels.dim() > 1:
         raise ValueError(
             f'{user} needs one class an image, got several in '

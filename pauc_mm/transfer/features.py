@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Features of labelled images by a checkpoint."""
+"""Features that a checkpoint gives labelled images."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from torch import Tensor
 
 from pauc_mm.checkpoints import Checkpoint, Encoder
 from pauc_mm.embedding.embedded_images import embed_all
+from pauc_mm.embedding.images import ImageSource
+from pauc_mm.utils.checks import check_choice, check_integer
 from pauc_mm.utils.device import pick_device
 
-from .config_images import from_config, from_data_config
-from .labelled_images import LabelledImages, from_folders, from_voc
+from .images import from_config, from_data_config, from_folders, from_voc
 
 SPACES = ('feature', 'embedding')
 
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """Which network, and which images.
+    """Options that choose the network and the images.
 
     Attributes:
         checkpoint (str): Any file that
@@ -31,13 +32,13 @@ class FeatureOptions:
         train (str, optional): Folder of training images; without it those
             that the checkpoint's config names.
         test (str, optional): Folder of test images.
-        voc (str, optional): Folder of Pascal VOC, in the place of both.
+        voc (str, optional): Folder of Pascal VOC, instead of both.
         data_config (str, optional): Config, or ``pauc_mm::NAME``, whose data
-            are taken in the place of both.
-        difficult (str): See :func:`~.labelled_images.from_voc`.
+            are taken instead of both.
+        difficult (str): See :func:`~.images.from_voc`.
         config (str, optional): Config, where the checkpoint has none.
         trust_checkpoint (bool): Whether the file may run code.
-        momentum (bool): Whether to take the momentum encoder.
+        momentum (bool): Whether to use the momentum encoder.
         space (str): 'feature', of the backbone, or 'embedding', after the
             projection.
         image_size (int, optional): Side of the crop, in pixels.
@@ -73,25 +74,16 @@ class FeatureOptions:
             raise ValueError(
                 'Give one of --train and --test, --voc, and --data-config.'
             )
-        if self.space not in SPACES:
-            raise ValueError(
-                f'space={self.space!r} is unknown: use {" or ".join(SPACES)}.'
-            )
-        for name, least in (('batch_size', 1), ('workers', 0)):
-            if getattr(self, name) < least:
+        check_choice('--space', self.space, SPACES)
+        check_integer('--batch-size', self.batch_size, 1)
+        check_integer('--workers', self.workers, 0)
+        if self.image_size is not None:
+            check_integer('--image-size', self.image_size, 1)
+            if not any(given):
                 raise ValueError(
-                    f'--{name.replace("_", "-")} must be >= {least}, not '
-                    f'{getattr(self, name)}.'
+                    '--image-size goes with images that are named here; the '
+                    "data of the checkpoint's config has its own size."
                 )
-        if self.image_size is not None and self.image_size < 1:
-            raise ValueError(
-                f'--image-size must be >= 1, not {self.image_size}.'
-            )
-        if self.image_size is not None and not any(given):
-            raise ValueError(
-                '--image-size goes with images that are named here; the data '
-                "of the checkpoint's config has its own size."
-            )
 
 
 @dataclass
@@ -100,9 +92,9 @@ class LabelledFeatures:
 
     Attributes:
         features (Tensor): Shape (N, C), float32, on the CPU, finite.
-        labels (Tensor): See :class:`~.labelled_images.LabelledImages`.
+        labels (Tensor): See :class:`~pauc_mm.embedding.images.ImageSource`.
         classes (list[str]): Names of the K classes.
-        description (str): Where the images are from.
+        description (str): Source of the images.
     """
 
     features: Tensor
@@ -116,15 +108,15 @@ class LabelledFeatures:
 
 def find_images(
     options: FeatureOptions,
-) -> tuple[Encoder, LabelledImages, LabelledImages]:
+) -> tuple[Encoder, ImageSource, ImageSource]:
     """Load the encoder and find training and test images.
 
     Args:
         options (FeatureOptions): What to load.
 
     Returns:
-        tuple[Encoder, LabelledImages, LabelledImages]: The network, and the
-        images; see :mod:`~.labelled_images` for what is refused.
+        tuple[Encoder, ImageSource, ImageSource]: The network, and the
+        images; see :mod:`~.images` for errors.
     """
     checkpoint = Checkpoint.open(
         options.checkpoint, options.config, options.trust_checkpoint
@@ -153,25 +145,25 @@ def find_images(
 
 
 def embed(
-    options: FeatureOptions, encoder: Encoder, images: LabelledImages
+    options: FeatureOptions, encoder: Encoder, images: ImageSource
 ) -> LabelledFeatures:
-    """Features of the images, or those that an earlier call kept.
+    """Embed images, or read the features of an earlier call.
 
-    They are kept in ``options.cache`` for as long as the checkpoint, the
-    image files and the pipeline stay the same.
+    ``options.cache`` keeps them for as long as the checkpoint, the image
+    files and the pipeline stay the same.
 
     Args:
-        options (FeatureOptions): The network and how to run it.
-        encoder (Encoder): That network.
-        images (LabelledImages): The images.
+        options (FeatureOptions): How to run the network.
+        encoder (Encoder): The network.
+        images (ImageSource): The images.
 
     Returns:
         LabelledFeatures: In the order of the images.
 
     Raises:
         RuntimeError: If a feature is not finite.
-        ValueError: If the encoder has no projection and its output is asked
-            for, or 'cuda' is and torch sees no GPU.
+        ValueError: If the encoder lacks the projection of
+            ``space='embedding'``, or torch sees no GPU for 'cuda'.
     """
     if options.space == 'embedding' and encoder.neck is None:
         raise ValueError(
@@ -196,8 +188,6 @@ def embed(
         key=dict(
             whose=whose,
             checkpoint=[stat.st_size, stat.st_mtime_ns],
-            which=images.description,
-            files=file_stamp(images.paths),
         ),
     )
     embedded = options.space == 'embedding'
@@ -212,10 +202,10 @@ def embed(
 def extract(
     options: FeatureOptions,
 ) -> tuple[LabelledFeatures, LabelledFeatures]:
-    """Features of the training and of the test images.
+    """Embed the training and the test images.
 
     Args:
-        options (FeatureOptions): Which network and images.
+        options (FeatureOptions): The network and the images.
 
     Returns:
         tuple[LabelledFeatures, LabelledFeatures]: Training and test.
@@ -225,13 +215,13 @@ def extract(
 
 
 def file_stamp(paths: list[str]) -> str:
-    """Changes if an image file is written anew.
+    """Return a digest of the sizes and times of image files.
 
     Args:
-        paths (list[str]): Of the images, '' where one has no file.
+        paths (list[str]): Files of the images, '' where one has none.
 
     Returns:
-        str: A digest of sizes and times.
+        str: Hexadecimal digest.
     """
     digest = hashlib.sha256()
     for path in filter(None, paths):

@@ -41,7 +41,7 @@ def test_features_are_those_of_the_network(options):
     assert train.features.shape == (24, 128) and len(test) == 12
     assert train.classes == test.classes == ['blue', 'green', 'red']
     encoder = load_encoder(options().checkpoint)
-    from pauc_mm.transfer.labelled_images import from_folders
+    from pauc_mm.transfer.images import from_folders
 
     source, _ = from_folders(encoder, options().train, options().test)
     for row in (0, 13):
@@ -98,10 +98,10 @@ def test_another_checkpoint_has_other_features(
     [
         (dict(test=None), '--train and --test go together'),
         (dict(voc='VOCdevkit'), 'Give one of --train and --test, --voc'),
-        (dict(space='neck'), "space='neck' is unknown"),
-        (dict(batch_size=0), '--batch-size must be >= 1, not 0'),
-        (dict(workers=-1), '--workers must be >= 0, not -1'),
-        (dict(image_size=0), '--image-size must be >= 1, not 0'),
+        (dict(space='neck'), "--space must be .*'neck'"),
+        (dict(batch_size=0), '--batch-size must be .*got 0'),
+        (dict(workers=-1), '--workers must be .*got -1'),
+        (dict(image_size=0), '--image-size must be .*got 0'),
         (
             dict(train=None, test=None, image_size=8),
             'config has its own size',

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from pauc_mm.transfer.config_images import from_config
-from pauc_mm.transfer.labelled_images import (
+from pauc_mm.transfer.images import (
     crop_pipeline,
+    from_config,
     from_folders,
     from_voc,
 )
@@ -39,7 +39,7 @@ def test_folders_and_their_classes(folders):
     image = test.dataset[11]['inputs']  # BGR, red
     assert image.shape == (3, 16, 16)
     assert image[2].float().mean() > 180 > 80 > image[0].float().mean()
-    part = train.subset(np.array([0, 20]))
+    part = train.select(np.array([0, 20]))
     assert part.labels.tolist() == [0, 2]
     assert [p.split('/')[-2] for p in part.paths] == ['blue', 'red']
     assert torch.equal(part.dataset[1]['inputs'], train.dataset[20]['inputs'])
@@ -143,7 +143,7 @@ def test_voc(voc):
         assert len(VOCClassification(str(voc / below), 'test')) == 9
     train, _ = from_voc(encoder(), str(voc), difficult='negative')
     assert train.labels[2].tolist() == [-1, -1]
-    with pytest.raises(ValueError, match="difficult='skip' is unknown"):
+    with pytest.raises(ValueError, match="difficult must be .*'skip'"):
         from_voc(encoder(), str(voc), difficult='skip')
 
 

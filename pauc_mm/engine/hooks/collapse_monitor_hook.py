@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from mmengine.runner import Runner
@@ -103,19 +103,8 @@ class CollapseMonitorHook(EmbeddingHook):
     Everything that can be checked is checked before the first epoch.
 
     Args:
-        pipeline (list[dict], optional): Transforms for one centred view of an
-            image. Defaults to None: see :class:`EmbeddingHook`.
         interval (int): Epochs between two checks. Defaults to 5.
         max_samples (int): Most images to embed. Defaults to 2000.
-        momentum (bool): Whether the momentum encoder is used instead of the
-            one that is trained. Defaults to False.
-        batch_size (int): Images a batch and process. Defaults to 256.
-        num_workers (int, optional): Worker processes for the images. Defaults
-            to None: as many as ``train_dataloader`` has.
-        amp_dtype (str, optional): 'float16' or 'bfloat16' to embed under
-            autocast. Defaults to None.
-        channels_last (bool): Whether images are embedded in that memory
-            format. Defaults to False.
         stop (dict, optional): Conditions, such as
             ``dict(effective_rank='< 2', uniformity='> -0.1')``. One of them
             ends the training, and the epoch becomes its last one. Defaults to
@@ -124,6 +113,8 @@ class CollapseMonitorHook(EmbeddingHook):
             Defaults to 2.
         start_epoch (int): Epochs before conditions are looked at, for an
             untrained network looks collapsed. Defaults to 10.
+        **kwargs: ``pipeline``, ``momentum``, ``batch_size``, ``num_workers``,
+            ``amp_dtype`` and ``channels_last``, see :class:`EmbeddingHook`.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -133,26 +124,14 @@ class CollapseMonitorHook(EmbeddingHook):
 
     def __init__(
         self,
-        pipeline: Sequence[dict] | None = None,
         interval: int = 5,
         max_samples: int = 2000,
-        momentum: bool = False,
-        batch_size: int = 256,
-        num_workers: int | None = None,
-        amp_dtype: str | None = None,
-        channels_last: bool = False,
         stop: Mapping[str, str] | None = None,
         patience: int = 2,
         start_epoch: int = 10,
+        **kwargs,
     ) -> None:
-        super().__init__(
-            pipeline,
-            momentum,
-            batch_size,
-            num_workers,
-            amp_dtype,
-            channels_last,
-        )
+        super().__init__(**kwargs)
         self.interval = check_integer(f'{self.key}.interval', interval, 1)
         self.max_samples = check_integer(
             f'{self.key}.max_samples', max_samples, 2

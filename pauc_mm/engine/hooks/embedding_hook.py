@@ -21,13 +21,14 @@ class EmbeddingHook(Hook):
 
     Args:
         pipeline (list[dict], optional): Transforms for one centred view of an
-            image. None takes those of the ClusteringHook, or else the
+            image. Defaults to None: those of the ClusteringHook, or else the
             config's ``test_pipeline``, or else those of its
             ``val_dataloader.dataset``.
-        momentum (bool): Whether to use the momentum encoder.
-        batch_size (int): Images a batch and process.
-        num_workers (int, optional): Worker processes for the images. None
-            takes as many as ``train_dataloader`` has.
+        momentum (bool): Whether to use the momentum encoder instead of the
+            one that is trained. Defaults to False.
+        batch_size (int): Images a batch and process. Defaults to 256.
+        num_workers (int, optional): Worker processes for the images. Defaults
+            to None: as many as ``train_dataloader`` has.
         amp_dtype (str, optional): 'float16' or 'bfloat16' to embed under
             autocast. Defaults to None.
         channels_last (bool): Whether images are embedded in that memory
@@ -46,10 +47,10 @@ class EmbeddingHook(Hook):
 
     def __init__(
         self,
-        pipeline: Sequence[dict] | None,
-        momentum: bool,
-        batch_size: int,
-        num_workers: int | None,
+        pipeline: Sequence[dict] | None = None,
+        momentum: bool = False,
+        batch_size: int = 256,
+        num_workers: int | None = None,
         amp_dtype: str | None = None,
         channels_last: bool = False,
     ) -> None:

@@ -53,14 +53,11 @@ class UniqueSharesHook(EmbeddingHook):
     a new one all.
 
     Args:
-        pipeline (list[dict], optional): Transforms for one centred view of an
-            image. Defaults to None: see :class:`EmbeddingHook`.
         epsilons (sequence of float): Cosine distances. Defaults to (0.025,
             0.1, 0.25, 0.5), the published ones.
-        momentum (bool): Whether the momentum encoder is used instead of the
-            one that is trained. Defaults to False.
-        batch_size (int): Images a batch and process. Defaults to 256.
         num_workers (int): Worker processes for the images. Defaults to 0.
+        **kwargs: ``pipeline``, ``momentum`` and ``batch_size``, see
+            :class:`EmbeddingHook`.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -70,13 +67,11 @@ class UniqueSharesHook(EmbeddingHook):
 
     def __init__(
         self,
-        pipeline: Sequence[dict] | None = None,
         epsilons: Sequence[float] = EPSILONS,
-        momentum: bool = False,
-        batch_size: int = 256,
         num_workers: int = 0,
+        **kwargs,
     ) -> None:
-        super().__init__(pipeline, momentum, batch_size, num_workers)
+        super().__init__(num_workers=num_workers, **kwargs)
         for epsilon in epsilons or [None]:
             check_positive(f'{self.key}.epsilons', epsilon)
         self.epsilons = [float(e) for e in epsilons]

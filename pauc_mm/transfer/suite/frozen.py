@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from pauc_mm import __version__
+from pauc_mm.embedding.images import ImageSource
 from pauc_mm.transfer.evaluations import (
     evaluate_knn,
     evaluate_linear_probe,
@@ -20,7 +21,6 @@ from pauc_mm.transfer.features import (
     file_stamp,
     find_images,
 )
-from pauc_mm.transfer.labelled_images import LabelledImages
 from pauc_mm.transfer.low_shot import LowShotOptions
 from pauc_mm.transfer.low_shot_draw import as_targets
 
@@ -174,7 +174,7 @@ def _key(setup: Setup, where: Where, uses: tuple[str, ...]) -> dict[str, Any]:
     )
 
 
-def _stamp(images: LabelledImages) -> str:
+def _stamp(images: ImageSource) -> str:
     """Digest images, labels and classes."""
     facts = [images.paths, images.classes, images.labels.tolist()]
     digest = hashlib.sha256(json.dumps(facts).encode())

@@ -1,0 +1,308 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Labelled images to train and to test a classifier on."""
+
+from __future__ import annotations
+
+import copy
+import os
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import DATASETS, TRANSFORMS
+
+from pauc_mm.checkpoints.encoder import Encoder
+from pauc_mm.checkpoints.plain_config import (
+    loads_foreign_files,
+    restrict_types,
+)
+from pauc_mm.embedding.images import (
+    ImageSource,
+    centre_crop,
+    image_paths,
+    loads_files,
+    read_labels,
+)
+from pauc_mm.utils.checks import check_choice
+from pauc_mm.utils.shipped_files import resolve_config
+
+from .voc import VOCClassification
+
+GIVE_FOLDERS = (
+    'give two folders with one sub-folder for each class, --train DIR and '
+    '--test DIR'
+)
+
+Pair = tuple[ImageSource, ImageSource]
+
+
+def from_folders(
+    encoder: Encoder,
+    train: str,
+    test: str,
+    image_size: int | None = None,
+    corrupt: str = 'error',
+) -> Pair:
+    """Take two folders with one sub-folder for each class.
+
+    Args:
+        encoder (Encoder): Its config, if known, says how an image is cropped.
+        train (str): Folder of the training images.
+        test (str): Folder of the test images.
+        image_size (int, optional): Side of the centre crop, in pixels,
+            instead of the config's.
+        corrupt (str): See :class:`pauc_mm.datasets.ImageFolder`.
+
+    Returns:
+        tuple[ImageSource, ImageSource]: Training and test images.
+
+    Raises:
+        FileNotFoundError: If a folder is missing.
+        ValueError: If an image lies outside of the sub-folders, there is one
+            class, the classes of the two differ, or they share images.
+    """
+    init_default_scope('mmpretrain')
+    pipeline = crop_pipeline(encoder, image_size)
+    options = dict(type='ImageFolder', with_label=True, corrupt=corrupt)
+    return _checked_pair(
+        _build(dict(options, data_root=folder), pipeline, folder)
+        for folder in (train, test)
+    )
+
+
+def from_voc(
+    encoder: Encoder,
+    root: str,
+    image_size: int | None = None,
+    difficult: str = 'ignore',
+) -> Pair:
+    """Take the trainval and the test images of Pascal VOC.
+
+    Args:
+        encoder (Encoder): See :func:`from_folders`.
+        root (str): See :func:`~.voc.find_voc`.
+        image_size (int, optional): See :func:`from_folders`.
+        difficult (str): 'ignore' leaves an image out of a class that it
+            shows in difficult examples only; 'negative' counts the class as
+            absent, as PCL's code does.
+
+    Returns:
+        tuple[ImageSource, ImageSource]: With labels (N, K).
+
+    Raises:
+        FileNotFoundError: If the layout is another.
+        ValueError: If lists are malformed, the classes of the two differ, or
+            they share images.
+    """
+    check_choice('difficult', difficult, ('ignore', 'negative'))
+    init_default_scope('mmpretrain')
+    pipeline = crop_pipeline(encoder, image_size)
+    sources = []
+    for split in ('trainval', 'test'):
+        dataset = VOCClassification(root, split, pipeline)
+        labels = torch.from_numpy(dataset.targets.copy())
+        if difficult == 'negative':
+            labels[labels == 0] = -1
+        where = f'{split} of {dataset.folder}'
+        sources.append(
+            _source(dataset, labels, dataset.metainfo['classes'], where)
+        )
+    return _checked_pair(sources)
+
+
+def from_config(encoder: Encoder, trusted: bool = False) -> Pair:
+    """Take the data that the config of the checkpoint is evaluated with.
+
+    Training images are those of ``bank_dataloader`` of ``val_cfg`` or
+    ``test_cfg``, else of ``train_dataloader``; test images those of
+    ``val_dataloader``, else of ``test_dataloader``. Both go through the
+    pipeline of the latter.
+
+    Args:
+        encoder (Encoder): With a config.
+        trusted (bool): Whether the config may build whatever it names.
+
+    Returns:
+        tuple[ImageSource, ImageSource]: Training and test images.
+
+    Raises:
+        FileNotFoundError: If a ``data_root`` is missing.
+        ValueError: If the config names no such data, images have no labels,
+            or both are the same.
+    """
+    init_default_scope('mmpretrain')
+    bank = _bank(encoder)
+    if encoder.dataset is None or bank is None:
+        raise ValueError(
+            f'This checkpoint ({encoder.layout}) names no data of its own to '
+            f'train and test a classifier on: {GIVE_FOLDERS}.'
+        )
+    if not trusted:
+        bank = _restricted(bank)
+    sources = [
+        _build_of(cfg, encoder.pipeline, f'{name} images', 'the config')
+        for name, cfg in (('training', bank), ('test', encoder.dataset))
+    ]
+    if _without(bank, 'pipeline', '_scope_') == _without(
+        encoder.dataset, 'pipeline', '_scope_'
+    ):
+        raise ValueError(
+            "The checkpoint's config takes the same images for training and "
+            f'for test: {GIVE_FOLDERS}.'
+        )
+    return _checked_pair(sources)
+
+
+def from_data_config(
+    encoder: Encoder, config: str, image_size: int | None = None
+) -> Pair:
+    """Take the data that a config trains on and validates with.
+
+    Args:
+        encoder (Encoder): See :func:`from_folders`.
+        config (str): A file, or ``pauc_mm::NAME`` for a shipped config, such
+            as those of ``configs/benchmarks/linear``.
+        image_size (int, optional): See :func:`from_folders`.
+
+    Returns:
+        tuple[ImageSource, ImageSource]: Training and validation images.
+
+    Raises:
+        FileNotFoundError: If the config or its ``data_root`` is missing.
+        ValueError: If it names no data, or images have no labels.
+    """
+    init_default_scope('mmpretrain')
+    cfg = Config.fromfile(resolve_config(config))
+    pipeline = crop_pipeline(encoder, image_size)
+    sources = []
+    for name, part in (('train', 'training'), ('val', 'validation')):
+        dataset = (cfg.get(f'{name}_dataloader') or {}).get('dataset')
+        if not dataset:
+            raise ValueError(
+                f"--data-config '{config}' has no {name}_dataloader with a "
+                'dataset.'
+            )
+        sources.append(
+            _build_of(_plain(dataset), pipeline, f'{part} images', config)
+        )
+    return _checked_pair(sources)
+
+
+def crop_pipeline(encoder: Encoder, image_size: int | None) -> list[dict]:
+    """Return the transforms that load and crop an image file.
+
+    Args:
+        encoder (Encoder): Its pipeline is taken if that loads files.
+        image_size (int, optional): Side of the centre crop in pixels; the
+            short edge is resized to 8/7 of it. Defaults to that of the
+            config's images, or 224 out of 256 as in the papers.
+
+    Returns:
+        list[dict]: Configs of transforms.
+    """
+    pipeline = copy.deepcopy(list(encoder.pipeline or []))
+    if image_size is None and loads_files(pipeline):
+        return pipeline
+    return centre_crop(
+        image_size or (encoder.dataset or {}).get('size') or 224
+    )
+
+
+def _build(cfg: dict, pipeline: list, where: str) -> ImageSource:
+    """Build a data set and read its labels."""
+    dataset = DATASETS.build(
+        dict(copy.deepcopy(cfg), pipeline=copy.deepcopy(pipeline))
+    )
+    return _source(dataset, *read_labels(dataset, where, GIVE_FOLDERS), where)
+
+
+def _source(dataset, labels, classes, where: str) -> ImageSource:
+    return ImageSource(
+        dataset=dataset,
+        views=None,
+        labels=labels,
+        classes=list(classes),
+        paths=image_paths(dataset),
+        description=f'{where}: {len(dataset)} images',
+    )
+
+
+def _build_of(
+    cfg: dict, pipeline: list, name: str, config: str
+) -> ImageSource:
+    """Build a data set of a config."""
+    root = cfg.get('data_root')
+    if root and '://' not in root and not os.path.isdir(root):
+        raise FileNotFoundError(
+            f"The {name} of {config} are in '{root}', which is not a folder "
+            f'here (current folder: {os.getcwd()}): {GIVE_FOLDERS}.'
+        )
+    where = f'{name} of {os.path.basename(config)} ({cfg["type"]})'
+    return _build(_without(cfg, 'pipeline'), pipeline, where)
+
+
+def _bank(encoder: Encoder) -> dict | None:
+    config = encoder.config or {}
+    loops = [config.get(f'{loop}_cfg') or {} for loop in ('val', 'test')]
+    loaders = [loop.get('bank_dataloader') for loop in loops]
+    for loader in (*loaders, config.get('train_dataloader')):
+        dataset = (loader or {}).get('dataset')
+        if dataset:
+            return _plain(dataset)
+    return None
+
+
+def _restricted(cfg: dict) -> dict:
+    cfg = _without(cfg, 'pipeline')
+    try:
+        if loads_foreign_files(cfg):
+            raise ValueError('it names a URL or a pickle')
+        return restrict_types(cfg, TRANSFORMS, DATASETS)
+    except ValueError as error:
+        raise ValueError(
+            f'The training images that the checkpoint names were refused: '
+            f'{error}. Name its config file with --config, or {GIVE_FOLDERS}.'
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    """Copy ConfigDicts into dicts."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(item) for item in value)
+    return value
+
+
+def _without(cfg: dict, *keys: str) -> dict:
+    return {k: v for k, v in cfg.items() if k not in keys}
+
+
+def _checked_pair(sources) -> Pair:
+    """Refuse sets that differ in their classes or share images."""
+    train, test = sources
+    for one, other in ((train, test), (test, train)):
+        alone = [name for name in one.classes if name not in other.classes]
+        if alone:
+            raise ValueError(
+                f'{len(alone)} of {len(one.classes)} classes of '
+                f'{one.description} are none of {other.description}: '
+                f'{", ".join(alone[:10])}. Both need the same classes, under '
+                'the same names.'
+            )
+    if train.classes != test.classes:
+        raise ValueError(
+            'Training and test images name the same classes in another '
+            f'order: {", ".join(train.classes[:5])} and '
+            f'{", ".join(test.classes[:5])}.'
+        )
+    real = {os.path.realpath(path) for path in train.paths if path}
+    shared = [p for p in test.paths if p and os.path.realpath(p) in real]
+    if shared:
+        raise ValueError(
+            f'{len(shared)} of {len(test)} test images are training images '
+            f'too, first {shared[0]}: an accuracy on them would say nothing. '
+            'Give folders that share none.'
+        )
+    return train, test
