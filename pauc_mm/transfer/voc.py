@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Pascal VOC as a task of classification: which classes are in an image."""
+"""Pascal VOC as a multi-label classification task."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class VOCClassification(BaseDataset):
 
     Attributes:
         targets (ndarray): Shape (N, K), 1, -1 or 0, int8.
-        image_paths (list[str]): Of the N images.
+        image_paths (list[str]): Files of the N images.
 
     Raises:
         FileNotFoundError: If the folder, a list or an image is missing.
@@ -41,18 +41,26 @@ class VOCClassification(BaseDataset):
         self.folder = find_voc(root)
         self.split = split
         ids, names, self.targets = read_lists(self.folder, split)
-        self.image_paths = _image_paths(self.folder, ids)
+        images = self.folder / 'JPEGImages'
+        present = {path.stem for path in images.glob('*.jpg')}
+        missing = [i for i in ids if i not in present]
+        if missing:
+            raise FileNotFoundError(
+                f'{len(missing)} of {len(ids)} listed images are missing in '
+                f"'{images}', first {missing[0]}.jpg."
+            )
+        self.image_paths = [str(images / f'{i}.jpg') for i in ids]
         super().__init__(
             ann_file='', metainfo=dict(classes=names), pipeline=list(pipeline)
         )
 
     def load_data_list(self) -> list[dict]:
-        """A sample has ``img_path`` alone."""
+        """Return ``img_path`` of each sample."""
         return [dict(img_path=path) for path in self.image_paths]
 
 
 def find_voc(root: str) -> Path:
-    """The folder that holds ``ImageSets/Main``.
+    """Find the folder that holds ``ImageSets/Main``.
 
     Args:
         root (str): It, or one or two above it.
@@ -69,10 +77,10 @@ def find_voc(root: str) -> Path:
             return base / below
     if not base.is_dir():
         raise FileNotFoundError(f"There is no folder '{root}'.")
-    found = sorted(p.name for p in base.iterdir())[:6]
+    names = sorted(path.name for path in base.iterdir())[:6]
     raise FileNotFoundError(
         f"'{root}' is not laid out as Pascal VOC. It must hold {LAYOUT}; "
-        f'it holds {", ".join(found) or "nothing"}.'
+        f'it holds {", ".join(names) or "nothing"}.'
     )
 
 
@@ -97,16 +105,11 @@ def read_lists(
     end = f'_{split}'
     files = sorted(f for f in lists.glob(f'*{end}.txt') if f.stem != end)
     if not files:
-        hint = ''
-        if split == 'test':
-            hint = (
-                ' The test images and lists of VOC2007 are a download of '
-                'their own, VOCtest_06-Nov-2007.tar.'
-            )
         raise FileNotFoundError(
-            f"There is no list CLASS{end}.txt in '{lists}'.{hint}"
+            f"There is no list CLASS{end}.txt in '{lists}'. The test images "
+            'and lists of VOC2007 are a download of their own, '
+            'VOCtest_06-Nov-2007.tar.'
         )
-    names = [file.stem[: -len(end)] for file in files]
     columns = [_read_list(file) for file in files]
     ids = sorted(columns[0])
     for file, column in zip(files, columns):
@@ -118,6 +121,7 @@ def read_lists(
                 'label for every image of the split.'
             )
     targets = [[column[i] for column in columns] for i in ids]
+    names = [file.stem.removesuffix(end) for file in files]
     return ids, names, np.array(targets, np.int8)
 
 
@@ -127,28 +131,15 @@ def _read_list(file: Path) -> dict[str, int]:
         words = line.split()
         if not words:
             continue
+        where = f"'{file}', line {number}"
         if len(words) != 2 or words[1] not in ('1', '-1', '0'):
             raise ValueError(
-                f"'{file}', line {number}: expected the name of an image "
-                f"and 1, -1 or 0, such as '000005 -1', not '{line.strip()}'."
+                f'{where}: expected the name of an image and 1, -1 or 0, '
+                f"such as '000005 -1', got '{line.strip()}'."
             )
         if words[0] in labels:
-            raise ValueError(
-                f"'{file}', line {number}: image {words[0]} is listed twice."
-            )
+            raise ValueError(f'{where}: image {words[0]} is listed twice.')
         labels[words[0]] = int(words[1])
     if not labels:
         raise ValueError(f"'{file}' lists no image.")
     return labels
-
-
-def _image_paths(folder: Path, ids: list[str]) -> list[str]:
-    images = folder / 'JPEGImages'
-    there = {p.name for p in images.iterdir()} if images.is_dir() else set()
-    missing = [i for i in ids if f'{i}.jpg' not in there]
-    if missing:
-        raise FileNotFoundError(
-            f'{len(missing)} of {len(ids)} listed images are missing in '
-            f"'{images}', first {missing[0]}.jpg."
-        )
-    return [str(images / f'{i}.jpg') for i in ids]

@@ -163,9 +163,9 @@ def test_lists_of_voc_that_are_wrong(spoilt):
     file = lists / 'red_test.txt'
     text = file.read_text()
     file.write_text(text + '000099 2\n')
-    refuse(spoilt, "red_test.txt', line 10: expected .*, not '000099 2'")
+    refuse(spoilt, "red_test.txt', line 10: expected .*, got '000099 2'")
     file.write_text(text + '000099\n')
-    refuse(spoilt, "line 10: expected the name of an image .*not '000099'")
+    refuse(spoilt, "line 10: expected the name of an image .*got '000099'")
     file.write_text(text + text[:10] + '\n')
     refuse(spoilt, 'line 10: image 000050 is listed twice')
     file.write_text(text + '000099 1\n')

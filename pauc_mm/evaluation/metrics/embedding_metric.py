@@ -187,10 +187,10 @@ class EmbeddingMetric(BaseMetric):
             rank = np.repeat(np.arange(len(counts)), counts)
             order = np.lexsort((rank, turn))[:size]
             size -= len(order)
-            whole = _concatenate([r for part in chosen for r in part])
-            if len(parts) > 1 or len(order) < sum(counts):
-                whole = _take(whole, order)
-            merged.append(dict(whole, split=split))
+            moved = len(parts) > 1 or len(order) < sum(counts)
+            rows = torch.from_numpy(order) if moved else None
+            batches = [r for part in chosen for r in part]
+            merged.append(dict(_join(batches, rows), split=split))
         return merged
 
     def select(self, results: list[dict], split: str) -> dict | None:
@@ -213,7 +213,7 @@ class EmbeddingMetric(BaseMetric):
             if split == 'query':
                 raise ValueError(f'{self.name} got no query samples.')
             return None
-        whole = _concatenate(chosen)
+        whole = _join(chosen)
         bad = non_finite_rows(whole['vectors'])
         if bad:
             raise ValueError(
@@ -225,27 +225,19 @@ class EmbeddingMetric(BaseMetric):
         return whole
 
 
-def _concatenate(results: list[dict]) -> dict:
-    if len(results) == 1:
-        return results[0]
-    labels = None
-    if results[0]['labels'] is not None:
-        labels = torch.cat([r['labels'] for r in results])
-    return dict(
-        vectors=torch.cat([r['vectors'] for r in results]),
-        labels=labels,
-        names=[name for r in results for name in r['names']],
-    )
-
-
-def _take(samples: dict, rows: np.ndarray) -> dict:
-    index = torch.from_numpy(rows)
-    labels = samples['labels']
-    return dict(
-        vectors=samples['vectors'][index],
-        labels=None if labels is None else labels[index],
-        names=[samples['names'][row] for row in rows],
-    )
+def _join(parts: list[dict], rows: Tensor | None = None) -> dict:
+    """Concatenate batches, and take some rows of the whole."""
+    names = [name for part in parts for name in part['names']]
+    whole = dict(names=names, labels=None)
+    for key in ('vectors', 'labels'):
+        if parts[0][key] is not None:
+            tensors = [part[key] for part in parts]
+            whole[key] = torch.cat(tensors) if len(parts) > 1 else tensors[0]
+            if rows is not None:
+                whole[key] = whole[key][rows]
+    if rows is not None:
+        whole['names'] = [names[row] for row in rows.tolist()]
+    return whole
 
 
 def _describe(sample: dict) -> str:
