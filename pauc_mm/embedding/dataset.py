@@ -139,8 +139,14 @@ def map_dataset(
     except Exception as caught:
         error = caught  # a rank that left here alone would hang the others
     raise_together(error, description)
-    if world_size > 1:
-        outputs = _sum_over_ranks(outputs, len(rows))
+    forms = all_gather_object([(o.shape[1:], o.dtype) for o in outputs])
+    if not outputs:  # fewer images than ranks
+        outputs = [
+            torch.zeros(len(rows), *shape, dtype=dtype)
+            for shape, dtype in max(forms, key=len)
+        ]
+    for output in outputs:  # whose rows are zero on all ranks but one
+        sum_over_ranks(output)
     return tuple(outputs)
 
 
@@ -157,21 +163,8 @@ def _loader(dataset, rows: Sequence[int], batch_size: int, num_workers: int):
     )
 
 
-def _sum_over_ranks(outputs: list[Tensor], number: int) -> list[Tensor]:
-    """Sum matrices whose rows are zero on all ranks but one."""
-    forms = all_gather_object([(o.shape[1:], o.dtype) for o in outputs])
-    if not outputs:  # fewer images than ranks
-        outputs = [
-            torch.zeros(number, *shape, dtype=dtype)
-            for shape, dtype in max(forms, key=len)
-        ]
-    for output in outputs:
-        sum_over_ranks(output)
-    return outputs
-
-
 def sum_over_ranks(matrix: Tensor) -> None:
-    """Sum a matrix over all ranks, in place, without a copy on the GPU.
+    """Sum a matrix over all ranks, in place and in slices.
 
     Args:
         matrix (Tensor): Shape (N, ...), on the CPU.

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,18 +113,6 @@ def _read(store: Path) -> dict:
         return {}
 
 
-@contextmanager
-def _decoding() -> Iterator[None]:
-    """Turn mmcv's bare assertion about an image into a message."""
-    try:
-        yield
-    except AssertionError as error:
-        raise ValueError(
-            f'An image does not decode ({error}): leave such files out with '
-            '--corrupt skip.'
-        ) from error
-
-
 def drop_zeros(
     images: EmbeddedImages, source: ImageSource
 ) -> tuple[EmbeddedImages, ImageSource, float]:
@@ -151,14 +137,14 @@ def drop_zeros(
         )
     if len(rows) == len(kept):
         return images, source, 0.0
+    embeddings = images.embeddings
     some = EmbeddedImages(
         images.features[rows],
-        None if images.embeddings is None else images.embeddings[rows],
+        None if embeddings is None else embeddings[rows],
         images.pixels[rows],
         images.views,
     )
-    share = 1 - len(rows) / len(kept)
-    return some, source.select(rows.tolist()), share
+    return some, source.select(rows), 1 - len(rows) / len(kept)
 
 
 def _embed(encoder, dataset, **options) -> tuple:
@@ -172,10 +158,9 @@ def _embed(encoder, dataset, **options) -> tuple:
         both = () if embedding is None else (embedding,)
         return (feature, small, *both)
 
-    with _decoding():
-        features, pixels, *embeddings = map_dataset(
-            embed, dataset, range(len(dataset)), **options
-        )
+    features, pixels, *embeddings = _map(
+        embed, dataset, range(len(dataset)), **options
+    )
     return features, embeddings[0] if embeddings else None, pixels
 
 
@@ -195,19 +180,20 @@ def _embed_views(encoder, dataset, seed: int, **options) -> Tensor | None:
 
     # The draws of the loading processes, or of this one, follow from it.
     set_random_seed(seed)
-    with _decoding():
-        views = torch.stack(
-            map_dataset(
-                embed,
-                dataset,
-                rows,
-                description='Embedding augmented views',
-                **options,
-            )
-        )
+    views = torch.stack(_map(embed, dataset, rows, **options))
     # A vector without a direction has no alignment.
     views = views[:, (views.norm(dim=2) > 0).all(dim=0)]
     return views if views.shape[1] else None
+
+
+def _map(function, dataset, rows, **options) -> tuple[Tensor, ...]:
+    try:
+        return map_dataset(function, dataset, rows, **options)
+    except AssertionError as error:  # mmcv's
+        raise ValueError(
+            f'An image does not decode ({error}): leave such files out with '
+            '--corrupt skip.'
+        ) from error
 
 
 def _check(vectors: Tensor, source: ImageSource, layout: str) -> None:

@@ -111,7 +111,7 @@ def test_training_images_where_there_is_no_bank():
 
 def test_data_of_the_config_that_does_not_do(tmp_path):
     import tests.helpers  # noqa: F401
-    import tests.test_diagnosis.test_images  # noqa: F401  (Unlabelled)
+    import tests.test_embedding.test_images  # noqa: F401  (Unlabelled)
 
     with pytest.raises(ValueError, match='names no data .*--train DIR'):
         from_config(encoder())

@@ -1,0 +1,150 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import random
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import Compose
+from mmengine.dist import get_rank
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import DATASETS, MODELS
+
+from pauc_mm.embedding.dataset import (
+    embed_dataset,
+    map_dataset,
+    non_finite_rows,
+    undisturbed,
+)
+from tests.helpers import PLAIN, model_cfg, run_ranks
+
+
+def tiny(num_images=11):
+    init_default_scope('mmpretrain')
+    return DATASETS.build(
+        dict(type='TinyImages', num_images=num_images, pipeline=PLAIN)
+    )
+
+
+def build_model():
+    init_default_scope('mmpretrain')
+    torch.manual_seed(0)
+    return MODELS.build(model_cfg('PCL'))
+
+
+def by_hand(model, dataset, rows, momentum=False):
+    """Features and embeddings, one image at a time."""
+    backbone, neck = model.backbone, model.neck
+    if momentum:
+        backbone, neck = model.encoder_k.module
+    model.eval()
+    features, embeddings = [], []
+    for row in rows:
+        image = torch.from_numpy(dataset.get_data_info(int(row))['img'])
+        image = (image.permute(2, 0, 1)[None].float() - 127.5) / 127.5
+        with torch.no_grad():
+            (maps,) = backbone(image)
+            features.append(maps.mean(dim=(2, 3)))
+            embeddings.append(neck((maps,))[0])
+    embeddings = torch.cat(embeddings)
+    return torch.cat(features), embeddings / embeddings.norm(dim=1)[:, None]
+
+
+@pytest.mark.parametrize('momentum', [False, True])
+@pytest.mark.parametrize('rows', [None, np.array([7, 2, 9, 3])])
+def test_every_image_once_in_the_order_of_the_rows(rows, momentum):
+    model, dataset = build_model(), tiny()
+    model.backbone.layers[0].eval()  # as frozen stages are
+    modes = [module.training for module in model.modules()]
+    features, embeddings = embed_dataset(
+        model, dataset, rows, batch_size=3, momentum=momentum
+    )
+    assert [module.training for module in model.modules()] == modes
+    expected = by_hand(
+        model, dataset, range(11) if rows is None else rows, momentum
+    )
+    torch.testing.assert_close(features, expected[0])
+    torch.testing.assert_close(embeddings, expected[1])
+    nothing, same = embed_dataset(
+        model, dataset, rows, batch_size=3, momentum=momentum, features=False
+    )
+    assert nothing is None and torch.equal(same, embeddings)
+
+
+def test_sample_idx_must_be_the_index():
+    model, dataset = build_model(), tiny()
+    transform = dataset.pipeline
+
+    def collide(results):
+        results['sample_idx'] = min(results['sample_idx'], 8)
+        return transform(results)
+
+    dataset.pipeline = collide
+    with pytest.raises(RuntimeError, match=r'sample_idx.*2 of 11.*\[9, 10\]'):
+        embed_dataset(model, dataset)
+    # What no transform packs is not compared.
+    dataset.pipeline = Compose([dict(type='PackInputs', meta_keys=())])
+    assert embed_dataset(model, dataset)[1].shape == (11, 8)
+
+
+def first_pixels(batch):
+    if get_rank() == 1 and len(batch['inputs']) == 1:
+        raise MemoryError('a batch of one')
+    pixels = batch['inputs'].flatten(1)[:, :2]
+    return pixels, pixels[:, :1].double()
+
+
+def map_on_ranks(num_images, batch_size):
+    dataset = tiny(num_images)
+    try:
+        return map_dataset(
+            first_pixels, dataset, range(num_images), batch_size
+        )
+    except (MemoryError, RuntimeError) as error:
+        return f'{type(error).__name__}: {error}'
+
+
+@pytest.mark.parametrize('num_images', [1, 9, 12])
+def test_two_processes_give_what_one_gives(tmp_path, num_images):
+    """Also a process that has no image."""
+    expected = map_on_ranks(num_images, 4)
+    for outputs in run_ranks(map_on_ranks, 2, tmp_path, num_images, 6):
+        for got, want in zip(outputs, expected, strict=True):
+            assert got.dtype == want.dtype
+            assert torch.equal(got, want)
+
+
+def test_a_process_that_fails_stops_the_other(tmp_path):
+    first, second = run_ranks(map_on_ranks, 2, tmp_path, 4, 1)
+    assert second == 'MemoryError: a batch of one'
+    assert first.startswith('RuntimeError') and 'rank 1' in first
+
+
+def test_undisturbed_restores_streams_and_buffers():
+    model = build_model()
+
+    def draw():
+        return random.random(), np.random.rand(), torch.rand(1).item()
+
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(3)
+    expected = draw()
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(3)
+    norm = model.backbone.layers[0].bn
+    before = norm.running_mean.clone()
+    with pytest.raises(KeyError), undisturbed(model):
+        inside = draw()
+        norm.running_mean.fill_(5)
+        raise KeyError
+    assert torch.equal(norm.running_mean, before)
+    assert draw() == expected
+    with undisturbed(model):
+        assert draw() == inside  # a fixed seed
+
+
+def test_non_finite_rows(monkeypatch):
+    monkeypatch.setattr('pauc_mm.embedding.dataset._ROWS_AT_ONCE', 12)
+    vectors = torch.zeros(10, 4)
+    assert non_finite_rows(vectors) == []
+    vectors[3, 1], vectors[9, 0] = torch.inf, torch.nan
+    assert non_finite_rows(vectors) == [3, 9]
