@@ -9,10 +9,11 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, all_reduce, get_dist_info
 from mmengine.runner import Runner
 from torch import Tensor, nn
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from pauc_mm.models.embed import embed_batch, encoder_of
 from pauc_mm.utils import progress, raise_together, share_buffers
@@ -23,8 +24,8 @@ _ROWS_AT_ONCE = 65536  # of a matrix that may not fit on a GPU
 @torch.no_grad()
 def embed_dataset(
     model: nn.Module,
-    dataset: Dataset,
-    rows: Sequence[int] | None = None,
+    dataset: BaseDataset,
+    rows: Sequence[int] | Tensor | None = None,
     batch_size: int = 256,
     num_workers: int = 0,
     momentum: bool = False,
@@ -40,7 +41,7 @@ def embed_dataset(
 
     Args:
         model (nn.Module): The algorithm, wrapped or not.
-        dataset (Dataset): Gives one view of each image.
+        dataset (BaseDataset): Gives one view of each image.
         rows (sequence of int, optional): Indices of the n images. Defaults
             to None: all.
         batch_size (int): Images a batch on each rank. Defaults to 256.
@@ -150,7 +151,9 @@ def map_dataset(
     return tuple(outputs)
 
 
-def _loader(dataset, rows: Sequence[int], batch_size: int, num_workers: int):
+def _loader(
+    dataset: Dataset, rows: Sequence[int], batch_size: int, num_workers: int
+) -> DataLoader:
     return Runner.build_dataloader(
         dict(
             dataset=Subset(dataset, rows),

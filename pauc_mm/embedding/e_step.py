@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmengine.dataset import BaseDataset
 from mmengine.dist import all_reduce
 from mmengine.logging import print_log
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from pauc_mm.models.prototypes.momentum_bank import MomentumBank
 
@@ -22,18 +23,18 @@ _ROWS_AT_ONCE = 65536
 @torch.no_grad()
 def extract_embeddings(
     model: nn.Module,
-    dataset: Dataset,
+    dataset: BaseDataset,
     batch_size: int,
     num_workers: int = 0,
     momentum: bool = True,
     bank: MomentumBank | None = None,
-    **options,
+    **options: Any,
 ) -> Tensor:
     """Embed every image of the training set once. A collective call.
 
     Args:
         model (nn.Module): The algorithm, wrapped or not.
-        dataset (Dataset): Gives one view of each of N images, with
+        dataset (BaseDataset): Gives one view of each of N images, with
             ``sample_idx`` in the data sample.
         batch_size (int): Images a batch on each rank.
         num_workers (int): Worker processes. Defaults to 0.

@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmengine.dataset import BaseDataset
 from mmengine.runner import set_random_seed
 from torch import Tensor
 
@@ -53,7 +55,7 @@ class EmbeddedImages:
 
 
 def embed_all(
-    encoder,
+    encoder: Any,
     source: ImageSource,
     batch_size: int = 64,
     num_workers: int = 0,
@@ -144,10 +146,10 @@ def drop_zeros(
         images.pixels[rows],
         images.views,
     )
-    return some, source.select(rows), 1 - len(rows) / len(kept)
+    return some, source.select(rows.tolist()), 1 - len(rows) / len(kept)
 
 
-def _embed(encoder, dataset, **options) -> tuple:
+def _embed(encoder: Any, dataset: BaseDataset, **options: Any) -> tuple:
     """Return features, embeddings or None, and shrunken images."""
 
     def embed(batch: dict) -> tuple[Tensor, ...]:
@@ -164,7 +166,9 @@ def _embed(encoder, dataset, **options) -> tuple:
     return features, embeddings[0] if embeddings else None, pixels
 
 
-def _embed_views(encoder, dataset, seed: int, **options) -> Tensor | None:
+def _embed_views(
+    encoder: Any, dataset: BaseDataset, seed: int, **options: Any
+) -> Tensor | None:
     """Embed two views of at most MAX_VIEWS images, evenly spaced."""
     number = min(len(dataset), MAX_VIEWS)
     rows = [i * len(dataset) // number for i in range(number)]
@@ -186,9 +190,9 @@ def _embed_views(encoder, dataset, seed: int, **options) -> Tensor | None:
     return views if views.shape[1] else None
 
 
-def _map(function, dataset, rows, **options) -> tuple[Tensor, ...]:
+def _map(*args: Any, **options: Any) -> tuple[Tensor, ...]:
     try:
-        return map_dataset(function, dataset, rows, **options)
+        return map_dataset(*args, **options)
     except AssertionError as error:  # mmcv's
         raise ValueError(
             f'An image does not decode ({error}): leave such files out with '

@@ -9,12 +9,13 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS
-from torch.utils.data import Dataset
 
 from pauc_mm.datasets import subset
 
@@ -27,8 +28,8 @@ class ImageSource:
     """Images in a fixed order.
 
     Attributes:
-        dataset (Dataset): One view of each image, as a model is tested.
-        views (Dataset, optional): The same images, augmented as in training.
+        dataset (BaseDataset): One view of each image, as a model is tested.
+        views (BaseDataset, optional): The same images, augmented.
         labels (Tensor, optional): Class of each image, shape (N,), int64; or
             shape (N, K), int8, with 1 where an image has a class, -1 where it
             has not, and 0 where that is left open.
@@ -38,8 +39,8 @@ class ImageSource:
         bgr (bool): Whether the channels of an image are blue, green, red.
     """
 
-    dataset: Dataset
-    views: Dataset | None
+    dataset: BaseDataset
+    views: BaseDataset | None
     labels: torch.Tensor | None
     classes: list[str] | None
     paths: list[str]
@@ -79,7 +80,7 @@ class ImageSource:
 
 
 def find_images(
-    encoder,
+    encoder: Any,
     data: str | None = None,
     with_labels: bool = False,
     image_size: int | None = None,
@@ -124,10 +125,11 @@ def find_images(
             'images that do not decode; without --labels sub-folders are no '
             'classes.'
         ) from error
-    chosen = np.arange(len(dataset))
+    chosen = list(range(len(dataset)))
     if max_images is not None and len(chosen) > max_images:
         rng = np.random.default_rng(seed)
-        chosen = np.sort(rng.choice(len(chosen), max_images, replace=False))
+        drawn = rng.choice(len(chosen), max_images, replace=False)
+        chosen = np.sort(drawn).tolist()
         dataset = subset(dataset, chosen)
     where = data or f'{cfg["type"]} of the config'
     if len(dataset) < MIN_IMAGES:
@@ -155,14 +157,14 @@ def find_images(
     )
 
 
-def image_paths(dataset) -> list[str]:
+def image_paths(dataset: BaseDataset) -> list[str]:
     """Return the file of each image of a data set, '' where it has none."""
     infos = (dataset.get_data_info(i) for i in range(len(dataset)))
     return [str(info.get('img_path', '')) for info in infos]
 
 
 def read_labels(
-    dataset, where: str, fix: str
+    dataset: BaseDataset, where: str, fix: str
 ) -> tuple[torch.Tensor, list[str]]:
     """Read the one label of each image of a data set.
 
@@ -205,13 +207,15 @@ def read_labels(
     return numbers, [str(name) for name in names]
 
 
-def _size(dataset) -> str:
+def _size(dataset: BaseDataset) -> str:
     inputs = dataset[0]['inputs']
     image = inputs[0] if isinstance(inputs, (list, tuple)) else inputs
     return ' x '.join(map(str, image.shape[-2:])) + ' pixels'
 
 
-def _dataset_config(encoder, data, image_size) -> tuple[dict, list, bool]:
+def _dataset_config(
+    encoder: Any, data: str | None, image_size: int | None
+) -> tuple[dict, list, bool]:
     """Return config of the data set, test pipeline, and if it gives BGR."""
     pipeline = copy.deepcopy(list(encoder.pipeline or []))
     loads = loads_files(pipeline)
@@ -249,7 +253,7 @@ def loads_files(pipeline: list[dict]) -> bool:
     return any('LoadImage' in str(step['type']) for step in pipeline)
 
 
-def _array_side(encoder) -> int:
+def _array_side(encoder: Any) -> int:
     """Return the side of the images that the config trains on."""
     cfg = copy.deepcopy(dict(encoder.dataset, pipeline=encoder.pipeline))
     try:
@@ -264,10 +268,12 @@ def _array_side(encoder) -> int:
 
 def centre_crop(side: int, bgr: bool = True) -> list[dict]:
     """Resize the short edge to 8/7 of the side, then crop the centre."""
-    turn = [dict(type='NumpyToPIL', to_rgb=True), dict(type='PILToNumpy')]
+    turn: list[dict] = []
+    if not bgr:
+        turn += [dict(type='NumpyToPIL', to_rgb=True), dict(type='PILToNumpy')]
     return [
         dict(type='LoadImageFromFile'),
-        *([] if bgr else turn),
+        *turn,
         dict(
             type='ResizeEdge',
             scale=side * 8 // 7,
@@ -279,7 +285,9 @@ def centre_crop(side: int, bgr: bool = True) -> list[dict]:
     ]
 
 
-def _views(encoder, cfg: dict, pipeline: list, chosen: Sequence[int]):
+def _views(
+    encoder: Any, cfg: dict, pipeline: list[dict], chosen: list[int]
+) -> BaseDataset | None:
     """Return the images augmented twice, as in training if that is known."""
     loading = [s for s in pipeline if 'LoadImage' in str(s['type'])]
     views = _training_views(encoder)
@@ -300,7 +308,7 @@ def _views(encoder, cfg: dict, pipeline: list, chosen: Sequence[int]):
     return subset(dataset, chosen)
 
 
-def _training_views(encoder) -> dict | None:
+def _training_views(encoder: Any) -> dict | None:
     """Return the two views of the config's training pipeline, if it has."""
     loader = (encoder.config or {}).get('train_dataloader') or {}
     for step in (loader.get('dataset') or {}).get('pipeline') or []:

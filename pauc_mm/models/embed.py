@@ -1,6 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Features and embeddings of a batch, for any self-supervised model."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmpretrain.models.necks import SwAVNeck
@@ -24,23 +26,23 @@ def encoder_of(
     Raises:
         TypeError: If the model has no neck, or no momentum encoder.
     """
-    model = get_ori_model(model)
-    if getattr(model, 'neck', None) is None:
+    algorithm: Any = get_ori_model(model)
+    name = type(algorithm).__name__
+    if getattr(algorithm, 'neck', None) is None:
         raise TypeError(
-            f'{type(model).__name__} has no neck, so it has no embedding; '
-            'set model.neck.'
+            f'{name} has no neck, so it has no embedding; set model.neck.'
         )
     if not momentum:
-        return model.backbone, model.neck
+        return algorithm.backbone, algorithm.neck
     # MoCo and PCL call it encoder_k, BYOL and its descendants target_net.
-    averaged = getattr(model, 'encoder_k', getattr(model, 'target_net', None))
-    if averaged is None:
-        raise TypeError(
-            f'{type(model).__name__} has no momentum encoder (encoder_k or '
-            'target_net); use momentum=False.'
-        )
-    backbone, neck = averaged.module
-    return backbone, neck
+    for key in ('encoder_k', 'target_net'):
+        if hasattr(algorithm, key):
+            backbone, neck = getattr(algorithm, key).module
+            return backbone, neck
+    raise TypeError(
+        f'{name} has no momentum encoder (encoder_k or target_net); use '
+        'momentum=False.'
+    )
 
 
 @torch.no_grad()

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from mmpretrain.registry import METRICS
 
@@ -69,7 +71,7 @@ class ClusterAgreement(EmbeddingMetric):
         k: int = 3,
         max_samples: int = 10000,
         seed: int = 0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             field=field, labelled=True, splits=('query',), **kwargs
@@ -97,7 +99,7 @@ class ClusterAgreement(EmbeddingMetric):
         Returns:
             dict[str, float]: See the class.
         """
-        query = self.select(results, 'query')
+        query = self.queries(results)
         vectors, labels = query['vectors'], query['labels']
         self.check_sizes(0, len(vectors))
         clusters = cluster(

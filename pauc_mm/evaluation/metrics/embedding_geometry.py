@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from mmengine.logging import print_log
 from mmpretrain.registry import METRICS
+from torch import Tensor
 
 from pauc_mm.evaluation.functional import singular_values, uniformity
 from pauc_mm.evaluation.functional.checks import (
@@ -51,12 +53,12 @@ class EmbeddingGeometry(EmbeddingMetric):
         field: str = 'embedding',
         max_samples: int = 10000,
         seed: int = 0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             field=field, labelled=False, splits=('query',), **kwargs
         )
-        self.prefix = self.prefix or f'geometry_{field}'
+        self.prefix: str = self.prefix or f'geometry_{field}'
         self.max_samples = check_integer(
             'EmbeddingGeometry.max_samples', max_samples, 2
         )
@@ -71,7 +73,7 @@ class EmbeddingGeometry(EmbeddingMetric):
         Returns:
             dict[str, float]: See the class.
         """
-        query = self.select(results, 'query')
+        query = self.queries(results)
         self.check_sizes(0, len(query['vectors']))
         points = as_unit_vectors(query['vectors'], self.field)
         points = subsample(points, self.max_samples, self.seed)
@@ -82,7 +84,7 @@ class EmbeddingGeometry(EmbeddingMetric):
             top_share=self._top_share(values.square()),
         )
 
-    def _top_share(self, variances) -> float:
+    def _top_share(self, variances: Tensor) -> float:
         if variances[0] > 0:
             return (variances[0] / variances.sum()).item()
         print_log(

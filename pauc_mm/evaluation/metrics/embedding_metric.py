@@ -158,13 +158,13 @@ class EmbeddingMetric(BaseMetric):
         Returns:
             dict: The results, the same on every process.
         """
-        batches, self.results = self.results, []
         parts = collect_results(
-            [batches],
+            [list(self.results)],
             get_world_size(),
             self.collect_device,
             **({'tmpdir': self.collect_dir} if self.collect_dir else {}),
         )
+        self.results.clear()
 
         def compute() -> dict:
             metrics = self.compute_metrics(self._merge(parts, size))
@@ -193,6 +193,17 @@ class EmbeddingMetric(BaseMetric):
             merged.append(dict(_join(batches, rows), split=split))
         return merged
 
+    def queries(self, results: list[dict]) -> dict:
+        """Return all query samples, see :meth:`select`.
+
+        Raises:
+            ValueError: If there are none, or vectors are not finite.
+        """
+        query = self.select(results, 'query')
+        if query is None:
+            raise ValueError(f'{self.name} got no query samples.')
+        return query
+
     def select(self, results: list[dict], split: str) -> dict | None:
         """Return all samples of a split, checked to be finite.
 
@@ -202,16 +213,13 @@ class EmbeddingMetric(BaseMetric):
 
         Returns:
             dict, optional: ``vectors``, shape (N, D), float32, ``labels``,
-            shape (N,), int64, or None, and ``names``; None without a bank.
+            shape (N,), int64, or None, and ``names``; None without samples.
 
         Raises:
-            ValueError: If vectors are not finite, naming the first samples,
-                or there are no queries.
+            ValueError: If vectors are not finite, naming the first samples.
         """
         chosen = [r for r in results if r['split'] == split]
         if not chosen:
-            if split == 'query':
-                raise ValueError(f'{self.name} got no query samples.')
             return None
         whole = _join(chosen)
         bad = non_finite_rows(whole['vectors'])
@@ -228,7 +236,7 @@ class EmbeddingMetric(BaseMetric):
 def _join(parts: list[dict], rows: Tensor | None = None) -> dict:
     """Concatenate batches, and take some rows of the whole."""
     names = [name for part in parts for name in part['names']]
-    whole = dict(names=names, labels=None)
+    whole: dict[str, Any] = dict(names=names, labels=None)
     for key in ('vectors', 'labels'):
         if parts[0][key] is not None:
             tensors = [part[key] for part in parts]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine.runner import Runner
 from mmpretrain.registry import METRICS
@@ -61,17 +62,17 @@ class KNNAccuracy(EmbeddingMetric):
         temperature: float = 0.1,
         field: str = 'feature',
         class_groups: dict[str, Sequence[int]] | str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(field=field, labelled=True, **kwargs)
-        self.k = tuple([k] if isinstance(k, int) else k)
-        for number in self.k or [k]:
+        self.k = (k,) if isinstance(k, int) else tuple(k)
+        for number in self.k or (0,):
             check_integer('KNNAccuracy.k', number, 1)
         self.temperature = check_positive(
             'KNNAccuracy.temperature', temperature
         )
         self.groups_of_train = class_groups == 'train'
-        self.class_groups: dict | None = None
+        self.class_groups: dict[str, list[int]] | None = None
         if class_groups is not None and not self.groups_of_train:
             self.class_groups = _checked(class_groups)
         require('faiss', 'faiss-cpu', 'KNNAccuracy')
@@ -108,7 +109,9 @@ class KNNAccuracy(EmbeddingMetric):
         if not self.groups_of_train:
             return
         try:
-            self.class_groups = head_middle_tail(training_counts(runner))
+            self.class_groups = head_middle_tail(
+                training_counts(runner).tolist()
+            )
         except ValueError as error:
             raise ValueError(
                 f"KNNAccuracy.class_groups='train': {error}"
@@ -123,7 +126,7 @@ class KNNAccuracy(EmbeddingMetric):
         Returns:
             dict[str, float]: See the class.
         """
-        query, bank = (self.select(results, s) for s in ('query', 'bank'))
+        query, bank = self.queries(results), self.select(results, 'bank')
         references = query if bank is None else bank
         self.check_sizes(
             0 if bank is None else len(bank['labels']), len(query['labels'])
@@ -168,7 +171,7 @@ class KNNAccuracy(EmbeddingMetric):
         return self.class_groups or {}
 
 
-def _checked(class_groups: dict) -> dict[str, list[int]]:
+def _checked(class_groups: dict | str) -> dict[str, list[int]]:
     """Copy the groups, or refuse them."""
     key = 'KNNAccuracy.class_groups'
     if not isinstance(class_groups, dict) or not class_groups:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from mmengine.logging import print_log
 from mmpretrain.registry import METRICS
@@ -90,7 +91,7 @@ class NEMD(EmbeddingMetric):
         max_samples: int = 10000,
         seed: int = 0,
         solver: str = 'emd',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             field=field,
@@ -109,13 +110,16 @@ class NEMD(EmbeddingMetric):
         self.num_clusters = num_clusters
         check_integer('NEMD.max_samples', max_samples, 2)
         check_options(num_pairs, num_members, solver)
-        self.options = dict(
+        self.seed = seed
+        self.options: dict[str, Any] = dict(
             num_pairs=num_pairs,
             num_members=num_members,
             seed=seed,
             solver=solver,
         )
-        self.sampling = dict(max_samples=max_samples, seed=seed)
+        self.sampling: dict[str, Any] = dict(
+            max_samples=max_samples, seed=seed
+        )
         require('ot', 'POT', 'NEMD')
         if groups == 'clusters':
             require('faiss', 'faiss-cpu', "NEMD with groups='clusters'")
@@ -134,7 +138,7 @@ class NEMD(EmbeddingMetric):
         Returns:
             dict[str, float]: See the class.
         """
-        query = self.select(results, 'query')
+        query = self.queries(results)
         self.check_sizes(0, len(query['vectors']))
         points = as_unit_vectors(query['vectors'], self.field)
         groups = query['labels']
@@ -142,7 +146,7 @@ class NEMD(EmbeddingMetric):
             groups = cluster(
                 query['vectors'],
                 self.num_clusters,
-                self.options['seed'],
+                self.seed,
                 self.field,
             )
         result = self._nemd(points, groups)
