@@ -77,7 +77,7 @@ def test_the_data_set_of_the_config():
 def test_wrong_folders(photos, tmp_path):
     with pytest.raises(ValueError, match='names no data set.*--data DIR'):
         find_images(encoder())
-    with pytest.raises(FileNotFoundError, match='does not exist'):
+    with pytest.raises(FileNotFoundError, match='data_root'):
         find_images(encoder(), str(tmp_path / 'none'))
     with pytest.raises(ValueError, match='No image in'):
         find_images(encoder(), str(tmp_path))

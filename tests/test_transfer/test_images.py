@@ -59,7 +59,7 @@ def test_how_images_are_cropped():
 
 def test_folders_that_do_not_fit(folders, tmp_path):
     train, test = map(str, folders)
-    with pytest.raises(FileNotFoundError, match='none'):
+    with pytest.raises(FileNotFoundError, match='data_root'):
         from_folders(encoder(), train, str(tmp_path / 'none'))
     with pytest.raises(ValueError, match='24 of 24 test images are training'):
         from_folders(encoder(), train, train)
