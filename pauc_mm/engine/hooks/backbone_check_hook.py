@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import BaseAveragedModel, PretrainedInit
@@ -113,28 +111,20 @@ def _key(name: str) -> str:
     return f'model.{name}' if name else 'model'
 
 
-def _by_source(
-    model: nn.Module,
-) -> dict[tuple[str | None, str | None], dict[str, nn.Module]]:
+def _by_source(model: nn.Module) -> dict[tuple, dict[str, nn.Module]]:
     """Group pretrained parts of a model by (checkpoint, prefix)."""
-    sources: dict = {}
-    for name, part, init in _pretrained_parts(model):
-        source = init.get('checkpoint'), init.get('prefix')
-        sources.setdefault(source, {})[name] = part
+    copies = {  # of momentum encoders, which take the other one's weights
+        part
+        for average in model.modules()
+        if isinstance(average, BaseAveragedModel)
+        for part in average.modules()
+    }
+    sources: dict[tuple, dict[str, nn.Module]] = {}
+    for name, part in model.named_modules():
+        inits = getattr(part, 'init_cfg', None) or []
+        for init in [inits] if isinstance(inits, dict) else inits:
+            pretrained = init.get('type') in ('Pretrained', PretrainedInit)
+            if pretrained and part not in copies:
+                source = init.get('checkpoint'), init.get('prefix')
+                sources.setdefault(source, {})[name] = part
     return sources
-
-
-def _pretrained_parts(
-    model: nn.Module, name: str = ''
-) -> Iterator[tuple[str, nn.Module, dict]]:
-    """Find the pretrained parts of a model: name, module, init_cfg."""
-    if isinstance(model, BaseAveragedModel):
-        return  # a momentum encoder, which copies the other one's weights
-    inits = getattr(model, 'init_cfg', None) or []
-    for init in inits if isinstance(inits, (list, tuple)) else [inits]:
-        kind = init.get('type') if isinstance(init, dict) else None
-        if kind in ('Pretrained', PretrainedInit):
-            yield name, model, init
-    for child_name, child in model.named_children():
-        path = f'{name}.{child_name}' if name else child_name
-        yield from _pretrained_parts(child, path)

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.runner import Runner
-from mmpretrain.registry import METRICS
+import numpy as np
+from mmengine.runner import BaseLoop, Runner
+from mmpretrain.registry import DATASETS, METRICS
 from torch import Tensor
 
 from pauc_mm.datasets.long_tail import head_middle_tail
@@ -16,7 +17,6 @@ from pauc_mm.evaluation.functional.checks import require
 from pauc_mm.utils.checks import check_integer, check_positive
 
 from .embedding_metric import EmbeddingMetric
-from .training_counts import training_counts
 
 
 @METRICS.register_module()
@@ -195,3 +195,40 @@ def _checked(class_groups: dict | str) -> dict[str, list[int]]:
                 )
             owner[label] = name
     return {name: list(classes) for name, classes in class_groups.items()}
+
+
+def training_counts(runner: Runner) -> np.ndarray:
+    """Count the images of each class in the training set of a run.
+
+    A test builds the training set from the config.
+
+    Args:
+        runner (Runner): With a ``train_dataloader``.
+
+    Returns:
+        ndarray: Number of images by label, int64, shape (C,).
+
+    Raises:
+        ValueError: If there is no training set, or it has no labels.
+    """
+    loader = runner._train_dataloader
+    if isinstance(runner._train_loop, BaseLoop):
+        loader = runner._train_loop.dataloader
+    if loader is None:
+        raise ValueError(
+            'there is no training set to count. Set train_dataloader, or '
+            'name the classes of each group.'
+        )
+    dataset = loader['dataset'] if isinstance(loader, dict) else loader.dataset
+    if isinstance(dataset, dict):
+        dataset = DATASETS.build(dataset)
+    try:
+        labels = dataset.get_gt_labels()
+    except (AttributeError, KeyError) as error:
+        raise ValueError(
+            f'the training set, a {type(dataset).__name__}, has no labels. '
+            'Name the classes of each group.'
+        ) from error
+    # Classes without a single image count, too.
+    classes = getattr(dataset, 'metainfo', {}).get('classes') or ()
+    return np.bincount(labels, minlength=len(classes))

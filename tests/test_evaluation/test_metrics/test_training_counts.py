@@ -10,7 +10,7 @@ from PIL import Image
 
 from pauc_mm.datasets import ImageFolder, SklearnDigits
 from pauc_mm.datasets.long_tail import class_ranking
-from pauc_mm.evaluation.metrics.training_counts import training_counts
+from pauc_mm.evaluation.metrics.knn_accuracy import training_counts
 
 COUNTS = [138, 106, 82, 64, 49, 38, 29, 23, 17, 13]
 
