@@ -179,6 +179,24 @@ def images_batch(num=6, views=2, seed=0):
     return dict(inputs=pixels, data_samples=samples)
 
 
+def embed_by_hand(model, dataset, rows, momentum=False):
+    """Features and embeddings, one image at a time."""
+    backbone, neck = model.backbone, model.neck
+    if momentum:
+        backbone, neck = model.encoder_k.module
+    model.eval()
+    features, embeddings = [], []
+    for row in rows:
+        image = torch.from_numpy(dataset.get_data_info(int(row))['img'])
+        image = (image.permute(2, 0, 1)[None].float() - 127.5) / 127.5
+        with torch.no_grad():
+            (maps,) = backbone(image)
+            features.append(maps.mean(dim=(2, 3)))
+            embeddings.append(neck((maps,))[0])
+    embeddings = torch.cat(embeddings)
+    return torch.cat(features), embeddings / embeddings.norm(dim=1)[:, None]
+
+
 _forkserver = multiprocessing.get_context('forkserver')
 _forkserver.set_forkserver_preload(['tests.helpers'])
 

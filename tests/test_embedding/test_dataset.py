@@ -15,7 +15,7 @@ from pauc_mm.embedding.dataset import (
     non_finite_rows,
     undisturbed,
 )
-from tests.helpers import PLAIN, model_cfg, run_ranks
+from tests.helpers import PLAIN, embed_by_hand, model_cfg, run_ranks
 
 
 def tiny(num_images=11):
@@ -31,24 +31,6 @@ def build_model():
     return MODELS.build(model_cfg('PCL'))
 
 
-def by_hand(model, dataset, rows, momentum=False):
-    """Features and embeddings, one image at a time."""
-    backbone, neck = model.backbone, model.neck
-    if momentum:
-        backbone, neck = model.encoder_k.module
-    model.eval()
-    features, embeddings = [], []
-    for row in rows:
-        image = torch.from_numpy(dataset.get_data_info(int(row))['img'])
-        image = (image.permute(2, 0, 1)[None].float() - 127.5) / 127.5
-        with torch.no_grad():
-            (maps,) = backbone(image)
-            features.append(maps.mean(dim=(2, 3)))
-            embeddings.append(neck((maps,))[0])
-    embeddings = torch.cat(embeddings)
-    return torch.cat(features), embeddings / embeddings.norm(dim=1)[:, None]
-
-
 @pytest.mark.parametrize('momentum', [False, True])
 @pytest.mark.parametrize('rows', [None, np.array([7, 2, 9, 3])])
 def test_every_image_once_in_the_order_of_the_rows(rows, momentum):
@@ -59,7 +41,7 @@ def test_every_image_once_in_the_order_of_the_rows(rows, momentum):
         model, dataset, rows, batch_size=3, momentum=momentum
     )
     assert [module.training for module in model.modules()] == modes
-    expected = by_hand(
+    expected = embed_by_hand(
         model, dataset, range(11) if rows is None else rows, momentum
     )
     torch.testing.assert_close(features, expected[0])

@@ -21,7 +21,13 @@ from pauc_mm.evaluation.functional import (
     uniformity,
     unique_prototypes,
 )
-from tests.helpers import PLAIN, model_cfg, run_cfg, run_ranks
+from tests.helpers import (
+    PLAIN,
+    embed_by_hand,
+    model_cfg,
+    run_cfg,
+    run_ranks,
+)
 
 EMBEDDING = {'uniformity', 'effective_rank', 'feature_effective_rank'}
 EVERY = {'uniformity': '< 0'}  # met by every network that has not collapsed
@@ -135,31 +141,13 @@ def pcl_run(tmp_path_factory):
     return runner, lines, folder
 
 
-def by_hand(model, dataset, places, momentum=False):
-    """Features and embeddings of images, one at a time."""
-    backbone, neck = model.backbone, model.neck
-    if momentum:
-        backbone, neck = model.encoder_k.module
-    features, embeddings = [], []
-    model.eval()
-    with torch.no_grad():
-        for place in places:
-            image = torch.from_numpy(dataset.get_data_info(place)['img'])
-            image = (image.permute(2, 0, 1)[None].float() - 127.5) / 127.5
-            maps = backbone(image)
-            features.append(maps[-1].mean(dim=(2, 3)))
-            embeddings.append(neck(maps)[0])
-    embeddings = torch.cat(embeddings)
-    return torch.cat(features), embeddings / embeddings.norm(dim=1)[:, None]
-
-
 def test_the_values_are_those_of_the_measures(pcl_run):
     runner, _, folder = pcl_run
     model = runner.model
     dataset = runner.train_dataloader.dataset
     # Twenty of 48 images, evenly: 0, 47 and steps of 47 / 19
-    places = [round(i * 47 / 19) for i in range(20)]
-    features, embeddings = by_hand(model, dataset, places)
+    rows = [round(i * 47 / 19) for i in range(20)]
+    features, embeddings = embed_by_hand(model, dataset, rows)
     expected = dict(
         uniformity=uniformity(embeddings),
         effective_rank=effective_rank(embeddings),
@@ -171,7 +159,7 @@ def test_the_values_are_those_of_the_measures(pcl_run):
         share = unique_prototypes(centroids, (0.025,))[0.025]
         expected[f'unique_share_{m}'] = share
         expected[f'cluster_entropy_{m}'] = cluster_entropy(sizes)
-        groups = assigned[torch.tensor(places)].tolist()
+        groups = assigned[torch.tensor(rows)].tolist()
         # Those with one image of the twenty have no variance.
         groups = [g if groups.count(g) > 1 else -1 for g in groups]
         expected[f'intra_variance_{m}'] = intra_group_variance(
@@ -188,11 +176,13 @@ def test_they_are_logged_by_epoch(pcl_run):
     by_step = scalars(folder)
     assert sorted(by_step) == [1, 2]
     assert set(by_step[1]) == EMBEDDING  # no prototypes during the warm-up
-    told = [line for line in lines if line.startswith('Collapse check')]
-    assert len(told) == 2
-    assert told[1].startswith('Collapse check after epoch 2 (20 images): unif')
+    logged = [x for x in lines if x.startswith('Collapse check')]
+    assert len(logged) == 2
+    assert logged[1].startswith(
+        'Collapse check after epoch 2 (20 images): unif'
+    )
     for name, value in by_step[2].items():
-        assert f'{name} {value:.4g}' in told[1]
+        assert f'{name} {value:.4g}' in logged[1]
         hub = runner.message_hub.get_scalar(f'collapse/{name}')
         assert hub.current() == value
 
@@ -296,7 +286,9 @@ def test_the_momentum_encoder_can_be_watched(tmp_path):
     dataset = runner.train_dataloader.dataset
     measured = runner.message_hub.get_scalar('collapse/uniformity').current()
     for momentum in (True, False):
-        _, embeddings = by_hand(runner.model, dataset, range(48), momentum)
+        _, embeddings = embed_by_hand(
+            runner.model, dataset, range(48), momentum
+        )
         same = measured == pytest.approx(uniformity(embeddings), abs=1e-6)
         assert bool(same) is momentum
 
@@ -485,11 +477,11 @@ def test_two_processes_agree(tmp_path):
     model = MODELS.build(model_cfg('PCL'))
     model.load_state_dict(state)
     runner = Runner.from_cfg(run_cfg(tmp_path / 'data'))
-    places = [round(i * 47 / 12) for i in range(13)]
-    features, embeddings = by_hand(
+    rows = [round(i * 47 / 12) for i in range(13)]
+    features, embeddings = embed_by_hand(
         model,
         runner.build_dataloader(runner._train_dataloader).dataset,
-        places,
+        rows,
     )
     assert values == {
         'collapse/uniformity': pytest.approx(uniformity(embeddings), abs=1e-5),
