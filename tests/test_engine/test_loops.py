@@ -266,6 +266,7 @@ def work(rank, world_size, path):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_agree_with_one(tmp_path):
     mp.spawn(work, args=(2, tmp_path), nprocs=2)
     first, second = (torch.load(tmp_path / f'{rank}.pth') for rank in (0, 1))

@@ -167,6 +167,7 @@ def uninterrupted(tmp_path_factory):
         ),
     ],
 )
+@pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(
     tmp_path, uninterrupted, sabotage, changes
 ):
@@ -216,6 +217,7 @@ def first_batches(work_dir, epochs=3):
     return batches
 
 
+@pytest.mark.slow
 def test_workers_augment_anew_in_every_epoch(tmp_path):
     # mmengine's own worker function gives them the same seed in each, which
     # the comparison with an uninterrupted run would not notice.
@@ -225,6 +227,7 @@ def test_workers_augment_anew_in_every_epoch(tmp_path):
     assert not torch.equal(batches[1], batches[2])
 
 
+@pytest.mark.slow
 def test_a_run_without_a_seed_resumes_exactly(tmp_path):
     # The sampler is built before the checkpoint tells the seed.
     changes = {'randomness.seed': None}

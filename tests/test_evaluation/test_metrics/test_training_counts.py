@@ -65,6 +65,7 @@ test_cfg = dict(
 
 
 @pytest.mark.parametrize('data, total', [('digits', 559), ('mnist', 1116)])
+@pytest.mark.slow
 def test_trained_on_a_long_tail_and_measured_by_group(data, total, tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text(CONFIG.format(model='simclr', data=data))
