@@ -95,7 +95,7 @@ def test_values_that_were_overwritten(tmp_path):
     with pytest.raises(RuntimeError) as error:
         runner.train()
     message = str(error.value)
-    assert '1 of the 10 tensors of model.backbone are not those' in message
+    assert '1 of the 10 tensors of model.backbone' in message
     assert 'layers.0.conv.weight' in message
 
 
