@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Pretrains PAUC on scikit-learn's digits and shows what came of it.
+# Pretrains PAUC on scikit-learn's digits and reports the result.
 #
 #   bash tools/quickstart.sh
 #
 # Needs Python 3.10 to 3.13 and nothing else. A second start skips what is done;
-# remove work_dirs/quickstart to train anew.
+# remove work_dirs/quickstart to train again.
 set -euo pipefail
 
 if [[ $# -gt 0 ]]; then
@@ -15,8 +15,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh"
 cd "$REPO"
 CONFIG=configs/pauc_tiny_digits.py
 WORK_DIR=work_dirs/quickstart
-# One core computes and one augments; more threads on such small images only
-# wait for each other.
+# One core computes and one augments; on such small images more threads would
+# only wait for each other.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 "$PYTHON" tools/train.py "$CONFIG" --work-dir "$WORK_DIR" --resume
 "$PYTHON" tools/analysis/quickstart_report.py \

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes an environment in which everything here runs, and skips what is done.
+# Sets up an environment in which everything here runs; skips finished steps.
 #
 #   bash tools/setup_env.sh [dev] [detection]
 #   source tools/setup_env.sh [dev] [detection]   # also sets PYTHON
 #
 # Uses the active virtual or conda environment, else .venv in this repository,
-# which is made with $PYTHON (python3). There it installs the tested versions
-# (requirements/constraints.txt); what an active environment already has is
-# kept as long as it is in the ranges of requirements/*.txt. mmcv-lite is
-# installed only where there is no mmcv of any kind.
+# which is created with $PYTHON (python3). There it installs the tested versions
+# (requirements/constraints.txt). An active environment keeps the packages that
+# are in the ranges of requirements/*.txt. mmcv-lite is installed only where
+# there is no mmcv of any kind.
 
 pauc_say() { printf '[setup] %s\n' "$*" >&2; }
 

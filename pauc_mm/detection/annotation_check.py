@@ -199,7 +199,7 @@ def _check_coco(
     low, extent = boxes[:, :2], boxes[:, 2:]
     valid = np.isfinite(boxes).all(1) & (extent >= 0).all(1)
     outside = (low < -TOLERANCE) | (low + extent > sizes + TOLERANCE)
-    outside |= (low >= sizes) | (low + extent <= 0) & (extent > 0)
+    outside |= (extent > 0) & ((low >= sizes) | (low + extent <= 0))
     for rows, problem in (
         (~valid, 'boxes are not [x, y, width, height]'),
         (valid & outside.any(1), 'boxes outside of their image'),

@@ -110,9 +110,7 @@ def test_box_outside_of_the_image(coco, box):
     'box', [[10, 10, -3, 5], [1, 2, 3], 'left', [1, 2, 3, float('nan')], None]
 )
 def test_box_is_no_box(coco, box):
-    with pytest.raises(
-        ValueError, match=r'\\[x, y, width, height\\]'
-    ) as error:
+    with pytest.raises(ValueError, match=r'\[x, y, width, height\]') as error:
         coco(first('bbox', box))
     assert 'annotation 1 of image 0' in str(error.value)
     assert 'outside' not in str(error.value)
