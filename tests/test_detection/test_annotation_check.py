@@ -292,7 +292,6 @@ def test_good_voc(voc):
     assert voc() == []
 
 
-@pytest.mark.parametrize('corner', ['67', '500'])
 def test_voc_images_are_missing(voc):
     with pytest.raises(ValueError, match='JPEGImages/7.jpg'):
         voc(names=['0', '1', '7'])
