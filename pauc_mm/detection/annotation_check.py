@@ -248,9 +248,10 @@ def _compare_labels(labels: dict[str, list[str]]) -> list[str]:
     """Compare the classes of the first file with those of the others."""
     first = next(iter(labels), '')
     return [
-        f'label {i} is {a!r} in {first}, but {b!r} in {where}: mmdet numbers '
-        "classes in the order of the file's categories. Give both files the "
-        'same categories, and both data sets the same classes.'
+        f'label {i} is {a or "no class"} in {first}, but {b or "no class"} in '
+        f"{where}: mmdet numbers classes in the order of the file's "
+        'categories. Give both files the same categories, and both data sets '
+        'the same classes.'
         for where, names in labels.items()
         for i, (a, b) in enumerate(zip_longest(labels[first], names))
         if a != b
