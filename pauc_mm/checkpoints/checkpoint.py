@@ -26,7 +26,7 @@ _BODY = re.compile(r'(?:conv\d*|bn\d*|stem|layer\d*|downsample)\.')
 
 @dataclass
 class Checkpoint:
-    """A checkpoint of any project: what is in it, and networks from it.
+    """Checkpoint of any project, and the networks that are loaded from it.
 
     Networks are built from a config, which checkpoints of mmengine hold, else
     from the names and shapes of the weights. A config that comes inside a
@@ -98,7 +98,7 @@ class Checkpoint:
 
     @property
     def meta(self) -> dict:
-        """What the file says about itself; empty if nothing."""
+        """Metadata of the file; empty if there is none."""
         meta = self.content.get('meta')
         return meta if isinstance(meta, dict) else {}
 

@@ -25,7 +25,7 @@ from .plain_config import (
 
 @dataclass
 class CheckpointConfig:
-    """A config, with the rule of what it may build.
+    """Config with a rule of what it may build.
 
     Attributes:
         cfg (Config): The config.

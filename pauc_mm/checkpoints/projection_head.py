@@ -12,7 +12,7 @@ from .file import State
 
 
 class ProjectionHead(nn.Module):
-    """A projection head, rebuilt from the names and shapes of its weights.
+    """Projection head, rebuilt from the names and shapes of its weights.
 
     For heads that are one linear layer, or a ``Sequential`` of linear layers,
     BatchNorm and activations. Layers without weights are not in a checkpoint:

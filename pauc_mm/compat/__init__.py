@@ -43,6 +43,6 @@ __all__ = [
 
 
 def install() -> None:
-    """Make the changes; importing has registered the others."""
+    """Patch mmengine; the registered parts are in place by the import."""
     install_config_paths()
     install_local_loader()

@@ -39,14 +39,7 @@ def _module_dir(package: str) -> str | None:
 
 
 def is_installed(package: str) -> bool:
-    """Tell whether a package can be imported or has distribution metadata.
-
-    Args:
-        package (str): Name of a distribution, as in ``MODULE2PACKAGE``.
-
-    Returns:
-        bool: True if it is there.
-    """
+    """Tell whether a distribution can be imported or has metadata."""
     if _module_dir(package) is not None:
         return True
     try:
@@ -57,18 +50,8 @@ def is_installed(package: str) -> bool:
 
 
 def get_installed_path(package: str) -> str:
-    """Return the folder of an installed package, editable or not.
-
-    Args:
-        package (str): Name of a distribution, as in ``MODULE2PACKAGE``.
-
-    Returns:
-        str: Folder that holds its ``__init__.py``.
-    """
-    path = _module_dir(package)
-    if path is not None:
-        return path
-    return _original_get_installed_path(package)
+    """Return the folder of a distribution's package, editable or not."""
+    return _module_dir(package) or _original_get_installed_path(package)
 
 
 def _get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:

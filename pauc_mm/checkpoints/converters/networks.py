@@ -178,26 +178,18 @@ def plain_torchvision(like: ResNet) -> tuple[tv.ResNet, str]:
     Raises:
         ValueError: If torchvision's has no such widths or stem.
     """
-    deep = like.block is Bottleneck
     outer = like.base_channels * like.expansion
-    problems = []
-    if isinstance(like, ResNet_CIFAR):
-        problems.append('a first convolution of 3x3 (the CIFAR form)')
-    if like.stem_channels != 64:
-        problems.append(f'{like.stem_channels} channels behind the stem')
-    if outer != (256 if deep else 64):
-        problems.append(f'{outer} channels behind the first stage')
-    if like.num_stages != 4:
-        problems.append(f'{like.num_stages} stages')
-    if problems:
+    expected = 256 if like.block is Bottleneck else 64
+    is_cifar = isinstance(like, ResNet_CIFAR)
+    sizes = (3 if is_cifar else 7, like.stem_channels, outer, like.num_stages)
+    if sizes != (7, 64, expected, 4):
         raise ValueError(
-            f'The ResNet has {" and ".join(problems)}, which torchvision '
-            'cannot build: its ResNets have a first convolution of 7x7, 64 '
-            f'channels behind the stem, {256 if deep else 64} behind the '
-            'first of four stages.'
+            'torchvision cannot build this ResNet: kernel and channels of the '
+            'first convolution, channels of the first stage and number of '
+            f'stages must be {(7, 64, expected, 4)}, got {sizes}.'
         )
     blocks, width = tuple(like.stage_blocks), like.base_channels
-    block = 'Bottleneck' if deep else 'BasicBlock'
+    block = like.block.__name__
     name = _NAMES.get((block, blocks, width))
     if name is not None:
         model = torchvision.models.get_model(name, weights=None)
