@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from pauc_mm.embedding.embedded_images import EmbeddedImages
 from pauc_mm.embedding.images import ImageSource
+from pauc_mm.evaluation.functional.checks import subsample
 from pauc_mm.utils import progress
 from pauc_mm.visualization import (
     ClusterRow,
@@ -259,10 +260,8 @@ def _pixels(dataset, index: int, bgr: bool) -> np.ndarray:
 
 
 def _tsne(folder, name, images, groups: _Groups, seed) -> Picture:
-    rows = np.arange(len(images.features))
-    if len(rows) > MAX_TSNE:
-        rng = np.random.default_rng(seed)
-        rows = np.sort(rng.choice(rows, MAX_TSNE, replace=False))
+    indices = torch.arange(len(images.features))
+    rows = subsample(indices, MAX_TSNE, seed).numpy()
     # PAUC, too, maps the features of the backbone.
     features = F.normalize(images.features, dim=1).numpy()[rows]
     path = plot_embedding_maps(

@@ -24,6 +24,7 @@ from pauc_mm.evaluation.functional import (
     unique_prototypes,
     void_fraction,
 )
+from pauc_mm.evaluation.functional.checks import subsample
 from pauc_mm.evaluation.functional.effective_rank import rank_of_spectrum
 from pauc_mm.utils import progress
 from pauc_mm.visualization import circle_projection
@@ -182,12 +183,7 @@ def _circle(vectors: Tensor) -> dict:
 def _labels(
     images: EmbeddedImages, spaces: dict, labels: Tensor, seed: int
 ) -> dict:
-    rng = np.random.default_rng(seed)
-    rows = torch.arange(len(labels))
-    if len(rows) > MAX_SAMPLES:
-        rows = torch.from_numpy(
-            np.sort(rng.choice(len(rows), MAX_SAMPLES, replace=False))
-        )
+    rows = subsample(torch.arange(len(labels)), MAX_SAMPLES, seed)
     counts = torch.bincount(labels)
     result: dict = dict(
         num_classes=int((counts > 0).sum()),

@@ -62,15 +62,7 @@ def make_report(
 
 
 def write_report(report: dict, folder: Path) -> Path:
-    """Write ``report.json`` and ``report.html``.
-
-    Args:
-        report (dict): From :func:`make_report`.
-        folder (Path): Folder of the pictures.
-
-    Returns:
-        Path: The HTML file.
-    """
+    """Write report.json and report.html to the folder of the pictures."""
     page = render(
         'report.html',
         report=report,
@@ -109,12 +101,10 @@ def criteria_rows(headlines: list[dict]) -> list[dict]:
     """Return a table row for each measure that any checkpoint has.
 
     Args:
-        headlines (list[dict]): See :func:`~.measures.headline`, for each
-            checkpoint.
+        headlines (list[dict]): :func:`~.measures.headline` of checkpoints.
 
     Returns:
-        list[dict]: ``criterion`` and ``cells``, a (value, level) or None
-        for each checkpoint.
+        list[dict]: ``criterion``, and ``cells``: (value, level) or None.
     """
     rows = []
     for criterion in CRITERIA:
