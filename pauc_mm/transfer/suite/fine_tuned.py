@@ -17,10 +17,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from pauc_mm import __version__
 from pauc_mm.checkpoints.converters import to_mmpretrain
 from pauc_mm.datasets.data_layout import LAYOUTS
 from pauc_mm.utils.shipped_files import resolve_config, tool_path
+from pauc_mm.version import __version__
 
 from .task import Score, Setup, Task
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from pauc_mm import __version__
 from pauc_mm.embedding.images import ImageSource
 from pauc_mm.transfer.evaluations import (
     evaluate_knn,
@@ -23,6 +22,7 @@ from pauc_mm.transfer.features import (
 )
 from pauc_mm.transfer.low_shot import LowShotOptions
 from pauc_mm.transfer.low_shot_draw import as_targets
+from pauc_mm.version import __version__
 
 from .published import SHOTS
 from .task import OWN, Score, Setup, Task, plain_options
