@@ -13,7 +13,7 @@ def last_whole(work_dir: Path, logger: logging.Logger) -> str | None:
 
     Args:
         work_dir (Path): Folder of the run.
-        logger (Logger): Is told of newer ones that are damaged.
+        logger (Logger): Warns of newer ones that are damaged.
 
     Returns:
         str, optional: Its path, None if there are no checkpoints.

@@ -172,9 +172,9 @@ def embed(
         )
     path = Path(options.checkpoint)
     stat = path.stat()
-    whose = [str(path.resolve()), options.momentum, options.config]
-    which = [images.description, images.paths]
-    name = hashlib.sha256(json.dumps([whose, which]).encode()).hexdigest()[:12]
+    network = [str(path.resolve()), options.momentum, options.config]
+    facts = [network, [images.description, images.paths]]
+    name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
     store = None
     if options.cache:
         store = Path(options.cache) / f'{path.stem}_{name}.pt'
@@ -185,10 +185,7 @@ def embed(
         options.workers,
         pick_device(options.device),
         store=store,
-        key=dict(
-            whose=whose,
-            checkpoint=[stat.st_size, stat.st_mtime_ns],
-        ),
+        key=dict(network=network, checkpoint=[stat.st_size, stat.st_mtime_ns]),
     )
     embedded = options.space == 'embedding'
     return LabelledFeatures(
