@@ -46,7 +46,7 @@ class CheckpointGuardHook(Hook):
         )
         if runner._load_from is None:
             runner.logger.info(
-                f'Nothing to resume in {runner.work_dir}: starting from the first epoch.'
+                f'Nothing to resume in {runner.work_dir}: starting from epoch 1.'
             )
             runner._resume = False
 
