@@ -46,7 +46,7 @@ class CheckpointGuardHook(Hook):
         )
         if runner._load_from is None:
             runner.logger.info(
-                f'Nothing to resume in {runner.work_dir}: starting from epoch 1.'
+                f'Nothing to resume in {runner.work_dir}; the run starts.'
             )
             runner._resume = False
 
