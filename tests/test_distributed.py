@@ -93,7 +93,7 @@ def e_step(folder, num_clusters):
     hook.before_train(runner)
     hook.e_step(runner, 0)
     state = getattr(runner.model, 'module', runner.model).prototypes
-    return state.state_dict()
+    return state.clustering()
 
 
 @pytest.mark.parametrize(

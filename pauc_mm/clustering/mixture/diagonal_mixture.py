@@ -100,10 +100,9 @@ class DiagonalMixture(nn.Module):
         Args:
             temperature (float): The mean tau that phi is scaled to, > 0.
         """
-        remembered = self.num_components / (1 - self.options.eta)
-        return concentration_of_means(
-            self.distances(), self.frequency * remembered, temperature
-        )
+        # In this order, with which checkpoints resume bit for bit.
+        sizes = self.frequency * self.num_components / (1 - self.options.eta)
+        return concentration_of_means(self.distances(), sizes, temperature)
 
     @torch.compiler.disable
     @torch.no_grad()

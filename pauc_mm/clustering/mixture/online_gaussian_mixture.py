@@ -11,7 +11,7 @@ from pauc_mm.clustering.deferred_flag import DeferredFlag
 from pauc_mm.utils import share_buffers
 
 from . import steps
-from .diagonal_mixture import DiagonalMixture, full_precision, largest
+from .diagonal_mixture import DiagonalMixture, full_precision
 from .options import MixtureOptions
 from .sample_collector import SampleCollector
 from .start import STARTS, pooled_variance
@@ -101,26 +101,6 @@ class OnlineGaussianMixture(DiagonalMixture):
 
     @torch.compiler.disable
     @torch.no_grad()
-    def assign_and_update(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """Call :meth:`assign` and then :meth:`update`, with one E-step.
-
-        Args:
-            embeddings (Tensor): See :meth:`update`.
-
-        Returns:
-            Tensor: The component of the largest responsibility in the state
-            before the update, shape (N,), int64.
-
-        Raises:
-            RuntimeError: If the mixture has not begun.
-        """
-        with full_precision(self.means.device):
-            embeddings = self._checked(embeddings, True)
-            samples, wrong = self._facts(embeddings)
-            return self._learn(embeddings, samples, wrong, assigning=True)
-
-    @torch.compiler.disable
-    @torch.no_grad()
     def initialise(self, embeddings: torch.Tensor) -> None:
         """Begin, or begin again, from embeddings; a collective call.
 
@@ -155,17 +135,15 @@ class OnlineGaussianMixture(DiagonalMixture):
             self._ready = True
             self._collector.clear()
 
-    def _learn(self, embeddings, samples, wrong, assigning=False):
+    def _learn(self, embeddings, samples, wrong):
         """Take one step of EM; a wrong batch leaves the state as it is."""
         eta = self.options.eta
         statistics = self._statistics(embeddings)
         log_weights = self._log_weights()
         parts = self._parts(self._shared_length(len(embeddings)))
-        joint, total, best = None, None, None
+        joint, total = None, None
         for part in parts:
             joint = self._joint(statistics, log_weights, part)
-            if assigning:
-                best = largest(joint, part, best)
             value = steps.log_sum_exp(joint)
             total = value if total is None else torch.logaddexp(total, value)
         fade = (math.log(eta) * (samples / self.num_components)).exp()
@@ -196,7 +174,6 @@ class OnlineGaussianMixture(DiagonalMixture):
         self.counts[0] += 1 - wrong.to(self.counts)
         if wrong.device.type == 'cpu':
             self._refuse_not_finite()
-        return best[1] if assigning else None
 
     def _shared_length(self, length: int) -> int:
         """Return the longest batch of all ranks, asked for once.

@@ -147,23 +147,19 @@ def test_pieces_give_the_same_as_the_whole():
     )
 
 
-@pytest.mark.parametrize('mib', [256, 1])
-def test_assigning_with_the_update(mib):
-    apart, at_once = (
-        begun(k=3000, dim=8, scratch_mib=mib, init='random') for _ in range(2)
+def test_assigning_in_slices():
+    whole, pieces = (
+        begun(k=3000, dim=8, scratch_mib=mib, init='random')
+        for mib in (256, 1)
     )
-    assert len(apart._parts(64)) == (3 if mib == 1 else 1)
+    assert (len(whole._parts(64)), len(pieces._parts(64))) == (1, 3)
     for seed in range(2):
         h = normal(64, 8, seed=seed)
-        assigned = apart.assign(h)
-        apart.update(h)
-        assert torch.equal(at_once.assign_and_update(h), assigned)
-        for name in STATE:
-            assert torch.equal(getattr(apart, name), getattr(at_once, name))
-    with pytest.raises(ValueError, match='finite'):
-        at_once.assign_and_update(h * math.nan)
+        best = whole.log_responsibilities(h).argmax(dim=1)
+        assert torch.equal(whole.assign(h), best)
+        assert torch.equal(pieces.assign(h), best)
     with pytest.raises(RuntimeError, match='has not begun'):
-        OnlineGaussianMixture(5, 3).assign_and_update(normal(5, 3))
+        OnlineGaussianMixture(5, 3).assign(normal(5, 3))
 
 
 def test_exponentials_without_underflow():
