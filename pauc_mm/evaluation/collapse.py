@@ -61,7 +61,7 @@ def prototype_sets(model: nn.Module) -> list[PrototypeSet]:
 
 
 def evenly(number: int, most: int) -> np.ndarray:
-    """At most ``most`` of the places 0 to ``number`` - 1, evenly spaced."""
+    """Return at most ``most`` indices below ``number``, evenly spaced."""
     return np.linspace(0, number - 1, min(number, most)).round().astype(int)
 
 
@@ -69,26 +69,24 @@ def measure_collapse(
     features: Tensor,
     embeddings: Tensor,
     sets: list[PrototypeSet],
-    places: np.ndarray,
+    rows: np.ndarray,
 ) -> dict[str, float]:
     """Measure a sample of the training images, and the prototypes.
 
-    Uniformity and effective ranks are those of
-    :mod:`pauc_mm.evaluation.functional`. Images with an embedding of zero are
-    left out; their share is ``zero_share``, if there are any. For each set of
-    prototypes m there is the share that is unique at 0.025, among at most
-    5000 evenly chosen; the entropy of the cluster sizes, over all training
-    images where the model stores their assignments, or else over these by
-    their nearest prototype; and the variance of these images within the
-    prototypes that have at least two of them, left out if none has. With n
-    images to a prototype that is about 1 - 1/n of what many would give, so
-    follow it over epochs and compare it only for the same K and number.
+    The measures are those of :mod:`pauc_mm.evaluation.functional`. Images
+    with an embedding of zero are left out; ``zero_share`` is their share, if
+    there are any. The unique share is at 0.025, among at most 5000 evenly
+    spaced prototypes. The entropy of cluster sizes is over all training
+    images where the model stores assignments, else over the sample by nearest
+    prototype. The variance is over prototypes with at least two images of the
+    sample: with n images each it is about 1 - 1/n of the variance of many, so
+    compare it only for the same K and number.
 
     Args:
         features (Tensor): Shape (n, C), of the backbone.
         embeddings (Tensor): Shape (n, D), l2-normalised.
         sets (list[PrototypeSet]): The M sets of prototypes.
-        places (np.ndarray): Place of each image in the training set, (n,).
+        rows (np.ndarray): Index of each image in the training set, (n,).
 
     Returns:
         dict[str, float]: ``uniformity``, ``effective_rank``,
@@ -111,7 +109,7 @@ def measure_collapse(
             )
         values['zero_share'] = 1 - directed.double().mean().item()
         embeddings, features = embeddings[directed], features[directed]
-        places = places[directed.numpy()]
+        rows = rows[directed.numpy()]
     values.update(
         uniformity=uniformity(embeddings),
         effective_rank=effective_rank(embeddings),
@@ -127,7 +125,7 @@ def measure_collapse(
             everyone = groups
         else:
             everyone = prototypes.assignments.cpu()
-            groups = everyone[torch.from_numpy(places)]
+            groups = everyone[torch.from_numpy(rows)]
         sizes = torch.bincount(everyone, minlength=len(vectors))
         values[f'cluster_entropy_{m}'] = cluster_entropy(sizes)
         # A lone image has no variance, and would look like a collapse.

@@ -10,11 +10,10 @@ from .momentum_encoder import MomentumEncoder
 
 
 class CosineMomentumEncoder(MomentumEncoder):
-    """A momentum encoder that follows less and less, by half a cosine.
+    """Momentum encoder whose step size decays to zero on a half cosine.
 
-    Its step falls from ``momentum`` to zero over the training: 0.01 is the
-    momentum of 0.99 rising to 1 of BYOL, DINO and CARP. mmpretrain's
-    CosineEMA is the same but for what :class:`MomentumEncoder` adds.
+    0.01 is the momentum of 0.99 rising to 1 of BYOL, DINO and CARP.
+    mmpretrain's CosineEMA without :class:`MomentumEncoder`'s statistics.
 
     Args:
         model (nn.Module): The encoder to be averaged.
@@ -33,7 +32,7 @@ class CosineMomentumEncoder(MomentumEncoder):
             model (nn.Module): The student, of the same structure.
 
         Raises:
-            RuntimeError: If no Runner says how far the training is.
+            RuntimeError: If no Runner trains.
         """
         step, steps = training_step()
         fall = (1 + math.cos(math.pi * step / steps)) / 2

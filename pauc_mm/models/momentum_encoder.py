@@ -5,13 +5,13 @@ from torch import nn
 
 
 class MomentumEncoder(ExponentialMovingAverage):
-    """The momentum encoder of MoCo: averaged weights, statistics of its own.
+    """Momentum encoder of MoCo: averaged weights, BatchNorm's own statistics.
 
     mmengine's average copies the buffers of the source model at every step,
-    so that the BatchNorm layers would pair averaged weights with the running
-    statistics of the query encoder. MoCo's key encoder keeps the statistics
-    of the keys it has seen, and the E-step, which runs it in eval mode, needs
-    those. All parameters are averaged by one multi-tensor operation.
+    which would pair averaged weights with the running statistics of the query
+    encoder. MoCo's key encoder keeps the statistics of the keys it has seen,
+    and the E-step, in eval mode, needs those. All parameters are averaged by
+    one multi-tensor operation.
     """
 
     _started = False
@@ -29,8 +29,8 @@ class MomentumEncoder(ExponentialMovingAverage):
         if not self.started:
             # Only now are the weights of the query encoder initialised.
             torch._foreach_copy_(averaged, current)
-            for own, other in zip(self.module.buffers(), model.buffers()):
-                own.data.copy_(other.data)
+            for buffer, source in zip(self.module.buffers(), model.buffers()):
+                buffer.data.copy_(source.data)
         else:
             torch._foreach_lerp_(averaged, current, self.momentum)
         self.steps += 1
@@ -40,8 +40,7 @@ class MomentumEncoder(ExponentialMovingAverage):
     def started(self) -> bool:
         """Whether it has taken over the weights of the query encoder.
 
-        Asking the counter, a tensor, in each step would wait for the device,
-        so it is asked once.
+        The counter, a tensor, is read once: each read waits for the device.
         """
         if not self._started:
             self._started = bool(self.steps > 0)

@@ -29,7 +29,7 @@ def test_conv5_of_resnet_50():
 
 def test_wrong_input():
     for kwargs in (dict(kernel_size=0), dict(stride=1.5)):
-        with pytest.raises(ValueError, match='must be a positive integer'):
+        with pytest.raises(ValueError, match='neck.*integer >= 1, got'):
             AvgPoolFlatten(**kwargs)
     with pytest.raises(ValueError, match='kernel_size=6 is larger .* 7x5'):
         AvgPoolFlatten()((torch.zeros(1, 1, 7, 5),))

@@ -402,6 +402,23 @@ def test_a_resumed_run_ends_as_one_not_stopped(tmp_path, prototypes):
         assert torch.equal(value, resumed[name]), name
 
 
+def test_a_mixture_without_a_number_resumes(tmp_path):
+    """Checkpoints had prototypes.mixture, before there were several."""
+    whole = run(tmp_path / 'a', MIXTURE, epochs=4)
+    run(tmp_path / 'b', MIXTURE, epochs=2)
+    path = tmp_path / 'b' / 'epoch_2.pth'
+    checkpoint = torch.load(path, weights_only=True)
+    state = checkpoint['state_dict']
+    del state['prototypes.steps']
+    for name in [n for n in state if 'mixtures.0' in n]:
+        state[name.replace('mixtures.0', 'mixture')] = state.pop(name)
+    torch.save(checkpoint, path)
+    resumed = run(tmp_path / 'b', MIXTURE, epochs=4, resume=True)
+    assert whole.keys() == resumed.keys()
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+
+
 # ---- wrong input -----------------------------------------------------------
 @pytest.mark.parametrize(
     'changes, message',
@@ -431,7 +448,7 @@ def test_the_head_refuses(changes, message):
         (dict(prototypes=dict(type='KMeansPrototypes')), 'KMeansPrototypes'),
         (
             dict(neck=dict(type='CARPNeck', in_channels=16, num_layers=1)),
-            'model.neck.num_layers must be an integer >= 2, not 1',
+            'model.neck.num_layers must be an integer >= 2, got 1',
         ),
     ],
 )

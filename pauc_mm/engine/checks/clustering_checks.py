@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 
 from pauc_mm.utils import raise_together
 
@@ -41,8 +43,8 @@ def check_schedule(
         )
 
 
-def check_kmeans_device(kmeans, num_clusters: Sequence[int], dim: int) -> str:
-    """Try k-means where it will run; a collective call.
+def check_kmeans_device(kmeans, num_clusters: Sequence[int], dim: int) -> None:
+    """Try k-means where it will run, and log where; a collective call.
 
     Where faiss has no kernels for a GPU, or the driver is too old for it, it
     ends the process instead of raising an error: that must show before the
@@ -52,9 +54,6 @@ def check_kmeans_device(kmeans, num_clusters: Sequence[int], dim: int) -> str:
         kmeans (FaissKMeans): The clusterer.
         num_clusters (Sequence[int]): K of each clustering.
         dim (int): D.
-
-    Returns:
-        str: A line for the log.
 
     Raises:
         ImportError: If faiss is missing.
@@ -68,20 +67,19 @@ def check_kmeans_device(kmeans, num_clusters: Sequence[int], dim: int) -> str:
     except Exception as caught:
         error = caught
     raise_together(error, 'Trying k-means on the GPU')
+    where, level = 'the CPU', logging.INFO
     if device is not False:
         mib = kmeans.gpu_memory(max(num_clusters), dim) / 2**20
-        return (
-            f'k-means will run on CUDA device {device} and take about '
-            f'{mib:.0f} MiB there.'
+        where = f'CUDA device {device} and take about {mib:.0f} MiB there'
+    elif torch.cuda.is_available():
+        where += (
+            ', although training runs on a GPU: install the faiss-gpu wheel '
+            '(requirements/gpu.txt). On a CPU it takes hours for a million '
+            'images and 100,000 clusters; other processes wait '
+            'env_cfg.dist_cfg.timeout seconds at most'
         )
-    if not torch.cuda.is_available():
-        return 'k-means will run on the CPU.'
-    return (
-        'Training runs on a GPU, but k-means will run on the CPU: install the '
-        'faiss-gpu wheel (requirements/gpu.txt). On a CPU it takes hours for '
-        'a million images and 100,000 clusters; other processes wait '
-        'env_cfg.dist_cfg.timeout seconds at most.'
-    )
+        level = logging.WARNING
+    print_log(f'k-means will run on {where}.', logger='current', level=level)
 
 
 def check_same_clustering(state: dict, current: dict) -> None:

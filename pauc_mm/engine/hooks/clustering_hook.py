@@ -144,9 +144,7 @@ class ClusteringHook(Hook):
         )
         dim = model.prototypes.dim
         if hasattr(self.kmeans, 'gpu_id'):
-            runner.logger.info(
-                check_kmeans_device(self.kmeans, model.num_clusters, dim)
-            )
+            check_kmeans_device(self.kmeans, model.num_clusters, dim)
         self._try_pipeline(runner)
         self._log_expectations(runner, model.num_clusters, dim)
 

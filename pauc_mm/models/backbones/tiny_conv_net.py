@@ -12,7 +12,7 @@ from torch import nn
 
 @MODELS.register_module()
 class TinyConvNet(BaseModule):
-    """A few convolutions, for images of 8 to 32 pixels on a CPU.
+    """Network of a few convolutions, for images of 8 to 32 pixels on a CPU.
 
     3x3 convolutions with BatchNorm and ReLU. The smallest residual net of
     mmpretrain costs several times more a step, and small recipes need
@@ -57,8 +57,9 @@ class TinyConvNet(BaseModule):
             )
         count = len(channels)
         known = range(-count, count)
-        own = [i % count for i in out_indices if i in known]
-        if not own or len(own) < len(out_indices) or own != sorted(set(own)):
+        stages = [i % count for i in out_indices if i in known]
+        rising = stages == sorted(set(stages))
+        if not stages or len(stages) < len(out_indices) or not rising:
             raise ValueError(
                 f'backbone.out_indices={out_indices} must be rising numbers '
                 f'of the {count} stages, from 0 to {count - 1}, or -1 for the '
@@ -69,7 +70,7 @@ class TinyConvNet(BaseModule):
                 f'backbone.frozen_stages={frozen_stages} must be from 0 to '
                 f'{count}, the number of stages.'
             )
-        self.out_indices = tuple(own)
+        self.out_indices = tuple(stages)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         layers = []
@@ -89,7 +90,7 @@ class TinyConvNet(BaseModule):
         self.layers[:frozen_stages].requires_grad_(False)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Feature maps of the stages that are asked for.
+        """Return feature maps of the stages in ``out_indices``.
 
         Args:
             x (Tensor): Images, shape (N, in_channels, H, W).
@@ -105,7 +106,7 @@ class TinyConvNet(BaseModule):
         return tuple(maps[i] for i in self.out_indices)
 
     def train(self, mode: bool = True) -> TinyConvNet:
-        """Training or not; with ``norm_eval`` BatchNorm stays as it is.
+        """Set the mode; with ``norm_eval`` BatchNorm stays in eval mode.
 
         Args:
             mode (bool): True for training. Defaults to True.

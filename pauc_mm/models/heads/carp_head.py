@@ -14,13 +14,13 @@ from pauc_mm.models.losses.partition import (
     random_partition,
 )
 from pauc_mm.utils import derive_seed
-from pauc_mm.utils.checks import check_positive
+from pauc_mm.utils.checks import check_integer, check_positive
 from pauc_mm.utils.training_step import training_step
 
 
 @MODELS.register_module()
 class CARPHead(BaseModule):
-    """Assignments of views over random partitions of the prototypes.
+    """Loss of assignments of views over random partitions of prototypes.
 
     In each step the prototypes are split at random into blocks, alike on all
     ranks, and each embedding is assigned within every block by a softmax of
@@ -45,16 +45,8 @@ class CARPHead(BaseModule):
         uniform_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        for name, value in (
-            ('num_prototypes', num_prototypes),
-            ('partition_size', partition_size),
-        ):
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if not whole or value < 2:
-                raise ValueError(
-                    f'model.head.{name} must be an integer >= 2, not '
-                    f'{value!r}.'
-                )
+        check_integer('model.head.num_prototypes', num_prototypes, 2)
+        check_integer('model.head.partition_size', partition_size, 2)
         if num_prototypes % partition_size:
             raise ValueError(
                 f'model.head.partition_size={partition_size} does not divide '
@@ -79,15 +71,15 @@ class CARPHead(BaseModule):
         prototypes: torch.Tensor,
         teacher_prototypes: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
-        """The two terms of CARP; a collective call.
+        """Compute the two terms of CARP; a collective call.
 
         Args:
             students (Sequence[Tensor]): The student's embeddings of each
-                view, shape (N, D), those that the teacher sees first.
+                view, (N, D); the views that the teacher sees come first.
             teachers (Sequence[Tensor]): The teacher's, without gradient.
             prototypes (Tensor): l2-normalised, shape (K, D).
-            teacher_prototypes (Tensor): Those that the teacher's embeddings
-                are assigned to, without gradient.
+            teacher_prototypes (Tensor): Prototypes for the teacher's
+                embeddings, without gradient, shape (K, D).
 
         Returns:
             dict[str, Tensor]: ``loss_consistency`` and ``loss_uniform``,
@@ -95,20 +87,19 @@ class CARPHead(BaseModule):
             student's first view and the teacher's second one have the same
             prototype, in [0, 1].
         """
-        order = self._draw_order(prototypes.device)
-        shuffled = prototypes.index_select(0, order)
-        same = teacher_prototypes is prototypes
-        targets = (
-            shuffled if same else teacher_prototypes.index_select(0, order)
-        )
-        seen = [self._assign(view, shuffled) for view in students]
+        order = self._draw_order(prototypes.device)  # (K,)
+        shuffled = targets = prototypes.index_select(0, order)  # (K, D)
+        if teacher_prototypes is not prototypes:
+            targets = teacher_prototypes.index_select(0, order)
+        # Of each view log-probabilities (N, blocks, partition_size).
+        assigned = [self._assign(view, shuffled) for view in students]
         wanted = [self._assign(view, targets) for view in teachers]
-        hits = seen[0].detach().argmax(dim=2) == wanted[-1].argmax(dim=2)
+        consistency = assignment_consistency(assigned, wanted)
+        uniform = divergence_from_uniform([*assigned, *wanted])
+        hits = assigned[0].detach().argmax(dim=2) == wanted[-1].argmax(dim=2)
         return dict(
-            loss_consistency=self.consistency_weight
-            * assignment_consistency(seen, wanted),
-            loss_uniform=self.uniform_weight
-            * divergence_from_uniform([*seen, *wanted]),
+            loss_consistency=self.consistency_weight * consistency,
+            loss_uniform=self.uniform_weight * uniform,
             acc_block=hits.float().mean(),
         )
 

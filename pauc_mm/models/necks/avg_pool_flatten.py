@@ -6,15 +6,17 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch.nn import functional as F
 
+from pauc_mm.utils.checks import check_integer
+
 
 @MODELS.register_module()
 class AvgPoolFlatten(BaseModule):
-    """Averages over windows of a feature map, all in one row.
+    """Average pooling over windows of a feature map, flattened.
 
     A classifier then sees roughly where things are. Goyal et al., *Scaling
     and Benchmarking Self-Supervised Visual Representation Learning* (ICCV
-    2019), take windows of 6x6 of the 7x7 places of ResNet-50's conv5, 8,192
-    numbers an image.
+    2019), pool 6x6 windows of the 7x7 map of ResNet-50's conv5: 8,192 numbers
+    an image.
 
     Args:
         kernel_size (int): Side of a window. Defaults to 6.
@@ -26,13 +28,8 @@ class AvgPoolFlatten(BaseModule):
 
     def __init__(self, kernel_size: int = 6, stride: int = 1) -> None:
         super().__init__()
-        for name, value in (('kernel_size', kernel_size), ('stride', stride)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f'neck.{name}={value!r} must be a positive integer.'
-                )
-        self.kernel_size = kernel_size
-        self.stride = stride
+        self.kernel_size = check_integer('neck.kernel_size', kernel_size, 1)
+        self.stride = check_integer('neck.stride', stride, 1)
 
     def forward(self, feats: tuple[torch.Tensor, ...]) -> tuple:
         """Pool the maps of each stage.

@@ -6,15 +6,16 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from pauc_mm.utils.checks import check_integer
+
 _INIT = dict(type='TruncNormal', layer='Linear', std=0.02, bias=0)
 
 
 @MODELS.register_module()
 class CARPNeck(BaseModule):
-    """The projection of CARP: linear layers with BatchNorm and GELU.
+    """Projection of CARP: linear layers with BatchNorm and GELU.
 
-    Its output is not normalised: the length of an embedding is how sure its
-    assignment is.
+    Its output is not normalised: a longer embedding has a sharper assignment.
 
     Args:
         in_channels (int): Channels of the backbone.
@@ -43,11 +44,7 @@ class CARPNeck(BaseModule):
             ('out_channels', out_channels, 1),
             ('num_layers', num_layers, 2),
         ):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f'model.neck.{name} must be an integer >= {least}, not '
-                    f'{value!r}.'
-                )
+            check_integer(f'model.neck.{name}', value, least)
         self.pool = nn.AdaptiveAvgPool2d(1)
         layers, width = [], in_channels
         for _ in range(num_layers - 1):

@@ -8,24 +8,26 @@ from mmpretrain.registry import MODELS
 from torch import nn
 from torch.nn import functional as F
 
+from pauc_mm.utils.checks import check_integer
+
 
 @MODELS.register_module()
 class CLDNeck(BaseModule):
     """The projections of CLD: one hidden layer, two branches.
 
-    The instance branch comes first, as what stands for the image; the group
-    branch is for the clusters within a batch.
+    The instance branch comes first and is the image's embedding; the group
+    branch is clustered within a batch.
 
     Args:
         in_channels (int): Channels of the backbone's last map.
         hid_channels (int): Width of the hidden layer.
         out_channels (int): D, dimension of both embeddings.
-        norm_linear (bool): Whether the two layers give cosines: of the
-            hidden features and each row of weights, without a bias. False:
-            linear layers, as in MoCo v2. Defaults to True.
+        norm_linear (bool): Whether the branches give cosines of the hidden
+            features and each row of weights, without a bias; False: linear
+            layers, as in MoCo v2. Defaults to True.
 
     Raises:
-        ValueError: If a number is no positive integer.
+        ValueError: If a number is not a positive integer.
     """
 
     def __init__(
@@ -41,19 +43,15 @@ class CLDNeck(BaseModule):
             ('hid_channels', hid_channels),
             ('out_channels', out_channels),
         ):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f'model.neck.{name} must be a positive integer, not '
-                    f'{value!r}.'
-                )
+            check_integer(f'model.neck.{name}', value, 1)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.hidden = nn.Linear(in_channels, hid_channels)
         layer = NormProduct if norm_linear else nn.Linear
         self.instance = layer(hid_channels, out_channels)
         self.group = layer(hid_channels, out_channels)
         if norm_linear:
-            # The gradient of normalised weights goes with the inverse of
-            # their length; rows of length 1 are what the official code has.
+            # The gradient of normalised weights scales with the inverse of
+            # their length; the official code starts with rows of length 1.
             for branch in (self.instance, self.group):
                 with torch.no_grad():
                     branch.weight.copy_(F.normalize(branch.weight, dim=1))

@@ -3,14 +3,13 @@ import torch
 
 
 class MomentumBank:
-    """The momentum embeddings that a rank computes anyway during an epoch.
+    """Momentum embeddings that a rank computes anyway during an epoch.
 
     The keys of MoCo are momentum embeddings of training images. Kept for an
     epoch, they serve the E-step without a second pass over the data set; in
-    exchange they are of augmented views, of BatchNorm in training mode, and
-    of an encoder that is up to an epoch younger. They are written one
-    below the other, so that a rank holds only what it trains on itself, on
-    the device on which it trains.
+    exchange they come from augmented views, BatchNorm in training mode, and
+    an encoder up to an epoch old. A rank holds only the images that it trains
+    on, in their order, on its device.
 
     Args:
         capacity (int): Images that this rank trains on in an epoch.
@@ -29,12 +28,12 @@ class MomentumBank:
         """Keep the embeddings of a batch.
 
         Args:
-            sample_idx (Tensor): Places in the training set, (B,), int64, on
-                the CPU.
+            sample_idx (Tensor): Indices in the training set, (B,), int64,
+                on the CPU.
             keys (Tensor): l2-normalised v', shape (B, D), float32.
 
         Raises:
-            RuntimeError: If the epoch is longer than was said.
+            RuntimeError: If the epoch has more images than ``capacity``.
         """
         end = self.used + len(keys)
         if end > len(self.sample_idx):
