@@ -37,9 +37,8 @@ _MAX_PROTOTYPES = 5000
 def has_prototypes(model: nn.Module) -> bool:
     """Whether a model has prototypes, or will have after an E-step."""
     model = get_ori_model(model)
-    return callable(getattr(model, 'prototype_sets', None)) or isinstance(
-        model, SwAV
-    )
+    known = callable(getattr(model, 'prototype_sets', None))
+    return known or isinstance(model, SwAV)
 
 
 def prototype_sets(model: nn.Module) -> list[PrototypeSet]:
@@ -57,7 +56,8 @@ def prototype_sets(model: nn.Module) -> list[PrototypeSet]:
         layers = model.head.loss_module.prototypes.modules()
         weights = [m.weight for m in layers if isinstance(m, nn.Linear)]
         return [PrototypeSet(weight.detach()) for weight in weights]
-    return model.prototype_sets() if has_prototypes(model) else []
+    get = getattr(model, 'prototype_sets', None)
+    return get() if callable(get) else []
 
 
 def evenly(number: int, most: int) -> np.ndarray:

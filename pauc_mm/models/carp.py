@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -73,7 +74,7 @@ class CARP(BaseSelfSupervisor):
         pretrained: str | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: list[dict] | dict | None = None,
-        **unknown,
+        **unknown: Any,
     ) -> None:
         if unknown:
             raise TypeError(
@@ -118,7 +119,7 @@ class CARP(BaseSelfSupervisor):
         self,
         inputs: Sequence[Tensor],
         data_samples: Sequence[DataSample],
-        **kwargs,
+        **kwargs: Any,
     ) -> dict[str, Tensor]:
         """Compute consistency and divergence from uniform.
 

@@ -84,11 +84,12 @@ def check_queue(queue_len: int, batch_size: int, num_samples: int) -> None:
         )
 
 
-def check_batches(loader: DataLoader) -> None:
+def check_batches(loader: DataLoader, num_samples: int) -> None:
     """Refuse batches of unequal length over processes, or none at all.
 
     Args:
         loader (DataLoader): Of the training.
+        num_samples (int): Training images.
 
     Raises:
         ValueError: If ranks would wait for each other, or have no batch.
@@ -96,7 +97,7 @@ def check_batches(loader: DataLoader) -> None:
     if not len(loader):
         raise ValueError(
             f'train_dataloader.batch_size={loader.batch_size} leaves no '
-            f'whole batch of {len(loader.dataset)} images on '
+            f'whole batch of {num_samples} images on '
             f'{get_world_size()} process(es) with drop_last=True. Lower it.'
         )
     if get_world_size() > 1 and not getattr(loader.sampler, 'round_up', True):

@@ -1,6 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmengine.dist import get_world_size
@@ -55,13 +57,13 @@ class CLD(MomentumContrast):
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         num_clusters: int = 120,
         num_iters: int = 5,
         group_temperature: float = 0.4,
         group_weight: float = 0.25,
         centroid_grad: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.num_clusters = check_integer(
@@ -87,7 +89,7 @@ class CLD(MomentumContrast):
         self,
         inputs: list[Tensor],
         data_samples: list[DataSample] | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> dict[str, Tensor]:
         """Compute InfoNCE of both queries, and cross-level discrimination.
 

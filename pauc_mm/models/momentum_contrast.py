@@ -1,6 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather, get_world_size
@@ -47,7 +49,7 @@ class MomentumContrast(MoCo):
         queue_len: int = 65536,
         feat_dim: int = 128,
         momentum: float = 0.001,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         check_integer('model.queue_len', queue_len, 1)
         if not 0 < momentum < 1:
@@ -84,7 +86,7 @@ class MomentumContrast(MoCo):
         inputs: Tensor | list[Tensor],
         data_samples: list[DataSample] | None = None,
         mode: str = 'tensor',
-    ):
+    ) -> Any:
         """Dispatch by mode.
 
         Args:
@@ -100,7 +102,7 @@ class MomentumContrast(MoCo):
             RuntimeError: If the mode is unknown.
         """
         if mode == 'predict':
-            return self.predict(inputs, data_samples)
+            return self.predict(cast(Tensor, inputs), data_samples)
         return super().forward(inputs, data_samples, mode)
 
     def predict(
@@ -190,9 +192,9 @@ class MomentumContrast(MoCo):
             ValueError: Naming the keys, the values and the fix.
         """
         loader = runner.train_dataloader
-        batch_size = global_batch_size(runner)
-        check_queue(self.queue_len, batch_size, len(loader.dataset))
-        check_batches(loader)
+        num_samples = len(loader.dataset)
+        check_queue(self.queue_len, global_batch_size(runner), num_samples)
+        check_batches(loader, num_samples)
 
     @torch.compiler.disable  # a number that changes would compile anew
     def count_step(self) -> int:
@@ -207,6 +209,6 @@ class MomentumContrast(MoCo):
             self._step += 1
         return self._step
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._step = None

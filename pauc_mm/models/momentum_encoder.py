@@ -1,4 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any
+
 import torch
 from mmengine.model import ExponentialMovingAverage
 from torch import nn
@@ -29,8 +33,8 @@ class MomentumEncoder(ExponentialMovingAverage):
         if not self.started:
             # Only now are the weights of the query encoder initialised.
             torch._foreach_copy_(averaged, current)
-            for buffer, source in zip(self.module.buffers(), model.buffers()):
-                buffer.data.copy_(source.data)
+            for buffer, query in zip(self.module.buffers(), model.buffers()):
+                buffer.data.copy_(query.data)
         else:
             torch._foreach_lerp_(averaged, current, self.momentum)
         self.steps += 1
@@ -46,6 +50,6 @@ class MomentumEncoder(ExponentialMovingAverage):
             self._started = bool(self.steps > 0)
         return self._started
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._started = False

@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import torch
 from mmengine.dist import all_gather
 from mmengine.logging import print_log
 from mmpretrain.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from pauc_mm.clustering import batch_prototypes
 from pauc_mm.utils import gather_with_grad
@@ -42,12 +43,12 @@ class PAUC(PCL):
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         align_loss: dict | None = None,
         uniform_loss: dict | None = None,
         corr_loss: dict | None = None,
         centroid_weight: float = 0.0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         if not 0 <= centroid_weight < 1:
@@ -127,5 +128,5 @@ class PAUC(PCL):
         self._num_batches = torch.zeros_like(self._num_batches)
 
 
-def _build(cfg: dict | None):
+def _build(cfg: dict | None) -> nn.Module | None:
     return None if cfg is None else MODELS.build(cfg)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -61,7 +62,7 @@ class PCL(MomentumContrast):
         queue_len: int = 16384,
         feat_dim: int = 128,
         prototypes: Mapping = dict(type='KMeansPrototypes'),  # noqa: B006
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         self.num_clusters = _checked_clusters(num_clusters)
         super().__init__(
@@ -86,7 +87,7 @@ class PCL(MomentumContrast):
         self,
         inputs: list[Tensor],
         data_samples: list[DataSample],
-        **kwargs,
+        **kwargs: Any,
     ) -> dict[str, Tensor]:
         """Compute InfoNCE, and once there are prototypes their losses.
 

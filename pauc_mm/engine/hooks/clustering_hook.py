@@ -282,7 +282,7 @@ class ClusteringHook(Hook):
                     model.num_clusters[m],
                     result,
                     phi[m],
-                    None if previous is None else previous[m].cpu(),
+                    previous[m].cpu() if len(previous) else None,
                     global_batch_size(runner),
                     model.proto_head.num_negatives,
                 )

@@ -116,6 +116,7 @@ class TinyConvNet(BaseModule):
         """
         super().train(mode)
         if self.norm_eval:
-            for layer in self.layers:
-                layer.norm.eval()
+            for layer in self.modules():
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.eval()
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.runner import Runner
@@ -43,14 +43,12 @@ class BasePrototypes(nn.Module, ABC):
     Attributes:
         needs_e_step (bool): Whether a ClusteringHook makes them.
         trained (bool): Whether the gradient of the loss trains them.
-        ready (bool): Whether samples can be assigned to them.
         sizes (tuple[int, ...]): K of each set.
         run_seed (int): Seed of what they draw, alike on all ranks.
     """
 
     needs_e_step = False
     trained = False
-    ready = True
 
     def __init__(
         self,
@@ -63,6 +61,11 @@ class BasePrototypes(nn.Module, ABC):
         self.sizes = tuple(num_prototypes)
         self.dim, self.temperature = dim, temperature
         self.seed = self.run_seed = seed
+
+    @property
+    def ready(self) -> bool:
+        """Whether samples can be assigned: here from the first step on."""
+        return True
 
     @abstractmethod
     def vectors(self) -> Tensor:
@@ -133,7 +136,7 @@ class BasePrototypes(nn.Module, ABC):
         self.run_seed = derive_seed(seed, self.seed)
 
 
-def build_prototypes(cfg: Mapping, **given) -> BasePrototypes:
+def build_prototypes(cfg: Mapping, **given: Any) -> BasePrototypes:
     """Build ``model.prototypes``.
 
     Args:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,8 +31,8 @@ class KMeansPrototypes(BasePrototypes):
         *args, **kwargs: See :class:`BasePrototypes`.
 
     Attributes:
-        assignments (Tensor, optional): Cluster of each training image in each
-            set, shape (M, N), int64; None before the first E-step.
+        assignments (Tensor): Cluster of each training image in each set,
+            shape (M, N), int64; (0, 0) before the first E-step.
         epoch (int, optional): Epoch, from 0, that they were made for.
         bank (MomentumBank, optional): Collects the keys of this epoch for
             the next E-step.
@@ -39,9 +40,9 @@ class KMeansPrototypes(BasePrototypes):
 
     needs_e_step = True
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.assignments: Tensor | None = None
+        self.assignments = torch.empty(0, 0, dtype=torch.int64)
         self.epoch: int | None = None
         self.bank: MomentumBank | None = None
         self._vectors, self._phi = torch.empty(0, self.dim), torch.empty(0)
@@ -49,7 +50,7 @@ class KMeansPrototypes(BasePrototypes):
     @property
     def ready(self) -> bool:
         """Whether an E-step has been made."""
-        return self.assignments is not None
+        return len(self.assignments) > 0
 
     @property
     def centroids(self) -> list[Tensor]:

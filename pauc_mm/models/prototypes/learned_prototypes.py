@@ -1,4 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
@@ -19,7 +23,7 @@ class LearnedPrototypes(BasePrototypes):
 
     trained = True
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Only the direction is used, but the norm scales SGD's step;
         # initialise as nn.Linear does, as CARP did.

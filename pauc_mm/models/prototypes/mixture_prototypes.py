@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -74,7 +75,7 @@ class MixturePrototypes(BasePrototypes):
         warmup_steps: int = 0,
         warmup_epochs: float | None = None,
         seed: int = 0,
-        **mixture,
+        **mixture: Any,
     ) -> None:
         super().__init__(num_prototypes, dim, temperature, seed)
         largest = max(self.sizes)
@@ -99,9 +100,9 @@ class MixturePrototypes(BasePrototypes):
                 )
             self.warmup_steps = None  # until the length of an epoch is known
         try:
-            self.mixtures = nn.ModuleList(
+            self.mixtures: Sequence[OnlineGaussianMixture] = nn.ModuleList(
                 OnlineGaussianMixture(k, dim, **mixture) for k in self.sizes
-            )
+            )  # type: ignore[assignment]
         except (TypeError, ValueError) as error:
             raise type(error)(f'model.prototypes: {error}') from error
         self.register_buffer('steps', torch.zeros((), dtype=torch.float64))
@@ -278,7 +279,7 @@ class MixturePrototypes(BasePrototypes):
         self.steps = self.steps.double()
         return self
 
-    def _load_from_state_dict(self, *args, **kwargs) -> None:
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._step = int(self.steps)
         self._loaded = True
