@@ -98,10 +98,10 @@ def config(method: str, changes: dict, args, work_dir: str) -> Config:
     if method != 'mocov2':
         cfg.model.num_clusters = clusters
         cfg.model.proto_head.num_negatives = max(clusters) // 2
-    if 'mixture' in cfg.model:
+    if method.endswith('online_gmm'):
         # So that it begins in the first epoch, which is not counted.
         begin = dict(warmup_steps=0, init_samples=max(clusters))
-        cfg.model.mixture.update(begin)
+        cfg.model.prototypes.update(begin)
     elif method != 'mocov2':
         cfg.default_hooks.clustering.update(warmup_epochs=0, interval=1)
         cfg.merge_from_dict(dict(default_hooks=dict(clustering=changes)))

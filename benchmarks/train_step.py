@@ -123,7 +123,7 @@ def parts_of(models: dict, batch: dict) -> dict:
             prototypes, pauc
         ),
         'of these, looking the clusters up': lookup,
-        "copy of the queue, in mmpretrain's step only": moco.queue.clone,
+        'copy of the queue': moco.queue.clone,
         'momentum update, ours': ours,
         "momentum update, mmengine's, in mmpretrain's step": theirs,
     }
