@@ -34,9 +34,10 @@ from experiments.runner.command_line import (
     JOBS,
     add_run_arguments,
     add_selection_arguments,
-    check_arguments,
+    check_once,
     choose,
     matching,
+    number,
     open_store,
     run_and_report,
 )
@@ -105,7 +106,7 @@ def get_parser() -> argparse.ArgumentParser:
     )
     add(
         '--gpus',
-        type=int,
+        type=number(1),
         metavar='N',
         help='GPUs of a run, for the suites on ImageNet: with others than '
         'the 8 of the recipes each gets a larger or smaller part of the batch',
@@ -145,7 +146,7 @@ class Comparison:
         )
         given = {k: v for k, v in vars(args).items() if v is not None}
         args = argparse.Namespace(**{**vars(args), **defaults, **given})
-        check_arguments(args)
+        check_once(args, 'data', 'methods', 'seeds')
         check_gpus(args, suite)
         return cls(suite, args)
 
@@ -222,8 +223,6 @@ def check_gpus(args: argparse.Namespace, suite: Suite) -> None:
                 'one process, --jobs of them at the same time: leave it out.'
             )
         return
-    if args.gpus < 1:
-        raise ValueError(f'--gpus must be at least 1, not {args.gpus}.')
     if args.jobs > 1:
         raise ValueError(
             f'--jobs {args.jobs}: each run of --suite {args.suite} takes all '

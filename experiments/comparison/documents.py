@@ -31,18 +31,6 @@ def write_documents(
     Text above :data:`MARK` in an existing report is kept: there people say
     what the tables mean.
 
-    Args:
-        suite (Suite): What was run.
-        grouped (Mapping): Of :func:`~.results.group`; if it is empty there
-            is no picture.
-        tuning (Mapping): Of :func:`~.results.group_tuning`; may be empty.
-        folder (Path): Created if missing.
-        command (str): Command that reproduces them.
-        missing (sequence of str): What is not in them, and why.
-
-    Returns:
-        tuple[str, list[Path]]: The report, and the files.
-
     Raises:
         OSError: If one cannot be written.
         ValueError: If a file of that name is no such report, or there are

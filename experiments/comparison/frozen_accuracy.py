@@ -62,12 +62,6 @@ class FrozenAccuracy(EmbeddingMetric):
     def compute_metrics(self, results: list[dict]) -> dict:
         """Train and test all classifiers.
 
-        Args:
-            results (list[dict]): What :meth:`process` kept.
-
-        Returns:
-            dict[str, float]: Shares of correct images.
-
         Raises:
             ValueError: If there is no bank or no query, a class has fewer
                 images than the largest of ``shots``, or features are not

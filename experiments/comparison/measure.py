@@ -18,14 +18,6 @@ MEASURE = 'experiments.comparison.measure:measure'
 def measure(runner: Runner) -> dict[str, float]:
     """Measure accuracy, NEMD with its companions, and prototype collapse.
 
-    Args:
-        runner (Runner): After the training; its recipe evaluates with
-            :class:`~pauc_mm.evaluation.EmbeddingValLoop` and a bank.
-
-    Returns:
-        dict[str, float]: Names begin with ``accuracy/``, ``nemd_labels/``,
-        ``nemd_clusters/`` or ``prototypes/``.
-
     Raises:
         ValueError: If the recipe has no validation, or its data do not allow
             a measure.

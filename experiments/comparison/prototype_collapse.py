@@ -60,12 +60,6 @@ class PrototypeCollapse(EmbeddingMetric):
     def compute_metrics(self, results: list[dict]) -> dict:
         """Measure the prototypes.
 
-        Args:
-            results (list[dict]): What :meth:`process` kept.
-
-        Returns:
-            dict[str, float]: See the class.
-
         Raises:
             ValueError: If there is no bank, or an embedding is not finite or
                 zero.

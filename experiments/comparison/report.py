@@ -95,20 +95,7 @@ def suite_report(
     missing: Sequence[str] = (),
     picture: str = '',
 ) -> str:
-    """Write all tables, and the provenance of their numbers.
-
-    Args:
-        suite (Suite): What was run.
-        grouped (Mapping): Of :func:`~.results.group`; may be empty.
-        tuning (Mapping): Of :func:`~.results.group_tuning`; may be empty.
-        command (str): Command that reproduces them.
-        missing (sequence of str): What is not in them, and why.
-        picture (str): Path of the picture from the report. Defaults to
-            '': none.
-
-    Returns:
-        str: Markdown, without a heading.
-    """
+    """Write all tables, and the provenance of their numbers."""
     parts = [
         f'{suite.about} {_rates(grouped, tuning)} Mean ± standard deviation '
         'over seeds.'
@@ -200,8 +187,8 @@ def _rates(grouped: Grouped, tuning: Tuning) -> str:
 
 
 def _provenance(grouped: Grouped, tuning: Tuning, command: str) -> str:
-    groups = [by_seed for own in grouped.values() for by_seed in own.values()]
-    rates = [by_rate for own in tuning.values() for by_rate in own.values()]
+    groups = [by_seed for ms in grouped.values() for by_seed in ms.values()]
+    rates = [by_rate for ms in tuning.values() for by_rate in ms.values()]
     # A rate that a recipe has is in both.
     results = {r.name: r for g in (*groups, *rates) for r in g.values()}
     return '\n'.join(

@@ -57,14 +57,7 @@ OWN = (
 
 
 def group(results: Sequence[RunResult]) -> dict:
-    """Sort results by data, method and seed, in their order.
-
-    Args:
-        results (sequence of RunResult): Results of a comparison.
-
-    Returns:
-        dict: Data to method to seed to result.
-    """
+    """Sort results by data, method and seed, in their order."""
     return _sorted(results, 'seed')
 
 
@@ -102,10 +95,6 @@ def best_rate(by_rate: Mapping[float, RunResult]) -> float:
     """Return the rate of the best kNN among the training images.
 
     The lowest of equals wins.
-
-    Args:
-        by_rate (Mapping[float, RunResult]): Results, at least one of which
-            has not diverged.
     """
     return max(
         sorted(rate for rate in by_rate if not by_rate[rate].diverged),
@@ -114,14 +103,7 @@ def best_rate(by_rate: Mapping[float, RunResult]) -> float:
 
 
 def chosen_rates(tuning: Tuning) -> dict[tuple[str, str], float]:
-    """Return the best rate of each method on each data set.
-
-    Args:
-        tuning (Mapping): Of :func:`group_tuning`.
-
-    Returns:
-        dict[tuple[str, str], float]: By (data, method).
-    """
+    """Return the best rate of each method on each data set."""
     return {
         (data, method): best_rate(by_rate)
         for data, methods in tuning.items()
@@ -153,16 +135,7 @@ def epoch_ratio(
 ) -> Summary | None:
     """Return the time of an epoch as a multiple of the baseline's.
 
-    Args:
-        methods (Mapping): Method to seed to result, of one data set.
-        method (str): Key of the method.
-        baseline (str): Key of the baseline.
-        clock (str): Attribute of a result with the time.
-
-    Returns:
-        Summary or None: Ratio of the mean epochs of equal seeds, E-steps
-        included; None where no seed is in both, or they ran with unequal
-        threads or hardware.
+    None where no seed is in both, or threads or hardware were unequal.
     """
     ratios = []
     for seed, result in methods[method].items():

@@ -37,21 +37,11 @@ def comparison_runs(
 ) -> list[ConfigRun]:
     """Declare a run for each combination, those of the first seed first.
 
-    Args:
-        suite (Suite): One of :data:`~.settings.SUITES`.
-        data (sequence of str): Keys of its data.
-        methods (sequence of str): Keys of its methods.
-        seeds (sequence of int): Seeds.
-        epochs (int, optional): Length instead of the recipes'.
-        gpus (int, optional): See :func:`comparison_run`.
-        rates (Mapping, optional): (data, method) to the learning rate; the
-            recipe's where there is none.
-
-    Returns:
-        list[ConfigRun]: In the order in which they are to be run.
+    ``rates`` maps (data, method) to the learning rate; others are the
+    recipes'. For ``gpus`` see :func:`comparison_run`.
 
     Raises:
-        ValueError: If a name is unknown or given twice.
+        ValueError: If a name is unknown.
         ImportError: If a package with images is missing.
     """
     check_names(suite, data, methods)
@@ -76,18 +66,9 @@ def tuning_runs(
 
     The winning run doubles as the comparison's run for that seed.
 
-    Args:
-        suite (Suite): One that is tuned.
-        data (sequence of str): Keys of its data.
-        methods (sequence of str): Keys of its methods.
-        epochs (int, optional): Length instead of the recipes'.
-
-    Returns:
-        list[ConfigRun]: In the order in which they are to be run.
-
     Raises:
         ValueError: If the suite has no rates to choose from, or a name is
-            unknown or given twice.
+            unknown.
         ImportError: If a package with images is missing.
     """
     if not suite.tuned:
@@ -179,9 +160,6 @@ def _rate_and_batch(config: str) -> tuple[float, int]:
 def check_images(runs: Sequence[ConfigRun]) -> None:
     """Refuse data sets whose files are missing.
 
-    Args:
-        runs (sequence of ConfigRun): One of each data set is looked at.
-
     Raises:
         FileNotFoundError: Naming what is missing.
     """
@@ -198,7 +176,7 @@ def check_names(
     """Refuse unknown names, and images that are not installed.
 
     Raises:
-        ValueError: If a name is unknown or given twice.
+        ValueError: If a name is unknown.
         ImportError: If a package with images is missing.
     """
     check_choice('--data', data, suite.data)

@@ -17,15 +17,7 @@ Methods = Mapping[str, BySeed]
 
 
 def accuracy_table(suite: Suite, methods: Methods) -> str:
-    """Tabulate accuracies, rate and time of an epoch; best means in bold.
-
-    Args:
-        suite (Suite): What was run.
-        methods (Mapping): Method to seed to result.
-
-    Returns:
-        str: A Markdown table.
-    """
+    """Tabulate accuracies, rate and time of an epoch; best means in bold."""
     columns = columns_with_numbers(ACCURACY, methods)
     best = {
         column.title: max(
@@ -117,15 +109,7 @@ def plain_table(
 
 
 def tuning_table(suite: Suite, tuning: Tuning) -> str:
-    """Tabulate the accuracy among the training images for each rate.
-
-    Args:
-        suite (Suite): What was run.
-        tuning (Mapping): Of :func:`~.results.group_tuning`.
-
-    Returns:
-        str: A sentence and a Markdown table.
-    """
+    """Tabulate the accuracy among the training images for each rate."""
     rows = []
     width = max(
         len(suite.methods[method].rates)

@@ -69,13 +69,6 @@ def defaults_table(suite: Suite, grouped: Grouped) -> str:
 
     The metric is kNN among the training images, so that no held-out image
     has a say.
-
-    Args:
-        suite (Suite): What was run.
-        grouped (Mapping): Of :func:`~.results.group`.
-
-    Returns:
-        str: A Markdown table, or a sentence if it has no rows.
     """
     rows = []
     for name, method in suite.methods.items():
@@ -124,15 +117,7 @@ def _sign(difference: Summary | None, least: int) -> int | None:
 
 
 def by_chance(suite: Suite) -> float:
-    """Return the share of changes that chance alone makes significant.
-
-    Args:
-        suite (Suite): Its number of seeds, n, decides.
-
-    Returns:
-        float: The upper tail of Student's t with n - 1 degrees of freedom,
-        on one data set.
-    """
+    """Return the share of changes that chance alone makes significant."""
     from scipy.stats import t
 
     return float(t.sf(ERRORS, len(suite.seeds) - 1))

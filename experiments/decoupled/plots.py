@@ -33,13 +33,6 @@ def plot_over_training(grouped: Grouped, path: str | Path) -> Path:
     Data sets and tails are rows of panels, thresholds columns, methods lines:
     mean over seeds with a band from minimum to maximum; solid of all
     prototypes, dashed of those in use.
-
-    Args:
-        grouped (Mapping): Of :func:`~.results.group`; not empty.
-        path (str or Path): Picture to write.
-
-    Returns:
-        Path: The file.
     """
     rows, columns = len(grouped), len(EPSILONS)
     figure = new_figure(2.7 * columns + 0.4, 2.05 * rows + 1.1)
@@ -69,13 +62,6 @@ def plot_end(grouped: Grouped, path: str | Path) -> Path:
     Data sets and tails are columns. Above are the unique shares at each
     threshold, below the accuracy of all classes and of head, middle and tail,
     with a small mark for each seed.
-
-    Args:
-        grouped (Mapping): Of :func:`~.results.group`; not empty.
-        path (str or Path): Picture to write.
-
-    Returns:
-        Path: The file.
     """
     columns = len(grouped)
     figure = new_figure(max(2.9 * columns, 5.2) + 0.3, 6.2)

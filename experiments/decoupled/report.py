@@ -45,16 +45,7 @@ _TABLES = (
 def study_report(
     grouped: Grouped, command: str, missing: Sequence[str] = ()
 ) -> str:
-    """Write all tables, and the provenance of their numbers.
-
-    Args:
-        grouped (Mapping): Of :func:`~.results.group`; not empty.
-        command (str): Command that reproduces them.
-        missing (sequence of str): What is not in them, and why.
-
-    Returns:
-        str: Markdown.
-    """
+    """Write all tables, and the provenance of their numbers."""
     parts = [
         '# Do decoupled prototypes collapse?',
         'Mean ± standard deviation over seeds; rows with a minus: differences '
@@ -70,15 +61,7 @@ def study_report(
 
 
 def study_table(grouped: Grouped, columns: Sequence[Column]) -> str:
-    """Tabulate a row for each data set, tail and method, and differences.
-
-    Args:
-        grouped (Mapping): Of :func:`~.results.group`.
-        columns (sequence of Column): Columns to show.
-
-    Returns:
-        str: A Markdown table.
-    """
+    """Tabulate a row for each data set, tail and method, and differences."""
     baseline = next(iter(METHODS))
     rows = []
     for (data, tail), methods in grouped.items():

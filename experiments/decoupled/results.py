@@ -14,14 +14,7 @@ Grouped = Mapping[tuple[str, str], Mapping[str, BySeed]]
 
 
 def group(results: Sequence[RunResult]) -> dict:
-    """Sort results by data and tail, method and seed.
-
-    Args:
-        results (sequence of RunResult): In the order of the rows.
-
-    Returns:
-        dict: (data, tail) to method to seed to result.
-    """
+    """Sort results by data and tail, method and seed."""
     grouped: dict = {}
     for result in results:
         setting = result.setting

@@ -21,18 +21,8 @@ def study_runs(
 ) -> list[ConfigRun]:
     """Declare a run for each combination, those of the first seed first.
 
-    Args:
-        data (sequence of str): Keys of :data:`~.settings.DATA`.
-        tails (sequence of str): Keys of :data:`~.settings.TAILS`.
-        methods (sequence of str): Keys of :data:`~.settings.METHODS`.
-        seeds (sequence of int): Seeds.
-        epochs (int, optional): Length instead of the recipes'.
-
-    Returns:
-        list[ConfigRun]: In the order in which they are to be run.
-
     Raises:
-        ValueError: If a name is unknown or given twice.
+        ValueError: If a name is unknown.
         ImportError: If a package with images is missing.
     """
     for option, names, known in (

@@ -1,8 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Scenes of real handwritten digits, with boxes and masks.
 
-A small set for detection and segmentation, in the forms of COCO and of VOC.
-Nothing of it is random but by its seed. ``import pauc_mm`` leaves this out.
+A small set for detection and segmentation in the formats of COCO and VOC; all
+draws depend on its seed.
 """
 
 from .coco_form import coco_annotations

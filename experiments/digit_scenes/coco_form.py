@@ -11,14 +11,13 @@ from .scene import CLASSES, Scene
 def coco_annotations(
     scenes: Iterable[tuple[str, Scene]], description: str = ''
 ) -> dict:
-    """The content of an instances_*.json file.
+    """Return the content of an instances_*.json file.
 
-    Masks are run lengths, not polygons, which cannot have holes.
+    Masks are run lengths: polygons cannot have holes.
 
     Args:
-        scenes (iterable of tuple[str, Scene]): File names and scenes;
-            gone through once.
-        description (str): Goes into ``info``.
+        scenes (iterable of tuple[str, Scene]): File names and scenes.
+        description (str): Text for ``info``.
 
     Returns:
         dict: ``info``, ``licenses``, ``images``, ``annotations`` and
@@ -61,14 +60,7 @@ def coco_annotations(
 
 
 def run_lengths(mask: np.ndarray) -> list[int]:
-    """COCO's uncompressed run lengths, column by column, zeros first.
-
-    Args:
-        mask (np.ndarray): Bool, shape (H, W).
-
-    Returns:
-        list[int]: Their sum is H * W.
-    """
+    """Return COCO's uncompressed run lengths: by column, zeros first."""
     flat = np.concatenate([[False], mask.ravel(order='F')])
     changes = np.flatnonzero(flat[1:] != flat[:-1])
     edges = np.concatenate([[0], changes, [mask.size]])

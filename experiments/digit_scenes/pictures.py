@@ -12,23 +12,15 @@ ZOOM, GAP = 3, 6
 
 
 def contact_sheet(scenes: Sequence[Scene], columns: int = 4) -> Image.Image:
-    """Scenes beside each other, with their boxes, masks and classes.
-
-    Args:
-        scenes (sequence of Scene): At least one.
-        columns (int): Scenes in a row. Defaults to 4.
-
-    Returns:
-        Image: RGB, three pixels for one.
-    """
+    """Draw scenes side by side with boxes, masks and classes, 3x enlarged."""
     pictures = [_draw(scene) for scene in scenes]
     side = pictures[0].width + GAP
     rows = -(-len(pictures) // columns)
     width = min(columns, len(pictures)) * side + GAP
     sheet = Image.new('RGB', (width, rows * side + GAP), 'white')
     for i, picture in enumerate(pictures):
-        place = (GAP + i % columns * side, GAP + i // columns * side)
-        sheet.paste(picture, place)
+        corner = (GAP + i % columns * side, GAP + i // columns * side)
+        sheet.paste(picture, corner)
     return sheet
 
 

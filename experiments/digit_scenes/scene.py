@@ -30,12 +30,12 @@ ATTEMPTS = 40
 
 @dataclass
 class Instance:
-    """A digit of a scene.
+    """Digit of a scene.
 
     Args:
         label (int): 0 to 9.
         source (int): Index of the image among the 5,000.
-        mask (np.ndarray): Its visible pixels, bool, shape (size, size).
+        mask (np.ndarray): Visible pixels, bool, shape (size, size).
     """
 
     label: int
@@ -44,7 +44,7 @@ class Instance:
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """The least x, y, width and height that hold the mask."""
+        """Tightest x, y, width and height around the mask."""
         ys, xs = np.nonzero(self.mask)
         x, y = int(xs.min()), int(ys.min())
         return x, y, int(xs.max()) + 1 - x, int(ys.max()) + 1 - y
@@ -52,11 +52,11 @@ class Instance:
 
 @dataclass
 class Scene:
-    """An image and its digits, the last on top.
+    """Image and its digits, the last on top.
 
     Args:
         image (np.ndarray): RGB, uint8, shape (size, size, 3).
-        instances (list[Instance]): Their masks do not overlap.
+        instances (list[Instance]): Digits; their masks do not overlap.
     """
 
     image: np.ndarray
@@ -71,16 +71,16 @@ def compose_scene(
     indices: np.ndarray,
     empty: bool = False,
 ) -> Scene:
-    """Puts digits on a background.
+    """Put digits on a background.
 
     Args:
-        rng (RandomState): Source of everything that varies; its stream is
-            frozen by NumPy, so that a seed means the same scene tomorrow.
+        rng (RandomState): Source of all draws. NumPy has frozen its stream,
+            so that a seed gives the same scene tomorrow.
         settings (SceneSettings): Sizes and numbers.
         images (np.ndarray): All digits, white on black, uint8, (N, H, W).
         labels (np.ndarray): Their classes, int, shape (N,).
-        indices (np.ndarray): Those that may be used, int, shape (n,).
-        empty (bool): Whether to put none. Defaults to False.
+        indices (np.ndarray): Digits that may be used, int, shape (n,).
+        empty (bool): Whether to place none. Defaults to False.
 
     Returns:
         Scene: With at least one digit unless ``empty``.
@@ -90,7 +90,7 @@ def compose_scene(
     wanted = 0 if empty else rng.randint(low, high + 1)
     frames: list[tuple[int, int, int]] = []
     placed: list[Instance] = []
-    inks: list[int] = []  # pixels of each before any was covered
+    inks: list[int] = []  # pixels of each before any is covered
     for source in rng.choice(indices, wanted):
         for _ in range(ATTEMPTS):
             frame = _draw_frame(rng, settings)
@@ -117,7 +117,7 @@ def compose_scene(
 def _draw_frame(
     rng: np.random.RandomState, settings: SceneSettings
 ) -> tuple[int, int, int]:
-    """Left, top and side of the square that a digit's image will fill."""
+    """Draw left, top and side of the square of a digit's image."""
     low, high = settings.digit_size
     side = rng.randint(low, high + 1)
     x, y = rng.randint(0, settings.size - side + 1, size=2)
@@ -127,7 +127,7 @@ def _draw_frame(
 def _resize(
     digit: np.ndarray, frame: tuple[int, int, int], size: int
 ) -> np.ndarray:
-    """How much ink a pixel of the scene has, 0 to 1, shape (size, size)."""
+    """Return the ink of each pixel in [0, 1], shape (size, size)."""
     x, y, side = frame
     small = Image.fromarray(digit).resize((side, side), Image.BICUBIC)
     ink = np.asarray(small, dtype=np.float32)

@@ -19,16 +19,7 @@ COLUMNS = (
 
 
 def scene_table(results: Sequence[RunResult]) -> str:
-    """Tabulate means and deviations over seeds.
-
-    Args:
-        results (sequence of RunResult): Results of :class:`~.SceneRun`.
-
-    Returns:
-        str: Two tables in Markdown, the second of the differences from
-        random weights, paired by seed, if there is a pair. APs are in
-        percent, deviations those of a sample, n - 1.
-    """
+    """Tabulate means and deviations over seeds."""
     groups: dict[tuple, dict[int, RunResult]] = {}
     for result in results:
         setting = result.setting

@@ -9,17 +9,10 @@ DARK, LIGHT = (10, 120), (170, 256)
 
 
 def draw_texture(rng: np.random.RandomState, size: int) -> np.ndarray:
-    """A dark background: two colours mixed by a pattern, and fine noise.
+    """Draw a dark background: two colours mixed by a pattern, fine noise.
 
-    The pattern is one of smooth noise, a gradient, stripes and blobs of two
-    scales.
-
-    Args:
-        rng (RandomState): Source of everything that varies.
-        size (int): Height and width.
-
-    Returns:
-        np.ndarray: Float32, 0 to 255, shape (size, size, 3).
+    The pattern is smooth noise, a gradient, stripes, or blobs of two scales.
+    Returns float32 in [0, 255], shape (size, size, 3).
     """
     kind = (_noise, _gradient, _stripes, _blobs)[rng.randint(4)]
     share = kind(rng, size)[:, :, None]
@@ -30,14 +23,7 @@ def draw_texture(rng: np.random.RandomState, size: int) -> np.ndarray:
 
 
 def draw_ink(rng: np.random.RandomState) -> np.ndarray:
-    """A light colour, lighter than every background.
-
-    Args:
-        rng (RandomState): Source.
-
-    Returns:
-        np.ndarray: Float32, 0 to 255, shape (3,).
-    """
+    """Draw a colour lighter than every background, shape (3,)."""
     return rng.randint(*LIGHT, size=3).astype(np.float32)
 
 
@@ -49,7 +35,7 @@ def _noise(rng: np.random.RandomState, size: int, cells=None) -> np.ndarray:
 
 
 def _along(rng: np.random.RandomState, size: int) -> np.ndarray:
-    """Pixels along a random direction, in shares of the side."""
+    """Return coordinates along a random direction, in shares of the side."""
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:size, :size] / size - 0.5
     return np.cos(angle) * x + np.sin(angle) * y

@@ -10,16 +10,9 @@ from .scene import CLASSES, PALETTE, Scene
 
 
 def voc_annotation(name: str, scene: Scene) -> str:
-    """The content of a file of Annotations/.
+    """Return the content of a file of Annotations/.
 
-    Pixels count from 1 in VOC, and the last one belongs to the box.
-
-    Args:
-        name (str): Of the image.
-        scene (Scene): Its digits, none of them difficult.
-
-    Returns:
-        str: XML.
+    VOC counts pixels from 1 and includes the last one of a box.
     """
     height, width = scene.image.shape[:2]
     root = ET.Element('annotation')
@@ -38,21 +31,18 @@ def voc_annotation(name: str, scene: Scene) -> str:
 
 
 def voc_masks(scene: Scene) -> tuple[Image.Image, Image.Image]:
-    """The images of SegmentationObject/ and SegmentationClass/.
-
-    Args:
-        scene (Scene): Its digits.
+    """Return the images of SegmentationObject/ and SegmentationClass/.
 
     Returns:
-        tuple[Image, Image]: Of indices, 0 for the background: the number of
-        the digit in the order of the boxes, and its class + 1.
+        tuple[Image, Image]: Images of indices, 0 for the background: number
+        of the digit in the order of the boxes, and its class + 1.
     """
     shape = scene.image.shape[:2]
     objects, classes = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
     for number, instance in enumerate(scene.instances, 1):
         objects[instance.mask] = number
         classes[instance.mask] = instance.label + 1
-    # As many colours as a scene has digits at most.
+    # As many colours as a scene can have digits.
     colours = [0, 0, 0] + [v for c in PALETTE * 26 for v in c]
     result = []
     for indices in (objects, classes):

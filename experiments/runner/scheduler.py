@@ -130,13 +130,6 @@ def child_variables(threads: int) -> dict[str, str]:
 
     glibc would give a step's memory back to the system, and the next step
     would fault it in again: a fifth of the time of a small model.
-
-    Args:
-        threads (int): Threads of its computations.
-
-    Returns:
-        dict[str, str]: To be added to the environment. This package can be
-        imported with it wherever it lies.
     """
     root = Path(__file__).resolve().parents[2]
     path = [str(root), os.environ.get('PYTHONPATH', '')]

@@ -155,13 +155,6 @@ class Store:
     ) -> tuple[list[RunResult], list[str]]:
         """Read what there is to report.
 
-        Args:
-            runs (sequence of Run): What is wanted.
-
-        Returns:
-            tuple[list[RunResult], list[str]]: Results in the order of the
-            runs, and a line for each run without one.
-
         Raises:
             ValueError: If a stored result is damaged, or there is none.
         """

@@ -72,11 +72,7 @@ def _is_first() -> bool:
 
 
 def main(argv: list[str]) -> None:
-    """Execute a run in this process, one of several under torchrun.
-
-    Args:
-        argv (list[str]): Folder, the run by :meth:`Run.to_json`, digest.
-    """
+    """Execute a run in this process, one of several under torchrun."""
     work = execute
     if torch.distributed.is_torchelastic_launched():
         # torchrun then ends its account with the error.

@@ -96,14 +96,6 @@ def draw_batches(
 
     Each pass over the points is reshuffled; its last incomplete batch is
     dropped.
-
-    Args:
-        num_points (int): N, at least ``batch_size``.
-        batch_size (int): Points a batch.
-        generator (torch.Generator): Shuffles.
-
-    Yields:
-        Tensor: Distinct indices, shape (batch_size,), int64.
     """
     while True:
         order = torch.randperm(num_points, generator=generator)

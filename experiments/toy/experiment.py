@@ -87,17 +87,7 @@ class PointClusteringHook(ClusteringHook):
 def build_model(
     method: str, classes: int, seed: int, settings: Settings
 ) -> nn.Module:
-    """Build the registered model of a run, with its initial weights.
-
-    Args:
-        method (str): Key of :data:`METHODS`.
-        classes (int): C.
-        seed (int): Seed of the weights.
-        settings (Settings): Sizes.
-
-    Returns:
-        nn.Module: In training mode. The global generator is not touched.
-    """
+    """Build the registered model of a run, with its initial weights."""
     # No init_weights(): the layers keep torch's, and it would print a page.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, classes, 1))

@@ -36,13 +36,7 @@ class Method:
 
 
 def model_cfg(kind: str, settings: Settings, **more) -> dict:
-    """Return the config of a MoCo from 3-D points onto the unit circle.
-
-    Args:
-        kind (str): Type of the model.
-        settings (Settings): Sizes.
-        **more: Further arguments of the model.
-    """
+    """Return the config of a MoCo from 3-D points onto the unit circle."""
     return dict(
         type=kind,
         data_preprocessor=dict(type=PointPreprocessor.__name__),

@@ -32,19 +32,7 @@ def plot_toy(
     settings: Settings,
     path: str | Path,
 ) -> Path:
-    """Plot the input space, and below it the embeddings of each method.
-
-    Args:
-        store (Store): Has the results of all these runs.
-        methods (Sequence[str]): Keys of :data:`METHODS`, one a row.
-        classes (Sequence[int]): Numbers of classes, one a column.
-        seed (int): Seed to plot.
-        settings (Settings): Settings of the runs.
-        path (str or Path): Picture to write.
-
-    Returns:
-        Path: The file.
-    """
+    """Plot the input space, and below it the embeddings of each method."""
     rows, columns = len(methods) + 1, len(classes)
     figure = new_figure(_PANEL * columns + 0.5, _PANEL * rows + 0.9)
     grid = figure.add_gridspec(rows, columns)

@@ -43,14 +43,7 @@ class PointMLP(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
-        """Return the features of vectors.
-
-        Args:
-            x (Tensor): Shape (N, in_channels), float.
-
-        Returns:
-            tuple[Tensor]: One tensor, shape (N, channels[-1]).
-        """
+        """Return the features of vectors."""
         return (self.layers(x),)
 
 

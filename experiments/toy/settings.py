@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from pauc_mm.utils.checks import check_integer, check_positive
+
 # The least that void_fraction accepts for its 100 arcs.
 _LEAST_POINTS = 1000
 
@@ -52,19 +54,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            whole = isinstance(field.default, int)
-            least = 0 if field.name == 'warmup_rounds' else 1
-            if whole and (not isinstance(value, int) or value < least):
-                raise ValueError(
-                    f'settings.{field.name} must be an integer >= {least}, '
-                    f'not {value!r}.'
-                )
-            if not whole and not value > 0:
-                raise ValueError(
-                    f'settings.{field.name} must be a positive number, not '
-                    f'{value!r}.'
-                )
+            key, value = f'settings.{field.name}', getattr(self, field.name)
+            if isinstance(field.default, int):
+                check_integer(key, value, int(field.name != 'warmup_rounds'))
+            else:
+                check_positive(key, value)
         if self.warmup_rounds >= self.rounds:
             raise ValueError(
                 f'warmup_rounds={self.warmup_rounds} leaves none of '
@@ -80,19 +74,12 @@ class Settings:
     def check_classes(self, classes: int) -> None:
         """Refuse a number of classes that these sizes cannot serve.
 
-        Args:
-            classes (int): C.
-
         Raises:
             ValueError: If there are fewer than two classes, or fewer points
                 than a batch, the clusters of the finest clustering, or the
                 void fraction need.
         """
-        if not isinstance(classes, int) or classes < 2:
-            raise ValueError(
-                f'classes must be integers >= 2, not {classes!r}: NEMD '
-                'compares classes.'
-            )
+        check_integer('--classes', classes, 2, 'NEMD compares classes.')
         points = classes * self.samples
         least = max(self.batch_size, _LEAST_POINTS)
         if points < least or self.samples < 4:

@@ -64,12 +64,7 @@ def metrics_table(grouped: Grouped) -> str:
 
 
 def differences_table(grouped: Grouped, baseline: str = 'pcl') -> str:
-    """Tabulate differences from a baseline, paired by seed, ± deviation.
-
-    Args:
-        grouped (Mapping): Of :func:`group`.
-        baseline (str): Method to subtract; it gets no row.
-    """
+    """Tabulate differences from a baseline, paired by seed, ± deviation."""
     rows = []
     for (c, method), by_seed in grouped.items():
         other = grouped.get((c, baseline), {})

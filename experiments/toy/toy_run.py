@@ -16,6 +16,7 @@ from experiments.runner.command_line import check_choice
 from experiments.runner.run import run_from_json
 from experiments.runner.store import LOG, RunFolder
 from experiments.runner.worker import execute
+from pauc_mm.utils.checks import check_integer
 
 from .experiment import perform
 from .methods import METHODS
@@ -69,8 +70,7 @@ def toy_run(
     """
     check_choice('--methods', [method], METHODS)
     settings.check_classes(classes)
-    if not isinstance(seed, int) or seed < 0:
-        raise ValueError(f'--seeds must be integers >= 0, not {seed!r}.')
+    check_integer('--seeds', seed, 0)
     return ToyRun(
         f'{method}_c{classes}_s{seed}',
         dict(method=method, classes=classes, seed=seed),

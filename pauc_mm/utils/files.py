@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Files that are whole or not there, and old ones that are kept."""
+"""Atomic writing, file names for backups, and a lock for a folder."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ LOCK = 'lock'
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that a kill in between leaves the old one.
+    """Write a file atomically: a kill in between leaves the old one.
 
     Args:
-        path (Path): In a folder that exists.
-        text (str): Content, in UTF-8.
+        path (Path): File in an existing folder.
+        text (str): Content, written as UTF-8.
 
     Raises:
-        OSError: If it cannot be written, on a full disk say; what was there
-            is then untouched.
+        OSError: If it cannot be written; the old file is then untouched.
     """
     path = Path(path)
     part = path.with_name(f'{path.name}.part-{os.getpid()}')
@@ -34,18 +33,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write plain data as JSON, see :func:`write_text`."""
+    """Write plain data as JSON, atomically."""
     write_text(path, json.dumps(data, indent=1) + '\n')
 
 
 def keep_aside(path: Path) -> Path:
-    """Give a file the first free name of ``NAME.1``, ``NAME.2`` and so on.
-
-    Args:
-        path (Path): A file.
+    """Rename a file to the first free of ``NAME.1``, ``NAME.2`` and so on.
 
     Returns:
-        Path: Its new name; the highest number is the newest.
+        Path: The new name; the highest number is the newest.
     """
     aside = free_name(path)
     path.rename(aside)
@@ -54,15 +50,15 @@ def keep_aside(path: Path) -> Path:
 
 @contextmanager
 def only_process_in(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a folder, which is made.
+    """Lock a folder, which is created, against other processes.
 
-    Where there is no fcntl, on Windows, nothing is kept out.
+    Without fcntl, as on Windows, there is no lock.
 
     Args:
         folder (Path): Gets a file :data:`LOCK`.
 
     Raises:
-        RuntimeError: If another process is in.
+        RuntimeError: If another process has locked it.
         OSError: If it cannot be written.
     """
     folder = Path(folder)
@@ -84,7 +80,7 @@ def only_process_in(folder: Path) -> Iterator[None]:
 
 
 def free_name(path: Path) -> Path:
-    """The first of ``NAME.1``, ``NAME.2`` and so on that is not there."""
+    """Return the first of ``NAME.1``, ``NAME.2``, ... that does not exist."""
     number = 1
     while (aside := path.with_name(f'{path.name}.{number}')).exists():
         number += 1

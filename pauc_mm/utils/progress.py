@@ -6,12 +6,12 @@ from mmengine.dist import is_main_process
 
 
 def progress(batches: Iterable, description: str) -> Iterable:
-    """Pass batches on, with a bar in the terminal of the main process.
+    """Iterate with a progress bar in the terminal of the main process.
 
-    In a file a bar would leave blank lines; the log says there what goes on.
+    There is no bar in a file, where it would leave blank lines.
 
     Args:
-        batches (Iterable): With a length, such as a dataloader.
+        batches (Iterable): Has a length, such as a dataloader.
         description (str): Label of the bar.
 
     Returns:

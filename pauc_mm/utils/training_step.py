@@ -5,13 +5,13 @@ from mmengine.logging import MessageHub
 
 
 def training_step() -> tuple[int, int]:
-    """Where the training is, as mmengine's Runner says.
+    """Return the current training step, as mmengine's Runner counts it.
 
-    The Runner restores it when it resumes, so that what is derived from it
-    goes on as if nothing had happened, alike on all ranks.
+    The Runner restores it on resume, alike on all ranks, so a value derived
+    from it continues as in an uninterrupted run.
 
     Returns:
-        tuple[int, int]: Training steps already made, and in all.
+        tuple[int, int]: Training steps done, and in all.
 
     Raises:
         RuntimeError: If no Runner trains.

@@ -134,7 +134,7 @@ def test_sigterm_and_ctrl_c_stop_the_runs(tmp_path):
         (['--tails', 'long'], "--tails: 'long'"),
         (['--tails', 'balanced', 'balanced'], '--tails balanced balanced'),
         (['--only', 'x*'], "--only 'x*' matches none of the 24"),
-        (['--jobs', '0'], '--jobs must be at least 1, not 0'),
+        (['--jobs', '0'], '--jobs: must be >= 1'),
     ],
 )
 def test_wrong_options_end_the_program(tmp_path, capsys, options, message):

@@ -147,7 +147,7 @@ def test_table(scenes):
 @pytest.mark.parametrize(
     'change, message',
     [
-        (['--jobs', '0'], '--jobs must be at least 1'),
+        (['--jobs', '0'], '--jobs: must be >= 1'),
         (['--name', 'random'], '"random"'),
         (['--name', 'a/b'], '--name'),
         (['--cfg-options', 'x'], '--cfg-options'),

@@ -59,9 +59,9 @@ def test_the_small_experiment_from_end_to_end(tmp_path, capsys):
     'options, message',
     [
         (['--methods', 'pcl', 'pca'], "--methods: 'pca'"),
-        (['--classes', '1'], 'classes must be integers >= 2, not 1'),
-        (['--classes', '10', '10'], '--classes [10, 10]'),
-        (['--jobs', '0'], '--jobs must be at least 1, not 0'),
+        (['--classes', '1'], '--classes: must be >= 2'),
+        (['--classes', '10', '10'], '--classes 10 10'),
+        (['--jobs', '0'], '--jobs: must be >= 1'),
         (['--steps', '0'], 'settings.steps must be an integer >= 1'),
         (['--rounds', '4'], 'rounds=4'),
         (['--out', '{file}'], '--out'),
