@@ -179,7 +179,9 @@ def main(argv: list[str] | None = None) -> None:
         epilog='declared renames:\n'
         + '\n'.join(f'  - {rename.reason}' for rename in RENAMES)
         + '\n\nexample:\n  git worktree add ../old COMMIT\n'
-        '  python -m experiments.rekey ../old',
+        '  python -m experiments.rekey ../old\n'
+        '  python -m experiments.compare --suite small --tune --report-only '
+        '--known docs/results.json',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(

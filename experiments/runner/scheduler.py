@@ -28,6 +28,7 @@ _POLL = 0.5  # seconds between two looks at the progress
 _EVERY = 300.0  # seconds between two lines where there is no terminal
 # Seconds from asking a process to end to ending it; torchrun gives its own 30.
 _PATIENCE = 40.0
+_CLEAR = '\r\033[K'  # back to the start of a line, and erase it
 
 
 class Launcher(Protocol):
@@ -229,7 +230,7 @@ class Scheduler:
                 pool.shutdown(wait=False, cancel_futures=True)
                 self.launch.stop()
             pool.shutdown()
-            progress.close()
+            progress.clear()
         return failures
 
     def _execute(self, run: Run, digest: str) -> RunResult | Failure:
@@ -303,7 +304,7 @@ class _Progress:
 
     def finish(self, line: str) -> None:
         self.done += 1
-        self._clear()
+        self.clear()
         say(f'[{self.done}/{self.total}] {line}')
 
     def update(self, shares: dict[str, float]) -> None:
@@ -321,13 +322,12 @@ class _Progress:
         line = f'{done:.1f} of {self.total} runs, {left} left: {names}'
         if terminal:
             width = shutil.get_terminal_size().columns - 1
-            print(f'\r\033[K{line[:width]}', end='', file=sys.stderr)
+            print(
+                f'{_CLEAR}{line[:width]}', end='', file=sys.stderr, flush=True
+            )
         else:
             say(line)
 
-    def close(self) -> None:
-        self._clear()
-
-    def _clear(self) -> None:
+    def clear(self) -> None:
         if sys.stderr.isatty():
-            print('\r\033[K', end='', file=sys.stderr, flush=True)
+            print(_CLEAR, end='', file=sys.stderr, flush=True)

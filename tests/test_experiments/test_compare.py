@@ -1,7 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """The comparison of methods from its command line."""
 
-import json
 import os
 import re
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import compare, rekey
+from experiments import compare
 from experiments.comparison import SUITES
 from experiments.comparison.runs import recipe_rate
 from experiments.runner import read_results
@@ -82,7 +81,7 @@ def test_the_report_of_what_is_there(tmp_path, capsys, monkeypatch):
     assert 'digits_mocov2_lr0.36_seed0' in gaps
     # Compared is the best rate.
     assert 'digits_pauc_lr0.0133_seed1' in gaps
-    # Also where none of the cells for tuning is asked for.
+    # Also where no run for tuning is asked for.
     compare.main([*options, '--tune', '--only', 'digits_mocov2_*_seed1'])
     text = capsys.readouterr().out
     assert '| MoCo v2 | 1 ' in text and '| PAUC' not in text.split('## Lea')[0]
@@ -108,22 +107,6 @@ def test_a_report_is_enough_to_go_on_from(tmp_path, capsys, monkeypatch):
     # What the store has is not replaced.
     expected[4] = replace(expected[4], seconds=7.0)
     assert read_results(second / 'results.json') == expected
-
-
-def test_known_results_of_another_config_are_not_taken(
-    tmp_path, capsys, monkeypatch
-):
-    monkeypatch.delattr(RUN_ALL)
-    known = tmp_path / 'known.json'
-    other = replace(made('pauc', 0, 0.9), digest='of another config')
-    results = [made('mocov2', 0, 0.8), other]
-    known.write_text(json.dumps([r.to_dict() for r in results]))
-    options = ['--suite', 'small', '--data', 'digits', '--report-only']
-    options += ['--methods', 'mocov2', 'pauc', '--out', str(tmp_path)]
-    compare.main([*options, '--known', str(known)])
-    out, err = capsys.readouterr()
-    assert '1 results of 6 runs' in err and '1 not taken' in err
-    assert 'digits_pauc_lr0.04_seed0' in out[out.index('not run') - 200 :]
 
 
 def test_a_missing_file_of_results(tmp_path, capsys):
@@ -156,19 +139,6 @@ def test_published_reports_follow_from_the_published_results(
     again = (tmp_path / report).read_text()
     assert len(tables(again)) > 8 and tables(again) == tables(published)
     assert read_results(tmp_path / known.name) == read_results(known)
-
-
-def test_differences_of_configs_are_named():
-    old = dict(a=dict(b=[1, dict(c=2)], gone=3), same=dict(d='x'))
-    new = dict(a=dict(b=[1, dict(c=2.5)], new=4), same=dict(d='x'))
-    assert list(rekey.differences(old, old)) == []
-    assert [t.split(':')[0] for t in rekey.differences(old, new)] == [
-        'a.b.1.c',
-        'a.gone',
-        'a.new',
-    ]
-    assert list(rekey.differences(dict(a=1), dict(a=True)))
-    assert list(rekey.differences(dict(a=[1]), dict(a=[1, 2])))
 
 
 def test_when_all_has_diverged(tmp_path):
