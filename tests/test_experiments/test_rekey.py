@@ -45,13 +45,9 @@ def test_declared_renames_keep_the_result(rekeyed):
         model = content['config']['model']
         mixture = model.pop('prototypes')
         assert mixture.pop('type') == 'MixturePrototypes'
-        joint = model['type'] == 'CARP'
-        model.update(
-            mixture=mixture,
-            **(
-                dict(decouple=True) if joint else dict(prototypes='online_gmm')
-            ),
-        )
+        carp = model['type'] == 'CARP'
+        slot = dict(decouple=True) if carp else dict(prototypes='online_gmm')
+        model.update(mixture=mixture, **slot)
 
     for method in ('pauc_online_gmm', 'carp_decoupled'):
         rekeyed(method, forms_of_before)
