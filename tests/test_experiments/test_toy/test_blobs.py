@@ -83,10 +83,10 @@ def test_batches_visit_each_point_once_a_pass():
 @pytest.mark.parametrize(
     'changes, message',
     [
-        (dict(samples=0), 'settings.samples must be an integer >= 1, not 0'),
-        (dict(steps=2.5), 'settings.steps must be an integer >= 1, not 2.5'),
-        (dict(noise=0.0), 'settings.noise must be a positive number'),
-        (dict(lr=float('nan')), 'settings.lr must be a positive number'),
+        (dict(samples=0), 'settings.samples .* got 0'),
+        (dict(steps=2.5), 'settings.steps .* got 2.5'),
+        (dict(noise=0.0), 'settings.noise'),
+        (dict(lr=float('nan')), 'settings.lr'),
         (dict(warmup_rounds=-1), 'settings.warmup_rounds'),
         (dict(rounds=4), 'warmup_rounds=4 leaves none of rounds=4'),
         (dict(queue_len=1000), 'queue_len=1000 must be a multiple of batch'),
@@ -100,8 +100,8 @@ def test_wrong_settings_are_refused(changes, message):
 @pytest.mark.parametrize(
     'classes, changes, message',
     [
-        (1, {}, 'classes must be integers >= 2, not 1'),
-        (2.0, {}, 'classes must be integers >= 2, not 2.0'),
+        (1, {}, '--classes .* got 1'),
+        (2.0, {}, '--classes .* got 2.0'),
         (3, dict(samples=300), '900 points.*at least 334 samples'),
         (1500, dict(samples=3), 'at least 4 samples'),
         (
