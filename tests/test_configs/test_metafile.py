@@ -115,3 +115,26 @@ def test_every_config_that_is_mentioned_exists():
         if not (CONFIGS / name).is_file()
     }
     assert not missing
+
+
+def test_every_link_and_program_of_the_docs_exists():
+    files = [
+        *ROOT.glob('*.md'),
+        *(ROOT / 'docs').glob('*.md'),
+        *CONFIGS.rglob('*.md'),
+    ]
+    link = re.compile(r'\]\((?!https?:|#)([^)#\s]+)')
+    program = re.compile(
+        r'(?<![\w/.-])((?:benchmarks|experiments|pauc_mm|tools)/'
+        r'[\w/]+\.(?:py|sh))\b'
+    )
+    module = re.compile(r'python -m ((?:experiments|pauc_mm)[.\w]*)')
+    missing = set()
+    for file in files:
+        text = file.read_text()
+        paths = [file.parent / path for path in link.findall(text)]
+        paths += [ROOT / path for path in program.findall(text)]
+        names = [name.replace('.', '/') for name in module.findall(text)]
+        paths += [ROOT / f'{name}.py' for name in names]
+        missing |= {f'{file.name}: {p}' for p in paths if not p.exists()}
+    assert not missing
