@@ -28,7 +28,6 @@ def batch_prototypes(
         stored (Tensor, optional): Stored centroid of each sample's cluster,
             shape (..., N, D); needed if ``centroid_weight > 0``.
         centroid_weight (float): Weight of the stored centroid, in [0, 1).
-            Defaults to 0.
 
     Returns:
         tuple[list[Tensor], Tensor]: l2-normalised prototypes of each view,

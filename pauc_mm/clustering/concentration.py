@@ -29,7 +29,7 @@ def concentration(
         assignments (Tensor): Cluster of each embedding, shape (N,), int64.
         num_prototypes (int): K.
         temperature (float): The mean tau that the set is scaled to, > 0.
-        alpha (float): Smoothing of small clusters. Defaults to 10.
+        alpha (float): Smoothing of small clusters.
 
     Returns:
         Tensor: phi, shape (K,), float32, positive and finite.
@@ -62,7 +62,7 @@ def concentration_of_means(
         sizes (Tensor): Z, members of each cluster, shape (K,), may be
             fractions.
         temperature (float): The mean tau that the set is scaled to, > 0.
-        alpha (float): Smoothing of small clusters. Defaults to 10.
+        alpha (float): Smoothing of small clusters.
 
     Returns:
         Tensor: phi, shape (K,), float32, positive and finite.

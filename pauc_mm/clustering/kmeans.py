@@ -47,23 +47,22 @@ class FaissKMeans:
     faiss does not promise that on a GPU.
 
     Args:
-        niter (int): Lloyd iterations of a run. Defaults to 20.
+        niter (int): Lloyd iterations of a run.
         nredo (int): Runs from different starts, the best is kept.
-            Defaults to 5.
         max_points_per_centroid (int): More are subsampled for the iterations;
-            all are assigned at the end. Defaults to 1000.
+            all are assigned at the end.
         min_points_per_centroid (int): The clustering hook warns if a K leaves
-            fewer. Defaults to 10.
+            fewer.
         spherical (bool): Normalise the centroids after each iteration and
             assign by the inner product, so that assignment and logits agree.
-            False is plain L2, as in the official PCL. Defaults to True.
+            False is plain L2, as in the official PCL.
         device (str): 'cpu', 'gpu' (the current CUDA device), or 'auto': a GPU
-            where both torch and faiss see one, and the CPU, with a warning,
-            if the GPU's memory does not suffice. Defaults to 'auto'.
+            where both torch and faiss see one, and the CPU, with a warning, if
+            the GPU's memory does not suffice.
         warm_start (bool): Whether the clustering hook starts a run from the
             centroids of the previous E-step; it is then one run of
-            ``warm_niter`` iterations. Defaults to False.
-        warm_niter (int): Iterations of such a run. Defaults to 5.
+            ``warm_niter`` iterations.
+        warm_niter (int): Iterations of such a run.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -138,9 +137,6 @@ class FaissKMeans:
             seed (int): Seed of the initial centroids, in [0, 2^31).
             init (np.ndarray, optional): Centroids to start from, (K', D),
                 float32; if K' < k, faiss draws the others from the features.
-
-        Returns:
-            KMeansResult: Assignments, centroids and distances.
 
         Raises:
             ValueError: If k or the initial centroids do not fit the features.

@@ -14,7 +14,7 @@ class CPUAmpOptimWrapper(OptimWrapper):
     exponents is that of float32, so the loss is not scaled.
 
     Args:
-        dtype (str): Only ``'bfloat16'``. Defaults to ``'bfloat16'``.
+        dtype (str): Only ``'bfloat16'``.
         **kwargs: Arguments of mmengine's ``OptimWrapper``.
 
     Raises:
@@ -31,11 +31,7 @@ class CPUAmpOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: torch.nn.Module):
-        """Run the forward pass under autocast.
-
-        Args:
-            model (nn.Module): The model in training.
-        """
+        """Run the forward pass under autocast."""
         autocast = torch.autocast('cpu', dtype=torch.bfloat16)
         with super().optim_context(model), autocast:
             yield

@@ -35,10 +35,9 @@ class EmbeddingValLoop(ValLoop):
         dataloader (DataLoader or dict): Images to evaluate, one view each.
         evaluator (Evaluator, dict or list): The metrics.
         bank_dataloader (DataLoader or dict, optional): Labelled references,
-            such as the training set centre-cropped, one view each. Without
-            it kNN leaves one query out at a time. Defaults to None.
+            such as the training set centre-cropped, one view each. Without it
+            kNN leaves one query out at a time.
         fp16 (bool): Whether to run the network in mixed precision.
-            Defaults to False.
 
     Raises:
         ValueError: If a data set is too small for a metric, a sampler does
@@ -72,11 +71,7 @@ class EmbeddingValLoop(ValLoop):
                 metric.prepare(runner, *self._sizes())
 
     def run(self) -> dict:
-        """Embed the bank and the queries and evaluate them.
-
-        Returns:
-            dict: The results of all metrics.
-        """
+        """Embed the bank and the queries and evaluate them."""
         self.runner.call_hook(f'before_{self.stage}')
         self.runner.call_hook(f'before_{self.stage}_epoch')
         self.runner.model.eval()
@@ -93,12 +88,7 @@ class EmbeddingValLoop(ValLoop):
 
     @torch.no_grad()
     def run_iter(self, idx: int, data_batch: dict | Sequence) -> None:
-        """Embed one batch of queries.
-
-        Args:
-            idx (int): Index of the batch.
-            data_batch (dict or sequence): A batch of the dataloader.
-        """
+        """Embed one batch of queries."""
         self.runner.call_hook(
             f'before_{self.stage}_iter', batch_idx=idx, data_batch=data_batch
         )

@@ -10,12 +10,6 @@ def shared_seed(runner: Runner) -> int:
 
     With ``randomness.diff_rank_seed`` each rank has a seed of its own, but
     what all must draw alike, such as negatives, needs one.
-
-    Args:
-        runner (Runner): The runner.
-
-    Returns:
-        int: The same on all ranks.
     """
     shared = [runner.seed]
     broadcast_object_list(shared)

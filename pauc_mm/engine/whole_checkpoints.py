@@ -44,9 +44,6 @@ def last_whole(work_dir: Path, logger: logging.Logger) -> str | None:
 def check_whole(name: str) -> None:
     """Refuse a checkpoint file that is missing or damaged.
 
-    Args:
-        name (str): Its path. An address (``https://...``) is not checked.
-
     Raises:
         FileNotFoundError: If there is no such file.
         RuntimeError: If it is damaged.

@@ -21,11 +21,7 @@ from .functional import (
 )
 from .functional.checks import as_matrix
 
-EMBEDDING_MEASURES = (
-    'uniformity',
-    'effective_rank',
-    'feature_effective_rank',
-)
+EMBEDDING_MEASURES = ('uniformity', 'effective_rank', 'feature_effective_rank')
 # Each once for every set of prototypes, as NAME_0, NAME_1 ...
 PROTOTYPE_MEASURES = ('unique_share', 'cluster_entropy', 'intra_variance')
 MEASURES = EMBEDDING_MEASURES + PROTOTYPE_MEASURES

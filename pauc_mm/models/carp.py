@@ -41,11 +41,10 @@ class CARP(BaseSelfSupervisor):
         neck (dict): Config of the projection, a :class:`CARPNeck`.
         head (dict): Config of the :class:`CARPHead`, with K.
         momentum (float): First step of the teacher, which falls to zero by
-            half a cosine: 0.01 is the 0.99 rising to 1 of the paper. Defaults
-            to 0.01.
+            half a cosine: 0.01 is the 0.99 rising to 1 of the paper.
         prototypes (dict): Config of the prototypes. Defaults to
             :class:`LearnedPrototypes`: joint CARP.
-        feat_dim (int): D, what the neck gives. Defaults to 256.
+        feat_dim (int): D, what the neck gives.
         pretrained (str, optional): Checkpoint to start from.
         data_preprocessor (dict, optional): Defaults to mmpretrain's
             SelfSupDataPreprocessor.
@@ -194,9 +193,6 @@ class CARP(BaseSelfSupervisor):
 
     def check_setup(self, runner: Runner) -> None:
         """Refuse a training that cannot work, before its first step.
-
-        Args:
-            runner (Runner): The runner, its loop built.
 
         Raises:
             ValueError: If the prototypes would not learn in time.

@@ -15,9 +15,6 @@ from torch.utils.data import DataLoader
 def global_batch_size(runner: Runner) -> int:
     """Return the images of a training step, over all processes.
 
-    Args:
-        runner (Runner): The runner, its loop built.
-
     Raises:
         ValueError: If a custom batch sampler has no ``batch_size``.
     """
@@ -36,15 +33,7 @@ def global_batch_size(runner: Runner) -> int:
 
 
 def check_clusters(num_clusters: Sequence[int], num_samples: int) -> None:
-    """Refuse more clusters than there are images.
-
-    Args:
-        num_clusters (Sequence[int]): K of each clustering.
-        num_samples (int): Training images.
-
-    Raises:
-        ValueError: With a value that fits.
-    """
+    """Refuse more clusters than there are images."""
     if max(num_clusters) > num_samples:
         largest = max(2, num_samples // 10)
         fitting = [max(2, largest // 4), max(2, largest // 2), largest]
@@ -58,11 +47,6 @@ def check_clusters(num_clusters: Sequence[int], num_samples: int) -> None:
 
 def check_queue(queue_len: int, batch_size: int, num_samples: int) -> None:
     """Refuse a queue shorter than a batch; warn of one longer than the data.
-
-    Args:
-        queue_len (int): Length of the queue.
-        batch_size (int): Images of a step, over all processes.
-        num_samples (int): Training images.
 
     Raises:
         ValueError: If a step would overwrite its own keys.
@@ -86,10 +70,6 @@ def check_queue(queue_len: int, batch_size: int, num_samples: int) -> None:
 
 def check_batches(loader: DataLoader, num_samples: int) -> None:
     """Refuse batches of unequal length over processes, or none at all.
-
-    Args:
-        loader (DataLoader): Of the training.
-        num_samples (int): Training images.
 
     Raises:
         ValueError: If ranks would wait for each other, or have no batch.

@@ -38,16 +38,13 @@ class CLD(MomentumContrast):
     larger than ``num_clusters``, and empty clusters are left out.
 
     Args:
-        num_clusters (int): K, clusters of a batch. Defaults to 120.
-        num_iters (int): Iterations of k-means. Defaults to 5.
+        num_clusters (int): K, clusters of a batch.
+        num_iters (int): Iterations of k-means.
         group_temperature (float): T of the contrast with the centroids.
-            Defaults to 0.4.
-        group_weight (float): lambda, weight of that contrast. Defaults to
-            0.25.
+        group_weight (float): lambda, weight of that contrast.
         centroid_grad (bool): Whether the gradient also flows through the
             centroids, which are means of embeddings, to the members; so it
             does in the official code. False takes them as constants.
-            Defaults to True.
         **kwargs: Arguments of :class:`MomentumContrast`; the neck is a
             :class:`CLDNeck` or another that gives two embeddings.
 
@@ -174,34 +171,16 @@ class CLD(MomentumContrast):
         )
 
     def seed_run(self, seed: int) -> None:
-        """Make the clusters a function of the seed of the run, too.
-
-        Args:
-            seed (int): The same on all ranks.
-        """
+        """Make the clusters a function of the seed of the run, too."""
         self._run_seed = seed
 
     def check_setup(self, runner: Runner) -> None:
-        """Refuse a training that cannot work, before its first step.
-
-        Args:
-            runner (Runner): The runner, its loop built.
-
-        Raises:
-            ValueError: Naming the keys, the values and the fix.
-        """
+        """Refuse a training that cannot work, before its first step."""
         self.check_batch(global_batch_size(runner))
         super().check_setup(runner)
 
     def check_batch(self, batch: int) -> None:
-        """Refuse a batch that cannot be clustered or queued.
-
-        Args:
-            batch (int): Images of a step over all ranks.
-
-        Raises:
-            ValueError: Naming the keys, the values and the fix.
-        """
+        """Refuse a batch that cannot be clustered or queued."""
         if batch <= self.num_clusters:
             raise ValueError(
                 f'model.num_clusters={self.num_clusters} needs a larger batch '

@@ -28,9 +28,6 @@ class CosineMomentumEncoder(MomentumEncoder):
     def update_parameters(self, model: nn.Module) -> None:
         """Average in the parameters of the student.
 
-        Args:
-            model (nn.Module): The student, of the same structure.
-
         Raises:
             RuntimeError: If no Runner trains.
         """

@@ -88,7 +88,7 @@ def embed_batch(
         amp_dtype (str, optional): 'float16' or 'bfloat16' for autocast.
             Defaults to None: full precision.
         channels_last (bool): Whether images go through the network in that
-            memory format. Defaults to False.
+            memory format.
 
     Returns:
         tuple[Tensor, Tensor, list[DataSample]]: Features (N, C), embeddings

@@ -31,10 +31,10 @@ class MomentumContrast(MoCo):
         neck (dict): Config of the projection; the first of its outputs is
             the embedding of ``feat_dim``.
         head (dict): Config of the contrastive head of InfoNCE.
-        queue_len (int): Length of the queue of keys. Defaults to 65536.
-        feat_dim (int): D, dimension of the embedding. Defaults to 128.
+        queue_len (int): Length of the queue of keys.
+        feat_dim (int): D, dimension of the embedding.
         momentum (float): Step of the momentum encoder: 0.001 is m = 0.999 in
-            the papers. Defaults to 0.001.
+            the papers.
         **kwargs: Further arguments of mmpretrain's MoCo.
 
     Raises:
@@ -70,9 +70,7 @@ class MomentumContrast(MoCo):
             nn.Sequential(self.backbone, self.neck), momentum
         )
         check_positive(
-            'model.head.temperature',
-            self.temperature,
-            fix='MoCo v2 uses 0.2.',
+            'model.head.temperature', self.temperature, fix='MoCo v2 uses 0.2.'
         )
         self._step: int | None = None
 
@@ -183,14 +181,7 @@ class MomentumContrast(MoCo):
         return keys
 
     def check_setup(self, runner: Runner) -> None:
-        """Refuse a training that cannot work, before its first step.
-
-        Args:
-            runner (Runner): The runner, its loop built.
-
-        Raises:
-            ValueError: Naming the keys, the values and the fix.
-        """
+        """Refuse a training that cannot work, before its first step."""
         loader = runner.train_dataloader
         num_samples = len(loader.dataset)
         check_queue(self.queue_len, global_batch_size(runner), num_samples)

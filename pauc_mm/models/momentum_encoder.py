@@ -22,11 +22,7 @@ class MomentumEncoder(ExponentialMovingAverage):
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
-        """Average in the parameters of the query encoder.
-
-        Args:
-            model (nn.Module): The query encoder, of the same structure.
-        """
+        """Average in the parameters of the query encoder."""
         source = dict(model.named_parameters())
         averaged = [p.data for p in self.avg_parameters.values()]
         current = [source[name].data for name in self.avg_parameters]

@@ -34,7 +34,7 @@ class PAUC(PCL):
         uniform_loss (dict, optional): Config of the uniformity (eq. 5).
         corr_loss (dict, optional): Config of the correlation (eq. 6).
         centroid_weight (float): Share of the stored centroid in a batch
-            prototype, in [0, 1). Defaults to 0.
+            prototype, in [0, 1).
         **kwargs: Arguments of :class:`PCL`.
 
     Raises:

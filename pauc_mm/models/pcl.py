@@ -39,8 +39,8 @@ class PCL(MomentumContrast):
             ``temperature`` is tau, which the concentrations are scaled to.
         proto_head (dict): Config of the :class:`ProtoNCEHead`.
         num_clusters (Sequence[int]): K of each of the M sets of prototypes.
-        queue_len (int): Length of the queue of keys. Defaults to 16384.
-        feat_dim (int): D, dimension of the embedding. Defaults to 128.
+        queue_len (int): Length of the queue of keys.
+        feat_dim (int): D, dimension of the embedding.
         prototypes (dict): Config of the prototypes: with
             :class:`KMeansPrototypes`, the default and the paper's,
             :class:`pauc_mm.engine.hooks.ClusteringHook` makes the E-step;
@@ -149,9 +149,6 @@ class PCL(MomentumContrast):
 
         A ClusteringHook calls it in each epoch. Prototypes without an E-step
         have negatives that are seeded in each step.
-
-        Args:
-            seed (int): The same on all ranks.
         """
         device = self.queue.device
         if self._generator is None or self._generator.device != device:
@@ -192,14 +189,7 @@ class PCL(MomentumContrast):
         return self.prototypes.sets() if self.prototypes.ready else []
 
     def check_setup(self, runner: Runner) -> None:
-        """Refuse a training that cannot work, before its first step.
-
-        Args:
-            runner (Runner): The runner, its loop built.
-
-        Raises:
-            ValueError: Naming the keys, the values and the fix.
-        """
+        """Refuse a training that cannot work, before its first step."""
         super().check_setup(runner)
         num_samples = len(base_dataset(runner.train_dataloader.dataset))
         batch_size = global_batch_size(runner)

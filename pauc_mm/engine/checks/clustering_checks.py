@@ -16,16 +16,7 @@ from pauc_mm.utils import raise_together
 def check_schedule(
     warmup_epochs: int, ramp_epochs: int, max_epochs: int
 ) -> None:
-    """Refuse a warm-up or ramp that is longer than the training.
-
-    Args:
-        warmup_epochs (int): Epochs before the first E-step.
-        ramp_epochs (int): Epochs in which the weight rises.
-        max_epochs (int): Length of the training.
-
-    Raises:
-        ValueError: Naming the keys, the values and the fix.
-    """
+    """Refuse a warm-up or ramp that is longer than the training."""
     key = 'default_hooks.clustering'
     if warmup_epochs >= max_epochs:
         raise ValueError(
@@ -49,11 +40,6 @@ def check_kmeans_device(kmeans, num_clusters: Sequence[int], dim: int) -> None:
     Where faiss has no kernels for a GPU, or the driver is too old for it, it
     ends the process instead of raising an error: that must show before the
     warm-up. Not all ranks need have a GPU that faiss sees.
-
-    Args:
-        kmeans (FaissKMeans): The clusterer.
-        num_clusters (Sequence[int]): K of each clustering.
-        dim (int): D.
 
     Raises:
         ImportError: If faiss is missing.
@@ -89,9 +75,6 @@ def check_same_clustering(state: dict, current: dict) -> None:
         state (dict): Entry ``clustering`` of the checkpoint.
         current (dict): ``num_clusters``, ``num_samples`` and ``fingerprint``
             of this run.
-
-    Raises:
-        ValueError: Naming the key, the values and the fix.
     """
     clusters = list(state['num_clusters']), list(current['num_clusters'])
     if clusters[0] != clusters[1]:

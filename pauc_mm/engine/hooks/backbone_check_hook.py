@@ -30,8 +30,8 @@ class BackboneCheckHook(Hook):
     of mmdet its name is ``mmpretrain.BackboneCheckHook``.
 
     Args:
-        min_matched (float): Least share of the tensors of such a part that
-            its checkpoint has, with the same shape. Defaults to 0.9.
+        min_matched (float): Least share of the tensors of such a part that its
+            checkpoint has, with the same shape.
 
     Raises:
         ValueError: If the share is out of its range.

@@ -14,11 +14,7 @@ from mmpretrain.registry import HOOKS, TASK_UTILS
 from mmpretrain.utils import get_ori_model
 from torch import nn
 
-from pauc_mm.clustering import (
-    KMeansResult,
-    cluster_on_ranks,
-    concentration,
-)
+from pauc_mm.clustering import KMeansResult, cluster_on_ranks, concentration
 from pauc_mm.clustering.summary import clustering_summary
 from pauc_mm.datasets.dataset_views import (
     base_dataset,
@@ -56,24 +52,24 @@ class ClusteringHook(Hook):
     Args:
         pipeline (list[dict]): Transforms for one centred view of an image;
             they replace those of the training data set.
-        warmup_epochs (int): Epochs of InfoNCE alone. Defaults to 20.
+        warmup_epochs (int): Epochs of InfoNCE alone.
         ramp_epochs (int): Epochs after them in which the weight of all
             prototype losses rises in equal steps to 1, where their sudden
             start makes the loss leap: with 4 it is 1/4, 1/2, 3/4, 1. Defaults
             to 0: it is 1 at once, as in the papers.
-        interval (int): Epochs between two E-steps. Defaults to 1.
-        batch_size (int): Images a batch and process. Defaults to 256.
-        num_workers (int): Worker processes for the images. Defaults to 4.
+        interval (int): Epochs between two E-steps.
+        batch_size (int): Images a batch and process.
+        num_workers (int): Worker processes for the images.
         features (str): 'extract' passes over the training set once more, as
-            the papers do. 'momentum_bank' takes the momentum embeddings of
-            the augmented images of the epoch before, and embeds only images
-            that had none; the E-step is then made at the end of that epoch,
-            before its checkpoint is saved, so that a run killed in it
-            resumes one epoch earlier. Defaults to 'extract'.
+            the papers do. 'momentum_bank' takes the momentum embeddings of the
+            augmented images of the epoch before, and embeds only images that
+            had none; the E-step is then made at the end of that epoch, before
+            its checkpoint is saved, so that a run killed in it resumes one
+            epoch earlier.
         amp_dtype (str, optional): 'float16' or 'bfloat16' to embed under
-            autocast. Defaults to None.
+            autocast.
         channels_last (bool): Whether the images are embedded in that memory
-            format. Defaults to False.
+            format.
         kmeans (dict): Config of the clusterer, an object with
             ``fit(features, k, seed) -> KMeansResult`` in TASK_UTILS. If its
             ``warm_start`` is true, ``fit`` is also given the centroids of the

@@ -62,9 +62,6 @@ def parse_conditions(key: str, stop: Mapping[str, str]) -> list[Condition]:
         stop (Mapping[str, str]): Sign and threshold by measure. One set of
             prototypes is enough to meet a condition on prototypes.
 
-    Returns:
-        list[Condition]: The conditions.
-
     Raises:
         ValueError: If a measure is unknown or a condition cannot be read.
     """
@@ -103,16 +100,15 @@ class CollapseMonitorHook(EmbeddingHook):
     Everything that can be checked is checked before the first epoch.
 
     Args:
-        interval (int): Epochs between two checks. Defaults to 5.
-        max_samples (int): Most images to embed. Defaults to 2000.
+        interval (int): Epochs between two checks.
+        max_samples (int): Most images to embed.
         stop (dict, optional): Conditions, such as
             ``dict(effective_rank='< 2', uniformity='> -0.1')``. One of them
             ends the training, and the epoch becomes its last one. Defaults to
             None: never.
         patience (int): Consecutive checks in which a condition has to be met.
-            Defaults to 2.
         start_epoch (int): Epochs before conditions are looked at, for an
-            untrained network looks collapsed. Defaults to 10.
+            untrained network looks collapsed.
         **kwargs: ``pipeline``, ``momentum``, ``batch_size``, ``num_workers``,
             ``amp_dtype`` and ``channels_last``, see :class:`EmbeddingHook`.
 

@@ -24,15 +24,15 @@ class EmbeddingHook(Hook):
             image. Defaults to None: those of the ClusteringHook, or else the
             config's ``test_pipeline``, or else those of its
             ``val_dataloader.dataset``.
-        momentum (bool): Whether to use the momentum encoder instead of the
-            one that is trained. Defaults to False.
-        batch_size (int): Images a batch and process. Defaults to 256.
+        momentum (bool): Whether to use the momentum encoder instead of the one
+            that is trained.
+        batch_size (int): Images a batch and process.
         num_workers (int, optional): Worker processes for the images. Defaults
             to None: as many as ``train_dataloader`` has.
         amp_dtype (str, optional): 'float16' or 'bfloat16' to embed under
-            autocast. Defaults to None.
+            autocast.
         channels_last (bool): Whether images are embedded in that memory
-            format. Defaults to False.
+            format.
 
     Attributes:
         key (str): Config key of the hook, for messages.
@@ -123,7 +123,7 @@ class EmbeddingHook(Hook):
             runner (Runner): The runner.
             rows (sequence of int, optional): Their indices. Defaults to None:
                 all.
-            features (bool): Whether to return features. Defaults to True.
+            features (bool): Whether to return features.
 
         Returns:
             tuple[Tensor or None, Tensor]: Features (n, C) and embeddings

@@ -20,11 +20,7 @@ class SetupCheckHook(Hook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Refuse a setup that would fail later, or train nothing.
-
-        Raises:
-            ValueError: Naming the key, the value and the fix.
-        """
+        """Refuse a setup that would fail later, or train nothing."""
         model = get_ori_model(runner.model)
         check = getattr(model, 'check_setup', None)
         if callable(check):

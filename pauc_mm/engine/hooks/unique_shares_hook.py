@@ -25,9 +25,6 @@ EPSILONS = (0.025, 0.1, 0.25, 0.5)
 def recording_epochs(max_epochs: int) -> list[int]:
     """List the epochs after which prototypes are recorded.
 
-    Args:
-        max_epochs (int): Length of the training.
-
     Returns:
         list[int]: 0 (before the first), 1, 2, 5, 10, 20, 40 and so on,
         doubling, and the last.
@@ -55,7 +52,7 @@ class UniqueSharesHook(EmbeddingHook):
     Args:
         epsilons (sequence of float): Cosine distances. Defaults to (0.025,
             0.1, 0.25, 0.5), the published ones.
-        num_workers (int): Worker processes for the images. Defaults to 0.
+        num_workers (int): Worker processes for the images.
         **kwargs: ``pipeline``, ``momentum`` and ``batch_size``, see
             :class:`EmbeddingHook`.
 
@@ -139,14 +136,7 @@ class UniqueSharesHook(EmbeddingHook):
 
 
 def read_records(path: Path) -> list[dict]:
-    """Read the records of a :class:`UniqueSharesHook`.
-
-    Args:
-        path (Path): ``unique_shares.jsonl``.
-
-    Returns:
-        list[dict]: By epoch.
-    """
+    """Read the records of a :class:`UniqueSharesHook`."""
     lines = Path(path).read_text(encoding='utf-8').splitlines()
     return [json.loads(line) for line in lines]
 

@@ -14,11 +14,7 @@ from .mutual_information import (
 from .nemd import NEMDResult, nemd
 from .singular_values import singular_values
 from .uniformity import uniformity
-from .unique_prototypes import (
-    UniqueCurve,
-    unique_curve,
-    unique_prototypes,
-)
+from .unique_prototypes import UniqueCurve, unique_curve, unique_prototypes
 from .void_fraction import void_fraction
 
 __all__ = [

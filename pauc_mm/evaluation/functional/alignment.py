@@ -21,7 +21,7 @@ def alignment(x: ArrayLike, y: ArrayLike, alpha: float = 2.0) -> float:
         x (Tensor or ndarray): Shape (N, D), any real dtype.
         y (Tensor or ndarray): Shape (N, D); row i is the other view of the
             image of row i of ``x``.
-        alpha (float): Exponent of the distance. Defaults to 2.
+        alpha (float): Exponent of the distance.
 
     Returns:
         float: The alignment, from 0 to 2^alpha.

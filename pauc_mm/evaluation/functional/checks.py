@@ -43,7 +43,7 @@ def as_matrix(values: ArrayLike, name: str = 'embeddings') -> Tensor:
 
     Args:
         values (Tensor or ndarray): Shape (N, D), any real dtype.
-        name (str): Name in messages. Defaults to 'embeddings'.
+        name (str): Name in messages.
 
     Returns:
         Tensor: Shape (N, D), float32 or float64, detached, on the same device.
@@ -78,7 +78,7 @@ def as_unit_vectors(
 
     Args:
         values (Tensor or ndarray): Shape (N, D), any real dtype.
-        name (str): Name in messages. Defaults to 'embeddings'.
+        name (str): Name in messages.
         dtype (torch.dtype): Precision of the result. Defaults to float64.
 
     Raises:
@@ -106,7 +106,7 @@ def as_groups(
         groups (Tensor, ndarray or sequence): Shape (N,), integers; negative
             for a sample without a group.
         size (int): The expected N.
-        name (str): Name in messages. Defaults to 'groups'.
+        name (str): Name in messages.
 
     Returns:
         Tensor: Shape (N,), int64, CPU.

@@ -24,10 +24,10 @@ def effective_rank(
     Args:
         embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
         center (bool): Whether to subtract the mean row first, so that a common
-            offset does not count as a dimension. Defaults to True.
+            offset does not count as a dimension.
         max_samples (int, optional): Most samples, drawn without replacement;
-            None takes all. Defaults to None.
-        seed (int): Seed of that draw. Defaults to 0.
+            None takes all.
+        seed (int): Seed of that draw.
 
     Returns:
         float: The effective rank, between 1 and min(N, D); 0 if all singular

@@ -35,11 +35,11 @@ def knn_predict(
             [0, num_classes).
         num_classes (int): Number of classes.
         k (int or sequence of int): Numbers of neighbours; one search serves
-            all. Defaults to 20.
-        temperature (float): Temperature of the weights. Defaults to 0.1.
-        chunk (int): Queries searched at once. Defaults to 1024.
-        exclude_self (bool): Whether ``query`` is ``bank`` and a sample may
-            not vote for itself (leave-one-out). Defaults to False.
+            all.
+        temperature (float): Temperature of the weights.
+        chunk (int): Queries searched at once.
+        exclude_self (bool): Whether ``query`` is ``bank`` and a sample may not
+            vote for itself (leave-one-out).
 
     Returns:
         dict[int, Tensor]: Predicted classes for each k, (Q,), int64, CPU.

@@ -5,13 +5,7 @@ from __future__ import annotations
 
 import torch
 
-from .checks import (
-    ArrayLike,
-    as_groups,
-    as_unit_vectors,
-    require,
-    subsample,
-)
+from .checks import ArrayLike, as_groups, as_unit_vectors, require, subsample
 
 # Cosines of float32 vectors that agree to this are equal.
 _DECIMALS = 12
@@ -97,11 +91,11 @@ def feature_label_information(
             negative number are ignored. A class of k samples or fewer uses
             as many neighbours as it has; a class of one is left out, as in
             scikit-learn's ``mutual_info_classif``.
-        k (int): Neighbours in the class. Defaults to 3.
+        k (int): Neighbours in the class.
         max_samples (int, optional): Most samples, drawn without replacement;
-            None takes all. Defaults to 10000.
-        seed (int): Seed of that draw. Defaults to 0.
-        chunk (int): Samples compared with all at once. Defaults to 512.
+            None takes all.
+        seed (int): Seed of that draw.
+        chunk (int): Samples compared with all at once.
 
     Returns:
         float: Nats; around 0 for independent labels, where it can be

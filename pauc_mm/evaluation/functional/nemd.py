@@ -78,15 +78,14 @@ def nemd(
         groups (Tensor or ndarray): Shape (N,), integers. Samples with a
             negative number are ignored.
         num_pairs (int, optional): Most pairs to measure, at least 2; None
-            measures all. Defaults to 2000.
+            measures all.
         num_members (int): Most members used of a group; drawn anew for each
-            pair. Defaults to 64.
-        seed (int): Seed of both draws. Defaults to 0.
-        solver (str): ``'emd'`` or ``'sinkhorn'``. Defaults to ``'emd'``.
+            pair.
+        seed (int): Seed of both draws.
+        solver (str): ``'emd'`` or ``'sinkhorn'``.
         reg (float): Entropic regularisation of Sinkhorn, in units of distance.
-            Defaults to 0.01.
-        max_iter (int): Most iterations of Sinkhorn. Defaults to 10000.
-        batch_size (int): Pairs that Sinkhorn solves at once. Defaults to 256.
+        max_iter (int): Most iterations of Sinkhorn.
+        batch_size (int): Pairs that Sinkhorn solves at once.
 
     Returns:
         NEMDResult: The value, its standard error and the numbers of pairs and
@@ -146,10 +145,7 @@ def nemd(
 
 
 def check_options(
-    num_pairs: int | None,
-    num_members: int,
-    solver: str,
-    reg: float = 0.01,
+    num_pairs: int | None, num_members: int, solver: str, reg: float = 0.01
 ) -> None:
     """Raise ValueError if an option of :func:`nemd` is out of range."""
     if solver not in SOLVERS:

@@ -30,11 +30,10 @@ def singular_values(
 
     Args:
         embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
-        center (bool): Whether to subtract the mean row first. Defaults to
-            True.
+        center (bool): Whether to subtract the mean row first.
         max_samples (int, optional): Most samples, drawn without replacement;
-            None takes all. Defaults to None.
-        seed (int): Seed of that draw. Defaults to 0.
+            None takes all.
+        seed (int): Seed of that draw.
 
     Returns:
         Tensor: Shape (min(N, D),), float64, descending, on the same device.

@@ -27,11 +27,11 @@ def uniformity(
 
     Args:
         embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
-        t (float): Inverse width of the Gaussian. Defaults to 2.
+        t (float): Inverse width of the Gaussian.
         max_samples (int, optional): Most samples, drawn without replacement;
-            None takes all. Defaults to None.
-        seed (int): Seed of that draw. Defaults to 0.
-        chunk (int): Rows compared with all at once. Defaults to 512.
+            None takes all.
+        seed (int): Seed of that draw.
+        chunk (int): Rows compared with all at once.
 
     Returns:
         float: The uniformity, at most 0.

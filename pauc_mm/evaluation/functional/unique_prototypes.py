@@ -55,9 +55,7 @@ def unique_prototypes(
         prototypes (Tensor or ndarray): Shape (K, D), any real dtype, any norm
             but zero. Compared in float32, or float64 if given so.
         epsilons (sequence of float): Cosine distances, each greater than 0.
-            Defaults to (0.025, 0.1, 0.25, 0.5).
         chunk (int): Prototypes compared at once. Does not change the result.
-            Defaults to 512.
 
     Returns:
         dict[float, float]: For each epsilon the share kept, in (0, 1].
@@ -95,12 +93,12 @@ def unique_curve(
 
     Args:
         prototypes (Tensor or ndarray): Shape (K, D), any real dtype.
-        epsilons (sequence of float, optional): Cosine distances; None takes
-            22 from 0.001 to 1. Defaults to None.
+        epsilons (sequence of float, optional): Cosine distances; None takes 22
+            from 0.001 to 1.
         max_prototypes (int, optional): Most prototypes, drawn without
-            replacement and kept in order; None takes all. Defaults to None.
-        seed (int): Seed of that draw. Defaults to 0.
-        chunk (int): See :func:`unique_prototypes`. Defaults to 512.
+            replacement and kept in order; None takes all.
+        seed (int): Seed of that draw.
+        chunk (int): See :func:`unique_prototypes`.
     """
     if max_prototypes is not None and max_prototypes < 1:
         raise ValueError(

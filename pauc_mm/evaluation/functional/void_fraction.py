@@ -26,9 +26,9 @@ def void_fraction(
     Args:
         embeddings (Tensor or ndarray): Shape (N, 2), any real dtype, not
             necessarily normalised.
-        bins (int): Number of arcs, at least 2. Defaults to 100.
+        bins (int): Number of arcs, at least 2.
         threshold (float): Share of the uniform number below which an arc is
-            void, in (0, 1]. Defaults to 0.1.
+            void, in (0, 1].
 
     Returns:
         float: The share of void arcs, in [0, 1).

@@ -44,14 +44,12 @@ class ClusterAgreement(EmbeddingMetric):
 
     Args:
         num_clusters (int, optional): Number of clusters. None takes one for
-            every 20 samples, 100 at most. Defaults to None.
+            every 20 samples, 100 at most.
         field (str): ``'embedding'``, after the neck, or ``'feature'``, of the
-            backbone. Defaults to ``'embedding'``.
+            backbone.
         k (int): Neighbours in the class, for ``feature_information``.
-            Defaults to 3.
         max_samples (int): Most samples for ``feature_information``.
-            Defaults to 10000.
-        seed (int): Seed of k-means and of their draw. Defaults to 0.
+        seed (int): Seed of k-means and of their draw.
         **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
             :class:`EmbeddingMetric`.
 
@@ -91,14 +89,7 @@ class ClusterAgreement(EmbeddingMetric):
         check_num_clusters('ClusterAgreement', self.num_clusters, query)
 
     def compute_metrics(self, results: list[dict]) -> dict:
-        """Cluster the embeddings and compare.
-
-        Args:
-            results (list[dict]): Batches from :meth:`process`.
-
-        Returns:
-            dict[str, float]: See the class.
-        """
+        """Cluster the embeddings and compare."""
         query = self.queries(results)
         vectors, labels = query['vectors'], query['labels']
         self.check_sizes(0, len(vectors))

@@ -18,16 +18,7 @@ def choose_num_clusters(num_clusters: int | None, num_samples: int) -> int:
 def check_num_clusters(
     name: str, num_clusters: int | None, num_samples: int
 ) -> None:
-    """Refuse more clusters than samples.
-
-    Args:
-        name (str): The metric, for the message.
-        num_clusters (int, optional): None always fits.
-        num_samples (int): Samples to cluster.
-
-    Raises:
-        ValueError: If there are more.
-    """
+    """Refuse more clusters than samples."""
     if num_samples < (num_clusters or 0):
         raise ValueError(
             f'{name}.num_clusters={num_clusters} is more than the '

@@ -11,10 +11,7 @@ from mmpretrain.registry import METRICS
 from torch import Tensor
 
 from pauc_mm.evaluation.functional import singular_values, uniformity
-from pauc_mm.evaluation.functional.checks import (
-    as_unit_vectors,
-    subsample,
-)
+from pauc_mm.evaluation.functional.checks import as_unit_vectors, subsample
 from pauc_mm.evaluation.functional.effective_rank import rank_of_spectrum
 from pauc_mm.utils.checks import check_integer
 
@@ -37,9 +34,9 @@ class EmbeddingGeometry(EmbeddingMetric):
 
     Args:
         field (str): ``'embedding'``, after the neck, or ``'feature'``, of the
-            backbone. Defaults to ``'embedding'``.
-        max_samples (int): Most samples to measure on. Defaults to 10000.
-        seed (int): Seed of their draw. Defaults to 0.
+            backbone.
+        max_samples (int): Most samples to measure on.
+        seed (int): Seed of their draw.
         **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
             :class:`EmbeddingMetric`.
 
@@ -65,14 +62,7 @@ class EmbeddingGeometry(EmbeddingMetric):
         self.seed = seed
 
     def compute_metrics(self, results: list[dict]) -> dict:
-        """Measure the embeddings.
-
-        Args:
-            results (list[dict]): Batches from :meth:`process`.
-
-        Returns:
-            dict[str, float]: See the class.
-        """
+        """Measure the embeddings."""
         query = self.queries(results)
         self.check_sizes(0, len(query['vectors']))
         points = as_unit_vectors(query['vectors'], self.field)

@@ -36,12 +36,12 @@ class EmbeddingMetric(BaseMetric):
             ``'embedding'``, after the neck.
         labelled (bool): Whether every sample must have one ``gt_label``.
         splits (sequence of str): Splits to keep. Defaults to both.
-        collect_device (str): Device on which the results of several
-            processes are collected, 'cpu' or 'gpu'. Defaults to 'cpu'.
+        collect_device (str): Device on which the results of several processes
+            are collected, 'cpu' or 'gpu'.
         prefix (str, optional): Prefix of the names of the results.
             Defaults to None: the class's own.
         collect_dir (str, optional): Folder shared by the processes, for
-            ``collect_device='cpu'``. Defaults to None.
+            ``collect_device='cpu'``.
 
     Raises:
         ValueError: If ``field`` is unknown.
@@ -69,11 +69,6 @@ class EmbeddingMetric(BaseMetric):
     def prepare(self, runner: Runner, bank: int, query: int) -> None:
         """Check the metric before a loop runs the network.
 
-        Args:
-            runner (Runner): The runner.
-            bank (int): Number of bank samples, 0 without a bank.
-            query (int): Number of query samples.
-
         Raises:
             ValueError: If the metric cannot be computed on so few.
         """
@@ -81,10 +76,6 @@ class EmbeddingMetric(BaseMetric):
 
     def check_sizes(self, bank: int, query: int) -> None:
         """Refuse data sets that are too small.
-
-        Args:
-            bank (int): Number of bank samples, 0 without a bank.
-            query (int): Number of query samples.
 
         Raises:
             ValueError: If there are fewer than two queries.

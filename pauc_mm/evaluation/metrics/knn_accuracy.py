@@ -35,15 +35,14 @@ class KNNAccuracy(EmbeddingMetric):
 
     Args:
         k (int or sequence of int): Numbers of neighbours.
-            Defaults to (20, 200).
-        temperature (float): Temperature of the weights. Defaults to 0.1.
-        field (str): ``'feature'``, of the backbone, or ``'embedding'``,
-            after the neck. Defaults to ``'feature'``.
-        class_groups (dict or str, optional): Labels of each group by its
-            name, such as ``dict(head=[2, 8], tail=[0, 5])``; classes may be
-            left out. ``'train'`` forms head, middle and tail by the number
-            of images in the training set, see :func:`pauc_mm.datasets.
-            long_tail.head_middle_tail`. Defaults to None.
+        temperature (float): Temperature of the weights.
+        field (str): ``'feature'``, of the backbone, or ``'embedding'``, after
+            the neck.
+        class_groups (dict or str, optional): Labels of each group by its name,
+            such as ``dict(head=[2, 8], tail=[0, 5])``; classes may be left
+            out. ``'train'`` forms head, middle and tail by the number of
+            images in the training set, see :func:`pauc_mm.datasets.
+            long_tail.head_middle_tail`.
         **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
             :class:`EmbeddingMetric`.
 
@@ -95,12 +94,6 @@ class KNNAccuracy(EmbeddingMetric):
     def prepare(self, runner: Runner, bank: int, query: int) -> None:
         """See :meth:`EmbeddingMetric.prepare`; forms the training's groups.
 
-        Args:
-            runner (Runner): Its training set is counted for
-                ``class_groups='train'``.
-            bank (int): Number of bank samples, 0 without a bank.
-            query (int): Number of query samples.
-
         Raises:
             ValueError: If k is too large, or the training set has no labels,
                 fewer than three classes or classes of one size.
@@ -118,14 +111,7 @@ class KNNAccuracy(EmbeddingMetric):
             ) from error
 
     def compute_metrics(self, results: list[dict]) -> dict:
-        """Classify the queries.
-
-        Args:
-            results (list[dict]): Batches from :meth:`process`.
-
-        Returns:
-            dict[str, float]: See the class.
-        """
+        """Classify the queries."""
         query, bank = self.queries(results), self.select(results, 'bank')
         references = query if bank is None else bank
         self.check_sizes(
@@ -201,9 +187,6 @@ def training_counts(runner: Runner) -> np.ndarray:
     """Count the images of each class in the training set of a run.
 
     A test builds the training set from the config.
-
-    Args:
-        runner (Runner): With a ``train_dataloader``.
 
     Returns:
         ndarray: Number of images by label, int64, shape (C,).

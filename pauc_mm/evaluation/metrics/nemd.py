@@ -56,20 +56,16 @@ class NEMD(EmbeddingMetric):
     Args:
         groups (str): ``'labels'`` (gt_label) or ``'clusters'`` (spherical
             k-means on the embeddings; needs no labels).
-            Defaults to ``'labels'``.
         num_clusters (int, optional): Number of clusters, for
             ``groups='clusters'`` only. None takes one for every 20 samples,
-            100 at most. Defaults to None.
+            100 at most.
         field (str): ``'embedding'``, after the neck, or ``'feature'``, of the
-            backbone. Defaults to ``'embedding'``.
+            backbone.
         num_pairs (int, optional): Most pairs of groups; None takes all.
-            Defaults to 2000.
-        num_members (int): Most members used of a group. Defaults to 64.
+        num_members (int): Most members used of a group.
         max_samples (int): Most samples for uniformity and effective rank.
-            Defaults to 10000.
-        seed (int): Seed of all draws and of k-means. Defaults to 0.
+        seed (int): Seed of all draws and of k-means.
         solver (str): See :func:`pauc_mm.evaluation.functional.nemd`.
-            Defaults to ``'emd'``.
         **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
             :class:`EmbeddingMetric`.
 
@@ -130,24 +126,14 @@ class NEMD(EmbeddingMetric):
         check_num_clusters('NEMD', self.num_clusters, query)
 
     def compute_metrics(self, results: list[dict]) -> dict:
-        """Measure the embeddings.
-
-        Args:
-            results (list[dict]): Batches from :meth:`process`.
-
-        Returns:
-            dict[str, float]: See the class.
-        """
+        """Measure the embeddings."""
         query = self.queries(results)
         self.check_sizes(0, len(query['vectors']))
         points = as_unit_vectors(query['vectors'], self.field)
         groups = query['labels']
         if self.groups == 'clusters':
             groups = cluster(
-                query['vectors'],
-                self.num_clusters,
-                self.seed,
-                self.field,
+                query['vectors'], self.num_clusters, self.seed, self.field
             )
         result = self._nemd(points, groups)
         sizes, means = _sizes_and_means(points, groups)

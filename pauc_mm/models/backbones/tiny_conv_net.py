@@ -20,19 +20,18 @@ class TinyConvNet(BaseModule):
     the maps of several with ``out_indices``.
 
     Args:
-        in_channels (int): Channels of the image. Defaults to 3.
-        channels (Sequence[int]): Output channels of each convolution; the
-            last is the number of features. Defaults to (32, 64, 128).
+        in_channels (int): Channels of the image.
+        channels (Sequence[int]): Output channels of each convolution; the last
+            is the number of features.
         strides (Sequence[int]): Stride of each convolution.
-            Defaults to (1, 2, 2).
-        out_indices (Sequence[int]): Stages whose maps are given out, by
-            rising number; -1 is the last. Defaults to (-1,).
-        frozen_stages (int): Number of first stages whose weights do not
-            change in training. Their BatchNorm still takes its statistics
-            from the images, unless ``norm_eval``. Defaults to 0.
+        out_indices (Sequence[int]): Stages whose maps are given out, by rising
+            number; -1 is the last.
+        frozen_stages (int): Number of first stages whose weights do not change
+            in training. Their BatchNorm still takes its statistics from the
+            images, unless ``norm_eval``.
         norm_eval (bool): Whether BatchNorm keeps to its stored statistics in
-            training. Defaults to False.
-        init_cfg (dict, optional): Initialization config. Defaults to None.
+            training.
+        init_cfg (dict, optional): Initialization config.
 
     Raises:
         ValueError: If there are not as many strides as channels, or
@@ -106,14 +105,7 @@ class TinyConvNet(BaseModule):
         return tuple(maps[i] for i in self.out_indices)
 
     def train(self, mode: bool = True) -> TinyConvNet:
-        """Set the mode; with ``norm_eval`` BatchNorm stays in eval mode.
-
-        Args:
-            mode (bool): True for training. Defaults to True.
-
-        Returns:
-            TinyConvNet: Itself.
-        """
+        """Set the mode; with ``norm_eval`` BatchNorm stays in eval mode."""
         super().train(mode)
         if self.norm_eval:
             for layer in self.modules():

@@ -27,11 +27,10 @@ class CARPHead(BaseModule):
     its products with the prototypes (CARP, NeurIPS 2023).
 
     Args:
-        num_prototypes (int): K. Defaults to 65536.
-        partition_size (int): Prototypes of a block, a divisor of K. Defaults
-            to 512.
-        consistency_weight (float): Of the consistency. Defaults to 1.
-        uniform_weight (float): Of the divergence from uniform. Defaults to 1.
+        num_prototypes (int): K.
+        partition_size (int): Prototypes of a block, a divisor of K.
+        consistency_weight (float): Of the consistency.
+        uniform_weight (float): Of the divergence from uniform.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -104,11 +103,7 @@ class CARPHead(BaseModule):
         )
 
     def seed_run(self, seed: int) -> None:
-        """Make the partitions a function of the seed of the run, too.
-
-        Args:
-            seed (int): The same on all ranks.
-        """
+        """Make the partitions a function of the seed of the run, too."""
         self._run_seed = seed
 
     @torch.compiler.disable

@@ -23,11 +23,10 @@ class ProtoNCEHead(BaseModule):
 
     Args:
         num_negatives (int): r, prototypes drawn as negatives for the batch.
-            Defaults to 16000.
         mask_same_cluster (bool): Whether another sample's copy of a sample's
             own prototype is left out of its negatives. False is the official
-            implementation. Defaults to True.
-        init_cfg (dict, optional): Initialization config. Defaults to None.
+            implementation.
+        init_cfg (dict, optional): Initialization config.
 
     Raises:
         ValueError: If ``num_negatives`` is not a positive integer.

@@ -39,7 +39,7 @@ def proto_nce(
             batch, over all ranks, shape (M, B), int64, B >= N.
         negatives (tuple[Tensor, Tensor]): Rows of the candidate negatives,
             shape (M, R), int64, and which of them count, (M, R), bool.
-        rank_offset (int): Index of ``query[0]`` in the batch. Defaults to 0.
+        rank_offset (int): Index of ``query[0]`` in the batch.
         mask_same_cluster (bool): Leave out the columns that repeat a sample's
             own prototype for another sample of its cluster. False keeps them
             as negatives, as the official implementation does.
@@ -103,7 +103,7 @@ def prototype_alignment(
         prototypes (Tensor): From the query view, shape (..., P, D).
         positives (Tensor): Prototypes of the same clusters from the momentum
             encoder's view, shape (..., P, D).
-        power (float): s. Defaults to 2.
+        power (float): s.
         mask (Tensor, optional): Which rows count, shape (..., P), bool.
 
     Returns:
@@ -119,9 +119,7 @@ def prototype_alignment(
 
 
 def prototype_uniformity(
-    prototypes: torch.Tensor,
-    t: float = 2.0,
-    mask: torch.Tensor | None = None,
+    prototypes: torch.Tensor, t: float = 2.0, mask: torch.Tensor | None = None
 ) -> torch.Tensor:
     r"""Return the uniformity of distinct prototypes (PAUC, eq. 5).
 
@@ -131,7 +129,7 @@ def prototype_uniformity(
 
     Args:
         prototypes (Tensor): Shape (..., P, D), P >= 2.
-        t (float): Sharpness of the kernel. Defaults to 2.
+        t (float): Sharpness of the kernel.
         mask (Tensor, optional): Which rows count, shape (..., P), bool.
 
     Returns:

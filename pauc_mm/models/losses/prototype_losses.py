@@ -61,8 +61,8 @@ class PrototypeAlignmentLoss(PrototypeLoss):
     """Alignment of positive prototypes (PAUC, eq. 4).
 
     Args:
-        loss_weight (float): alpha of eq. 7. Defaults to 1.
-        power (float): s, the exponent of the distance. Defaults to 2.
+        loss_weight (float): alpha of eq. 7.
+        power (float): s, the exponent of the distance.
     """
 
     key = 'model.align_loss'
@@ -85,8 +85,8 @@ class PrototypeUniformityLoss(PrototypeLoss):
     """Uniformity of the prototypes of one clustering (PAUC, eq. 5).
 
     Args:
-        loss_weight (float): beta of eq. 7. Defaults to 1.
-        t (float): Sharpness of the Gaussian kernel. Defaults to 2.
+        loss_weight (float): beta of eq. 7.
+        t (float): Sharpness of the Gaussian kernel.
     """
 
     key = 'model.uniform_loss'
@@ -104,9 +104,9 @@ class PrototypeCorrelationLoss(PrototypeLoss):
     """Correlation of the prototypes of one clustering (PAUC, eq. 6).
 
     Args:
-        loss_weight (float): gamma of eq. 7. Defaults to 0.1.
+        loss_weight (float): gamma of eq. 7.
         temperature (float): T of the softmax that turns a prototype into a
-            distribution over the dimensions. Defaults to 0.1.
+            distribution over the dimensions.
     """
 
     key = 'model.corr_loss'

@@ -19,8 +19,8 @@ class AvgPoolFlatten(BaseModule):
     an image.
 
     Args:
-        kernel_size (int): Side of a window. Defaults to 6.
-        stride (int): From one window to the next. Defaults to 1.
+        kernel_size (int): Side of a window.
+        stride (int): From one window to the next.
 
     Raises:
         ValueError: If one of them is no positive integer.

@@ -19,9 +19,9 @@ class CARPNeck(BaseModule):
 
     Args:
         in_channels (int): Channels of the backbone.
-        hid_channels (int): Width of the hidden layers. Defaults to 2048.
-        out_channels (int): D. Defaults to 256.
-        num_layers (int): Linear layers, at least 2. Defaults to 3.
+        hid_channels (int): Width of the hidden layers.
+        out_channels (int): D.
+        num_layers (int): Linear layers, at least 2.
         init_cfg (dict, optional): Initialization config. Defaults to that of
             the official implementation, truncated normals of deviation 0.02.
 
@@ -59,9 +59,6 @@ class CARPNeck(BaseModule):
 
     def forward(self, feats: tuple[torch.Tensor, ...]) -> tuple:
         """Pool and project the last stage.
-
-        Args:
-            feats (tuple[Tensor]): Maps of the stages, (N, C, H, W).
 
         Returns:
             tuple[Tensor]: One tensor, shape (N, D).

@@ -24,7 +24,7 @@ class CLDNeck(BaseModule):
         out_channels (int): D, dimension of both embeddings.
         norm_linear (bool): Whether the branches give cosines of the hidden
             features and each row of weights, without a bias; False: linear
-            layers, as in MoCo v2. Defaults to True.
+            layers, as in MoCo v2.
 
     Raises:
         ValueError: If a number is not a positive integer.
@@ -60,9 +60,6 @@ class CLDNeck(BaseModule):
         self, feats: tuple[torch.Tensor, ...]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Pool and project the last map.
-
-        Args:
-            feats (tuple[Tensor]): Maps of the stages, (N, C, H, W).
 
         Returns:
             tuple[Tensor, Tensor]: The embeddings of the instance and of the

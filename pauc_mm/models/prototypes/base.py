@@ -37,8 +37,8 @@ class BasePrototypes(nn.Module, ABC):
     Args:
         num_prototypes (Sequence[int]): K of each set.
         dim (int): D, dimension of the embeddings.
-        temperature (float): tau of the algorithm. Defaults to 1.
-        seed (int): Mixed with that of the run. Defaults to 0.
+        temperature (float): tau of the algorithm.
+        seed (int): Mixed with that of the run.
 
     Attributes:
         needs_e_step (bool): Whether a ClusteringHook makes them.
@@ -128,20 +128,12 @@ class BasePrototypes(nn.Module, ABC):
         return []
 
     def seed_run(self, seed: int) -> None:
-        """Make what is drawn a function of the seed of the run, too.
-
-        Args:
-            seed (int): The same on all ranks.
-        """
+        """Make what is drawn a function of the seed of the run, too."""
         self.run_seed = derive_seed(seed, self.seed)
 
 
 def build_prototypes(cfg: Mapping, **given: Any) -> BasePrototypes:
     """Build ``model.prototypes``.
-
-    Args:
-        cfg (Mapping): Its config.
-        **given: Arguments that follow from other keys of the model.
 
     Raises:
         TypeError: If it is no config.

@@ -142,12 +142,7 @@ class KMeansPrototypes(BasePrototypes):
         )
 
     def load_clustering(self, state: dict, device: torch.device) -> None:
-        """Restore what :meth:`clustering` gave, bit for bit.
-
-        Args:
-            state (dict): The state.
-            device (torch.device): Where the model trains.
-        """
+        """Restore what :meth:`clustering` gave, bit for bit."""
         self.sizes = tuple(len(c) for c in state['centroids'])
         self._vectors = torch.cat(list(state['centroids'])).to(device)
         self._phi = torch.cat(list(state['concentrations'])).to(device)
@@ -155,12 +150,7 @@ class KMeansPrototypes(BasePrototypes):
         self.epoch = state.get('epoch')
 
     def check_setup(self, runner: Runner, per_step: int) -> None:
-        """Warn if no hook makes an E-step.
-
-        Args:
-            runner (Runner): The runner.
-            per_step (int): Not used.
-        """
+        """Warn if no hook makes an E-step."""
         if not any(hasattr(hook, 'e_step') for hook in runner.hooks):
             print_log(
                 'model.prototypes=KMeansPrototypes is trained without a '

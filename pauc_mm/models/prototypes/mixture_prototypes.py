@@ -41,17 +41,16 @@ class MixturePrototypes(BasePrototypes):
         num_prototypes (Sequence[int]): K of each set.
         dim (int): D, dimension of the embeddings.
         temperature (float): tau, to which the concentrations are scaled.
-            Defaults to 1.
         init_samples (int, optional): Embeddings to collect before the
             mixtures begin, at least the largest K. Defaults to 4 of that.
-        warmup_steps (int): Training steps before the first is collected.
-            Of mixtures that begin with the keys of an untrained encoder many
+        warmup_steps (int): Training steps before the first is collected. Of
+            mixtures that begin with the keys of an untrained encoder many
             components are soon of no use: take a tenth of the training, or
-            what PCL takes. Defaults to 0.
-        warmup_epochs (float, optional): The same in epochs, whatever the
-            batch and the number of GPUs; :meth:`check_setup` sets
-            ``warmup_steps`` from it. Defaults to None.
-        seed (int): Mixed with that of the run. Defaults to 0.
+            what PCL takes.
+        warmup_epochs (float, optional): The same in epochs, whatever the batch
+            and the number of GPUs; :meth:`check_setup` sets ``warmup_steps``
+            from it.
+        seed (int): Mixed with that of the run.
         **mixture: Options of the
             :class:`~pauc_mm.clustering.OnlineGaussianMixture`, of which
             ``eta`` counts: a component remembers about 1 / (1 - eta) keys of
@@ -243,9 +242,6 @@ class MixturePrototypes(BasePrototypes):
         """Make what is drawn a function of the seed of the run, too.
 
         Prototypes that a checkpoint has brought stay as they are.
-
-        Args:
-            seed (int): The same on all ranks.
         """
         super().seed_run(seed)
         self._draw_directions()
