@@ -64,8 +64,9 @@ def measured():
         ('ablations', 'pauc_tiny_{data}_{method}'),
     ):
         for run in json.loads((ROOT / f'docs/{report}.json').read_text()):
-            place = run['cell']['place']
-            runs[row.format(**place), place['rate']].append(run['figures'])
+            setting = run['run']['setting']
+            key = row.format(**setting), setting['rate']
+            runs[key].append(run['metrics'])
     return {
         name: (
             rate,
