@@ -11,8 +11,8 @@ default_hooks = dict(
         interval=1,
         batch_size=256,
         num_workers=8,
-        # The official PCL's settings, but for spherical (False there), with
-        # which the assignment agrees with the logits.
+        # The official PCL's settings, except spherical (False there): the
+        # assignment then agrees with the logits.
         kmeans=dict(
             type='FaissKMeans',
             niter=20,
@@ -23,11 +23,11 @@ default_hooks = dict(
             device='auto',
         ),
     ),
-    # Logs what shows a collapse while it happens; to end the run then:
+    # Logs measures of collapse; to end a run that collapses:
     # stop=dict(effective_rank='< 2').
     collapse_monitor=dict(type='CollapseMonitorHook', interval=10),
 )
 
-# While some processes cluster, the others wait, for k-means on a CPU longer
-# than the ten minutes after which NCCL gives up. In seconds.
+# Seconds. While some processes cluster, the others wait; k-means on a CPU
+# takes longer than NCCL's default of ten minutes.
 env_cfg = dict(dist_cfg=dict(backend='nccl', timeout=14400))

@@ -4,8 +4,8 @@ _base_ = 'mmpretrain::_base_/default_runtime.py'
 # Importing the package registers its models, hooks, data sets and metrics.
 custom_imports = dict(imports=['pauc_mm'], allow_failed_imports=False)
 
-# Hooks are named entries here, not in the list custom_hooks: named entries
-# merge when a config inherits from another, a list is replaced.
+# Hooks are named entries, not in the list custom_hooks: inheritance merges
+# named entries, but replaces a list.
 default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook',

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# digits_runtime.py and the E-step of PCL and PAUC: a fifth of the epochs to
-# warm up, then every fourth epoch.
+# digits_runtime.py and the E-step of PCL and PAUC: every fourth epoch, after a
+# warm-up of a fifth of the epochs.
 _base_ = './clustering_runtime.py'
 
 default_hooks = dict(

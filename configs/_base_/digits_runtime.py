@@ -1,5 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# default_runtime.py for the small recipes on the digits: a line an epoch.
+# default_runtime.py for the small recipes on the digits: one log line an
+# epoch.
 _base_ = './default_runtime.py'
 
 default_hooks = dict(checkpoint=dict(interval=20), logger=dict(interval=11))

@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # CLD on MoCo v2 on ImageNet-100: 8 GPUs x 32 images in three views, 200
-# epochs. Batch and epochs are those of CLD in the PAUC paper's table 2; all
-# that is not named here is as in cld_r50_8xb64_in1k.py.
+# epochs. Batch and epochs are CLD's in the PAUC paper's table 2; all else is
+# as in cld_r50_8xb64_in1k.py.
 _base_ = [
     '../_base_/models/cld_r50.py',
     '../_base_/datasets/imagenet100_moco_v2.py',

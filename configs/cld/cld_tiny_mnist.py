@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # CLD with the epochs, batch, backbone and augmentation of
-# mocov2_tiny_mnist.py; a step has three views and costs half as much again.
+# mocov2_tiny_mnist.py. A step has three views and costs 1.5 times as much.
 _base_ = [
     '../_base_/models/cld_tiny.py',
     '../_base_/datasets/mnist.py',

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# MoCo v2, mmpretrain's own, with the budget of pclv2_tiny_digits.py.
+# mmpretrain's MoCo v2 with the budget of pclv2_tiny_digits.py.
 _base_ = [
     '../_base_/models/mocov2_tiny.py',
     '../_base_/datasets/digits.py',

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # PAUC on ImageNet-100 without an E-step: 8 GPUs x 32 images, 200 epochs. Not
-# in the paper; all that is not named here is as in pauc_r50_8xb32_in100.py.
+# in the paper; all else is as in pauc_r50_8xb32_in100.py.
 _base_ = [
     '../_base_/models/pauc_r50.py',
     '../_base_/datasets/imagenet100_moco_v1.py',

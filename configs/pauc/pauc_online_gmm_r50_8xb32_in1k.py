@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # PAUC on ImageNet-1k without an E-step: 8 GPUs x 32 images, 200 epochs. Not
-# in the paper; all that is not named here is as in pauc_r50_8xb32_in1k.py.
+# in the paper; all else is as in pauc_r50_8xb32_in1k.py.
 _base_ = [
     '../_base_/models/pauc_r50.py',
     '../_base_/datasets/imagenet_moco_v1.py',

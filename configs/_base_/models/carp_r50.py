@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# CARP for ImageNet-1k (NeurIPS 2023): the values of the paper, which are the
+# CARP for ImageNet-1k (NeurIPS 2023), with the values of the paper, the
 # defaults of its official code.
 model = dict(
     type='CARP',

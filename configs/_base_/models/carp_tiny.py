@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # CARP for images of 16 pixels: three convolutions and 1,024 prototypes, many
-# more than ten digits need, in blocks of 16: with the 512 of ImageNet's 1,000
-# classes a block has about as many prototypes as there are classes.
+# more than ten digits need, in blocks of 16. As with the 512 for ImageNet's
+# 1,000 classes, a block has about as many prototypes as there are classes.
 _base_ = './tiny_convnet.py'
 
 model = dict(

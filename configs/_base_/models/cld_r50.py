@@ -1,8 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # CLD on MoCo v2 for ImageNet-1k: the settings of the paper (CVPR 2021). The
-# script of the official code, train_imagenet_mocov2_cld.sh, has the same
-# values but for num_clusters=100. It clusters the 64 samples of each GPU; here
-# it is the whole batch that must be larger than num_clusters.
+# official train_imagenet_mocov2_cld.sh has the same values except
+# num_clusters=100. It clusters the 64 samples of each GPU. Here the whole
+# batch is clustered, and must be larger than num_clusters.
 _base_ = './mocov2_r50.py'
 
 model = dict(

@@ -1,8 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # MoCo v2 for ImageNet-1k: the model of mmpretrain's
-# mocov2_resnet50_8xb32-coslr-200e_in1k.py, which is that of the paper and of
-# the official code. A recipe cannot inherit that file beside our bases, as
-# both set the hooks; tests/test_configs compares the two.
+# mocov2_resnet50_8xb32-coslr-200e_in1k.py, as in the paper and the official
+# code. A recipe cannot inherit that file beside our bases, since both set the
+# hooks; tests/test_configs compares the two.
 model = dict(
     type='MoCo',
     queue_len=65536,

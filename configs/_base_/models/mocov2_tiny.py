@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# MoCo v2, mmpretrain's own, for images of 16 pixels: three convolutions, a
-# small queue, and a momentum encoder that follows faster.
+# mmpretrain's MoCo v2 for images of 16 pixels: three convolutions, a small
+# queue, and a faster momentum encoder.
 _base_ = './tiny_convnet.py'
 
 model = dict(

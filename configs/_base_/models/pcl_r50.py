@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# PCL v1 for ImageNet-1k (ICLR 2021, appendix A). r = 16000 in the paper is
-# 16384 for the queue of the official code, a multiple of the batch.
+# PCL v1 for ImageNet-1k (ICLR 2021, appendix A). The paper's r = 16000 is
+# 16384 for the queue, a multiple of the batch, as in the official code.
 model = dict(
     type='PCL',
     queue_len=16384,

@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# PCL v1 for images of 16 pixels: as pclv2_tiny.py, but with a projection of
-# one linear layer. PCL v2 also has stronger augmentation and a cosine schedule
-# (appendix A of the paper), which are the same in all small recipes.
+# PCL v1 for images of 16 pixels: pclv2_tiny.py with a linear projection. PCL
+# v2's other changes, stronger augmentation and a cosine schedule (appendix A
+# of the paper), are in all small recipes.
 _base_ = './pclv2_tiny.py'
 
 model = dict(

@@ -1,5 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# PCL v2 for images of 16 pixels: the parts of mocov2_tiny.py, few prototypes.
+# PCL v2 for images of 16 pixels: the parts of mocov2_tiny.py and few
+# prototypes.
 _base_ = './mocov2_tiny.py'
 
 model = dict(

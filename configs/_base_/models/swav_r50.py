@@ -3,8 +3,8 @@
 # swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py, which has the values
 # of the official code. See mocov2_r50.py for why it is written out.
 #
-# Of mmpretrain, not of the official code: each process spreads its own images
-# and queue evenly over the prototypes, not those of all processes.
+# Unlike the official code, mmpretrain spreads the images and queue of each
+# process evenly over the prototypes, not those of all processes together.
 model = dict(
     type='SwAV',
     backbone=dict(

@@ -1,8 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# SwAV, mmpretrain's own, for images of 16 pixels: the model of its
-# swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py with the backbone
-# of the other small recipes, widths that fit it, and BatchNorm, which runs
-# without a GPU, for SyncBN. tests/test_configs compares the two.
+# mmpretrain's SwAV for images of 16 pixels: the model of its
+# swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py with the backbone of
+# the small recipes. Widths fit it, and BatchNorm, which runs without a GPU,
+# replaces SyncBN. tests/test_configs compares the two.
 _base_ = './tiny_convnet.py'
 
 model = dict(

@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# 200 epochs of LARS, 0.3 for a batch of 256 as mmpretrain's recipes of SimCLR
-# and BYOL have it: ten epochs up, then to zero along a cosine; no adaptation
-# and no weight decay of biases and BatchNorm.
+# 200 epochs of LARS, 0.3 for a batch of 256, as in mmpretrain's SimCLR and
+# BYOL: ten epochs of warm-up, then a cosine to zero. Biases and BatchNorm have
+# no adaptation and no weight decay.
 _base_ = 'mmpretrain::_base_/schedules/imagenet_lars_coslr_200e.py'
 
 optim_wrapper = dict(

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# CARP's schedule: LARS at 0.45 for each 256 images, by half a cosine to
-# 0.0048; weight decay 1e-6 on matrices and kernels alone.
+# CARP's schedule: LARS at 0.45 for each 256 images, along half a cosine to
+# 0.0048; weight decay 1e-6 on matrices and kernels only.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='LARS', lr=0.45, momentum=0.9, weight_decay=1e-6),

@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# SwAV's schedule for a batch of 256: the official code's
-# scripts/swav_200ep_bs256_pretrain.sh, with the momentum of main_swav.py,
-# which passes all parameters to LARS alike. mmpretrain has the same values.
+# SwAV's schedule for a batch of 256: the official
+# scripts/swav_200ep_bs256_pretrain.sh, with the momentum of main_swav.py. LARS
+# treats all parameters alike. mmpretrain has the same values.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='LARS', lr=0.6, momentum=0.9, weight_decay=1e-6),

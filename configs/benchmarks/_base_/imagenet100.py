@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# The 100 classes of CMC out of an ImageNet folder; no copy of the data.
+# The 100 classes of CMC, read from an ImageNet folder without a copy.
 _base_ = './imagenet.py'
 
 data_preprocessor = dict(num_classes=100)

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# The digits, one image a sample as it is, and the small backbone.
+# The digits, one unaugmented image a sample, and the small backbone.
 _base_ = '../../_base_/datasets/digits_loaders.py'
 
 model = dict(

@@ -7,9 +7,9 @@ _base_ = [
     '../_base_/classification_runtime.py',
 ]
 
-# Not the global average but about 9,000 numbers of conv5 (appendix E). Goyal
-# et al. (ICCV 2019), whose setup PCL follows, average 6x6 of the 7x7 places:
-# 2 x 2 x 2,048 = 8,192.
+# Instead of the global average, about 9,000 values of conv5 (appendix E).
+# Goyal et al. (ICCV 2019), whose setup PCL follows, average 6x6 windows of the
+# 7x7 map: 2 x 2 x 2,048 = 8,192.
 model = dict(
     neck=dict(_delete_=True, type='AvgPoolFlatten', kernel_size=6, stride=1),
     head=dict(num_classes=205, in_channels=8192),

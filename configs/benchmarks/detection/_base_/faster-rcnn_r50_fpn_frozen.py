@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # Faster R-CNN with the body frozen, as in PCL (ICLR 2021), appendix E: neither
-# convolutions nor BatchNorm change; what is new is trained.
+# convolutions nor BatchNorm change; only new layers are trained.
 _base_ = 'mmdet::_base_/models/faster-rcnn_r50_fpn.py'
 
 model = dict(

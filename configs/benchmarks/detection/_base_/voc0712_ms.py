@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # As in MoCo: the shorter side is one of 480 to 800 in training and 800 in
 # testing; AP is the mean over IoU thresholds of 0.5 to 0.95. Objects that are
-# marked difficult are left out of the loss, where detectron2 keeps them.
+# marked difficult are left out of the loss; detectron2 keeps them.
 _base_ = './voc0712.py'
 
 train_pipeline = [

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# ResNet-50 of which nothing changes, neither weights nor the statistics of
-# BatchNorm, and a linear classifier on its 2,048 averaged features.
+# Frozen ResNet-50, weights and BatchNorm statistics, and a linear classifier
+# on its 2,048 averaged features.
 _base_ = 'mmpretrain::_base_/models/resnet50.py'
 
 model = dict(

@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# Which of 20 classes are in an image: trainval and test of VOC2007, in
-# data/VOCdevkit or what VOC_ROOT names, with the crops of ImageNet. A class
-# that is seen in difficult examples only counts as absent in training and is
+# Classification of VOC2007, 20 classes, several an image: trainval and test,
+# in data/VOCdevkit or VOC_ROOT, with the crops of ImageNet. A class that an
+# image shows in difficult examples only counts as absent in training and is
 # left out of the mean average precision.
 _base_ = 'mmpretrain::_base_/datasets/voc_bs16.py'
 
