@@ -82,7 +82,7 @@ def measured():
 
 def test_results_are_those_of_the_reports():
     expected = measured()
-    assert {n for n, m in MODELS.items() if m['Results']} == set(expected)
+    assert {n for n, m in MODELS.items() if m.get('Results')} == set(expected)
     for name, (rate, summaries) in expected.items():
         (result,) = MODELS[name]['Results']
         assert result['Learning Rate'] == rate
