@@ -123,9 +123,7 @@ if __name__ == '__main__':
         ],
         python_requires='>=3.10,<3.14',
         packages=find_packages(include=['pauc_mm', 'pauc_mm.*']),
-        package_data={
-            'pauc_mm': ['**/*.html', '**/*.css', 'diagnosis/*.json']
-        },
+        package_data={'pauc_mm': ['**/*.html', '**/*.css', '**/*.json']},
         include_package_data=False,
         install_requires=read_requirements('runtime'),
         extras_require={

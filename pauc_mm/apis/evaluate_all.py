@@ -13,17 +13,15 @@ from pauc_mm.datasets.data_layout import (
     find_data,
     roots_in_environment,
 )
-from pauc_mm.transfer.suite import (
+from pauc_mm.transfer.suite.run import (
     FAILED,
-    Setup,
-    Task,
     all_tasks,
     check_checkpoint,
     run_tasks,
-    suite_table,
-    table_rows,
     why_not,
 )
+from pauc_mm.transfer.suite.table import suite_table, table_rows
+from pauc_mm.transfer.suite.task import Setup, Task
 from pauc_mm.utils.files import write_json, write_text
 from pauc_mm.version import __version__
 

@@ -68,17 +68,14 @@ class Checkpoint:
         Args:
             path (str or PathLike): The file.
             config (str or Config, optional): Config or its file to build
-                from, in place of the checkpoint's own. Defaults to None.
+                from, in place of the checkpoint's own.
             trust (bool): Whether the checkpoint and its config may run code
-                (``--trust-checkpoint``). Defaults to False.
+                (``--trust-checkpoint``).
             layout (str, optional): One of
                 :data:`~.layouts.LAYOUT_CHOICES`. Defaults to None: found by
                 the names in the file.
             prefix (str, optional): Prefix of a ResNet with torchvision's
                 names, in place of a layout.
-
-        Returns:
-            Checkpoint: The checkpoint, on the CPU.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -105,20 +102,17 @@ class Checkpoint:
     @property
     def epoch(self) -> int | None:
         """Epochs trained: mmengine notes them in 'meta', others at the top."""
-        for source in (self.meta, self.content):
-            if isinstance(source.get('epoch'), int):
-                return source['epoch']
-        return None
+        epochs = self.meta.get('epoch'), self.content.get('epoch')
+        return next((n for n in epochs if isinstance(n, int)), None)
 
     @cached_property
     def config(self) -> CheckpointConfig | None:
         """The config that is named, else the checkpoint's own, if any."""
         if self.config_source is not None:
             return named_config(self.config_source)
-        text = self.meta.get('cfg')
-        if not isinstance(text, str):
-            return None
-        return stored_config(text, self.trust, self.path)
+        if isinstance(text := self.meta.get('cfg'), str):
+            return stored_config(text, self.trust, self.path)
+        return None
 
     def encoder(
         self, momentum: bool = False, min_matched: float = MIN_MATCHED
@@ -127,9 +121,9 @@ class Checkpoint:
 
         Args:
             momentum (bool): Whether the momentum encoder (key encoder,
-                target, teacher) is taken. Defaults to False.
+                target, teacher) is taken.
             min_matched (float): Least share of the backbone's tensors that
-                the checkpoint must have. Defaults to 0.9.
+                the checkpoint must have.
 
         Returns:
             Encoder: On the CPU, in eval mode.
@@ -185,7 +179,7 @@ class Checkpoint:
 
         Args:
             momentum (bool): Whether those of the momentum encoder are taken,
-                if it has its own. Defaults to False.
+                if it has its own.
 
         Returns:
             dict[str, Tensor]: Name with K to prototypes (K, D), float32, one
@@ -194,20 +188,13 @@ class Checkpoint:
         return self._prototypes(self.names(momentum))[0]
 
     def names(self, momentum: bool = False) -> Names:
-        """Return the prefixes of the parts of one encoder.
-
-        Raises:
-            ValueError: If the momentum encoder is wanted and is not there.
-        """
+        """Return the prefixes of the parts of one encoder."""
         return self.layout.names(self.weights, momentum, self.path)
 
     def backbone_weights(self, momentum: bool = False) -> State:
         """Return the weights of a backbone under its own names.
 
         For mmpretrain's layout all below the prefix, else a ResNet's alone.
-
-        Raises:
-            ValueError: If there are none.
         """
         names = self.names(momentum)
         weights = self._below(names, everything=self.layout.is_openmm)
@@ -221,13 +208,7 @@ class Checkpoint:
     def assumptions(
         self, backbone: nn.Module, names: Names, momentum: bool
     ) -> list[str]:
-        """Return notes on assumptions where no config describes a network.
-
-        Args:
-            backbone (nn.Module): The inferred ResNet.
-            names (Names): Prefixes of the encoder that was taken.
-            momentum (bool): Whether that is the momentum encoder.
-        """
+        """Return notes on assumptions where no config describes a network."""
         notes = []
         if self.layout.is_openmm:
             notes.append(
@@ -303,9 +284,8 @@ class Checkpoint:
             has_neck = self.config.cfg.model.get('neck') is not None
             neck = self.config.build('neck') if has_neck else None
             if neck is None or not neck.state_dict():
-                return None, [
-                    'The model has no projection head: no embeddings.'
-                ]
+                note = 'The model has no projection head: no embeddings.'
+                return None, [note]
             if weights:
                 what = f"neck of '{self.path}'"
                 return neck, load_weights(neck, weights, what, 1.0)
@@ -330,13 +310,10 @@ class Checkpoint:
     def _check_finite(
         self, backbone: nn.Module, neck: nn.Module | None, prototypes: State
     ) -> None:
-        parts = dict(backbone=backbone, neck=neck)
-        tensors = {
-            f'{name}.{key}': value
-            for name, part in parts.items()
-            if part is not None
-            for key, value in part.state_dict().items()
-        } | prototypes
+        parts = nn.ModuleDict(dict(backbone=backbone))
+        if neck is not None:
+            parts['neck'] = neck
+        tensors = {**parts.state_dict(), **prototypes}
         if bad := not_finite(tensors):
             raise ValueError(
                 f"'{self.path}' has NaN or infinite values in {len(bad)} of "

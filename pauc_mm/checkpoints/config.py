@@ -18,6 +18,8 @@ from .file import TRUST
 from .plain_config import (
     loads_foreign_files,
     parse_plain_config,
+    plain,
+    restrict_data,
     restrict_types,
     strings,
 )
@@ -50,13 +52,7 @@ class CheckpointConfig:
         return f'{package.partition(".")[0]} {name}'
 
     def build(self, part: str) -> nn.Module:
-        """Build a part of the model that it has, with fresh weights.
-
-        Args:
-            part (str): 'backbone' or 'neck'.
-
-        Returns:
-            nn.Module: The part.
+        """Build the 'backbone' or 'neck' with fresh weights.
 
         Raises:
             ValueError: If it cannot be built, or an untrusted config names
@@ -65,15 +61,14 @@ class CheckpointConfig:
         part_cfg = self.cfg.model[part]
         try:
             if not self.trusted:
-                part_cfg = restrict_types(_plain(part_cfg), MODELS)
+                part_cfg = restrict_types(plain(part_cfg), MODELS)
             module = MODELS.build(part_cfg)
         except Exception as error:
             trust = '' if self.trusted else f' {TRUST}.'
             skipped = ' '.join(['', *self.notes])
             raise ValueError(
-                f'The {part} of {self.source} cannot be built: '
-                f'{error}.{skipped} Name a config that can be with '
-                f'--config.{trust}'
+                f'The {part} of {self.source} cannot be built: {error}.'
+                f'{skipped} Name a config that can be with --config.{trust}'
             ) from error
         return revert_sync_batchnorm(module)
 
@@ -84,8 +79,8 @@ class CheckpointConfig:
         if cfg.get('mean') is None:
             self._note('The config does not normalise its images.')
         return dict(
-            mean=_plain(cfg.get('mean')),
-            std=_plain(cfg.get('std')),
+            mean=plain(cfg.get('mean')),
+            std=plain(cfg.get('std')),
             to_rgb=bool(cfg.get('to_rgb') or cfg.get('bgr_to_rgb')),
         )
 
@@ -94,31 +89,26 @@ class CheckpointConfig:
 
         From the val dataloader, else the test dataloader; the pipeline else
         from the clustering hook.
-
-        Returns:
-            tuple[list[dict] or None, dict or None]: Pipeline and data set.
         """
         pipeline, dataset = None, None
         for name in ('val_dataloader', 'test_dataloader'):
-            found = _plain((self.cfg.get(name) or {}).get('dataset'))
+            found = plain((self.cfg.get(name) or {}).get('dataset'))
             if found and (views := _pipeline(found)):
                 pipeline, dataset = views, found
                 break
         if pipeline is None:
             hook = (self.cfg.get('default_hooks') or {}).get('clustering')
-            pipeline = _plain((hook or {}).get('pipeline'))
+            pipeline = plain((hook or {}).get('pipeline'))
         return (
             self._allowed(pipeline, 'pipeline'),
             self._allowed(dataset, 'data set'),
         )
 
     def encoder_text(self) -> str:
-        """Write the part of the config that belongs to the backbone.
+        """Write backbone, normalisation and pipeline, without ``init_cfg``.
 
         Returns:
-            str: Literals that :func:`parse_plain_config` reads: the
-            backbone, the normalisation and the pipeline of one view, without
-            ``init_cfg``.
+            str: Literals that :func:`parse_plain_config` reads.
 
         Raises:
             ValueError: If one of them is no plain value, is not registered,
@@ -127,7 +117,7 @@ class CheckpointConfig:
         pipeline, _ = self.data()
         model = dict(
             type=_type_name(self.cfg.model),
-            backbone=restrict_types(_plain(self.cfg.model.backbone), MODELS),
+            backbone=restrict_types(plain(self.cfg.model.backbone), MODELS),
             data_preprocessor=self.preprocess(),
         )
         text = f'model = {model!r}\n'
@@ -145,9 +135,7 @@ class CheckpointConfig:
         if cfg is None or self.trusted:
             return cfg
         try:
-            if loads_foreign_files(cfg):
-                raise ValueError('it names a URL or a pickle')
-            return restrict_types(cfg, TRANSFORMS, DATASETS)
+            return restrict_data(cfg)
         except ValueError as error:
             self._note(f'The {what} of {self.source} was left out: {error}.')
             return None
@@ -160,9 +148,7 @@ class CheckpointConfig:
 def named_config(named: str | Config) -> CheckpointConfig:
     """Return a config that the user names, which is trusted.
 
-    Args:
-        named (str or Config): A config or its file; ``pauc_mm::NAME`` and
-            ``mmpretrain::NAME`` are known too.
+    A file may be ``pauc_mm::NAME`` or ``mmpretrain::NAME`` too.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -239,21 +225,9 @@ def _checked(found: CheckpointConfig) -> CheckpointConfig:
     return found
 
 
-def _plain(value: Any) -> Any:
-    """Copy ConfigDicts into dicts."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(item) for item in value)
-    return value
-
-
 def _is_path(text: str) -> bool:
-    """Tell whether a text is the whole path of a file."""
-    return (
-        PurePosixPath(text).is_absolute()
-        or PureWindowsPath(text).is_absolute()
-    )
+    kinds = PurePosixPath, PureWindowsPath
+    return any(kind(text).is_absolute() for kind in kinds)
 
 
 def _type_name(cfg: dict) -> str:
@@ -263,11 +237,9 @@ def _type_name(cfg: dict) -> str:
 
 def _pipeline(dataset: dict) -> list | None:
     """Return the pipeline of a data set, or of the one that it wraps."""
-    while 'pipeline' not in dataset and isinstance(
-        dataset.get('dataset'), dict
-    ):
-        dataset = dataset['dataset']
+    inner = dataset.get('dataset')
+    if 'pipeline' not in dataset and isinstance(inner, dict):
+        return _pipeline(inner)
     steps = dataset.get('pipeline')
-    if steps and any(_type_name(step) == 'MultiView' for step in steps):
-        return None
-    return steps
+    views = steps and any(_type_name(step) == 'MultiView' for step in steps)
+    return None if views else steps

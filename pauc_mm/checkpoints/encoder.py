@@ -11,6 +11,8 @@ from torch import nn
 
 from pauc_mm.models.embed import embed_images
 
+from .projection_head import pooled
+
 IMAGENET_PREPROCESS = dict(
     mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
 )
@@ -111,10 +113,7 @@ class Encoder:
             )
         if self.neck is not None:
             return embed_images(self, images)  # type: ignore[arg-type]
-        maps = self.backbone(images)
-        last = maps[-1] if isinstance(maps, (tuple, list)) else maps
-        features = last.flatten(2).mean(-1) if last.dim() > 2 else last
-        return features.float(), None
+        return pooled(self.backbone(images)).float(), None
 
     @torch.no_grad()
     def preprocess_images(self, inputs: Any) -> torch.Tensor:
@@ -128,8 +127,7 @@ class Encoder:
                 ``MultiView`` with one view.
 
         Returns:
-            Tensor: Normalised, shape (N, 3, H, W), float32, on the
-            encoder's device.
+            Tensor: Shape (N, 3, H, W), float32, on the encoder's device.
 
         Raises:
             ValueError: If the images have several sizes or views, or not

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,6 @@ def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
     Args:
         path (str or PathLike): The file.
         trust (bool): Whether the file may run code, which pickles can.
-            Defaults to False.
 
     Returns:
         dict: Its top level; the state of a module that was saved whole.
@@ -49,13 +49,11 @@ def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
     path = Path(path).expanduser()
     _check_file(path)
     options = dict(mmap=True) if zipfile.is_zipfile(path) else {}
+    load = load_without_code
+    if trust:
+        load = partial(torch.load, map_location='cpu', weights_only=False)
     try:
-        if trust:
-            content = torch.load(
-                str(path), 'cpu', weights_only=False, **options
-            )
-        else:
-            content = load_without_code(str(path), **options)
+        content = load(str(path), **options)
     except Exception as error:
         raise ValueError(_explain(path, error)) from error
     if isinstance(content, nn.Module):
@@ -118,11 +116,7 @@ def _explain(path: Path, error: Exception) -> str:
 
 
 def find_weights(content: dict, path: str) -> tuple[State, list[str]]:
-    """Find the weights in a checkpoint.
-
-    Args:
-        content (dict): Its top level.
-        path (str): File, for messages.
+    """Find the weights in the top level of a checkpoint.
 
     Returns:
         tuple[dict[str, Tensor], list[str]]: The weights, without the
@@ -131,7 +125,7 @@ def find_weights(content: dict, path: str) -> tuple[State, list[str]]:
         for the user.
 
     Raises:
-        ValueError: If there are none.
+        ValueError: If there are none; names the file ``path``.
     """
     groups = {'': _tensors(content)}
     groups.update((str(k), _tensors(v)) for k, v in content.items())
@@ -177,17 +171,17 @@ def _tensors(value: Any) -> State:
 
 def _named_children(weights: State) -> State:
     """Name the layers of ``Sequential(*resnet.children())`` again."""
-    prefixes = {
-        key[: -len('4.0.conv1.weight')]
+    prefixes = [
+        key.removesuffix('4.0.conv1.weight')
         for key in weights
         if re.search(r'(?:^|\.)4\.0\.conv1\.weight$', key)
-    }
+    ]
+    child = re.compile(rf'({"|".join(map(re.escape, prefixes))})([014567])\.')
 
     def name(key: str) -> str:
-        for prefix in prefixes:
-            match = re.match(rf'{re.escape(prefix)}([014567])\.(.*)', key)
-            if match:
-                return f'{prefix}{_CHILDREN[match[1]]}.{match[2]}'
-        return key
+        match = child.match(key) if prefixes else None
+        if match is None:
+            return key
+        return f'{match[1]}{_CHILDREN[match[2]]}.{key[match.end() :]}'
 
     return {name(key): value for key, value in weights.items()}

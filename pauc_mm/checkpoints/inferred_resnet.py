@@ -35,8 +35,7 @@ def infer_resnet(weights: State) -> tuple[ResNet, str]:
         'ResNet-50 (width 128)'.
 
     Raises:
-        ValueError: If they are not those of a ResNet of this family; the
-            message names what else was found.
+        ValueError: If they are not those of a ResNet of this family.
     """
     foreign = sorted(k for k in weights if not PARAMETER.fullmatch(k))
     if foreign:
@@ -68,11 +67,8 @@ def infer_resnet(weights: State) -> tuple[ResNet, str]:
     network = ResNet if size == 7 else ResNet_CIFAR
     block = Bottleneck if deep else BasicBlock
     # Any number of blocks: mmpretrain looks the depth up in this table.
-    kind = type(
-        network.__name__,
-        (network,),
-        dict(arch_settings={0: (block, tuple(counts))}),
-    )
+    settings = {0: (block, tuple(counts))}
+    kind = type(network.__name__, (network,), dict(arch_settings=settings))
     stages = len(counts)
     model = kind(
         depth=0,

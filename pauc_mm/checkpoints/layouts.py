@@ -29,6 +29,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from pauc_mm.utils.checks import check_choice
+
 from .file import State
 from .inferred_resnet import PARAMETER, SIGN
 from .projection_head import sequential_neck
@@ -90,22 +92,25 @@ class Layout:
 
     def matches(self, weights: State) -> bool:
         """Tell whether weights are of this layout, with a ResNet."""
-        return self.online.backbone + SIGN in weights and any(
-            key.startswith(self.sign) for key in weights
-        )
+        has_resnet = self.online.backbone + SIGN in weights
+        return has_resnet and self.has_sign(weights)
+
+    def has_sign(self, weights: State) -> bool:
+        """Tell whether a key begins with the sign of this layout."""
+        return any(key.startswith(self.sign) for key in weights)
 
     def unexplained(self, weights: State) -> list[str]:
         """Return the keys that are not known to this layout."""
         known = [n for n in (self.online, self.momentum) if n is not None]
+        beside = ('queue', 'fc.', *(p for n in known for p in n.beside))
+        backbones = [n.backbone for n in known]
         return [
             key
             for key in weights
-            if not key.startswith(('queue', 'fc.'))
+            if not key.startswith(beside)
             and not any(
-                key.startswith(n.beside)
-                or key.startswith(n.backbone)
-                and PARAMETER.fullmatch(key, len(n.backbone))
-                for n in known
+                key.startswith(b) and PARAMETER.fullmatch(key, len(b))
+                for b in backbones
             )
         ]
 
@@ -173,15 +178,13 @@ _TORCHVISION = Layout(
 LAYOUTS = (
     Layout(
         'official DINO',
-        Names(
-            'student.backbone.',
-            'student.head.mlp.',
-            ('student.head.last_layer.',),
-        ),
-        Names(
-            'teacher.backbone.',
-            'teacher.head.mlp.',
-            ('teacher.head.last_layer.',),
+        *(
+            Names(
+                f'{net}.backbone.',
+                f'{net}.head.mlp.',
+                (f'{net}.head.last_layer.',),
+            )
+            for net in ('student', 'teacher')
         ),
         sign='student.head.',
         options=('dino',),
@@ -246,15 +249,14 @@ _OTHERS = (
 def find_layout(weights: State, has_config: bool, path: str) -> Layout:
     """Find the layout of a checkpoint.
 
+    It is the first of :data:`LAYOUTS` that matches, or a guess for the only
+    ResNet in the file, under whatever prefix.
+
     Args:
         weights (dict[str, Tensor]): From :func:`~.file.find_weights`.
         has_config (bool): Whether a config builds the backbone, or the file
             is mmengine's: then the backbone need not be a ResNet.
         path (str): File, for messages.
-
-    Returns:
-        Layout: The first of :data:`LAYOUTS` that matches, or one made for
-        the only ResNet in the file, under whatever prefix.
 
     Raises:
         ValueError: If there is no ResNet, or there are several. The message
@@ -290,15 +292,8 @@ def choose_layout(
 ) -> Layout:
     """Return the layout that the user names, if a checkpoint has it.
 
-    Args:
-        weights (dict[str, Tensor]): From :func:`~.file.find_weights`.
-        option (str, optional): One of :data:`LAYOUT_CHOICES`.
-        prefix (str, optional): Prefix of a ResNet with torchvision's names,
-            in place of a layout.
-        path (str): File, for messages.
-
-    Returns:
-        Layout: The layout.
+    It is one of :data:`LAYOUT_CHOICES`, or the prefix of a ResNet with
+    torchvision's names.
 
     Raises:
         ValueError: If it is unknown, or no key has its names.
@@ -307,15 +302,11 @@ def choose_layout(
         prefix = f'{prefix.rstrip(".")}.' if prefix else ''
         layout = _resnet_under(prefix, weights)
         chosen = f'--prefix {prefix!r}'
-    elif option in LAYOUT_CHOICES:
+    else:
+        check_choice('--layout', option, LAYOUT_CHOICES)
         layout = next(x for x in LAYOUTS if option in x.options)
         layout = _openmm_layout(weights) if layout.is_openmm else layout
         chosen = f'--layout {option}'
-    else:
-        raise ValueError(
-            f'--layout must be one of {", ".join(LAYOUT_CHOICES)}, got '
-            f'{option!r}.'
-        )
     sign = '' if layout.is_openmm else SIGN
     nets = [n for n in (layout.online, layout.momentum) if n]
     if any(k.startswith(n.backbone + sign) for k in weights for n in nets):
@@ -329,33 +320,26 @@ def choose_layout(
 
 def _openmm_layout(weights: State) -> Layout:
     """Return mmpretrain's layout with the momentum encoder that is there."""
-    openmm = [layout for layout in LAYOUTS if layout.is_openmm]
-    for layout in openmm:
-        if any(key.startswith(layout.sign) for key in weights):
+    for layout in LAYOUTS:
+        if layout.is_openmm and layout.has_sign(weights):
             return layout
     return _OPENMM
 
 
 def _resnet_under(prefix: str, weights: State) -> Layout:
     """Make a layout for a ResNet with torchvision's names under a prefix."""
-    return replace(
-        _TORCHVISION,
-        online=Names(prefix, _head_beside(weights, prefix)),
-        title=f"{{network}} under '{prefix}'"
-        if prefix
-        else _TORCHVISION.title,
-        is_guessed=True,
-    )
+    title = _TORCHVISION.title
+    if prefix:
+        title = f"{{network}} under '{prefix}'"
+    online = Names(prefix, _head_beside(weights, prefix))
+    return replace(_TORCHVISION, online=online, title=title, is_guessed=True)
 
 
 def _head_beside(weights: State, backbone: str) -> str | None:
     """Return the prefix of a Sequential that takes the features, if any."""
-    parent = backbone[:-1].rpartition('.')[0]
-    parent = parent + '.' if parent else ''
-    convolution = re.compile(
-        re.escape(backbone) + r'layer\d\.\d+\.conv\d\.weight'
-    )
-    last = max(filter(convolution.fullmatch, weights), default=None)
+    parent = ''.join(backbone[:-1].rpartition('.')[:2])
+    name = re.escape(backbone) + r'layer\d\.\d+\.conv\d\.weight'
+    last = max((k for k in weights if re.fullmatch(name, k)), default=None)
     if last is None:
         return None
     width = len(weights[last])
@@ -382,14 +366,12 @@ def _closest(weights: State) -> str:
     layout = min(LAYOUTS, key=lambda layout: len(layout.unexplained(weights)))
     strange = layout.unexplained(weights)
     first = ', '.join(strange[:3])
-    if len(strange) == len(weights):
-        return (
-            f'None of its {len(weights)} keys is of a known layout, first '
-            f'{first}'
-        )
+    number = len(weights)
+    if len(strange) == number:
+        return f'None of its {number} keys is of a known layout, first {first}'
     return (
         f'The closest known layout is {layout.name}: {len(strange)} of its '
-        f'{len(weights)} keys are not of that layout, first {first}'
+        f'{number} keys are not of that layout, first {first}'
     )
 
 

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmengine.registry import Registry
+from mmpretrain.registry import DATASETS, TRANSFORMS
 
-_NETWORKS = (
+_ALLOWED = (
     'mmpretrain.models.backbones.',
     'mmpretrain.models.necks.',
     'mmpretrain.models.selfsup.',
@@ -26,8 +27,6 @@ _NETWORKS = (
     'mmengine.utils.dl_utils.parrots_wrapper.',  # SyncBN
     'torch.nn.',
     'pauc_mm.models.',
-)
-_DATA = (
     'mmpretrain.datasets.',
     'mmcv.transforms.',
     'mmengine.dataset.',
@@ -48,9 +47,6 @@ def parse_plain_config(text: str) -> dict:
     Args:
         text (str): Assignments of literals, lists, tuples, dicts and
             ``dict(...)`` calls, as ``mmengine.Config.pretty_text`` gives.
-
-    Returns:
-        dict: Name to value.
 
     Raises:
         ValueError: If there is anything else; the line is named.
@@ -83,12 +79,10 @@ def _literal(node: ast.expr) -> Any:
             return [_literal(item) for item in items]
         case ast.Tuple(items):
             return tuple(_literal(item) for item in items)
-        case ast.Dict(keys, values):
-            constants = [k for k in keys if isinstance(k, ast.Constant)]
-            if len(constants) == len(keys):
-                return dict(
-                    zip(map(_literal, constants), map(_literal, values))
-                )
+        case ast.Dict(keys, values) if all(
+            isinstance(key, ast.Constant) for key in keys
+        ):
+            return dict(zip(map(_literal, keys), map(_literal, values)))
         case ast.Call(ast.Name('dict'), [] | [ast.Dict()], keywords) if all(
             keyword.arg for keyword in keywords
         ):
@@ -109,32 +103,24 @@ def _not_plain(node: ast.expr | ast.stmt) -> ValueError:
 def restrict_types(cfg: Any, *registries: Registry) -> Any:
     """Copy a config so that it can only build what OpenMMLab registered.
 
+    Types become plain registered names; ``init_cfg`` and ``_scope_`` go.
+
     Args:
         cfg: The config of a backbone, neck, transform or data set, plain.
         *registries (Registry): Where its parts will be built: of the MODELS,
             DATASETS and TRANSFORMS of mmpretrain.
 
-    Returns:
-        The config with plain registered names for types, without
-        ``init_cfg`` and ``_scope_``.
-
     Raises:
         ValueError: If a type is not registered, is no network, transform or
             data set, or loads what its arguments name.
     """
-    for registry in registries:
-        registry.import_from_location()
-    return _restrict(cfg, registries)
-
-
-def _restrict(value: Any, registries: tuple[Registry, ...]) -> Any:
-    if isinstance(value, (list, tuple)):
-        return type(value)(_restrict(item, registries) for item in value)
-    if not isinstance(value, dict):
-        return value
+    if isinstance(cfg, (list, tuple)):
+        return type(cfg)(restrict_types(item, *registries) for item in cfg)
+    if not isinstance(cfg, dict):
+        return cfg
     result = {
-        key: _restrict(item, registries)
-        for key, item in value.items()
+        key: restrict_types(item, *registries)
+        for key, item in cfg.items()
         if key not in ('init_cfg', '_scope_')
     }
     if 'type' in result:
@@ -142,26 +128,28 @@ def _restrict(value: Any, registries: tuple[Registry, ...]) -> Any:
     return result
 
 
+def restrict_data(cfg: Any) -> Any:
+    """Restrict a pipeline or data set, which must name no URL or pickle."""
+    if loads_foreign_files(cfg):
+        raise ValueError('it names a URL or a pickle')
+    return restrict_types(cfg, TRANSFORMS, DATASETS)
+
+
 def _registered(kind: Any, registries: tuple[Registry, ...]) -> str:
     # In a dotted name the packages are dropped: what counts is the registry.
     name = kind.rpartition('.')[2] if isinstance(kind, str) else ''
     found = None
     for registry in registries:
+        registry.import_from_location()
         while registry is not None and found is None:
             found = registry.module_dict.get(name)
             registry = registry.parent
     if isinstance(found, functools.partial):
         found = found.func
     module = getattr(found, '__module__', '') + '.'
-    if (
-        not inspect.isclass(found)
-        or name in _LOADERS
-        or module.startswith(_LOADER_MODULES)
-        or (
-            module.startswith(_PACKAGES)
-            and not module.startswith(_NETWORKS + _DATA)
-        )
-    ):
+    loads = name in _LOADERS or module.startswith(_LOADER_MODULES)
+    other = module.startswith(_PACKAGES) and not module.startswith(_ALLOWED)
+    if not inspect.isclass(found) or loads or other:
         raise ValueError(
             f"type='{kind}' is not one of the registered classes that an "
             'untrusted config may build'
@@ -186,3 +174,12 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(item)
     elif isinstance(value, str):
         yield value
+
+
+def plain(value: Any) -> Any:
+    """Copy ConfigDicts into dicts."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(item) for item in value)
+    return value

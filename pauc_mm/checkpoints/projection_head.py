@@ -42,10 +42,9 @@ class ProjectionHead(nn.Module):
             elif not modules:
                 raise ValueError('the layer 0 has no weights')
             else:  # of two such layers in a row one is dropout or the like
-                known = isinstance(modules[-1], getattr(nn, activation))
-                modules.append(
-                    nn.Identity() if known else getattr(nn, activation)()
-                )
+                kind = getattr(nn, activation)
+                known = isinstance(modules[-1], kind)
+                modules.append(nn.Identity() if known else kind())
         self.layers = nn.Sequential(*modules)
         single = 'weight' in weights
         self.layers.load_state_dict(
@@ -53,30 +52,22 @@ class ProjectionHead(nn.Module):
         )
 
     def forward(self, maps: Tensor | Sequence[Tensor]) -> tuple[Tensor]:
-        """Project the backbone's last map.
+        """Project the last map to a tuple of (N, D), as mmpretrain's necks."""
+        return (self.layers(pooled(maps)),)
 
-        Args:
-            maps (Tensor or tuple[Tensor]): Maps (N, C, H, W) or features
-                (N, C); of several the last is used.
 
-        Returns:
-            tuple[Tensor]: One tensor (N, D), as the necks of mmpretrain.
-        """
-        last = maps if isinstance(maps, Tensor) else maps[-1]
-        features = last.flatten(2).mean(-1) if last.dim() > 2 else last
-        return (self.layers(features),)
+def pooled(maps: Tensor | Sequence[Tensor]) -> Tensor:
+    """Pool maps (N, C, H, W), of several the last, to features (N, C)."""
+    last = maps if isinstance(maps, Tensor) else maps[-1]
+    return last.flatten(2).mean(-1) if last.dim() > 2 else last
 
 
 def _layer(index: int, weights: State) -> nn.Module:
-    if 'running_mean' in weights:
-        return nn.BatchNorm1d(
-            len(weights['running_mean']), affine='weight' in weights
-        )
+    if (mean := weights.get('running_mean')) is not None:
+        return nn.BatchNorm1d(len(mean), affine='weight' in weights)
     weight = weights.get('weight')
     if weight is None or weight.dim() != 2:
-        names = ', '.join(
-            f'{name} {tuple(value.shape)}' for name, value in weights.items()
-        )
+        names = ', '.join(f'{k} {tuple(v.shape)}' for k, v in weights.items())
         raise ValueError(
             f'the layer {index} ({names}) is neither linear nor BatchNorm'
         )
@@ -87,15 +78,7 @@ def sequential_neck(weights: State) -> State:
     """Number the layers of a neck of mmpretrain as in a ``Sequential``.
 
     For LinearNeck (fc-norm), NonLinearNeck (fc-bn-relu repeated), MoCoV2Neck
-    and SwAVNeck (fc-bn-relu-fc).
-
-    Args:
-        weights (dict[str, Tensor]): State of the neck.
-
-    Returns:
-        dict[str, Tensor]: Names for
-        :class:`~pauc_mm.checkpoints.projection_head.ProjectionHead`; those
-        that are unknown are left as they are.
+    and SwAVNeck (fc-bn-relu-fc). Unknown names are left as they are.
     """
     swav = any(key.startswith('projection_neck.') for key in weights)
     result = {}

@@ -17,7 +17,7 @@ _NAMES = re.compile(
 
 
 def read_prototypes(weights: State) -> State:
-    """Read prototypes that are rows of bias-free linear layers, or means.
+    """Read prototypes (K, D) that are rows of linear layers, or means.
 
     Args:
         weights (dict[str, Tensor]): State of the layer, of several
@@ -25,9 +25,6 @@ def read_prototypes(weights: State) -> State:
             (DINO: magnitude g, (K, 1), and direction v, (K, D)), or of online
             mixtures ('mixture.means', 'mixtures.0.means'), which are left
             out until they have begun.
-
-    Returns:
-        dict[str, Tensor]: Name with K to prototypes (K, D), float32.
     """
     norm = 'parametrizations.weight.original'
     for g, v in (('weight_g', 'weight_v'), (norm + '0', norm + '1')):
@@ -45,9 +42,6 @@ def read_prototypes(weights: State) -> State:
 
 def read_centroids(content: dict) -> tuple[State, list[str]]:
     """Read the centroids that ClusteringHook keeps beside the weights.
-
-    Args:
-        content (dict): Top level of the checkpoint.
 
     Returns:
         tuple[dict[str, Tensor], list[str]]: Name with K to centroids (K, D),

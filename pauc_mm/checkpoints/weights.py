@@ -80,25 +80,22 @@ def shapes(
     BatchNorm's counters are left out unless ``counters`` is set.
     """
     state = source.state_dict() if isinstance(source, nn.Module) else source
+    tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}
     return {
         key: tuple(value.shape)
-        for key, value in state.items()
-        if isinstance(value, Tensor)
-        and (counters or not key.endswith(COUNTER))
+        for key, value in tensors.items()
+        if counters or not key.endswith(COUNTER)
     }
 
 
 def compare(own: Shapes, saved: Shapes) -> Fit:
     """Compare the shapes of a network with those of a checkpoint."""
     both = [key for key in own if key in saved]
+    changed = [key for key in both if own[key] != saved[key]]
     return Fit(
         matched=[k for k in both if own[k] == saved[k]],
         missing=[k for k in own if k not in saved],
-        changed=[
-            f'{k} ({saved[k]}, not {own[k]})'
-            for k in both
-            if own[k] != saved[k]
-        ],
+        changed=[f'{k} ({saved[k]}, not {own[k]})' for k in changed],
         unknown=[k for k in saved if k not in own],
     )
 
@@ -108,17 +105,12 @@ def load_weights(
 ) -> list[str]:
     """Load the weights that fit, and refuse if they are too few.
 
-    Args:
-        module (nn.Module): Loaded in place.
-        weights (Mapping[str, Tensor]): Its state.
-        what (str): What it is, for messages.
-        least (float): Least share of its tensors, in (0, 1].
-
     Returns:
         list[str]: One sentence about those that do not fit, or none.
 
     Raises:
-        ValueError: If fewer fit; names some that do not.
+        ValueError: If less than the share ``least`` of the module's tensors
+            fit; names the module, ``what``, and some that do not.
     """
     own = shapes(module)
     fit = compare(own, shapes(weights))
@@ -144,14 +136,9 @@ def load_all(
 ) -> None:
     """Load weights into a module, every one of them.
 
-    Args:
-        module (nn.Module): Loaded in place.
-        weights (Mapping[str, Tensor]): Its state.
-        what (str): What they are, for messages.
-
     Raises:
         ValueError: If a tensor is missing, unknown, of another shape, or has
-            NaN or infinite values.
+            NaN or infinite values; ``what`` names the weights.
     """
     fit = compare(shapes(module), shapes(weights))
     fit.not_finite = not_finite(weights)
@@ -171,15 +158,12 @@ def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
 def read_weights(
     checkpoint: str, prefix: str | None = None
 ) -> dict[str, Tensor]:
-    """Read weights as mmengine's ``init_cfg`` does.
+    """Read weights by name as mmengine's ``init_cfg`` does, onto the CPU.
 
     Args:
         checkpoint (str): A file, or an address that mmengine knows.
         prefix (str, optional): Of the names, cut off from them, for example
             ``'backbone.'``. Defaults to None: all tensors.
-
-    Returns:
-        dict[str, Tensor]: By name, on the CPU.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -190,15 +174,13 @@ def read_weights(
             f"there is no checkpoint '{checkpoint}' "
             f'({Path(checkpoint).absolute()}).'
         )
-    content = CheckpointLoader.load_checkpoint(
+    state = CheckpointLoader.load_checkpoint(
         checkpoint, map_location='cpu', logger='silent'
     )
-    state = content
-    if isinstance(content, Mapping):
-        state = content.get('state_dict', content)
-    weights = {}
     if isinstance(state, Mapping):
-        weights = {k: v for k, v in state.items() if isinstance(v, Tensor)}
+        state = state.get('state_dict', state)
+    items = state.items() if isinstance(state, Mapping) else ()
+    weights = {k: v for k, v in items if isinstance(v, Tensor)}
     if not weights:
         raise RuntimeError(
             f"'{checkpoint}' holds no tensors by name, neither in 'state_dict'"
@@ -226,7 +208,7 @@ def matching_names(
     checkpoint: str,
     min_matched: float = MIN_MATCHED,
 ) -> dict[str, list[str]]:
-    """Find the names that parts of a model share with a checkpoint.
+    """Find the names by part that parts of a model share with a checkpoint.
 
     Args:
         parts (Mapping[str, nn.Module]): Will be loaded from it, by their
@@ -235,10 +217,7 @@ def matching_names(
         weights (Mapping[str, Tensor]): From :func:`read_weights`.
         checkpoint (str): Where the weights are from, for the message.
         min_matched (float): Least share of the tensors of the parts that
-            must be there with the same shape. Defaults to 0.9.
-
-    Returns:
-        dict[str, list[str]]: The names, by part.
+            must be there with the same shape.
 
     Raises:
         RuntimeError: If they are fewer; the message shows both sides' names.

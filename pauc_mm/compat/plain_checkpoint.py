@@ -14,15 +14,9 @@ def to_plain(value: Any) -> Any:
 
     Torch 2.6 loads checkpoints that way by default, and mmengine 0.10 stores
     its log history as HistoryBuffer objects of numpy arrays, so ``--resume``
-    fails.
-
-    Args:
-        value: Any nesting of dicts, lists, tuples, numbers, strings,
-            tensors, numpy values and history buffers.
-
-    Returns:
-        The same nesting of plain types and tensors;
-        :func:`from_plain` brings the history buffers back.
+    fails. Any nesting of dicts, lists, tuples, numbers, strings, tensors,
+    numpy values and history buffers becomes one of plain types and tensors;
+    :func:`from_plain` brings the history buffers back.
     """
     if isinstance(value, HistoryBuffer):
         log_history, count_history = value.data

@@ -45,42 +45,29 @@ class Inert:
         self.state = state
 
 
-def _stand_in(name: str) -> type[Inert]:
-    module, _, qualname = name.rpartition('.')
-    body = dict(__module__=module, __qualname__=qualname)
-    return type(qualname, (Inert,), body)
-
-
 _STAND_INS = {
-    name: _stand_in(name)
-    for name in (
-        'argparse.Namespace',
-        'mmengine.logging.history_buffer.HistoryBuffer',
-        'builtins.getattr',  # of the methods that a history buffer lists
-        '__builtin__.getattr',
-        'builtins.bytes',  # protocol 2 writes empty bytes as a call
-        'numpy.ndarray',
-        'numpy.dtype',
-        'numpy.core.multiarray._reconstruct',  # before numpy 2
-        'numpy._core.multiarray._reconstruct',
-        'numpy.core.multiarray.scalar',
-        'numpy._core.multiarray.scalar',
+    f'{module}.{name}': type(name, (Inert,), dict(__module__=module))
+    for module, name in (
+        ('argparse', 'Namespace'),
+        ('mmengine.logging.history_buffer', 'HistoryBuffer'),
+        ('builtins', 'getattr'),  # of the methods that a history buffer lists
+        ('__builtin__', 'getattr'),
+        ('builtins', 'bytes'),  # protocol 2 writes empty bytes as a call
+        ('numpy', 'ndarray'),
+        ('numpy', 'dtype'),
+        ('numpy.core.multiarray', '_reconstruct'),  # before numpy 2
+        ('numpy._core.multiarray', '_reconstruct'),
+        ('numpy.core.multiarray', 'scalar'),
+        ('numpy._core.multiarray', 'scalar'),
     )
 }
 
 
 def load_without_code(path: str, map_location: Any = 'cpu', **options) -> Any:
-    """Read a file by ``torch.load(weights_only=True)``.
+    """Read a file by ``torch.load(weights_only=True)``, with its options.
 
-    Args:
-        path (str): The file.
-        map_location (Any): See :func:`torch.load`. Defaults to 'cpu'.
-        **options: Of :func:`torch.load`.
-
-    Returns:
-        Any: Its content, with an :class:`Inert` for each object of a few
-        known classes. Before torch 2.5 there are no stand-ins, and such a
-        file is refused.
+    The content has an :class:`Inert` for each object of a few known classes.
+    Before torch 2.5 there are no stand-ins, and such a file is refused.
 
     Raises:
         pickle.UnpicklingError: If it needs anything else, or is damaged.
@@ -127,13 +114,6 @@ def install_local_loader() -> None:
 # mmengine shows the end of this name in the log.
 def load_from_local(filename: str, map_location: Any = None) -> Any:
     """Read a checkpoint with its log history and numpy values.
-
-    Args:
-        filename (str): The file.
-        map_location (Any): See :func:`torch.load`.
-
-    Returns:
-        Any: Its content.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -201,10 +181,8 @@ def _array(record: Inert) -> Any:
     code, endian = dtype.args[0], dtype.state[1]
     if not re.fullmatch(r'[biufcSU]\d+', code) or endian not in '<>|=':
         raise ValueError(f'{code} is no plain dtype')
-    count = math.prod(shape)
-    flat = (
-        np.frombuffer(raw, endian + code, count)
-        if count
-        else np.empty(0, endian + code)
-    )
+    if count := math.prod(shape):
+        flat = np.frombuffer(raw, endian + code, count)
+    else:  # frombuffer takes no empty buffer
+        flat = np.empty(0, endian + code)
     return flat.reshape(shape, order=order).copy()[()]

@@ -22,12 +22,8 @@ def average_precision(
 
     Args:
         scores (ndarray): Scores of a class, shape (N,).
-        positive (ndarray): Whether each image has the class, shape (N,),
-            bool.
-        mode (str): 'area' or '11-point'. Defaults to 'area'.
-
-    Returns:
-        float: In [0, 1].
+        positive (ndarray): Whether each image has the class, (N,), bool.
+        mode (str): 'area' or '11-point'.
 
     Raises:
         ValueError: If no image is positive, a score is not finite, the

@@ -28,11 +28,6 @@ def evaluate_linear_probe(
 ) -> dict:
     """Measure the test accuracy of linear probes, one for each seed.
 
-    Args:
-        options (FeatureOptions): The network and the images.
-        seeds (sequence of int): Seeds of the probes.
-        probe_options (ProbeOptions, optional): Other hyper-parameters.
-
     Returns:
         dict: ``train`` and ``test`` (str), ``num_classes``, ``epochs``,
         ``num_held_out``, ``mean`` and ``std`` of the test accuracies (None
@@ -56,6 +51,7 @@ def evaluate_linear_probe(
         )
         top = selection.probe.accuracies(test.features, test.labels)
         rate, decay = selection.grid[selection.best]
+        values = selection.held_out_accuracies
         run = dict(
             seed=seed,
             learning_rate=rate,
@@ -64,17 +60,13 @@ def evaluate_linear_probe(
             test={str(k): value for k, value in top.items()},
             held_out=[
                 [*pair, None if math.isnan(value) else value]
-                for pair, value in zip(
-                    selection.grid, selection.held_out_accuracies
-                )
+                for pair, value in zip(selection.grid, values)
             ],
         )
         runs.append(run)
     summary = mean_and_deviation([run['test']['1'] for run in runs])
     return dict(
-        train=train.description,
-        test=test.description,
-        num_classes=len(train.classes),
+        _described(*images),
         epochs=selection.epochs,
         num_held_out=selection.num_held_out,
         mean=summary.mean,
@@ -86,11 +78,7 @@ def evaluate_linear_probe(
 def evaluate_low_shot(
     options: FeatureOptions, low_shot: LowShotOptions | None = None
 ) -> dict:
-    """Measure linear SVMs on k images of each class.
-
-    Args:
-        options (FeatureOptions): The network and the images.
-        low_shot (LowShotOptions, optional): See :func:`low_shot_svm`.
+    """Measure linear SVMs on k images a class, see :func:`low_shot_svm`.
 
     Returns:
         dict: ``train``, ``test``, ``num_classes``, ``embedded`` (number of
@@ -112,13 +100,7 @@ def evaluate_low_shot(
         rows,
         log=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    return dict(
-        train=train.description,
-        test=test.description,
-        num_classes=len(train.classes),
-        embedded=len(drawn),
-        **result,
-    )
+    return dict(_described(train, test), embedded=len(drawn), **result)
 
 
 def evaluate_knn(
@@ -128,11 +110,7 @@ def evaluate_knn(
 ) -> dict:
     """Measure the accuracy of the weighted vote of k nearest neighbours.
 
-    Args:
-        options (FeatureOptions): The network and the images.
-        k (sequence of int): Numbers of neighbours.
-        temperature (float): See
-            :func:`pauc_mm.evaluation.functional.knn_predict`.
+    See :func:`pauc_mm.evaluation.functional.knn_predict`.
 
     Returns:
         dict: ``train``, ``test``, ``num_classes``, ``temperature`` and
@@ -147,24 +125,22 @@ def evaluate_knn(
             f'({images[0].description}), got {" ".join(map(str, k))}.'
         )
     train, test = (embed(options, encoder, source) for source in images)
-    predictions = knn_predict(
-        test.features,
-        train.features,
-        train.labels,
-        len(train.classes),
-        list(k),
-        temperature,
-    )
+    bank = train.features, train.labels, len(train.classes)
+    predictions = knn_predict(test.features, *bank, list(k), temperature)
     accuracies = {
         str(number): (predicted == test.labels).double().mean().item()
         for number, predicted in predictions.items()
     }
+    described = _described(*images)
+    return dict(described, temperature=temperature, accuracies=accuracies)
+
+
+def _described(train: ImageSource, test: ImageSource) -> dict:
+    """Return the facts of the images that every result begins with."""
     return dict(
         train=train.description,
         test=test.description,
         num_classes=len(train.classes),
-        temperature=temperature,
-        accuracies=accuracies,
     )
 
 

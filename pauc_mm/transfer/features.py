@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,33 +110,21 @@ def find_images(
 ) -> tuple[Encoder, ImageSource, ImageSource]:
     """Load the encoder and find training and test images.
 
-    Args:
-        options (FeatureOptions): What to load.
-
-    Returns:
-        tuple[Encoder, ImageSource, ImageSource]: The network, and the
-        images; see :mod:`~.images` for errors.
+    See :class:`~pauc_mm.checkpoints.Checkpoint` and :mod:`~.images` for
+    errors.
     """
     checkpoint = Checkpoint.open(
         options.checkpoint, options.config, options.trust_checkpoint
     )
     encoder = checkpoint.encoder(options.momentum)
+    size = options.image_size
     if options.voc:
-        sets = from_voc(
-            encoder, options.voc, options.image_size, options.difficult
-        )
+        sets = from_voc(encoder, options.voc, size, options.difficult)
     elif options.data_config:
-        sets = from_data_config(
-            encoder, options.data_config, options.image_size
-        )
+        sets = from_data_config(encoder, options.data_config, size)
     elif options.train:
-        sets = from_folders(
-            encoder,
-            options.train,
-            options.test,
-            options.image_size,
-            options.corrupt,
-        )
+        folders = options.train, options.test
+        sets = from_folders(encoder, *folders, size, options.corrupt)
     else:
         trusted = options.trust_checkpoint or options.config is not None
         sets = from_config(encoder, trusted)
@@ -151,14 +138,6 @@ def embed(
 
     ``options.cache`` keeps them for as long as the checkpoint, the image
     files and the pipeline stay the same.
-
-    Args:
-        options (FeatureOptions): How to run the network.
-        encoder (Encoder): The network.
-        images (ImageSource): The images.
-
-    Returns:
-        LabelledFeatures: In the order of the images.
 
     Raises:
         RuntimeError: If a feature is not finite.
@@ -199,29 +178,6 @@ def embed(
 def extract(
     options: FeatureOptions,
 ) -> tuple[LabelledFeatures, LabelledFeatures]:
-    """Embed the training and the test images.
-
-    Args:
-        options (FeatureOptions): The network and the images.
-
-    Returns:
-        tuple[LabelledFeatures, LabelledFeatures]: Training and test.
-    """
+    """Embed the training and the test images."""
     encoder, train, test = find_images(options)
     return embed(options, encoder, train), embed(options, encoder, test)
-
-
-def file_stamp(paths: list[str]) -> str:
-    """Return a digest of the sizes and times of image files.
-
-    Args:
-        paths (list[str]): Files of the images, '' where one has none.
-
-    Returns:
-        str: Hexadecimal digest.
-    """
-    digest = hashlib.sha256()
-    for path in filter(None, paths):
-        stat = os.stat(path)
-        digest.update(f'{stat.st_size} {stat.st_mtime_ns}\n'.encode())
-    return digest.hexdigest()

@@ -5,18 +5,14 @@ from __future__ import annotations
 
 import copy
 import os
-from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import DATASETS, TRANSFORMS
+from mmpretrain.registry import DATASETS
 
 from pauc_mm.checkpoints.encoder import Encoder
-from pauc_mm.checkpoints.plain_config import (
-    loads_foreign_files,
-    restrict_types,
-)
+from pauc_mm.checkpoints.plain_config import plain, restrict_data
 from pauc_mm.embedding.images import (
     ImageSource,
     centre_crop,
@@ -54,9 +50,6 @@ def from_folders(
             instead of the config's.
         corrupt (str): See :class:`pauc_mm.datasets.ImageFolder`.
 
-    Returns:
-        tuple[ImageSource, ImageSource]: Training and test images.
-
     Raises:
         FileNotFoundError: If a folder is missing.
         ValueError: If an image lies outside of the sub-folders, there is one
@@ -77,18 +70,12 @@ def from_voc(
     image_size: int | None = None,
     difficult: str = 'ignore',
 ) -> Pair:
-    """Take the trainval and the test images of Pascal VOC.
+    """Take the trainval and the test images of Pascal VOC, labels (N, K).
 
-    Args:
-        encoder (Encoder): See :func:`from_folders`.
-        root (str): See :func:`~.voc.find_voc`.
-        image_size (int, optional): See :func:`from_folders`.
-        difficult (str): 'ignore' leaves an image out of a class that it
-            shows in difficult examples only; 'negative' counts the class as
-            absent, as PCL's code does.
-
-    Returns:
-        tuple[ImageSource, ImageSource]: With labels (N, K).
+    See :func:`from_folders` and :func:`~.voc.find_voc`. ``difficult`` is
+    'ignore', which leaves an image out of a class that it shows in difficult
+    examples only, or 'negative', which counts the class as absent, as PCL's
+    code does.
 
     Raises:
         FileNotFoundError: If the layout is another.
@@ -117,14 +104,8 @@ def from_config(encoder: Encoder, trusted: bool = False) -> Pair:
     Training images are those of ``bank_dataloader`` of ``val_cfg`` or
     ``test_cfg``, else of ``train_dataloader``; test images those of
     ``val_dataloader``, else of ``test_dataloader``. Both go through the
-    pipeline of the latter.
-
-    Args:
-        encoder (Encoder): With a config.
-        trusted (bool): Whether the config may build whatever it names.
-
-    Returns:
-        tuple[ImageSource, ImageSource]: Training and test images.
+    pipeline of the latter. Only a ``trusted`` config may build whatever it
+    names.
 
     Raises:
         FileNotFoundError: If a ``data_root`` is missing.
@@ -140,13 +121,13 @@ def from_config(encoder: Encoder, trusted: bool = False) -> Pair:
         )
     if not trusted:
         bank = _restricted(bank)
+    pair = (('training', bank), ('test', encoder.dataset))
     sources = [
         _build_of(cfg, encoder.pipeline, f'{name} images', 'the config')
-        for name, cfg in (('training', bank), ('test', encoder.dataset))
+        for name, cfg in pair
     ]
-    if _without(bank, 'pipeline', '_scope_') == _without(
-        encoder.dataset, 'pipeline', '_scope_'
-    ):
+    bare = [_without(cfg, 'pipeline', '_scope_') for _, cfg in pair]
+    if bare[0] == bare[1]:
         raise ValueError(
             "The checkpoint's config takes the same images for training and "
             f'for test: {GIVE_FOLDERS}.'
@@ -159,14 +140,8 @@ def from_data_config(
 ) -> Pair:
     """Take the data that a config trains on and validates with.
 
-    Args:
-        encoder (Encoder): See :func:`from_folders`.
-        config (str): A file, or ``pauc_mm::NAME`` for a shipped config, such
-            as those of ``configs/benchmarks/linear``.
-        image_size (int, optional): See :func:`from_folders`.
-
-    Returns:
-        tuple[ImageSource, ImageSource]: Training and validation images.
+    The config is a file, or ``pauc_mm::NAME`` for a shipped one, such as
+    those of ``configs/benchmarks/linear``. See :func:`from_folders`.
 
     Raises:
         FileNotFoundError: If the config or its ``data_root`` is missing.
@@ -183,9 +158,8 @@ def from_data_config(
                 f"--data-config '{config}' has no {name}_dataloader with a "
                 'dataset.'
             )
-        sources.append(
-            _build_of(_plain(dataset), pipeline, f'{part} images', config)
-        )
+        dataset = plain(dataset)
+        sources.append(_build_of(dataset, pipeline, f'{part} images', config))
     return _checked_pair(sources)
 
 
@@ -197,23 +171,17 @@ def crop_pipeline(encoder: Encoder, image_size: int | None) -> list[dict]:
         image_size (int, optional): Side of the centre crop in pixels; the
             short edge is resized to 8/7 of it. Defaults to that of the
             config's images, or 224 out of 256 as in the papers.
-
-    Returns:
-        list[dict]: Configs of transforms.
     """
     pipeline = copy.deepcopy(list(encoder.pipeline or []))
     if image_size is None and loads_files(pipeline):
         return pipeline
-    return centre_crop(
-        image_size or (encoder.dataset or {}).get('size') or 224
-    )
+    own_size = (encoder.dataset or {}).get('size')
+    return centre_crop(image_size or own_size or 224)
 
 
 def _build(cfg: dict, pipeline: list, where: str) -> ImageSource:
     """Build a data set and read its labels."""
-    dataset = DATASETS.build(
-        dict(copy.deepcopy(cfg), pipeline=copy.deepcopy(pipeline))
-    )
+    dataset = DATASETS.build(copy.deepcopy(dict(cfg, pipeline=pipeline)))
     return _source(dataset, *read_labels(dataset, where, GIVE_FOLDERS), where)
 
 
@@ -239,7 +207,7 @@ def _build_of(
             f'here (current folder: {os.getcwd()}): {GIVE_FOLDERS}.'
         )
     where = f'{name} of {os.path.basename(config)} ({cfg["type"]})'
-    return _build(_without(cfg, 'pipeline'), pipeline, where)
+    return _build(cfg, pipeline, where)
 
 
 def _bank(encoder: Encoder) -> dict | None:
@@ -247,32 +215,19 @@ def _bank(encoder: Encoder) -> dict | None:
     loops = [config.get(f'{loop}_cfg') or {} for loop in ('val', 'test')]
     loaders = [loop.get('bank_dataloader') for loop in loops]
     for loader in (*loaders, config.get('train_dataloader')):
-        dataset = (loader or {}).get('dataset')
-        if dataset:
-            return _plain(dataset)
+        if dataset := (loader or {}).get('dataset'):
+            return plain(dataset)
     return None
 
 
 def _restricted(cfg: dict) -> dict:
-    cfg = _without(cfg, 'pipeline')
     try:
-        if loads_foreign_files(cfg):
-            raise ValueError('it names a URL or a pickle')
-        return restrict_types(cfg, TRANSFORMS, DATASETS)
+        return restrict_data(_without(cfg, 'pipeline'))
     except ValueError as error:
         raise ValueError(
             f'The training images that the checkpoint names were refused: '
             f'{error}. Name its config file with --config, or {GIVE_FOLDERS}.'
         ) from error
-
-
-def _plain(value: Any) -> Any:
-    """Copy ConfigDicts into dicts."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(item) for item in value)
-    return value
 
 
 def _without(cfg: dict, *keys: str) -> dict:
@@ -292,10 +247,10 @@ def _checked_pair(sources) -> Pair:
                 'the same names.'
             )
     if train.classes != test.classes:
+        orders = [', '.join(s.classes[:5]) for s in (train, test)]
         raise ValueError(
             'Training and test images name the same classes in another '
-            f'order: {", ".join(train.classes[:5])} and '
-            f'{", ".join(test.classes[:5])}.'
+            f'order: {" and ".join(orders)}.'
         )
     real = {os.path.realpath(path) for path in train.paths if path}
     shared = [p for p in test.paths if p and os.path.realpath(p) in real]

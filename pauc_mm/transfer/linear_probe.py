@@ -36,13 +36,10 @@ class LinearProbe:
     weights: Tensor
 
     def logits(self, features: ArrayLike) -> Tensor:
-        """Compute class scores.
+        """Compute class scores (N, K), float32, on the CPU.
 
         Args:
             features (Tensor or ndarray): Shape (N, C), not standardised.
-
-        Returns:
-            Tensor: Shape (N, K), float32, on the CPU.
 
         Raises:
             ValueError: If features are not finite or of another width.
@@ -64,16 +61,13 @@ class LinearProbe:
         labels: ArrayLike,
         top: Sequence[int] = (1, 5),
     ) -> dict[int, float]:
-        """Compute top-k accuracies.
+        """Compute the top-k accuracies in [0, 1] by k.
 
         Args:
             features (Tensor or ndarray): Shape (N, C).
             labels (Tensor or ndarray): Shape (N,), integers.
             top (sequence of int): Values of k; those that are not below the
                 number of classes are left out.
-
-        Returns:
-            dict[int, float]: Accuracy in [0, 1] by k.
         """
         logits = self.logits(features)
         labels = as_groups(labels, len(logits), 'labels')
@@ -137,13 +131,10 @@ def fit_linear_probe(
         features (Tensor or ndarray): Training images, shape (N, C).
         labels (Tensor or ndarray): Shape (N,), integers in
             [0, num_classes).
-        options (ProbeOptions, optional): Defaults to those of the class.
+        options (ProbeOptions, optional): Hyper-parameters.
         num_classes (int, optional): Defaults to the largest label plus 1.
         device (str or torch.device, optional): Device to train on. Defaults
             to that of the features, which stay where they are.
-
-    Returns:
-        ProbeSelection: The classifier and the accuracies of all pairs.
 
     Raises:
         ValueError: If there are fewer than two classes or no class with two
@@ -161,10 +152,8 @@ def fit_linear_probe(
     standardise, weights = train_classifiers(
         features, labels, train, num_classes, grid, options, device
     )
-    accuracies, losses = _score(
-        features, labels, held_out, standardise, weights
-    )
-    best = select(accuracies, losses, grid)
+    scores = _score(features, labels, held_out, standardise, weights)
+    best = select(*scores, grid)
     rows = torch.arange(len(labels))
     standardise, weights = train_classifiers(
         features, labels, rows, num_classes, [grid[best]], options, device
@@ -173,7 +162,7 @@ def fit_linear_probe(
         probe=LinearProbe(standardise, weights),
         grid=grid,
         best=best,
-        held_out_accuracies=accuracies.tolist(),
+        held_out_accuracies=scores[0].tolist(),
         num_held_out=len(held_out),
         epochs=options.epochs,
     )
@@ -182,13 +171,9 @@ def fit_linear_probe(
 def split_by_class(
     labels: Tensor, held_out: float, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Hold out a share of each class, at least one image of two.
+    """Return rows to train on and a share of each class held out, ascending.
 
-    Returns:
-        tuple[Tensor, Tensor]: Rows to train on and rows held out, ascending.
-
-    Raises:
-        ValueError: If no class has two images.
+    Of each class with two images at least one is held out.
     """
     rng = np.random.default_rng(seed)
     numbers = labels.numpy()
@@ -210,13 +195,7 @@ def split_by_class(
 def select(accuracies: Tensor, losses: Tensor, grid: Sequence[tuple]) -> int:
     """Return the index of the most accurate, of equals of the lowest loss.
 
-    Args:
-        accuracies (Tensor): Shape (L,), NaN where a classifier diverged.
-        losses (Tensor): Shape (L,).
-        grid (sequence of tuple): L pairs (learning rate, weight decay).
-
-    Raises:
-        ValueError: If all diverged.
+    Accuracies and losses have shape (L,), NaN where a classifier diverged.
     """
     if accuracies.isnan().all():
         lowest = min(rate for rate, _ in grid)

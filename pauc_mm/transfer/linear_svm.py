@@ -12,15 +12,13 @@ import numpy as np
 from pauc_mm.evaluation.functional.checks import require
 
 COSTS = tuple(
-    sorted(
-        [10.0**power for power in range(-7, 3)]
-        + [0.5**power for power in range(4, 20)]
-    )
+    sorted([10.0**p for p in range(-7, 3)] + [0.5**p for p in range(4, 20)])
 )
 """Grid of Goyal et al.'s code: 10^-7 to 10^2 and 2^-19 to 2^-4."""
 
 FOLDS = 3
 MAX_ITER = 2000
+SETTINGS = dict(class_weight={1: 2, -1: 1}, dual=True, max_iter=MAX_ITER)
 
 
 class SVMs(NamedTuple):
@@ -59,8 +57,8 @@ def fit_svms(
         targets (ndarray): Shape (N, K): 1 is positive, -1 negative, 0 left
             out of the class.
         costs (sequence of float): C of each class.
-        seed (int): Seed of liblinear's order. Defaults to 0.
-        jobs (int): Number of processes. Defaults to 1.
+        seed (int): Seed of liblinear's order.
+        jobs (int): Number of processes.
 
     Raises:
         ValueError: If a class has no positives or no negatives.
@@ -92,9 +90,9 @@ def cross_validate(
         features (ndarray): Shape (N, D), float64.
         targets (ndarray): Shape (N, K), 1, -1 or 0.
         costs (sequence of float): Values of C to try.
-        folds (int): Number of folds. Defaults to 3.
-        seed (int): Seed of the folds. Defaults to 0.
-        jobs (int): Number of processes. Defaults to 1.
+        folds (int): Number of folds.
+        seed (int): Seed of the folds.
+        jobs (int): Number of processes.
 
     Returns:
         tuple[ndarray, ndarray, int]: Scores, shape (costs, N, K), NaN where
@@ -110,12 +108,10 @@ def cross_validate(
     unconverged = 0
     for c, (planes, failures) in enumerate(_run(tasks, jobs)):
         unconverged += failures
-        for number in range(folds):
+        for number, plane in enumerate(planes):
             rows = np.flatnonzero(fold[:, c] == number)
-            plane = planes[number]
-            scores[:, rows, c] = (
-                features[rows] @ plane[:, :-1].T + plane[:, -1]
-            ).T
+            values = features[rows] @ plane[:, :-1].T + plane[:, -1]
+            scores[:, rows, c] = values.T
     return scores, fold, unconverged
 
 
@@ -125,13 +121,10 @@ def fold_numbers(targets: np.ndarray, folds: int, seed: int) -> np.ndarray:
 
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     result = np.full(targets.shape, -1)
+    columns = enumerate(targets.T)
     if is_single_label(targets):
-        classes = targets.argmax(1)
-        parts = splitter.split(classes, classes)
-        for number, (_, rows) in enumerate(parts):
-            result[rows] = number
-        return result
-    for c, column in enumerate(targets.T):
+        columns = [(slice(None), targets.argmax(1) + 1)]
+    for c, column in columns:
         known = np.flatnonzero(column)
         parts = splitter.split(known, column[known])
         for number, (_, rows) in enumerate(parts):
@@ -159,14 +152,10 @@ def _fit_class(features, column, costs, fold, seed) -> tuple:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
-    if fold is None:
-        parts = [np.flatnonzero(column)]
-    else:
-        known = column != 0
-        parts = [
-            np.flatnonzero(known & (fold != number))
-            for number in range(fold.max() + 1)
-        ]
+    known = column != 0
+    parts = [known]
+    if fold is not None:
+        parts = [known & (fold != i) for i in range(fold.max() + 1)]
     planes = np.empty((len(parts), len(costs), features.shape[1] + 1))
     unconverged = 0
     for i, rows in enumerate(parts):
@@ -178,13 +167,7 @@ def _fit_class(features, column, costs, fold, seed) -> tuple:
                 'class.'
             )
         for j, cost in enumerate(costs):
-            svm = LinearSVC(
-                C=cost,
-                class_weight={1: 2, -1: 1},
-                dual=True,
-                max_iter=MAX_ITER,
-                random_state=seed,
-            )
+            svm = LinearSVC(C=cost, random_state=seed, **SETTINGS)
             with warnings.catch_warnings():
                 # Counted and reported once, not for each SVM.
                 warnings.simplefilter('ignore', ConvergenceWarning)

@@ -15,19 +15,8 @@ from pauc_mm.utils.checks import check_choice, check_integer, check_positive
 from pauc_mm.utils.tables import mean_and_deviation
 
 from .average_precision import MODES, average_precision
-from .linear_svm import (
-    COSTS,
-    FOLDS,
-    cross_validate,
-    fit_svms,
-    is_single_label,
-)
-from .low_shot_draw import (
-    as_targets,
-    check_present,
-    check_shots,
-    draw_images,
-)
+from .linear_svm import COSTS, FOLDS, cross_validate, fit_svms, is_single_label
+from .low_shot_draw import as_targets, check_present, check_shots, draw_images
 
 SHOTS = (1, 2, 4, 8, 16, 'full')
 SINGLE_SHOT_COST = 0.5
@@ -109,7 +98,7 @@ def low_shot_svm(
         test_features (Tensor): Shape (M, C).
         test_labels (Tensor): As ``labels``.
         classes (sequence of str): Names of the K classes.
-        options (LowShotOptions, optional): Defaults to those of the class.
+        options (LowShotOptions, optional): Settings.
         rows (ndarray, optional): Indices of the images of ``features``, see
             :func:`~.low_shot_draw.needed_rows`. Defaults to all.
         log (callable): Called with a line after each draw.
@@ -142,13 +131,10 @@ def low_shot_svm(
         row = dict(k=k, values=[], costs=[], images=[], unconverged=0)
         for draw in range(1 if k == 'full' else options.draws):
             drawn = draw_images(targets, k, derive_seed(options.seed, draw))
-            check_present(
-                targets[drawn], classes, f'Draw {draw + 1} of k = {k}'
-            )
+            some = targets[drawn]
+            check_present(some, classes, f'Draw {draw + 1} of k = {k}')
             reduced, basis = _reduce(x[np.searchsorted(rows, drawn)])
-            svms, costs, unconverged = _fit(
-                reduced, targets[drawn], k, single, options
-            )
+            svms, costs, unconverged = _fit(reduced, some, k, single, options)
             scores = svms.scores(test_x if basis is None else test_x @ basis)
             value = evaluate(scores, test_targets, single, options.ap).mean()
             row['values'].append(float(value))
@@ -174,12 +160,11 @@ def evaluate(
     """
     if single:
         return np.array([(scores.argmax(1) == targets.argmax(1)).mean()])
-    return np.array(
-        [
-            average_precision(scores[known, c], targets[known, c] == 1, ap)
-            for c, known in enumerate((targets != 0).T)
-        ]
-    )
+    values = [
+        average_precision(scores[known, c], targets[known, c] == 1, ap)
+        for c, known in enumerate((targets != 0).T)
+    ]
+    return np.array(values)
 
 
 def _fit(features, targets, k, single, options: LowShotOptions) -> tuple:
@@ -192,13 +177,9 @@ def _fit(features, targets, k, single, options: LowShotOptions) -> tuple:
     elif k == 1 or fewest < 2:
         chosen = [SINGLE_SHOT_COST] * num_classes
     else:
+        folds, seed, jobs = min(FOLDS, fewest), options.seed, options.jobs
         scores, fold, unconverged = cross_validate(
-            features,
-            targets,
-            costs,
-            min(FOLDS, fewest),
-            options.seed,
-            options.jobs,
+            features, targets, costs, folds, seed, jobs
         )
         values = np.stack(
             [_value(s, fold, targets, single, options.ap) for s in scores]

@@ -26,13 +26,10 @@ def as_targets(labels: Tensor, num_classes: int) -> np.ndarray:
                 f'{num_classes} class names, got {labels.min()} to '
                 f'{labels.max()}.'
             )
-        return np.where(
-            labels[:, None] == np.arange(num_classes), 1, -1
-        ).astype(np.int8)
-    if (
-        labels.shape[1:] != (num_classes,)
-        or not np.isin(labels, (-1, 0, 1)).all()
-    ):
+        is_class = labels[:, None] == np.arange(num_classes)
+        return np.where(is_class, 1, -1).astype(np.int8)
+    is_known = np.isin(labels, (-1, 0, 1)).all()
+    if labels.shape[1:] != (num_classes,) or not is_known:
         raise ValueError(
             'labels must have shape (N,) or, with 1, -1 or 0 for each class, '
             f'(N, {num_classes}), got shape {labels.shape}.'
@@ -45,15 +42,10 @@ def draw_images(targets: np.ndarray, k: int | str, seed: int) -> np.ndarray:
 
     An image that is drawn for two classes is used once (twice in PCL's code),
     and a class that often occurs beside others may have more than k images.
-    A larger k adds images to those of a smaller one.
-
-    Args:
-        targets (ndarray): Shape (N, K), 1, -1 or 0.
-        k (int or 'full'): 'full' takes all images.
-        seed (int): Seed of the draw.
+    A larger k adds images to those of a smaller one; 'full' takes all.
 
     Returns:
-        ndarray: Rows, ascending.
+        ndarray: Rows of the targets (N, K), ascending.
     """
     if k == 'full':
         return np.arange(len(targets))
@@ -65,10 +57,7 @@ def draw_images(targets: np.ndarray, k: int | str, seed: int) -> np.ndarray:
 
 
 def needed_rows(
-    targets: np.ndarray,
-    shots: Sequence[int | str],
-    draws: int = 5,
-    seed: int = 0,
+    targets: np.ndarray, shots: Sequence[int | str], draws: int, seed: int
 ) -> np.ndarray:
     """Return all images that the draws of :func:`low_shot_svm` use, ascending.
 
@@ -77,21 +66,14 @@ def needed_rows(
     if 'full' in shots:
         return np.arange(len(targets))
     seeds = [derive_seed(seed, draw) for draw in range(draws)]
-    return np.unique(
-        np.concatenate([draw_images(targets, max(shots), s) for s in seeds])
-    )
+    drawn = [draw_images(targets, max(shots), s) for s in seeds]
+    return np.unique(np.concatenate(drawn))
 
 
 def check_shots(
-    targets: np.ndarray,
-    classes: Sequence[str],
-    shots: Sequence[int | str],
+    targets: np.ndarray, classes: Sequence[str], shots: Sequence[int | str]
 ) -> None:
-    """Check that every class has k images.
-
-    Raises:
-        ValueError: Naming the classes that have fewer.
-    """
+    """Raise a ValueError that names the classes with fewer than k images."""
     check_present(targets, classes, 'The training set')
     most = max([k for k in shots if k != 'full'], default=1)
     counts = (targets == 1).sum(0)
@@ -108,11 +90,7 @@ def check_shots(
 def check_present(
     targets: np.ndarray, classes: Sequence[str], where: str
 ) -> None:
-    """Check that every class has positives and negatives.
-
-    Raises:
-        ValueError: Naming the classes without, and ``where``.
-    """
+    """Raise a ValueError that names classes without positives or negatives."""
     for value, word in ((1, 'positive'), (-1, 'negative')):
         counts = (targets == value).sum(0)
         missing = [classes[c] for c, n in enumerate(counts) if not n]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,9 +74,8 @@ class ProbeOptions:
     @property
     def grid(self) -> list[tuple[float, float]]:
         """All pairs (learning rate, weight decay)."""
-        return [
-            (r, d) for d in self.weight_decays for r in self.learning_rates
-        ]
+        pairs = itertools.product(self.weight_decays, self.learning_rates)
+        return [(rate, decay) for decay, rate in pairs]
 
     def num_epochs(self, images: int) -> int:
         """Return the epochs for so many training images."""
@@ -95,9 +95,10 @@ class Standardiser:
     Args:
         features (Tensor): Shape (N, C), float32 or float64.
         rows (Tensor): Indices of the training images, shape (n,), int64.
+        device (torch.device): Device of the features to standardise.
     """
 
-    def __init__(self, features: Tensor, rows: Tensor) -> None:
+    def __init__(self, features: Tensor, rows: Tensor, device='cpu') -> None:
         total = features.new_zeros(features.shape[1], dtype=torch.float64)
         for part in rows.split(_CHUNK):
             total += features[part].double().sum(0)
@@ -108,14 +109,9 @@ class Standardiser:
         deviation = (squares / len(rows)).sqrt()
         # A constant leaves a deviation as large as the rounding of its mean.
         varies = deviation > 1e-6 * mean.abs()
-        self.mean = mean.float()
-        self.scale = torch.where(varies, 1 / deviation, 0.0).float()
-
-    def to(self, device: torch.device) -> Standardiser:
-        """Move the statistics, in place."""
-        self.mean = self.mean.to(device)
-        self.scale = self.scale.to(device)
-        return self
+        self.mean = mean.float().to(device)
+        scale = torch.where(varies, 1 / deviation, 0.0)
+        self.scale = scale.float().to(device)
 
     def __call__(self, features: Tensor) -> Tensor:
         """Standardise features of shape (n, C)."""
@@ -146,8 +142,7 @@ def train_classifiers(
         num_classes (int): K.
         grid (sequence of tuple): L pairs (learning rate, weight decay).
         options (ProbeOptions): Epochs, batch size, momentum and seed.
-        device (torch.device, optional): Device to train on. Defaults to that
-            of the features.
+        device (torch.device, optional): Defaults to that of the features.
 
     Returns:
         tuple[Standardiser, Tensor]: Standardisation of the features, and
@@ -155,16 +150,12 @@ def train_classifiers(
         Weights of a classifier that diverged are not finite.
     """
     device = torch.device(device or features.device)
-    standardise = Standardiser(features, rows).to(device)
+    standardise = Standardiser(features, rows, device)
     width, columns = features.shape[1], len(grid) * num_classes
     weights = torch.zeros(width + 1, columns, device=device)
     velocity = torch.zeros_like(weights)
-    rates, decays = (
-        torch.tensor(
-            values, dtype=torch.float32, device=device
-        ).repeat_interleave(num_classes)
-        for values in zip(*grid)
-    )
+    pairs = torch.tensor(grid, dtype=torch.float32, device=device)
+    rates, decays = pairs.T.repeat_interleave(num_classes, 1)
     decaying = bool(decays.any())
     inputs = torch.ones(options.batch_size, width + 1, device=device)
     generator = torch.Generator().manual_seed(options.seed)
@@ -179,9 +170,8 @@ def train_classifiers(
             x[:, :width] = standardise(features[batch].to(device))
             logits = (x @ weights).view(number, -1, num_classes)
             error = loss_gradient(logits, labels[batch].to(device))
-            velocity.addmm_(
-                x.T, error.view(number, columns), beta=options.momentum
-            )
+            error = error.view(number, columns)
+            velocity.addmm_(x.T, error, beta=options.momentum)
             if decaying:
                 velocity[:width].addcmul_(weights[:width], decays)
             cosine = (1 + math.cos(math.pi * step / steps)) / 2
@@ -191,22 +181,15 @@ def train_classifiers(
 
 
 def logits_in_parts(
-    features: Tensor,
-    rows: Tensor,
-    standardise: Standardiser,
-    weights: Tensor,
+    features: Tensor, rows: Tensor, standardise: Standardiser, weights: Tensor
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the logits of all classifiers, some rows at a time.
+    """Yield some rows (m,) and the logits (m, L, K) of all classifiers.
 
     Args:
         features (Tensor): Shape (N, C).
         rows (Tensor): Shape (n,), int64.
-        standardise (Standardiser): On the weights' device.
+        standardise (Standardiser): On the weights' device, as the logits.
         weights (Tensor): Shape (C + 1, L, K).
-
-    Yields:
-        tuple[Tensor, Tensor]: Rows, shape (m,), and their logits, shape
-        (m, L, K), on the weights' device.
     """
     flat = weights.flatten(1)
     for part in rows.split(_CHUNK):
@@ -218,12 +201,7 @@ def logits_in_parts(
 def loss_gradient(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the gradient of each classifier's mean cross-entropy by logits.
 
-    Args:
-        logits (Tensor): Shape (n, L, K).
-        labels (Tensor): Shape (n,), int64.
-
-    Returns:
-        Tensor: (softmax - one-hot) / n, shape (n, L, K).
+    It is (softmax - one-hot) / n, for logits (n, L, K) and labels (n,).
     """
     gradient = threshold_(logits.softmax(-1), _MIN_PROBABILITY, 0.0)
     targets = labels[:, None, None].expand(-1, logits.shape[1], 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from pauc_mm.utils.tables import Summary, markdown_table
 
 
@@ -30,19 +32,18 @@ def probe_table(result: dict) -> str:
         f'{result["epochs"]} epochs:',
         markdown_table(header, rows),
     ]
-    for run in runs:
-        if run['at_an_end']:
-            lines.append(
-                f'Seed {run["seed"]} chose a learning rate at an end of the '
-                f'range, {run["learning_rate"]:.3g}: one beyond it may be '
-                'better.'
-            )
+    lines += [
+        f'Seed {run["seed"]} chose a learning rate at an end of the range, '
+        f'{run["learning_rate"]:.3g}: one beyond it may be better.'
+        for run in runs
+        if run['at_an_end']
+    ]
     top = [
         [f'top-{k}', *(f'{run["test"][k]:.4f}' for run in runs)]
         for k in runs[0]['test']
     ]
-    lines.append('Accuracy on the test images:')
-    lines.append(markdown_table(['', *seeds], top))
+    table = markdown_table(['', *seeds], top)
+    lines += ['Accuracy on the test images:', table]
     if len(runs) > 1:
         lines.append(f'top-1 over {len(runs)} seeds: {_summary(result)}')
     return '\n\n'.join(lines)
@@ -55,8 +56,8 @@ def low_shot_table(result: dict) -> str:
             row['k'],
             _summary(row),
             len(row['values']),
-            _range(row['images'], '{:.0f}'),
-            _range(_flat(row['costs']), '{:.3g}'),
+            _range(row['images'], '.0f'),
+            _range(np.hstack(row['costs']), '.3g'),  # some: one for a class
         ]
         for row in result['rows']
     ]
@@ -90,15 +91,6 @@ def _heading(result: dict) -> str:
     )
 
 
-def _flat(costs: list) -> list[float]:
-    """Flatten the costs of draws, some of which have one for each class."""
-    return [
-        cost
-        for draw in costs
-        for cost in (draw if isinstance(draw, list) else [draw])
-    ]
-
-
 def _range(values: Sequence[float], form: str) -> str:
-    low, high = form.format(min(values)), form.format(max(values))
+    low, high = format(min(values), form), format(max(values), form)
     return low if low == high else f'{low} to {high}'

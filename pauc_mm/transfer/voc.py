@@ -60,13 +60,7 @@ class VOCClassification(BaseDataset):
 
 
 def find_voc(root: str) -> Path:
-    """Find the folder that holds ``ImageSets/Main``.
-
-    Args:
-        root (str): It, or one or two above it.
-
-    Returns:
-        Path: Such as ``VOCdevkit/VOC2007``.
+    """Find ``VOC2007``, which holds ``ImageSets/Main``, at or below a root.
 
     Raises:
         FileNotFoundError: If there is none; the message shows the layout.
@@ -87,11 +81,7 @@ def find_voc(root: str) -> Path:
 def read_lists(
     folder: Path, split: str
 ) -> tuple[list[str], list[str], np.ndarray]:
-    """Read the list of each class.
-
-    Args:
-        folder (Path): See :func:`find_voc`.
-        split (str): Such as 'trainval'.
+    """Read the list of each class of a split, such as 'trainval'.
 
     Returns:
         tuple[list[str], list[str], ndarray]: Names of the N images, sorted;
@@ -113,8 +103,7 @@ def read_lists(
     columns = [_read_list(file) for file in files]
     ids = sorted(columns[0])
     for file, column in zip(files, columns):
-        differ = sorted(set(ids) ^ set(column))
-        if differ:
+        if differ := sorted(set(ids) ^ set(column)):
             raise ValueError(
                 f"'{files[0]}' and '{file.name}' list different images "
                 f'({len(differ)}, first {differ[0]}): every class has a '

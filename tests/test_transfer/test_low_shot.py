@@ -139,9 +139,9 @@ def test_draws_have_k_images_of_each_class():
     assert set(small) < set(large)
     assert set(large) != set(draw_images(targets, 5, seed=4))
     assert len(draw_images(targets, 'full', seed=3)) == 40
-    rows = needed_rows(targets, [1, 5], draws=3)
+    rows = needed_rows(targets, [1, 5], 3, 0)
     assert len(rows) < 40
-    assert needed_rows(targets, [1, 'full']).tolist() == list(range(40))
+    assert needed_rows(targets, [1, 'full'], 5, 0).tolist() == list(range(40))
 
 
 def test_draws_of_images_with_several_classes():

@@ -18,19 +18,7 @@ from pauc_mm.datasets.data_layout import (
     roots_in_environment,
 )
 from pauc_mm.transfer import FeatureOptions, evaluate_knn
-from pauc_mm.transfer.suite import (
-    OWN,
-    Score,
-    Setup,
-    Task,
-    all_tasks,
-    run_tasks,
-    suite_table,
-    table_rows,
-    why_not,
-)
 from pauc_mm.transfer.suite.fine_tuned import (
-    Metric,
     Recipe,
     _batch_options,
     final_metrics,
@@ -42,6 +30,9 @@ from pauc_mm.transfer.suite.published import (
     SHOTS,
     SOURCES,
 )
+from pauc_mm.transfer.suite.run import all_tasks, run_tasks, why_not
+from pauc_mm.transfer.suite.table import suite_table, table_rows
+from pauc_mm.transfer.suite.task import OWN, Score, Setup, Task
 from tests.test_transfer.helpers import write_folders
 
 
@@ -328,7 +319,7 @@ def test_a_recipe_is_trained(checkpoint, setup):
         data=OWN,
         title='digits',
         config='linear/tiny_digits.py',
-        metrics=(Metric('top-1', 'accuracy/top1'),),
+        metrics=[('top-1', 'accuracy/top1', '')],
     )
     setup = replace(
         setup,

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -100,18 +101,13 @@ def convert(
         conversion (str): Name of the conversion, for the file's origin.
         source (str or PathLike): The file to convert.
         destination (str or PathLike): The file to write.
-        momentum (bool): Whether the momentum encoder is taken. Defaults to
-            False.
+        momentum (bool): Whether the momentum encoder is taken.
         config (str or Config, optional): Config of a model of mmpretrain, in
             place of the checkpoint's own.
         trust (bool): Whether the source may run code when it is loaded.
-            Defaults to False.
-        layout (str, optional): One of
-            :data:`~pauc_mm.checkpoints.layouts.LAYOUT_CHOICES`. Defaults to
-            None: found by the names in the file.
-        prefix (str, optional): Prefix of the names of the ResNet, in place of
-            a layout.
-        force (bool): Whether the destination may exist. Defaults to False.
+        layout (str, optional): See :meth:`.Checkpoint.open`.
+        prefix (str, optional): See :meth:`.Checkpoint.open`.
+        force (bool): Whether the destination may exist.
 
     Returns:
         Conversion: The new file, with the weights under 'state_dict' and
@@ -142,11 +138,9 @@ def convert(
     load_all(plan.target, weights, 'converted weights')
     plan.reference.eval()
     plan.target.eval()
+    converted = partial(plan.maps, plan.target)
     agreement = compare_outputs(
-        plan.reference,
-        lambda images: plan.maps(plan.target, images),
-        plan.channels,
-        plan.size,
+        plan.reference, converted, plan.channels, plan.size
     )
     network = checkpoint.names(momentum).backbone
     described = checkpoint.layout.describe(checkpoint.weights, 'ResNet')
@@ -199,17 +193,16 @@ def _check_destination(
         raise NotADirectoryError(
             f"'{path}' cannot be written: '{folder}' is a file."
         )
-    if path.exists():
-        same = Path(source).expanduser()
-        if same.exists() and path.samefile(same):
-            raise ValueError(
-                f"'{path}' is the file to convert: write to another one."
-            )
-        if not force:
-            raise FileExistsError(
-                f"'{path}' exists: name another file, or replace it with "
-                '--force (force=True).'
-            )
+    source = Path(source).expanduser()
+    if path.exists() and source.exists() and path.samefile(source):
+        raise ValueError(
+            f"'{path}' is the file to convert: write to another one."
+        )
+    if path.exists() and not force:
+        raise FileExistsError(
+            f"'{path}' exists: name another file, or replace it with "
+            '--force (force=True).'
+        )
     return path
 
 

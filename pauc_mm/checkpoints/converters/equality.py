@@ -46,25 +46,16 @@ Forward = Callable[[torch.Tensor], Sequence[torch.Tensor]]
 
 @torch.no_grad()
 def compare_outputs(
-    reference: Forward,
-    converted: Forward,
-    channels: int = 3,
-    size: int = IMAGE_SIZE,
+    reference: Forward, converted: Forward, channels: int, size: int
 ) -> Agreement:
     """Compare maps, and their means over the pixels, on random images.
 
-    Args:
-        reference (callable): From images (N, C, H, W) to maps, in eval mode.
-        converted (callable): The same of the converted network.
-        channels (int): Channels of the images. Defaults to 3.
-        size (int): Side of the images, in pixels. Defaults to 75.
-
-    Returns:
-        Agreement: Within :data:`TOLERANCE`.
+    Both networks are in eval mode and take images (N, C, H, W).
 
     Raises:
-        RuntimeError: If outputs differ by more, in number or shape, are not
-            finite, or are all zero, so that nothing can be compared.
+        RuntimeError: If outputs differ by more than :data:`TOLERANCE`, in
+            number or shape, are not finite, or are all zero, so that nothing
+            can be compared.
     """
     generator = torch.Generator().manual_seed(SEED)
     shape = (NUM_IMAGES, channels, size, size)
@@ -102,8 +93,7 @@ def compare_outputs(
 
 def _maps(net: Forward, images: torch.Tensor) -> list[torch.Tensor]:
     maps = net(images)
-    if isinstance(maps, torch.Tensor):
-        maps = [maps]
+    maps = [maps] if isinstance(maps, torch.Tensor) else maps
     return [single.float() for single in maps]
 
 

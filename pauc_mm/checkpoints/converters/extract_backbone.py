@@ -55,8 +55,7 @@ def _plan(checkpoint: Checkpoint, weights: State, momentum: bool) -> Plan:
 def openmm_plan(checkpoint: Checkpoint, weights: State) -> Plan:
     """Plan to write the backbone of a checkpoint of mmpretrain.
 
-    The target is built from the config as it will be in the new file, if
-    there is one. See :func:`openmm_network`.
+    The target is built from the config as it will be in the new file.
     """
     reference, name = openmm_network(checkpoint, weights)
     target, _ = openmm_network(checkpoint, weights)
@@ -97,13 +96,11 @@ def openmm_network(
 ) -> tuple[nn.Module, str]:
     """Build the backbone of a checkpoint of mmpretrain, with fresh weights.
 
-    Args:
-        checkpoint (Checkpoint): With mmpretrain's names.
-        weights (dict[str, Tensor]): Of the backbone.
+    From its config, else inferred from its weights; ResNets output the maps
+    of all stages.
 
     Returns:
-        tuple[nn.Module, str]: From its config, else inferred if it is a
-        ResNet; ResNets output the maps of all stages. And its name.
+        tuple[nn.Module, str]: The network and its name.
 
     Raises:
         ValueError: If there is no config, and it is no ResNet.

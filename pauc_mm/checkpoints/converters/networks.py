@@ -28,10 +28,6 @@ _NAMES = {
 def resnet_of(weights: State, path: str) -> tuple[ResNet, str]:
     """Build the ResNet of mmpretrain that weights belong to, all of them.
 
-    Args:
-        weights (dict[str, Tensor]): Named within the backbone.
-        path (str): File, for messages.
-
     Returns:
         tuple[ResNet, str]: Without the weights, giving the maps of all
         stages; and its name, such as 'ResNet-50'.
@@ -54,13 +50,9 @@ def resnet_of(weights: State, path: str) -> tuple[ResNet, str]:
 
 
 def backbone_config(model: ResNet) -> dict | None:
-    """Return the config that builds a ResNet of mmpretrain.
+    """Return the config that builds a ResNet from :func:`resnet_of`.
 
-    Args:
-        model (ResNet): From :func:`resnet_of`.
-
-    Returns:
-        dict or None: None if no depth that mmpretrain knows has its blocks.
+    None if no depth that mmpretrain knows has its blocks.
     """
     blocks, stages = tuple(model.stage_blocks), model.num_stages
     depths = [
@@ -90,14 +82,9 @@ def backbone_config(model: ResNet) -> dict | None:
 
 
 def build_resnet(model: ResNet, cfg: dict | None) -> ResNet:
-    """Build a ResNet from its config, as a user would.
+    """Build a ResNet from its :func:`backbone_config`, as a user would.
 
-    Args:
-        model (ResNet): Returned where there is no config.
-        cfg (dict, optional): From :func:`backbone_config`.
-
-    Returns:
-        ResNet: With fresh weights, giving the maps of all stages.
+    It gives the maps of all stages. Without a config it is ``model``.
     """
     if cfg is not None:
         stages = model.num_stages
@@ -149,14 +136,9 @@ class StagedResNet(tv.ResNet):
 
 
 def stage_maps(resnet: tv.ResNet, images: torch.Tensor) -> list[torch.Tensor]:
-    """Compute the maps of the four stages of a ResNet of torchvision.
+    """Compute the maps (N, C, H', W') of the stages of torchvision's ResNet.
 
-    Args:
-        resnet (ResNet): The network.
-        images (Tensor): Shape (N, 3, H, W).
-
-    Returns:
-        list[Tensor]: Shapes (N, C, H', W').
+    Images have shape (N, 3, H, W).
     """
     x = resnet.maxpool(resnet.relu(resnet.bn1(resnet.conv1(images))))
     maps = []
@@ -167,10 +149,7 @@ def stage_maps(resnet: tv.ResNet, images: torch.Tensor) -> list[torch.Tensor]:
 
 
 def plain_torchvision(like: ResNet) -> tuple[tv.ResNet, str]:
-    """Build torchvision's own ResNet, without its classifier.
-
-    Args:
-        like (ResNet): mmpretrain's, of which the sizes are taken.
+    """Build torchvision's ResNet of the same sizes, without its classifier.
 
     Returns:
         tuple[ResNet, str]: With fresh weights, and the code that builds it.
@@ -195,9 +174,8 @@ def plain_torchvision(like: ResNet) -> tuple[tv.ResNet, str]:
         model = torchvision.models.get_model(name, weights=None)
         code = f'torchvision.models.{name}()'
     else:
-        model = tv.ResNet(
-            getattr(tv, block), list(blocks), width_per_group=width
-        )
+        kind = getattr(tv, block)
+        model = tv.ResNet(kind, list(blocks), width_per_group=width)
         code = (
             f'torchvision.models.ResNet(torchvision.models.resnet.{block}, '
             f'{list(blocks)}, width_per_group={width})'

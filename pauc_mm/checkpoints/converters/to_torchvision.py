@@ -43,7 +43,7 @@ def to_torchvision(
             of those that :func:`to_mmpretrain` knows.
         destination (str or PathLike): File to write.
         names (str): 'torchvision', or 'moco' for the names in checkpoints of
-            the official MoCo and PCL. Defaults to 'torchvision'.
+            the official MoCo and PCL.
         **options: See :func:`~.conversion.convert`, also for what is raised.
 
     Returns:

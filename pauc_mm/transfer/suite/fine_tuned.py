@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,21 +26,6 @@ from .task import Score, Setup, Task
 
 
 @dataclass(frozen=True)
-class Metric:
-    """Row of the table that a recipe fills.
-
-    Attributes:
-        row (str): Title of the row, after that of the recipe.
-        logged (str): Name in the log.
-        published (str): Key of :data:`~.published.PUBLISHED`, or ''.
-    """
-
-    row: str
-    logged: str
-    published: str = ''
-
-
-@dataclass(frozen=True)
 class Recipe:
     """A network to train, and the metrics to read from its log.
 
@@ -49,7 +34,9 @@ class Recipe:
         data (str): Data set, see :class:`~.task.Task`.
         title (str): Begins the title of each row.
         config (str): Path below ``configs/benchmarks``.
-        metrics (tuple[Metric, ...]): Metrics of the last evaluation.
+        metrics (sequence of sequence): Of each metric of the last evaluation
+            the end of its row's title, its name in the log, and its key of
+            :data:`~.published.PUBLISHED`, or ''.
         note (str): Protocol, and how it differs from the papers.
     """
 
@@ -57,7 +44,7 @@ class Recipe:
     data: str
     title: str
     config: str
-    metrics: tuple[Metric, ...]
+    metrics: Sequence[Sequence[str]]
     note: str = "PCL's protocol"
 
     @property
@@ -71,94 +58,16 @@ class Recipe:
         """Factor that converts logged values to percent."""
         return 100.0 if self.launcher == 'detection' else 1.0
 
-    def row(self, metric: Metric) -> str:
-        """Return the title of a row."""
-        return f'{self.title}, {metric.row}'
-
-
-RECIPES = (
-    Recipe(
-        name='imagenet-linear-sgd',
-        data='imagenet',
-        title='ImageNet-1k: linear, SGD',
-        config='linear/resnet50_8xb32-linear-pcl-100e_in1k.py',
-        metrics=(
-            Metric('top-1', 'accuracy/top1', 'imagenet top-1'),
-            Metric('top-5', 'accuracy/top5'),
-        ),
-    ),
-    Recipe(
-        name='imagenet100-linear-sgd',
-        data='imagenet100',
-        title='ImageNet-100: linear, SGD',
-        config='linear/resnet50_8xb32-linear-pcl-100e_in100.py',
-        metrics=(
-            Metric('top-1', 'accuracy/top1', 'imagenet100 top-1'),
-            Metric('top-5', 'accuracy/top5', 'imagenet100 top-5'),
-        ),
-    ),
-    Recipe(
-        name='places205-linear-sgd',
-        data='places205',
-        title='Places205: linear, SGD',
-        config='linear/resnet50_8xb32-linear-pcl-40e_places205.py',
-        metrics=(Metric('top-1', 'accuracy/top1', 'places205 top-1'),),
-    ),
-    *(
-        Recipe(
-            name=f'imagenet-{share}percent',
-            data=f'imagenet {share}%',
-            title=f'ImageNet-1k: {share}% of the labels, fine-tuned',
-            config=f'semi/resnet50_8xb32-semi-pcl-20e_in1k-{share}percent.py',
-            metrics=(
-                Metric('top-1', 'accuracy/top1'),
-                Metric('top-5', 'accuracy/top5', f'imagenet {share}% top-5'),
-            ),
-        )
-        for share in (1, 10)
-    ),
-    *(
-        Recipe(
-            name=f'{data}-frozen',
-            data=f'{data} boxes',
-            title=f'{title}: Faster R-CNN FPN, frozen body',
-            config=f'detection/faster-rcnn_r50_fpn_frozen_4xb2-15e_{data}.py',
-            metrics=(
-                Metric('AP50', 'pascal_voc/AP50', f'{data} frozen AP50'),
-            ),
-            note="PCL's protocol; the paper reports the mean of three",
-        )
-        for data, title in (('voc07', 'VOC07'), ('voc0712', 'VOC07+12'))
-    ),
-    Recipe(
-        name='voc0712-c4',
-        data='voc0712 boxes',
-        title='VOC07+12: Faster R-CNN C4',
-        config='detection/faster-rcnn_r50-c4_8xb2-24k_voc0712.py',
-        metrics=(
-            Metric('AP', 'pascal_voc/mAP', 'voc0712 C4 AP'),
-            Metric('AP50', 'pascal_voc/AP50', 'voc0712 C4 AP50'),
-            Metric('AP75', 'pascal_voc/AP75', 'voc0712 C4 AP75'),
-        ),
-        note="MoCo's protocol, which reports the mean of five",
-    ),
-    Recipe(
-        name='coco-c4',
-        data='coco',
-        title='COCO: Mask R-CNN C4, 2x',
-        config='detection/mask-rcnn_r50-c4_8xb2-2x_coco.py',
-        metrics=(
-            Metric('box AP', 'coco/bbox_mAP', 'coco C4 box AP'),
-            Metric('mask AP', 'coco/segm_mAP', 'coco C4 mask AP'),
-        ),
-        note="MoCo's and PCL's protocol",
-    ),
-)
+    def rows(self, values: Iterable) -> dict[str, Any]:
+        """Return one value for each metric by the title of its row."""
+        titles = (f'{self.title}, {end}' for end, _, _ in self.metrics)
+        return dict(zip(titles, values))
 
 
 def fine_tuning_tasks() -> list[Task]:
     """Return the evaluations, in the order of the table."""
-    return [recipe_task(recipe) for recipe in RECIPES]
+    text = Path(__file__).with_name('recipes.json').read_text('utf-8')
+    return [recipe_task(Recipe(**entry)) for entry in json.loads(text)]
 
 
 def recipe_task(recipe: Recipe) -> Task:
@@ -166,7 +75,7 @@ def recipe_task(recipe: Recipe) -> Task:
     return Task(
         recipe.name,
         recipe.data,
-        {recipe.row(metric): metric.published for metric in recipe.metrics},
+        recipe.rows(published for _, _, published in recipe.metrics),
         partial(fine_tune, recipe=recipe),
         partial(recipe_key, data=recipe.data),
         f'{recipe.note} (configs/benchmarks/{recipe.config})',
@@ -176,18 +85,11 @@ def recipe_task(recipe: Recipe) -> Task:
 
 
 def fine_tune(setup: Setup, recipe: Recipe) -> dict[str, Score]:
-    """Train and evaluate in processes of their own, or resume.
+    """Train and evaluate in processes of their own; return scores by row.
 
     The batch of the recipe is divided by the number of processes; if that is
-    impossible, the learning rate is scaled.
-
-    Args:
-        setup (Setup): The checkpoint and the number of processes. A run is
-            resumed only if its :func:`recipe_key` is the same.
-        recipe (Recipe): The network to train.
-
-    Returns:
-        dict[str, Score]: Scores after the last step by row.
+    impossible, the learning rate is scaled. A run is resumed only if its
+    :func:`recipe_key` is the same.
 
     Raises:
         RuntimeError: If the training fails, or its log lacks a metric.
@@ -197,17 +99,11 @@ def fine_tune(setup: Setup, recipe: Recipe) -> dict[str, Score]:
     if setup.force and work_dir.is_dir():
         shutil.rmtree(work_dir)
     config = resolve_config(f'pauc_mm::benchmarks/{recipe.config}')
-    command = [
-        'bash',
-        str(tool_path(f'benchmarks/{recipe.launcher}/dist_train.sh')),
-        config,
-        str(backbone_file(setup)),
-        str(setup.gpus),
-        '--work-dir',
-        str(work_dir),
-        '--resume',
-        *_batch_options(Config.fromfile(config), setup),
-    ]
+    launcher = tool_path(f'benchmarks/{recipe.launcher}/dist_train.sh')
+    command = ['bash', launcher, config, backbone_file(setup), setup.gpus]
+    command += ['--work-dir', work_dir, '--resume']
+    command += _batch_options(Config.fromfile(config), setup)
+    command = list(map(str, command))
     print(' '.join(command), flush=True)
     env = {**os.environ, 'PYTHON': sys.executable}
     status = subprocess.run(command, env=env).returncode
@@ -216,11 +112,9 @@ def fine_tune(setup: Setup, recipe: Recipe) -> dict[str, Score]:
             f"The training ended with status {status}, see '{work_dir}' and "
             'the messages above. The same command resumes it.'
         )
-    logged = final_metrics(work_dir, [m.logged for m in recipe.metrics])
-    return {
-        recipe.row(metric): Score(recipe.percent * logged[metric.logged])
-        for metric in recipe.metrics
-    }
+    names = [logged for _, logged, _ in recipe.metrics]
+    values = final_metrics(work_dir, names)
+    return recipe.rows(Score(recipe.percent * values[n]) for n in names)
 
 
 def _batch_options(config: Config, setup: Setup) -> list[str]:
@@ -230,22 +124,14 @@ def _batch_options(config: Config, setup: Setup) -> list[str]:
     base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
     if base:
         scaled = ['--auto-scale-lr']
-        if base % setup.gpus == 0:
-            settings.append(
-                f'train_dataloader.batch_size={base // setup.gpus}'
-            )
+        batch, rest = divmod(base, setup.gpus)
+        if not rest:
+            settings.append(f'train_dataloader.batch_size={batch}')
     return [*scaled, '--cfg-options', *settings, *setup.cfg_options]
 
 
 def final_metrics(work_dir: Path, names: Sequence[str]) -> dict[str, float]:
-    """Read the evaluation after the last training step from the log.
-
-    Args:
-        work_dir (Path): Folder of a run of mmengine, resumed or not.
-        names (sequence of str): Such as ``accuracy/top1``.
-
-    Returns:
-        dict[str, float]: By name.
+    """Read metrics such as ``accuracy/top1`` after the last training step.
 
     Raises:
         RuntimeError: If a metric was not logged after the last step.
@@ -270,24 +156,19 @@ def final_metrics(work_dir: Path, names: Sequence[str]) -> dict[str, float]:
 def recipe_key(setup: Setup, data: str) -> dict[str, Any]:
     """Return all that the scores of a recipe depend on, as plain data.
 
-    Args:
-        setup (Setup): The checkpoint and the settings.
-        data (str): Data set. Its lists and annotations count by size and time
-            of change, its folders of images by their path.
+    Lists and annotations of the data set count by size and time of change,
+    folders of images by their path.
     """
     files = []
-    if data in LAYOUTS:
-        folder = Path(setup.data[data].folder)
-        files = [folder / part for part in LAYOUTS[data][1]]
+    for part in LAYOUTS[data][1] if data in LAYOUTS else ():
+        file = (Path(setup.data[data].folder) / part).absolute()
+        stat = file.stat() if file.is_file() else None
+        stamp = [stat.st_size, stat.st_mtime_ns] if stat else []
+        files.append([str(file), *stamp])
     return dict(
         version=__version__,
         network=setup.network(),
-        files=[
-            [str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns]
-            if f.is_file()
-            else [str(f.absolute())]
-            for f in files
-        ],
+        files=files,
         seed=setup.seed,
         cfg_options=list(setup.cfg_options),
     )

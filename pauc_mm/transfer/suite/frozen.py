@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,11 +16,7 @@ from pauc_mm.transfer.evaluations import (
     evaluate_linear_probe,
     evaluate_low_shot,
 )
-from pauc_mm.transfer.features import (
-    FeatureOptions,
-    file_stamp,
-    find_images,
-)
+from pauc_mm.transfer.features import FeatureOptions, find_images
 from pauc_mm.transfer.low_shot import LowShotOptions
 from pauc_mm.transfer.low_shot_draw import as_targets
 from pauc_mm.version import __version__
@@ -27,8 +24,19 @@ from pauc_mm.version import __version__
 from .published import SHOTS
 from .task import OWN, Score, Setup, Task, plain_options
 
-Where = Callable[[Setup], FeatureOptions]
-
+TITLES = {
+    OWN: 'own images',
+    'imagenet': 'ImageNet-1k',
+    'imagenet100': 'ImageNet-100',
+    'voc07': 'VOC07',
+    'places205': 'Places205',
+}
+# Ends of the configs of configs/benchmarks/linear whose data are used.
+CONFIGS = {
+    'imagenet': '100e_in1k',
+    'imagenet100': '100e_in100',
+    'places205': '40e_places205',
+}
 NEIGHBOURS = 20
 KNN = (
     f"{NEIGHBOURS} neighbours, temperature 0.1, the backbone's features. PCL "
@@ -47,99 +55,76 @@ SVM = (
 
 def frozen_tasks() -> list[Task]:
     """Return the evaluations, in the order of the table."""
-    imagenet = partial(_recipe, name='pcl-100e_in1k')
-    imagenet100 = partial(_recipe, name='pcl-100e_in100')
-    places = partial(_recipe, name='pcl-40e_places205')
-    names = {
-        OWN: 'own images',
-        'imagenet': 'ImageNet-1k',
-        'imagenet100': 'ImageNet-100',
-        'voc07': 'VOC07',
-        'places205': 'Places205',
-    }
-
-    def task(make, kind: str, data: str, where: Where, *args) -> Task:
-        return make(f'{data}-{kind}', data, names[data], where, *args)
-
     top1 = {'1': 'imagenet top-1'}
     top5 = {'1': 'imagenet100 top-1', '5': 'imagenet100 top-5'}
     return [
-        task(_knn, 'knn', OWN, _own),
-        task(_probe, 'linear', OWN, _own),
-        task(_svm, 'low-shot', OWN, _own, SHOTS),
-        task(_knn, 'knn', 'imagenet', imagenet, 'imagenet kNN'),
-        task(_probe, 'linear', 'imagenet', imagenet, top1),
-        task(_probe, 'linear', 'imagenet100', imagenet100, top5),
-        task(_svm, 'low-shot', 'voc07', _voc07, (*SHOTS, 'full')),
-        task(_svm, 'low-shot', 'places205', places, SHOTS),
+        _knn(OWN),
+        _probe(OWN),
+        _svm(OWN, SHOTS),
+        _knn('imagenet', 'imagenet kNN'),
+        _probe('imagenet', top1),
+        _probe('imagenet100', top5),
+        _svm('voc07', (*SHOTS, 'full')),
+        _svm('places205', SHOTS),
     ]
 
 
-def _own(setup: Setup) -> FeatureOptions:
-    return setup.options
+def _options(setup: Setup, data: str) -> FeatureOptions:
+    """Return the network with the images of a data set."""
+    if data == OWN:
+        return setup.options
+    if data == 'voc07':
+        folder = setup.data[data].folder
+        return setup.on(voc=folder, difficult='negative')
+    recipe = f'benchmarks/linear/resnet50_8xb32-linear-pcl-{CONFIGS[data]}'
+    return setup.on(data_config=f'pauc_mm::{recipe}.py')
 
 
-def _recipe(setup: Setup, name: str) -> FeatureOptions:
-    """Use the data of a config of configs/benchmarks/linear."""
-    config = f'benchmarks/linear/resnet50_8xb32-linear-{name}.py'
-    return setup.on(data_config=f'pauc_mm::{config}')
-
-
-def _voc07(setup: Setup) -> FeatureOptions:
-    folder = setup.data['voc07'].folder
-    return setup.on(voc=folder, difficult='negative')
-
-
-def _knn(
-    name: str, data: str, title: str, where: Where, published: str = ''
-) -> Task:
-    row = f'{title}: kNN, top-1'
+def _knn(data: str, published: str = '') -> Task:
+    row = f'{TITLES[data]}: kNN, top-1'
 
     def evaluate(setup: Setup) -> dict[str, Score]:
-        options, k = where(setup), NEIGHBOURS
+        options, k = _options(setup, data), NEIGHBOURS
         if data == OWN:  # only own images may be fewer
             _, train, _ = find_images(options)
             k = min(k, len(train))
         accuracies = evaluate_knn(options, [k])['accuracies']
         return {row: Score(100 * accuracies[str(k)])}
 
-    key = partial(_key, where=where, uses=())
-    return Task(name, data, {row: published}, evaluate, key, KNN)
+    key = partial(_key, data=data, uses=())
+    return Task(f'{data}-knn', data, {row: published}, evaluate, key, KNN)
 
 
-def _probe(
-    name: str,
-    data: str,
-    title: str,
-    where: Where,
-    published: Mapping[str, str] | None = None,
-) -> Task:
-    rows = {k: f'{title}: linear probe, top-{k}' for k in ('1', '5')}
-    keys = {row: (published or {}).get(k, '') for k, row in rows.items()}
+def _probe(data: str, published: Mapping[str, str] = {}) -> Task:
+    rows = {k: f'{TITLES[data]}: linear probe, top-{k}' for k in ('1', '5')}
+    keys = {row: published.get(k, '') for k, row in rows.items()}
 
     def evaluate(setup: Setup) -> dict[str, Score]:
-        result = evaluate_linear_probe(where(setup), [setup.seed])
+        options = _options(setup, data)
+        result = evaluate_linear_probe(options, [setup.seed])
         top = result['runs'][0]['test']
         return {rows[k]: Score(100 * top[k]) for k in rows if k in top}
 
-    key = partial(_key, where=where, uses=('seed',))
-    return Task(name, data, keys, evaluate, key, PROBE)
+    key = partial(_key, data=data, uses=('seed',))
+    return Task(f'{data}-linear', data, keys, evaluate, key, PROBE)
 
 
-def _svm(
-    name: str, data: str, title: str, where: Where, shots: Sequence
-) -> Task:
+def _svm(data: str, shots: Sequence) -> Task:
     metric = 'mAP' if data == 'voc07' else 'top-1'
     rows, published = {}, {}
     for k in shots:
         images = 'all images' if k == 'full' else f'k = {k}'
-        rows[k] = f'{title}: linear SVM, {images}, {metric}'
+        rows[k] = f'{TITLES[data]}: linear SVM, {images}, {metric}'
         suffix = k if k == 'full' else f'k={k}'
         published[rows[k]] = '' if data == OWN else f'{data} SVM {suffix}'
 
     def evaluate(setup: Setup) -> dict[str, Score]:
-        options = where(setup)
-        possible = _possible(options, shots) if data == OWN else shots
+        options, possible = _options(setup, data), shots
+        if data == OWN:  # the values of k for which every class has images
+            _, train, _ = find_images(options)
+            targets = as_targets(train.labels, len(train.classes))
+            smallest = (targets == 1).sum(0).min()
+            possible = [k for k in shots if k <= smallest]
         low_shot = LowShotOptions(
             possible, draws=setup.draws, seed=setup.seed, jobs=setup.jobs
         )
@@ -149,21 +134,13 @@ def _svm(
             scores[rows[row['k']]] = Score(100 * row['mean'], std)
         return scores
 
-    key = partial(_key, where=where, uses=('seed', 'draws'))
-    return Task(name, data, published, evaluate, key, SVM)
+    key = partial(_key, data=data, uses=('seed', 'draws'))
+    return Task(f'{data}-low-shot', data, published, evaluate, key, SVM)
 
 
-def _possible(options: FeatureOptions, shots: Sequence) -> list:
-    """Return the values of k for which every class has images."""
-    _, train, _ = find_images(options)
-    targets = as_targets(train.labels, len(train.classes))
-    smallest = int((targets == 1).sum(0).min())
-    return [k for k in shots if k <= smallest]
-
-
-def _key(setup: Setup, where: Where, uses: tuple[str, ...]) -> dict[str, Any]:
+def _key(setup: Setup, data: str, uses: tuple[str, ...]) -> dict[str, Any]:
     """Return all that scores depend on: network, images, settings."""
-    options = where(setup)
+    options = _options(setup, data)
     _, *images = find_images(options)
     return dict(
         version=__version__,
@@ -175,8 +152,9 @@ def _key(setup: Setup, where: Where, uses: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _stamp(images: ImageSource) -> str:
-    """Digest images, labels and classes."""
+    """Digest images, labels and classes, and sizes and times of the files."""
     facts = [images.paths, images.classes, images.labels.tolist()]
-    digest = hashlib.sha256(json.dumps(facts).encode())
-    digest.update(file_stamp(images.paths).encode())
-    return digest.hexdigest()
+    stats = map(os.stat, filter(None, images.paths))
+    lines = [f'{stat.st_size} {stat.st_mtime_ns}\n' for stat in stats]
+    files = hashlib.sha256(''.join(lines).encode()).hexdigest()
+    return hashlib.sha256((json.dumps(facts) + files).encode()).hexdigest()

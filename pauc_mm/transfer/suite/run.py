@@ -28,12 +28,7 @@ def all_tasks() -> list[Task]:
 
 
 def check_checkpoint(setup: Setup) -> None:
-    """Check that the checkpoint has an encoder.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If it cannot be read, or has no encoder.
-    """
+    """Refuse a checkpoint without encoder, see :meth:`Checkpoint.encoder`."""
     options = setup.options
     checkpoint = Checkpoint.open(
         options.checkpoint, options.config, options.trust_checkpoint
@@ -44,7 +39,13 @@ def check_checkpoint(setup: Setup) -> None:
 def why_not(task: Task, setup: Setup) -> str | None:
     """Return the reason why an evaluation cannot run, None if it can."""
     if task.data == OWN:
-        return _no_own_images(setup)
+        if setup.options.train:  # faults of named folders are errors
+            return None
+        try:
+            find_images(setup.options)
+        except (ValueError, FileNotFoundError) as error:
+            return str(error)
+        return None
     data = setup.data[task.data]
     if not data:
         more = len(data.missing) - SHOWN
@@ -63,16 +64,6 @@ def why_not(task: Task, setup: Setup) -> str | None:
     return None
 
 
-def _no_own_images(setup: Setup) -> str | None:
-    if setup.options.train:  # faults of named folders are errors
-        return None
-    try:
-        find_images(setup.options)
-    except (ValueError, FileNotFoundError) as error:
-        return str(error)
-    return None
-
-
 def run_tasks(
     tasks: Sequence[Task],
     setup: Setup,
@@ -81,7 +72,8 @@ def run_tasks(
 ) -> dict[str, dict]:
     """Run evaluations, or read the results of an earlier call.
 
-    A failure does not stop the others.
+    A failure does not stop the others, but a checkpoint without encoder
+    does, see :func:`check_checkpoint`.
 
     Args:
         tasks (sequence of Task): In their order.
@@ -93,10 +85,6 @@ def run_tasks(
         dict[str, dict]: By name of the task: ``status`` ('done', 'failed' or
         'not run'), ``reason`` if it is not done, else ``figures`` (mean and
         std in percent by row) and ``seconds``.
-
-    Raises:
-        FileNotFoundError: If there is no checkpoint.
-        ValueError: If it cannot be read, or has no encoder.
     """
     check_checkpoint(setup)
     results: dict[str, dict] = {}

@@ -47,26 +47,21 @@ def table_rows(
 def suite_table(
     title: str, tasks: Sequence[Task], results: Mapping[str, dict]
 ) -> str:
-    """Format the table with notes, failures and sources.
+    """Format the table as Markdown, with notes, failures and sources.
 
     Args:
         title (str): The checkpoint.
-        tasks (sequence of Task): In the order of the table.
-        results (Mapping[str, dict]): See :func:`~.run.run_tasks`.
-
-    Returns:
-        str: Markdown.
+        tasks (sequence of Task): See :func:`table_rows`.
+        results (Mapping[str, dict]): See :func:`table_rows`.
     """
     rows = table_rows(tasks, results)
     shown = [m for m in METHODS if any(m in row['published'] for row in rows)]
-    cells = [
-        [
-            row['row'],
-            Score(**row['ours']) if row['ours'] else MISSING,
-            *(_percent(row['published'].get(method)) for method in shown),
-        ]
-        for row in rows
-    ]
+    cells = []
+    for row in rows:
+        ours = Score(**row['ours']) if row['ours'] else MISSING
+        values = [row['published'].get(method) for method in shown]
+        papers = [MISSING if v is None else f'{v:g}' for v in values]
+        cells.append([row['row'], ours, *papers])
     parts = [
         f'# {title}',
         'Percent; ± is the deviation over draws. The columns after "this '
@@ -75,40 +70,28 @@ def suite_table(
         'ImageNet-1k (on ImageNet-100 for its rows).',
         markdown_table(['evaluation', 'this checkpoint', *shown], cells),
     ]
-    by_status = {
-        status: [t for t in tasks if _status(t, results) == status]
-        for status in (DONE, FAILED, NOT_RUN)
-    }
-    notes = [(task.name, task.note) for task in by_status[DONE]]
-    parts += _section('How it was measured', _grouped(notes))
-    for status, heading in ((FAILED, 'Failed'), (NOT_RUN, 'Not run')):
-        reasons = [
-            (t.name, results[t.name]['reason']) for t in by_status[status]
+    for heading, status in (
+        ('How it was measured', DONE),
+        ('Failed', FAILED),
+        ('Not run', NOT_RUN),
+    ):
+        pairs = [
+            (task.name, task.note if status == DONE else result['reason'])
+            for task in tasks
+            if (result := results.get(task.name, {})).get('status') == status
         ]
-        parts += _section(heading, _grouped(reasons))
+        parts += _section(heading, pairs)
     sources = [(row['row'], row['source']) for row in rows if row['source']]
-    parts += _section('Sources', _grouped(sources, '; '))
+    parts += _section('Sources', sources, '; ')
     return '\n\n'.join(parts) + '\n'
 
 
-def _status(task: Task, results: Mapping[str, dict]) -> str | None:
-    return results.get(task.name, {}).get('status')
-
-
-def _percent(value: float | None) -> str:
-    return MISSING if value is None else f'{value:g}'
-
-
-def _section(heading: str, lines: list[str]) -> list[str]:
-    items = '\n'.join(f'- {line}' for line in lines)
-    return [f'## {heading}', items] if lines else []
-
-
-def _grouped(pairs: Iterable[tuple], separator: str = ', ') -> list[str]:
-    """Return a line for each text, with the names that share it."""
+def _section(
+    heading: str, pairs: Iterable[tuple], separator: str = ', '
+) -> list[str]:
+    """Return a list of texts, each after the names that share it."""
     names: dict[str, list[str]] = {}
     for name, text in pairs:
         names.setdefault(text, []).append(name)
-    return [
-        f'{separator.join(group)}: {text}' for text, group in names.items()
-    ]
+    lines = [f'- {separator.join(n)}: {text}' for text, n in names.items()]
+    return [f'## {heading}', '\n'.join(lines)] if lines else []
