@@ -59,9 +59,9 @@ def find_clusterings(
     Args:
         encoder (Encoder): Source of the prototypes.
         images (EmbeddedImages): N embedded images.
-        num_clusters (sequence of int, optional): K of each k-means. Defaults
-            to None: about N / 100 and N / 20 if the model has no prototypes.
-        seed (int): Seed of k-means. Defaults to 0.
+        num_clusters (sequence of int, optional): K of each k-means. None
+            takes about N / 100 and N / 20 if the model has no prototypes.
+        seed (int): Seed of k-means.
 
     Returns:
         list[Clustering]: By number of prototypes, ascending, first the

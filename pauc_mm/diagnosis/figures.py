@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,21 +35,6 @@ MONTAGE_IMAGES = 8
 MAX_CURVES = 5
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture of the report.
-
-    Attributes:
-        path (Path): PNG file.
-        title (str): Heading.
-        caption (str): Content, and how to read it.
-    """
-
-    path: Path
-    title: str
-    caption: str
-
-
 def draw_all(
     folder: Path,
     name: str,
@@ -59,7 +44,7 @@ def draw_all(
     measures: dict,
     tsne: bool = True,
     seed: int = 0,
-) -> list[Picture]:
+) -> list[dict]:
     """Draw every picture that the data allow.
 
     Args:
@@ -70,11 +55,11 @@ def draw_all(
         clusterings (list[Clustering]): The sets of prototypes.
         measures (dict): See :func:`~.measures.measure`.
         tsne (bool): Whether to draw the t-SNE map, the slowest.
-            Defaults to True.
-        seed (int): Seed of draws and t-SNE. Defaults to 0.
+        seed (int): Seed of draws and t-SNE.
 
     Returns:
-        list[Picture]: In the order of the report.
+        list[dict]: ``file``, ``title`` and ``caption`` of each, in the order
+        of the report.
     """
     folder.mkdir(parents=True, exist_ok=True)
     groups = _groups(source, clusterings)
@@ -97,17 +82,10 @@ def draw_all(
     return [job(folder, *args) for job, *args in progress(jobs, 'Drawing')]
 
 
-@dataclass(frozen=True)
-class _Groups:
-    """Colours of a picture: classes, or else the coarsest prototypes.
+class _Groups(NamedTuple):
+    """Colours of a picture: classes, or else the coarsest prototypes."""
 
-    Attributes:
-        of_images (ndarray, optional): Shape (N,), int64.
-        names (list[str], optional): Names of the groups.
-        by (str): Name of the grouping.
-    """
-
-    of_images: np.ndarray | None = None
+    labels: np.ndarray | None = None
     names: list[str] | None = None
     by: str = ''
 
@@ -122,11 +100,14 @@ def _groups(source: ImageSource, clusterings: list[Clustering]) -> _Groups:
     return _Groups()
 
 
-def _circle(folder, name, images, groups: _Groups) -> Picture:
+def _picture(path: Path, title: str, caption: str) -> dict:
+    return dict(file=path.name, title=title, caption=caption)
+
+
+def _circle(folder, name, images, groups: _Groups) -> dict:
     points, kept = circle_projection(images.vectors.numpy())
-    path = plot_circles(
-        {name: points}, folder / 'circle.png', groups.of_images, groups.names
-    )
+    path = folder / 'circle.png'
+    plot_circles({name: points}, path, groups.labels, groups.names)
     how = (
         'Embeddings have two dimensions: nothing is hidden.'
         if images.vectors.shape[1] == 2
@@ -134,7 +115,7 @@ def _circle(folder, name, images, groups: _Groups) -> Picture:
         'the squared lengths; the lower this share, the less the picture says '
         'about voids on the sphere.'
     )
-    return Picture(
+    return _picture(
         path,
         'On the unit circle',
         'Embeddings projected onto the unit circle, and their density along '
@@ -142,14 +123,15 @@ def _circle(folder, name, images, groups: _Groups) -> Picture:
     )
 
 
-def _unique(folder, measures) -> Picture:
+def _unique(folder, measures) -> dict:
     curves = {
         c['name']: (c['unique_curve']['epsilons'], c['unique_curve']['shares'])
         for c in measures['clusterings'][:MAX_CURVES]
     }
     path = folder / 'unique_prototypes.png'
-    return Picture(
-        plot_unique_curves(curves, path, references=True),
+    plot_unique_curves(curves, path, references=True)
+    return _picture(
+        path,
         'Unique prototypes',
         'Share of prototypes that are no copy of another, against the cosine '
         'distance below which one counts as a copy (figure 3 of Why '
@@ -158,13 +140,13 @@ def _unique(folder, measures) -> Picture:
     )
 
 
-def _spectrum(folder, spaces: dict) -> Picture:
+def _spectrum(folder, spaces: dict) -> dict:
     path = plot_spectra(
         {name: space['spectrum'] for name, space in spaces.items()},
         folder / 'spectrum.png',
         ranks={name: s['effective_rank'] for name, s in spaces.items()},
     )
-    return Picture(
+    return _picture(
         path,
         'Spectrum',
         'Singular values of the centred, l2-normalised vectors, relative to '
@@ -173,9 +155,9 @@ def _spectrum(folder, spaces: dict) -> Picture:
     )
 
 
-def _sizes(folder, clusterings: list[Clustering]) -> Picture:
+def _sizes(folder, clusterings: list[Clustering]) -> dict:
     sizes = {c.name: c.sizes.tolist() for c in clusterings[:MAX_CURVES]}
-    return Picture(
+    return _picture(
         plot_cluster_sizes(sizes, folder / 'cluster_sizes.png'),
         'Sizes of prototypes',
         'Images of each prototype (figure 3a of PCL). One hump around the '
@@ -184,7 +166,7 @@ def _sizes(folder, clusterings: list[Clustering]) -> Picture:
     )
 
 
-def _montage(folder, source, images, clusterings) -> Picture:
+def _montage(folder, source, images, clusterings) -> dict:
     fine = clusterings[-1]
     coarse = clusterings[0] if len(clusterings) > 1 else None
     similarity = (images.vectors * fine.prototypes[fine.assignments]).sum(1)
@@ -219,7 +201,7 @@ def _montage(folder, source, images, clusterings) -> Picture:
         if coarse is not None
         else ''
     )
-    return Picture(
+    return _picture(
         plot_cluster_montage(rows, folder / 'montage.png'),
         'Nearest images',
         f'Left: the images nearest to some of the prototypes of {fine.name}, '
@@ -259,20 +241,20 @@ def _pixels(dataset, index: int, bgr: bool) -> np.ndarray:
     return np.ascontiguousarray(image).astype(np.uint8)
 
 
-def _tsne(folder, name, images, groups: _Groups, seed) -> Picture:
+def _tsne(folder, name, images, groups: _Groups, seed) -> dict:
     indices = torch.arange(len(images.features))
     rows = subsample(indices, MAX_TSNE, seed).numpy()
     # PAUC, too, maps the features of the backbone.
     features = F.normalize(images.features, dim=1).numpy()[rows]
     path = plot_embedding_maps(
         {name: tsne_map(features, seed)},
-        None if groups.of_images is None else groups.of_images[rows],
+        None if groups.labels is None else groups.labels[rows],
         groups.names,
         folder / 'tsne.png',
         f'Features of {len(rows)} images (t-SNE)',
     )
     coloured = f', coloured by {groups.by}' if groups.by else ''
-    return Picture(
+    return _picture(
         path,
         'Map',
         f"t-SNE of the backbone's features{coloured} (figure 4 of PAUC). "

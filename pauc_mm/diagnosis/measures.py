@@ -56,9 +56,9 @@ def measure(
         images (EmbeddedImages): N embedded images.
         clusterings (list[Clustering]): See :func:`find_clusterings`.
         labels (Tensor, optional): Class of each image, shape (N,), int64.
-        seed (int): Seed of all draws. Defaults to 0.
+        seed (int): Seed of all draws.
         epsilon (float): Cosine distance below which a prototype is a copy,
-            for the headline. Defaults to 0.025.
+            for the headline.
 
     Returns:
         dict: ``num_images``, ``spaces`` (by space), ``clusterings`` (list),
@@ -208,10 +208,7 @@ def _information(vectors: Tensor, labels: Tensor, seed: int) -> float | None:
     if (torch.bincount(labels) > 1).sum() < 2:
         return None
     return feature_label_information(
-        vectors,
-        labels,
-        max_samples=None if len(labels) <= MAX_SAMPLES else MAX_SAMPLES,
-        seed=seed,
+        vectors, labels, max_samples=MAX_SAMPLES, seed=seed
     )
 
 

@@ -26,7 +26,7 @@ def make_report(
     encoder,
     images: str,
     measures: dict,
-    pictures: list,
+    pictures: list[dict],
     settings: dict,
 ) -> dict:
     """Assemble a report.
@@ -36,7 +36,7 @@ def make_report(
         encoder (Encoder): Source of the layout, epoch and notes.
         images (str): Description of the images.
         measures (dict): See :func:`~.measures.measure`.
-        pictures (list[Picture]): See :func:`~.figures.draw_all`.
+        pictures (list[dict]): See :func:`~.figures.draw_all`.
         settings (dict): Options that were used; plain values.
 
     Returns:
@@ -53,10 +53,7 @@ def make_report(
         versions=dict(pauc_mm=__version__, torch=torch.__version__),
         headline=values,
         verdict=dict(vars(judge(values))),
-        pictures=[
-            dict(file=p.path.name, title=p.title, caption=p.caption)
-            for p in pictures
-        ],
+        pictures=pictures,
         measures=measures,
     )
 

@@ -42,18 +42,16 @@ def embed_dataset(
     Args:
         model (nn.Module): The algorithm, wrapped or not.
         dataset (BaseDataset): Gives one view of each image.
-        rows (sequence of int, optional): Indices of the n images. Defaults
-            to None: all.
-        batch_size (int): Images a batch on each rank. Defaults to 256.
-        num_workers (int): Worker processes. Defaults to 0.
+        rows (sequence of int, optional): Indices of the n images; None: all.
+        batch_size (int): Images a batch on each rank.
+        num_workers (int): Worker processes.
         momentum (bool): Whether to use the momentum encoder.
-            Defaults to False.
-        amp_dtype (str, optional): 'float16' or 'bfloat16' for autocast.
-            Defaults to None: full precision.
+        amp_dtype (str, optional): 'float16' or 'bfloat16' for autocast;
+            None: full precision.
         channels_last (bool): Whether images go through the network in that
-            memory format. Defaults to False.
+            memory format.
         features (bool): Whether to return features; those of a million
-            images take ten gigabytes. Defaults to True.
+            images take ten gigabytes.
         description (str): Label of the progress bar.
 
     Returns:
@@ -109,7 +107,7 @@ def map_dataset(
         dataset (Dataset): The images.
         rows (sequence of int): Indices of n images, at least one.
         batch_size (int): Images a batch on each rank.
-        num_workers (int): Worker processes. Defaults to 0.
+        num_workers (int): Worker processes.
         description (str): Label of the progress bar.
 
     Returns:

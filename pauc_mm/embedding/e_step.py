@@ -37,9 +37,8 @@ def extract_embeddings(
         dataset (BaseDataset): Gives one view of each of N images, with
             ``sample_idx`` in the data sample.
         batch_size (int): Images a batch on each rank.
-        num_workers (int): Worker processes. Defaults to 0.
+        num_workers (int): Worker processes.
         momentum (bool): Whether to use the momentum encoder.
-            Defaults to True.
         bank (MomentumBank, optional): This rank's embeddings of the epoch
             before. Only images that no rank has seen are embedded then; of
             an image that was seen several times, by one rank or by several,
@@ -99,9 +98,8 @@ def check_finite(
         embeddings (Tensor): Shape (N, D).
         epoch (int): Epoch for the message.
         path (callable, optional): From the index of an image to its file, or
-            None. Defaults to None.
-        amp (str): Where half precision is in use, for the message. Defaults
-            to 'off'.
+            None.
+        amp (str): Where half precision is in use, for the message.
 
     Raises:
         RuntimeError: Naming the first images, and what to try.

@@ -69,10 +69,10 @@ def embed_all(
     Args:
         encoder (Encoder): The network.
         source (ImageSource): The images.
-        batch_size (int): Images a batch. Defaults to 64.
-        num_workers (int): Processes that load images. Defaults to 0.
-        device (str): 'cpu' or 'cuda'. Defaults to 'cpu'.
-        seed (int): Seed of the augmented views. Defaults to 0.
+        batch_size (int): Images a batch.
+        num_workers (int): Processes that load images.
+        device (str): 'cpu' or 'cuda'.
+        seed (int): Seed of the augmented views.
         store (Path, optional): Cache file.
         key (dict, optional): All that the result depends on, besides the
             images; a cache with another key is recomputed.

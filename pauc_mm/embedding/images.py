@@ -96,12 +96,12 @@ def find_images(
         data (str, optional): Folder of images. None takes the data set that
             the config tests on.
         with_labels (bool): Whether to read labels; the first-level
-            sub-folders of a folder are its classes. Defaults to False.
+            sub-folders of a folder are its classes.
         image_size (int, optional): Side of the centre crop in pixels instead
-            of the config's. Defaults to None: the config's, or 224.
+            of the config's. None takes the config's, or 224.
         max_images (int, optional): Draw so many if there are more.
         corrupt (str): See :class:`pauc_mm.datasets.ImageFolder`.
-        seed (int): Seed of that draw. Defaults to 0.
+        seed (int): Seed of that draw.
 
     Returns:
         ImageSource: The images.

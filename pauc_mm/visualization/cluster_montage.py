@@ -33,7 +33,7 @@ class ClusterRow:
         coarse_images (sequence of ndarray): Other images of its coarse
             cluster.
         coarse (str): Name of the coarse cluster; rows with the same name are
-            grouped. Defaults to '': no group.
+            grouped.
     """
 
     caption: str
