@@ -12,9 +12,8 @@ model = dict(
     queue_len=2048,
     num_clusters=[50, 100, 250],
     proto_head=dict(num_negatives=128),
-    prototypes=dict(
-        type='MixturePrototypes', eta=0.95, warmup_steps=403
-    ),  # 13 epochs
+    # Warm-up: 13 epochs.
+    prototypes=dict(type='MixturePrototypes', eta=0.95, warmup_steps=403),
 )
 default_hooks = dict(
     collapse_monitor=dict(type='CollapseMonitorHook', interval=10)

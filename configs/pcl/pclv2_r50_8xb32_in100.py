@@ -7,9 +7,7 @@ _base_ = [
     '../_base_/clustering_runtime.py',
 ]
 
-# r = 1024 in the PAUC paper (section 5.1). PCL's eq. 11 has one r for both
-# kinds of negatives, and the official code one option. So it is the length of
-# the queue (four batches) and the number of negative prototypes.
+# See pcl_r50_8xb32_in100.py.
 model = dict(
     queue_len=1024,
     num_clusters=[2500, 5000, 10000],

@@ -201,9 +201,14 @@ def read_labels(
             f'Labels must be of two classes or more; the {where} have one '
             'only.'
         )
-    names = dataset.metainfo.get('classes')
-    if names is None:
-        names = range(int(numbers.max()) + 1)
+    count = int(numbers.max()) + 1
+    names = dataset.metainfo.get('classes') or range(count)
+    if numbers.min() < 0 or len(names) < count:
+        raise ValueError(
+            f'Labels of the {where} must be from 0 to {len(names) - 1}, as '
+            f'metainfo.classes has {len(names)} names, got '
+            f'{int(numbers.min())} to {count - 1}.'
+        )
     return numbers, [str(name) for name in names]
 
 

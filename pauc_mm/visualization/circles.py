@@ -10,19 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import (
-    MAX_LEGEND,
-    check_labels,
-    check_series,
-    colour,
-    marker,
-    panels,
-    save,
-)
+from .style import MAX_LEGEND, colour, marker, panels, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_ANGLES = 720
 # Radii: points lie at 1 or, by class, on tracks within; the density outside.
 _INNERMOST = 0.8
 _GROUND = 1.06
@@ -76,32 +69,29 @@ def circle_projection(embeddings: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def circle_density(
-    points: np.ndarray, kappa: float = 100.0, num_angles: int = 720
+    points: np.ndarray, kappa: float = 100.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Estimate the density of points on the circle with von Mises kernels.
 
     Args:
-        points (np.ndarray): Unit vectors, shape (N, 2).
+        points (np.ndarray): Unit vectors, shape (N, 2); each is moved to the
+            nearest of 720 angles.
         kappa (float): Concentration of the kernel; its width is about
-            1 / sqrt(kappa) radians. Defaults to 100, 6 degrees.
-        num_angles (int): Number of angles; points are moved to the nearest.
-            Defaults to 720.
+            1 / sqrt(kappa) radians: 6 degrees for 100.
 
     Returns:
         tuple[np.ndarray, np.ndarray]: Angles in radians, from -pi, and the
-        density per radian, both of shape (num_angles,), float64. The uniform
-        density is 1 / (2 pi).
+        density per radian, both of shape (720,), float64. The uniform density
+        is 1 / (2 pi).
     """
-    if not (math.isfinite(kappa) and kappa > 0):
-        raise ValueError(f'kappa must be a positive number, got {kappa!r}.')
-    step = 2 * math.pi / num_angles
-    angles = -math.pi + step * np.arange(num_angles)
+    step = 2 * math.pi / _ANGLES
+    angles = -math.pi + step * np.arange(_ANGLES)
     theta = np.arctan2(points[:, 1], points[:, 0])
-    nearest = np.rint((theta + math.pi) / step).astype(int) % num_angles
-    counts = np.bincount(nearest, minlength=num_angles)
-    kernel = np.exp(kappa * (np.cos(step * np.arange(num_angles)) - 1))
+    nearest = np.rint((theta + math.pi) / step).astype(int) % _ANGLES
+    counts = np.bincount(nearest, minlength=_ANGLES)
+    kernel = np.exp(kappa * (np.cos(step * np.arange(_ANGLES)) - 1))
     spectrum = np.fft.rfft(counts) * np.fft.rfft(kernel)
-    smooth = np.fft.irfft(spectrum, num_angles).clip(min=0)
+    smooth = np.fft.irfft(spectrum, _ANGLES).clip(min=0)
     return angles, smooth / (smooth.sum() * step)
 
 
@@ -111,7 +101,6 @@ def draw_circle(
     labels: np.ndarray | None = None,
     class_names: Sequence[str] | None = None,
     peak: float | None = None,
-    kappa: float = 100.0,
     size: float = 6.0,
 ) -> float:
     """Draw points on the unit circle and their density as a ring around it.
@@ -128,22 +117,14 @@ def draw_circle(
         class_names (sequence of str, optional): Names of the classes, written
             inside if there are at most 12.
         peak (float, optional): Density of the full height, in multiples of
-            the uniform one; higher densities are cut. Defaults to None: the
-            highest density, but at least 2.
-        kappa (float): See :func:`circle_density`. Defaults to 100.
-        size (float): Area of a marker in points^2. Defaults to 6.
+            the uniform one; higher densities are cut. None takes the highest
+            density, but at least 2.
+        size (float): Area of a marker in points^2.
 
     Returns:
         float: The highest density, in multiples of the uniform one.
-
-    Raises:
-        ValueError: If the points are not unit vectors in the plane, or the
-            labels do not fit them.
     """
-    points = _check_points(points)
-    if labels is not None:
-        labels = check_labels(labels, len(points), class_names)
-    angles, density = circle_density(points, kappa)
+    angles, density = circle_density(points)
     relative = density * 2 * math.pi
     highest = float(relative.max())
     _draw_ring(axis, angles, relative, peak or max(highest, 2.0))
@@ -161,7 +142,6 @@ def plot_circles(
     labels: np.ndarray | Mapping[str, np.ndarray] | None = None,
     class_names: Sequence[str] | None = None,
     title: str = 'Embeddings on the unit circle',
-    columns: int = 4,
 ) -> Path:
     """Draw several sets of points on the circle, one panel each.
 
@@ -173,33 +153,18 @@ def plot_circles(
             caption; see :func:`circle_projection`.
         path (str or Path): File to write; its folder is made.
         labels (np.ndarray or dict, optional): Class of each point, shape
-            (N,), for all panels or by caption. Defaults to None.
+            (N,), for all panels or by caption.
         class_names (sequence of str, optional): Names of the classes.
         title (str): Title of the figure.
-        columns (int): Most panels in a row. Defaults to 4.
-
-    Returns:
-        Path: The file.
-
-    Raises:
-        TypeError: If ``points`` is no mapping.
-        ValueError: If it is empty, or see :func:`draw_circle`.
     """
-    check_series(points, 'points')
-    points = {key: _check_points(p) for key, p in points.items()}
     if not isinstance(labels, Mapping):
         labels = dict.fromkeys(points, labels)
-    if set(labels) != set(points):
-        raise ValueError(
-            f'labels must have the captions of points, {sorted(points)}, got '
-            f'{sorted(labels)}.'
-        )
     highest = {
         key: circle_density(p)[1].max() * 2 * math.pi
         for key, p in points.items()
     }
     peak = max(2.0, *highest.values())
-    figure, axes = panels(len(points), 3.4, 3.75, columns)
+    figure, axes = panels(len(points), 3.4, 3.75)
     for axis, (key, panel) in zip(axes, points.items()):
         draw_circle(axis, panel, labels[key], class_names, peak)
         axis.set_title(f'{key}\npeak {highest[key]:.1f} x uniform', size=10)
@@ -243,46 +208,23 @@ def _draw_points(axis, points, labels, class_names, size: float) -> None:
             linewidths=0,
             zorder=4,
         )
-    if class_names is not None and number <= MAX_LEGEND:
-        for c in np.unique(labels):
-            _name(axis, points[labels == c], class_names[c], c)
-
-
-def _name(axis, members: np.ndarray, name: str, c: int) -> None:
-    """Write a class's name inside the circle at its mean direction."""
-    mean = members.mean(axis=0)
-    norm = np.linalg.norm(mean)
-    direction = mean / norm if norm > 1e-6 else members[0]
-    # Neighbours are written at different depths, so as not to overlap.
-    axis.annotate(
-        name,
-        direction * (0.6 - 0.16 * (c % 3)),
-        color=colour(c),
-        size=8,
-        weight='bold',
-        ha='center',
-        va='center',
-        zorder=5,
-    )
-
-
-def _check_points(points: np.ndarray) -> np.ndarray:
-    points = np.asarray(points, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
-        raise ValueError(
-            f'points must have shape (N, 2) with N >= 1, got {points.shape}. '
-            'Use circle_projection(embeddings)[0].'
+        if class_names is None or number > MAX_LEGEND:
+            continue
+        # Its name inside the circle at the mean direction; neighbours at
+        # different depths, so as not to overlap.
+        mean = members.mean(axis=0)
+        norm = np.linalg.norm(mean)
+        direction = mean / norm if norm > 1e-6 else members[0]
+        axis.annotate(
+            class_names[c],
+            direction * (0.6 - 0.16 * (c % 3)),
+            color=colour(c),
+            size=8,
+            weight='bold',
+            ha='center',
+            va='center',
+            zorder=5,
         )
-    norms = np.linalg.norm(points, axis=1)
-    far = np.flatnonzero(~(np.abs(norms - 1) < 1e-3))
-    if len(far):
-        raise ValueError(
-            f'{len(far)} of {len(points)} points are not on the unit circle; '
-            f'first rows: {far[:5].tolist()}, of norm '
-            f'{norms[far[:5]].round(4).tolist()}. Use '
-            'circle_projection(embeddings)[0].'
-        )
-    return points
 
 
 def _normalised(points: np.ndarray, fault: str) -> np.ndarray:

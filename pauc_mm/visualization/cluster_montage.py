@@ -57,15 +57,7 @@ def plot_cluster_montage(
         rows (sequence of ClusterRow): At least one.
         path (str or Path): File to write; its folder is made.
         title (str): Title of the figure.
-
-    Returns:
-        Path: The file.
-
-    Raises:
-        TypeError: If a row is no :class:`ClusterRow`, or an image not uint8.
-        ValueError: If there is no row, or an image is not (H, W, 3).
     """
-    _check_rows(rows)
     groups: dict[str, list[ClusterRow]] = {}
     for row in rows:
         groups.setdefault(row.coarse, []).append(row)
@@ -153,25 +145,3 @@ def letterbox(image: np.ndarray, side: int = _TILE) -> np.ndarray:
         color=(225, 225, 225),
     )
     return np.asarray(squared)
-
-
-def _check_rows(rows: Sequence[ClusterRow]) -> None:
-    if not len(rows):
-        raise ValueError('rows must not be empty.')
-    for i, row in enumerate(rows):
-        if not isinstance(row, ClusterRow):
-            raise TypeError(
-                f'rows[{i}] must be a ClusterRow, got {type(row).__name__}.'
-            )
-        for image in (*row.images, *row.coarse_images):
-            dtype = getattr(image, 'dtype', type(image).__name__)
-            if dtype != np.uint8:
-                raise TypeError(
-                    f'Images of rows[{i}] must be of uint8, got {dtype}.'
-                )
-            shape = np.shape(image)
-            if len(shape) != 3 or shape[2] != 3 or 0 in shape:
-                raise ValueError(
-                    f'Images of rows[{i}] must have shape (H, W, 3), got '
-                    f'{shape}.'
-                )

@@ -5,23 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import (
-    as_vector,
-    check_series,
-    colour,
-    legend_below,
-    line_style,
-    save,
-    single_panel,
-    tidy,
-)
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from .style import colour, legend_below, line, save, single_panel, tidy
 
 # The axis is logarithmic if the largest size is so many times the median.
 _LARGE_SPREAD = 20
@@ -44,45 +31,33 @@ def plot_cluster_sizes(
             included, shape (K,), by caption.
         path (str or Path): File to write; its folder is made.
         title (str): Title of the figure.
-
-    Returns:
-        Path: The file.
-
-    Raises:
-        TypeError: If ``sizes`` is no mapping, or a size no integer.
-        ValueError: If there is nothing to draw, or a size is negative.
     """
-    check_series(sizes, 'sizes')
-    figure, axis = single_panel(sizes, title)
-    draw_cluster_sizes(axis, sizes)
-    return save(figure, path)
-
-
-def draw_cluster_sizes(axis: Axes, sizes: Mapping[str, Sequence[int]]) -> None:
-    """Draw histograms into given axes; see :func:`plot_cluster_sizes`."""
-    check_series(sizes, 'sizes')
-    checked = {key: _as_sizes(values, key) for key, values in sizes.items()}
+    arrays = {key: np.asarray(values) for key, values in sizes.items()}
     logarithmic = any(
         values.max() > _LARGE_SPREAD * np.median(values[values > 0])
-        for values in checked.values()
+        for values in arrays.values()
     )
-    largest = max(int(values.max()) for values in checked.values())
-    most = max(len(values) for values in checked.values())
+    largest = max(int(values.max()) for values in arrays.values())
+    most = max(len(values) for values in arrays.values())
     edges = _edges(largest, int(np.clip(2 * most**0.5, 10, 40)), logarithmic)
-    for i, (key, values) in enumerate(checked.items()):
+    figure, axis = single_panel(len(sizes), title)
+    for i, (key, values) in enumerate(arrays.items()):
         counts, _ = np.histogram(values, edges)
-        style = dict(color=colour(i), linestyle=line_style(i))
-        axis.stairs(
-            counts,
-            edges,
-            linewidth=2,
-            fill=False,
-            label=f'{key}: {len(values)} clusters, mean size '
-            f'{values.mean():.1f}, {int((values == 0).sum())} empty',
-            **style,
-        )
+        mean, empty = values.mean(), int((values == 0).sum())
+        label = f'{key}: {len(values)} clusters, mean size {mean:.1f}, '
+        label += f'{empty} empty'
+        axis.stairs(counts, edges, linewidth=2, label=label, **line(i))
         axis.stairs(counts, edges, fill=True, alpha=0.1, color=colour(i))
-        _mark_mean(axis, values.mean(), **style)
+        axis.axvline(mean, linewidth=1, alpha=0.8, **line(i))
+        axis.plot(
+            mean,
+            1,
+            'v',
+            markersize=9,
+            color=colour(i),
+            transform=axis.get_xaxis_transform(),
+            clip_on=False,
+        )
     if logarithmic:
         axis.set_xscale('symlog', linthresh=1, linscale=0.4)
         axis.xaxis.set_major_formatter('{x:.0f}')
@@ -93,6 +68,7 @@ def draw_cluster_sizes(axis: Axes, sizes: Mapping[str, Sequence[int]]) -> None:
     axis.set_ylabel('number of clusters')
     tidy(axis, 'y')
     legend_below(axis)
+    return save(figure, path)
 
 
 def _edges(largest: int, number: int, logarithmic: bool) -> np.ndarray:
@@ -104,33 +80,3 @@ def _edges(largest: int, number: int, logarithmic: bool) -> np.ndarray:
         width = max(1, -(-largest // number))
         inner = np.arange(1, largest + width + 1, width)
     return np.concatenate([[-0.5], inner - 0.5])
-
-
-def _mark_mean(axis: Axes, mean: float, **style) -> None:
-    axis.axvline(mean, linewidth=1, alpha=0.8, **style)
-    axis.plot(
-        [mean],
-        [1],
-        marker='v',
-        markersize=9,
-        color=style['color'],
-        transform=axis.get_xaxis_transform(),
-        clip_on=False,
-        linestyle='none',
-    )
-
-
-def _as_sizes(values: Sequence[int], key: str) -> np.ndarray:
-    name = f'sizes[{key!r}]'
-    if np.asarray(values).dtype.kind not in 'iu':
-        raise TypeError(
-            f'{name} must be integers, got {np.asarray(values).dtype}. Use '
-            'np.bincount(assignments, minlength=num_clusters).'
-        )
-    sizes = as_vector(values, name)
-    if sizes.min() < 0 or not sizes.any():
-        raise ValueError(
-            f'{name} must be >= 0, and one > 0, got '
-            f'{sizes[:10].astype(int).tolist()} (first 10).'
-        )
-    return sizes

@@ -8,41 +8,24 @@ from pathlib import Path
 
 import numpy as np
 
-from .style import (
-    MAX_LEGEND,
-    check_labels,
-    check_series,
-    colour,
-    marker,
-    new_figure,
-    save,
-)
+from .style import MAX_LEGEND, colour, marker, new_figure, save
 
 
 def tsne_map(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
     """Map embeddings to the plane by scikit-learn's t-SNE.
 
     Args:
-        embeddings (np.ndarray): Shape (N, D), N >= 5.
-        seed (int): Random state. Defaults to 0.
+        embeddings (np.ndarray): Shape (N, D), N >= 2.
+        seed (int): Random state.
 
     Returns:
         np.ndarray: Shape (N, 2), float32.
 
     Raises:
-        ValueError: If there are fewer than five embeddings, all are equal, or
-            one is not finite.
+        ValueError: If all are equal, or one is not finite.
     """
     from sklearn.manifold import TSNE
 
-    embeddings = np.asarray(embeddings)
-    if embeddings.ndim != 2 or len(embeddings) < 5:
-        raise ValueError(
-            'embeddings must have shape (N, D) with N >= 5, got '
-            f'{embeddings.shape}.'
-        )
-    if not np.isfinite(embeddings).all():
-        raise ValueError('embeddings must be finite.')
     if not np.ptp(embeddings, axis=0).any():
         # scikit-learn 1.9 divides by their deviation and ends the process.
         raise ValueError('embeddings must differ, but all are equal.')
@@ -76,20 +59,10 @@ def plot_embedding_maps(
         path (str or Path): File to write; its folder is made.
         title (str): Title of the figure.
 
-    Returns:
-        Path: The file.
-
-    Raises:
-        TypeError: If ``maps`` is no mapping.
-        ValueError: If there is no map, or shapes or labels do not fit.
     """
-    check_series(maps, 'maps')
-    maps = {key: _check_points(key, points) for key, points in maps.items()}
     named = class_names is not None and 0 < len(class_names) <= MAX_LEGEND
     groups: Sequence[int] = range(1)
     if labels is not None:
-        for points in maps.values():
-            labels = check_labels(labels, len(points), class_names)
         # The legend names empty classes too.
         groups = range(len(class_names)) if named else np.unique(labels)
     figure = new_figure(5.2 * len(maps) + named, 5.4)
@@ -108,10 +81,20 @@ def plot_embedding_maps(
                 label=name,
             )
             if name is not None and len(members):
-                _name(axis, members, name, c)
-        axis.set_title(caption)
-        axis.set_xticks([])
-        axis.set_yticks([])
+                axis.annotate(
+                    name,
+                    np.median(members, axis=0),
+                    ha='center',
+                    va='center',
+                    weight='bold',
+                    bbox=dict(
+                        boxstyle='round,pad=0.2',
+                        facecolor='white',
+                        edgecolor=colour(c),
+                        alpha=0.85,
+                    ),
+                )
+        axis.set(title=caption, xticks=[], yticks=[])
     if labels is not None and named:
         handles, names = axes[-1].get_legend_handles_labels()
         figure.legend(
@@ -124,31 +107,3 @@ def plot_embedding_maps(
         )
     figure.suptitle(title)
     return save(figure, path)
-
-
-def _name(axis, members: np.ndarray, name: str, c: int) -> None:
-    axis.annotate(
-        name,
-        np.median(members, axis=0),
-        ha='center',
-        va='center',
-        weight='bold',
-        bbox=dict(
-            boxstyle='round,pad=0.2',
-            facecolor='white',
-            edgecolor=colour(c),
-            alpha=0.85,
-        ),
-    )
-
-
-def _check_points(key: str, points: np.ndarray) -> np.ndarray:
-    points = np.asarray(points)
-    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
-        raise ValueError(
-            f'maps[{key!r}] must have shape (N, 2), got {points.shape}. Use '
-            'tsne_map(embeddings).'
-        )
-    if not np.isfinite(points).all():
-        raise ValueError(f'maps[{key!r}] must be finite.')
-    return points

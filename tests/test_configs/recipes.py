@@ -4,10 +4,13 @@
 import copy
 import functools
 import os
+import zlib
 from pathlib import Path
 
 import mmpretrain
+import numpy as np
 from mmengine.config import Config
+from PIL import Image
 
 import pauc_mm  # noqa: F401
 
@@ -33,3 +36,14 @@ def load(name):
     environment = tuple(os.environ.get(key) for key in VARIABLES)
     path = RECIPES.get(name, name)
     return copy.deepcopy(_read(path, environment))
+
+
+def save_image(path, size=(80, 60)):
+    """Write an image of coarse noise that its path is the seed of."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.RandomState(zlib.crc32(str(path).encode()))
+    coarse = rng.randint(0, 256, (3, 4, 3), dtype=np.uint8)
+    pixels = np.kron(coarse, np.ones((size[1] // 3, size[0] // 4, 1)))
+    pixels = pixels.astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path

@@ -3,7 +3,6 @@ import copy
 import inspect
 import itertools
 import math
-import zlib
 
 import numpy as np
 import pytest
@@ -22,12 +21,17 @@ from mmpretrain.registry import (
     PARAM_SCHEDULERS,
     TRANSFORMS,
 )
-from PIL import Image
 
 from pauc_mm.models import PCL
 from pauc_mm.models.embed import embed_images
 from pauc_mm.utils.shipped_files import config_root, resolve_config
-from tests.test_configs.recipes import CONFIGS, RECIPES, VARIABLES, load
+from tests.test_configs.recipes import (
+    CONFIGS,
+    RECIPES,
+    VARIABLES,
+    load,
+    save_image,
+)
 
 STEP = [
     'pauc_r50_8xb32_in100',
@@ -51,16 +55,6 @@ def scope_and_environment(monkeypatch):
     init_default_scope('mmpretrain')
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-
-
-def save_image(path, size=(80, 60)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.RandomState(zlib.crc32(str(path).encode()))
-    coarse = rng.randint(0, 256, (3, 4, 3), dtype=np.uint8)
-    pixels = np.kron(coarse, np.ones((size[1] // 3, size[0] // 4, 1)))
-    pixels = pixels.astype(np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
 
 
 # ---- every recipe ----------------------------------------------------------
@@ -475,143 +469,3 @@ def test_a_config_elsewhere_inherits_a_recipe_and_its_data(tmp_path):
     cfg = Config.fromfile(tmp_path / 'mine.py')
     batch = next(iter(Runner.build_dataloader(cfg.train_dataloader, seed=0)))
     assert batch['inputs'][0].shape == (8, 3, 16, 16)
-
-
-# ---- real runs, small ------------------------------------------------------
-def shrink(cfg, work_dir, clusters):
-    """Two epochs on a few images of 32 pixels: warm-up, then one E-step."""
-    cfg.merge_from_dict(
-        {
-            'work_dir': str(work_dir),
-            'experiment_name': f'test_{work_dir.parent.name}',
-            'train_cfg.max_epochs': 2,
-            'train_cfg.val_interval': 2,
-            'model.backbone.depth': 18,
-            'model.backbone.base_channels': 4,
-            'model.backbone.stem_channels': 4,
-            'model.neck.in_channels': 32,
-            'model.num_clusters': clusters,
-            'model.queue_len': 16,
-            'model.proto_head.num_negatives': 4,
-            'train_dataloader.batch_size': 4,
-            'default_hooks.logger.interval': 1,
-            'default_hooks.clustering.warmup_epochs': 1,
-            'default_hooks.clustering.num_workers': 0,
-            'default_hooks.clustering.kmeans.device': 'cpu',
-        }
-    )
-    if cfg.model.neck.type == 'MoCoV2Neck':
-        cfg.model.neck.hid_channels = 32
-    loaders = [cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader]
-    for stage in ('val', 'test'):
-        if 'bank_dataloader' in cfg[f'{stage}_cfg']:
-            loaders.append(cfg[f'{stage}_cfg'].bank_dataloader)
-    for loader in loaders:
-        loader.num_workers = 0
-        shrink_pipeline(loader.dataset.pipeline)
-    shrink_pipeline(cfg.default_hooks.clustering.pipeline)
-    return loaders
-
-
-def shrink_pipeline(transforms):
-    for transform in transforms:
-        kind = transform['type']
-        if kind == 'RandomResizedCrop':
-            transform['scale'] = 32
-        elif kind == 'ResizeEdge':
-            transform['scale'] = 36
-        elif kind == 'CenterCrop':
-            transform['crop_size'] = 32
-        elif kind == 'MultiView':
-            shrink_pipeline(transform['transforms'][0])
-
-
-@pytest.fixture
-def quick_log(monkeypatch):
-    """yapf takes seconds to lay out a config for the log."""
-    monkeypatch.setattr(Config, 'pretty_text', property(repr))
-
-
-def train(cfg):
-    runner = Runner.from_cfg(cfg)
-    before = copy.deepcopy(runner.model.state_dict())
-    runner.train()
-    after = runner.model.state_dict()
-    assert runner.model.prototypes.ready
-    weight = 'backbone.conv1.weight'
-    assert not torch.equal(before[weight], after[weight])
-    assert all(v.isfinite().all() for v in after.values())
-    return runner
-
-
-def metrics_of(runner):
-    return {
-        k[len('val/') :]: history.data[0][-1]
-        for k, history in runner.message_hub.log_scalars.items()
-        if k.startswith('val/')
-    }
-
-
-@pytest.mark.parametrize(
-    'name', ['pauc_r50_8xb32_in1k', 'pclv2_r50_8xb32_in1k']
-)
-@pytest.mark.usefixtures('quick_log')
-def test_imagenet_recipe_trains(name, tmp_path, monkeypatch):
-    for split, count in (('train', 6), ('val', 4)):
-        for wnid in ('n01440764', 'n01443537'):
-            for i in range(count):
-                save_image(tmp_path / 'imagenet' / split / wnid / f'{i}.JPEG')
-    monkeypatch.setenv('IMAGENET_ROOT', str(tmp_path / 'imagenet'))
-    cfg = load(name)
-    for loader in shrink(cfg, tmp_path / 'work', [2, 3]):
-        loader.dataset.classes = ['tench', 'goldfish']
-    cfg.val_evaluator[0].k = (1, 3)
-    runner = train(cfg)
-    metrics = metrics_of(runner)
-    assert 0 <= metrics['knn/k3'] <= 1
-    assert metrics['nemd/value'] > 0
-    checkpoints = list((tmp_path / 'work').glob('epoch_*.pth'))
-    assert len(checkpoints) == 2
-
-
-@pytest.mark.usefixtures('quick_log')
-def test_imagenet100_recipe_trains(tmp_path, monkeypatch):
-    from pauc_mm.datasets import IMAGENET100_CLASSES
-
-    for split, count in (('train', 1), ('val', 2)):
-        for wnid, _ in IMAGENET100_CLASSES:
-            for i in range(count):
-                save_image(
-                    tmp_path / 'imagenet' / split / wnid / f'{i}.JPEG',
-                    (40, 36),
-                )
-    monkeypatch.setenv('IMAGENET_ROOT', str(tmp_path / 'imagenet'))
-    cfg = load('pauc_r50_8xb32_in100')
-    shrink(cfg, tmp_path / 'work', [2, 3])
-    cfg.train_dataloader.batch_size = 16
-    cfg.val_evaluator[0].k = (1, 3)
-    cfg.val_evaluator[1].num_pairs = 20
-    assert metrics_of(train(cfg))['nemd/num_groups'] == 100
-
-
-@pytest.mark.usefixtures('quick_log')
-def test_folder_recipe_trains(tmp_path, monkeypatch):
-    for i in range(10):
-        save_image(tmp_path / 'photos' / str(i % 3) / f'{i}.JPG')
-    broken = save_image(tmp_path / 'photos' / 'broken.jpg')
-    broken.write_bytes(broken.read_bytes()[:300])
-    monkeypatch.setenv('DATA_ROOT', str(tmp_path / 'photos'))
-    monkeypatch.setenv('IMAGE_SIZE', '32')
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    cfg = load('pauc_r18_folder')
-    shrink(cfg, tmp_path / 'work', [2, 3])
-    with pytest.raises(ValueError, match='broken.jpg'):
-        Runner.from_cfg(cfg).train()
-    monkeypatch.setenv('CORRUPT', 'skip')
-    cfg = load('pauc_r18_folder')
-    shrink(cfg, tmp_path / 'skip', [2, 3])
-    cfg.experiment_name += '_skip'
-    cfg.val_evaluator[0].num_clusters = 3
-    runner = train(cfg)
-    assert len(runner.train_dataloader.dataset) == 10
-    assert metrics_of(runner)['nemd/value'] > 0

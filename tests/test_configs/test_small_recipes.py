@@ -114,6 +114,7 @@ def flat(state, where=''):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('method', METHODS)
 def test_resumed_run_ends_as_the_whole_one_and_is_tested(method, tmp_path):
     whole = Runner.from_cfg(recipe(method, tmp_path / 'whole', epochs=3))
@@ -185,6 +186,7 @@ def test_resumed_run_ends_as_the_whole_one_and_is_tested(method, tmp_path):
             assert value == pytest.approx(last, rel=1e-6, abs=1e-9), key
 
 
+@pytest.mark.slow
 def test_target_of_byol_follows_by_cosine(tmp_path):
     """BYOL, appendix A: tau = 1 - (1 - tau_base) (cos(pi k / K) + 1) / 2."""
     steps = []

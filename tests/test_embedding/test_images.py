@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from pauc_mm.embedding.images import find_images
+from pauc_mm.embedding.images import find_images, read_labels
 from tests.test_diagnosis.stubs import encoder
 
 PACK = dict(type='PackInputs')
@@ -112,3 +112,19 @@ def _register():
 
 
 _register()
+
+
+class Labelled(list):
+    """Labels as a data set of two named classes."""
+
+    metainfo = dict(classes=('a', 'b'))
+
+    def get_data_info(self, i):
+        return dict(gt_label=self[i])
+
+
+@pytest.mark.parametrize('labels', [[0, 2], [-1, 1]])
+def test_a_label_without_a_name(labels):
+    dataset = Labelled(labels)
+    with pytest.raises(ValueError, match='metainfo.classes'):
+        read_labels(dataset, 'images', '')

@@ -1,4 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +12,18 @@ from pauc_mm.visualization.style import new_figure
 def axis():
     """Axes to look at without writing a file."""
     return new_figure(4, 3).subplots()
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figure that a function draws, instead of its file."""
+
+    def draw(plot, *args, **kwargs):
+        module = sys.modules[plot.__module__]
+        monkeypatch.setattr(module, 'save', lambda figure, path: figure)
+        return plot(*args, path='unused.png', **kwargs)
+
+    return draw
 
 
 @pytest.fixture

@@ -129,32 +129,3 @@ def test_many_panels_are_written(tmp_path, read_picture):
 def test_what_has_no_place_on_the_circle(embeddings, message):
     with pytest.raises(ValueError, match=message):
         circle_projection(embeddings)
-
-
-CIRCLE = on_circle(np.arange(4.0))
-
-
-@pytest.mark.parametrize(
-    'points, labels, names, message',
-    [
-        (np.ones((4, 3)), None, None, r'shape \(N, 2\)'),
-        (CIRCLE * 2, None, None, '4 of 4 points'),
-        (CIRCLE * np.nan, None, None, '4 of 4 points'),
-        (CIRCLE, np.zeros(3, int), None, '4 integers'),
-        (CIRCLE, np.zeros(4), None, '4 integers'),
-        (CIRCLE, np.arange(4), ['a', 'b'], 'class_names .* got 2'),
-        (CIRCLE, np.arange(4) - 1, None, 'labels .* got -1'),
-    ],
-)
-def test_bad_points_and_labels(tmp_path, points, labels, names, message):
-    with pytest.raises(ValueError, match=message):
-        plot_circles({'a': points}, tmp_path / 'c.png', labels, names)
-
-
-def test_captions_must_agree(tmp_path):
-    with pytest.raises(ValueError, match=r"labels .* got \['b'\]"):
-        plot_circles(
-            {'a': CIRCLE}, tmp_path / 'c.png', {'b': np.zeros(4, int)}
-        )
-    with pytest.raises(TypeError, match='points .* ndarray'):
-        plot_circles(CIRCLE, tmp_path / 'c.png')

@@ -62,25 +62,3 @@ def test_letterbox_keeps_the_shape(shape):
     assert abs(height - shape[0] * scale) <= 2
     assert abs(width - shape[1] * scale) <= 2
     assert (image[~red] > 200).sum() >= 0.9 * (~red).sum()
-
-
-@pytest.mark.parametrize(
-    'rows, error, message',
-    [
-        ([], ValueError, 'rows'),
-        ([('a', [])], TypeError, r'rows\[0\] .* got tuple'),
-        (
-            [ClusterRow('a', [np.zeros((4, 4, 3))])],
-            TypeError,
-            r'rows\[0\] .* float64',
-        ),
-        (
-            [ClusterRow('a', [], [np.zeros((4, 4), np.uint8)])],
-            ValueError,
-            r'rows\[0\] .* got .4, 4.',
-        ),
-    ],
-)
-def test_bad_rows(tmp_path, rows, error, message):
-    with pytest.raises(error, match=message):
-        plot_cluster_montage(rows, tmp_path / 'm.png')

@@ -3,42 +3,43 @@ import numpy as np
 import pytest
 
 from pauc_mm.visualization import plot_comparison, plot_epoch_curves
-from pauc_mm.visualization.measures import (
-    draw_comparison,
-    draw_epoch_curves,
-    shade,
-)
+from pauc_mm.visualization.measures import shade
+from pauc_mm.visualization.style import new_figure
 
 
-def test_lines_in_the_order_of_epochs(axis):
-    draw_epoch_curves(axis, {'a': ([10, 5], [1.0, 2.0]), 'b': ([5], [3.0])})
+def test_a_line_for_each_run(drawn):
+    curves = {'a': ([5, 10], [2.0, 1.0]), 'b': ([5], [3.0])}
+    (axis,) = drawn(plot_epoch_curves, {'m': curves}).axes
     first, second = axis.lines
     assert first.get_xydata().tolist() == [[5, 2], [10, 1]]
     assert second.get_xydata().tolist() == [[5, 3]]
     assert all(tick == int(tick) for tick in axis.get_xticks())
 
 
-def test_a_run_looks_the_same_in_every_panel(axis):
-    draw_epoch_curves(axis, {'a': ([1], [1]), 'b': ([1], [1])}, ['a', 'b'])
-    draw_epoch_curves(axis, {'b': ([1], [1])}, ['a', 'b'])
-    _, first, second = axis.lines
+def test_a_run_looks_the_same_in_every_panel(drawn):
+    point = ([1], [1])
+    values = {'m': {'a': point, 'b': point}, 'n': {'b': point}}
+    figure = drawn(plot_epoch_curves, values)
+    _, first, second = (line for axis in figure.axes for line in axis.lines)
     assert first.get_color() == second.get_color()
     assert first.get_marker() == second.get_marker()
 
 
-def test_dots_in_their_rows_from_the_top(axis):
-    draw_comparison(axis, {'c': 3.0, 'a': 1.0}, ['a', 'b', 'c'])
+def test_dots_in_their_rows_from_the_top(drawn):
+    values = {'m': dict(a=1.0, b=2.0, c=3.0), 'n': dict(c=3.0, a=1.0)}
+    first, axis = drawn(plot_comparison, values).axes
     assert [line.get_xydata()[0].tolist() for line in axis.lines] == [
         [3, 2],
         [1, 0],
     ]
-    names = [label.get_text() for label in axis.get_yticklabels()]
+    names = [label.get_text() for label in first.get_yticklabels()]
     assert names == ['a', 'b', 'c']
     low, high = axis.get_ylim()
     assert low > high  # row 0 on top
 
 
-def test_shading_a_range_leaves_the_view(axis):
+def test_shading_a_range_leaves_the_view():
+    axis = new_figure(4, 3).subplots()
     axis.plot([0, 1], [0.0, 1.0])
     seen = axis.get_ylim()
     shade(axis, (0.5, None), 'y')
@@ -60,39 +61,3 @@ def test_the_pictures_are_written(tmp_path, read_picture):
     dots = {f'm{i}': {'a': 1.0, 'b' * 60: 2.0} for i in range(3)}
     path = plot_comparison(dots, tmp_path / 'c.png', ranges={'m1': (1, 3)})
     assert read_picture(path).shape[1] == pytest.approx(3 * 3.6 * 130, abs=2)
-
-
-@pytest.mark.parametrize(
-    'values, ranges, message',
-    [
-        ({'m': {}}, None, r"values\['m'\]"),
-        (
-            {'m': {'a': ([1, 2], [1.0])}},
-            None,
-            r"values\['m'\]\['a'\] .* got 1 and 2",
-        ),
-        ({'m': {'a': ([1], [np.nan])}}, None, r"values\['m'\]"),
-        ({'m': {'a': ([1], [1.0])}}, {'x': (0, 1)}, "ranges .* got 'x'"),
-        (
-            {'m': {'a': ([1], [1.0])}},
-            {'m': (2, 1)},
-            r"ranges\['m'\] .* got .2, 1.",
-        ),
-    ],
-)
-def test_bad_curves(tmp_path, values, ranges, message):
-    with pytest.raises(ValueError, match=message):
-        plot_epoch_curves(values, tmp_path / 'e.png', ranges=ranges)
-
-
-@pytest.mark.parametrize(
-    'values, error, message',
-    [
-        ({'m': {'a': np.nan}}, ValueError, r"values\['m'\]"),
-        ({'m': [1, 2]}, TypeError, r"values\['m'\] .* list"),
-        ({}, ValueError, 'values'),
-    ],
-)
-def test_bad_dots(tmp_path, values, error, message):
-    with pytest.raises(error, match=message):
-        plot_comparison(values, tmp_path / 'c.png')

@@ -2,32 +2,9 @@
 # ImageNet-1k with the views of CARP's official code: two global and six local
 # ones. The second global one is rarely blurred and at times solarized. For
 # the folder see imagenet_moco_v2.py.
-_base_ = './imagenet_moco_v2.py'
+_base_ = './imagenet_byol.py'
 
-colour = [
-    dict(type='RandomFlip', prob=0.5),
-    dict(
-        type='RandomApply',
-        transforms=[
-            dict(type='NumpyToPIL', to_rgb=True),
-            dict(
-                type='torchvision/ColorJitter',
-                brightness=0.4,
-                contrast=0.4,
-                saturation=0.2,
-                hue=0.1,
-            ),
-            dict(type='PILToNumpy', to_bgr=True),
-        ],
-        prob=0.8,
-    ),
-    dict(
-        type='RandomGrayscale',
-        prob=0.2,
-        keep_channels=True,
-        channel_weights=(0.114, 0.587, 0.2989),
-    ),
-]
+colour = _base_.crop_and_colour[1:]  # after the crop
 global_crop = dict(
     type='RandomResizedCrop',
     scale=224,
@@ -42,9 +19,7 @@ local_crop = dict(
     interpolation='bicubic',
     backend='pillow',
 )
-blur = dict(
-    type='GaussianBlur', magnitude_range=(0.1, 2.0), magnitude_std='inf'
-)
+blur = _base_.blur
 global_pipeline1 = [global_crop, *colour, dict(**blur, prob=1.0)]
 global_pipeline2 = [
     global_crop,

@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # Labelled ImageNet-1k: random crops of 224 pixels and flips to train, the
 # centre crop out of 256 to test, as MoCo and PCL. The folder is data/imagenet,
-# or what IMAGENET_ROOT names; it holds train and val.
+# or IMAGENET_ROOT; it holds train and val.
 _base_ = 'mmpretrain::_base_/datasets/imagenet_bs32_pil_resize.py'
 
 data_root = '{{$IMAGENET_ROOT:data/imagenet}}'

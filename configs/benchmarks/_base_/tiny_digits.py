@@ -1,13 +1,13 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # The digits, one unaugmented image a sample, and the small backbone.
-_base_ = '../../_base_/datasets/digits_loaders.py'
+_base_ = [
+    '../../_base_/models/tiny_convnet.py',
+    '../../_base_/datasets/digits_loaders.py',
+]
 
 model = dict(
     type='ImageClassifier',
     backbone=dict(
-        type='TinyConvNet',
-        channels=(32, 64, 128),
-        strides=(2, 2, 2),
         # tools/benchmarks/classification/train.py fills it in.
         init_cfg=dict(type='Pretrained', checkpoint='', prefix='backbone.'),
     ),

@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # COCO 2017 as in MoCo: the shorter side is one of 640 to 800 in training and
-# 800 in testing. The folder is data/coco, or what the environment variable
-# COCO_ROOT names; it holds train2017, val2017 and annotations.
+# 800 in testing. The folder is data/coco, or the environment variable
+# COCO_ROOT; it holds train2017, val2017 and annotations.
 _base_ = 'mmdet::_base_/datasets/coco_instance.py'
 
 data_root = '{{$COCO_ROOT:data/coco}}'

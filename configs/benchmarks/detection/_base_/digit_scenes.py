@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # Scenes of digits, made by experiments/make_digit_scenes.py in the folder
-# data/digit_scenes, or what the environment variable DIGIT_SCENES_ROOT names;
+# data/digit_scenes, or the environment variable DIGIT_SCENES_ROOT;
 # in COCO's form. They are used at their own size, and never mirrored: a
 # mirrored 2 is no 2.
 _base_ = 'mmdet::_base_/datasets/coco_instance.py'

@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # trainval of VOC2007 and VOC2012, evaluated on the test set of VOC2007 with
-# its 11 points. The folder is data/VOCdevkit, or what the environment variable
-# VOC_ROOT names; it holds VOC2007 and VOC2012.
+# its 11 points. The folder is data/VOCdevkit, or the environment variable
+# VOC_ROOT; it holds VOC2007 and VOC2012.
 _base_ = 'mmdet::_base_/datasets/voc0712.py'
 
 data_root = '{{$VOC_ROOT:data/VOCdevkit}}'

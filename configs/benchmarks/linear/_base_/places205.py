@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 # Places205 as it is distributed: imagesPlaces205_resize.tar.gz and
 # trainvalsplit_places205.tar.gz, both unpacked in one folder, data/places205
-# or what PLACES_ROOT names. The lists have lines "path label".
+# or PLACES_ROOT. The lists have lines "path label".
 _base_ = '../../_base_/imagenet.py'
 
 data_root = '{{$PLACES_ROOT:data/places205}}'
