@@ -1,17 +1,16 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Command-line options that several tools share."""
+"""Command lines, and the options that several tools share."""
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from mmengine.config import DictAction
 
 
-def make_parser(
-    description: str, examples: str, prog: str | None = None
-) -> argparse.ArgumentParser:
-    """Return a parser that prints its texts as they are written.
+class Parser(argparse.ArgumentParser):
+    """Parser that prints its texts as they are written.
 
     Args:
         description (str): Shown above the options.
@@ -19,96 +18,118 @@ def make_parser(
         prog (str, optional): Name of the program. Defaults to that of the
             file that Python was started with.
     """
-    return argparse.ArgumentParser(
-        prog=prog,
-        description=description,
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+
+    def __init__(
+        self, description: str, examples: str, prog: str | None = None
+    ) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def value(self, option: str, default: Any, text: str, **kwargs) -> None:
+        """Add an option that takes a value.
+
+        Args:
+            option (str): Flag and name of the value, such as ``'--jobs N'``.
+            default (Any): Default, which the help shows; a list takes several
+                values. A type, or a list of a type, stands for no default.
+            text (str): Help.
+            **kwargs: Of ``add_argument``.
+        """
+        flag, _, metavar = option.partition(' ')
+        if metavar:
+            kwargs['metavar'] = metavar
+        several = isinstance(default, list)
+        item = default[0] if several else default
+        if several:
+            kwargs.setdefault('nargs', '+')
+        if isinstance(item, type):
+            kwargs['type'] = item
+        else:
+            kwargs.setdefault('type', type(item))
+            kwargs['default'] = default
+            text += f' ({" ".join(map(str, default if several else [item]))})'
+        self.add_argument(flag, help=text, **kwargs)
+
+    def switch(self, flag: str, text: str, **kwargs) -> None:
+        """Add an option without a value, False unless it is given."""
+        self.add_argument(flag, action='store_true', help=text, **kwargs)
 
 
-def add_trust_argument(
-    parser: argparse.ArgumentParser, dest: str = 'trust_checkpoint'
-) -> None:
+def add_trust_argument(parser: Parser, dest: str = 'trust_checkpoint') -> None:
     """Add ``--trust-checkpoint`` to a parser."""
-    parser.add_argument(
+    parser.switch(
         '--trust-checkpoint',
+        'load files that need more than plain tensors. Such a file can run '
+        'any code: use it only if you know where the file comes from',
         dest=dest,
-        action='store_true',
-        help='load files that need more than plain tensors. Such a file can '
-        'run any code: use it only if you know where the file comes from',
     )
 
 
-def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of tools that embed images with a checkpoint.
-
-    Args:
-        parser (ArgumentParser): Changed in place.
-    """
-    add = parser.add_argument
-    add(
-        '--config',
-        metavar='CFG',
-        help="config of the model, if the checkpoint doesn't contain it",
+def add_encoder_arguments(parser: Parser) -> None:
+    """Add the options of tools that embed images with a checkpoint."""
+    value = parser.value
+    value(
+        '--config CFG',
+        str,
+        "config of the model, if the checkpoint doesn't contain it",
     )
-    add(
-        '--momentum',
-        action='store_true',
-        help='use the momentum encoder (key encoder, target, teacher)',
+    add_momentum_argument(parser)
+    value(
+        '--image-size PIXELS',
+        int,
+        "side of the centre crop; default: the config's, or 224",
     )
-    add(
-        '--image-size',
-        type=int,
-        metavar='PIXELS',
-        help="side of the centre crop; default: the config's, or 224",
-    )
-    add(
+    value(
         '--corrupt',
+        'error',
+        'how to treat images that do not decode',
         choices=['error', 'skip', 'unchecked'],
-        default='error',
-        help='how to treat images that do not decode (%(default)s)',
     )
-    add('--batch-size', type=int, default=64, metavar='N', help='%(default)s')
-    add(
-        '--workers',
-        type=int,
-        default=0,
-        metavar='N',
-        help='processes that load images (%(default)s)',
+    value('--batch-size N', 64, 'images that are embedded at once')
+    value('--workers N', 0, 'processes that load images')
+    value(
+        '--device',
+        'auto',
+        'where the network runs',
+        choices=['auto', 'cpu', 'cuda'],
     )
-    add('--device', choices=['auto', 'cpu', 'cuda'], default='auto')
-    add('--seed', type=int, default=0, help='seed of all draws (%(default)s)')
+    value('--seed SEED', 0, 'seed of all draws')
     add_trust_argument(parser)
 
 
-def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that training and testing share.
+def add_momentum_argument(parser: Parser) -> None:
+    """Add ``--momentum`` to a parser."""
+    parser.switch(
+        '--momentum', 'use the momentum encoder (key encoder, target, teacher)'
+    )
 
-    Args:
-        parser (ArgumentParser): Changed in place.
-    """
-    add = parser.add_argument
-    add('config', help='config file, or pauc_mm::NAME for a shipped one')
-    add(
-        '--work-dir',
-        metavar='DIR',
-        help='folder for logs, checkpoints and results; default: '
+
+def add_runner_arguments(parser: Parser) -> None:
+    """Add the options that training and testing share."""
+    parser.add_argument(
+        'config', help='config file, or pauc_mm::NAME for a shipped one'
+    )
+    parser.value(
+        '--work-dir DIR',
+        str,
+        'folder for logs, checkpoints and results; default: '
         'work_dirs/NAME_OF_THE_CONFIG',
     )
-    add(
+    parser.switch(
         '--amp',
-        action='store_true',
-        help='automatic mixed precision: float16 with loss scaling on a GPU, '
+        'automatic mixed precision: float16 with loss scaling on a GPU, '
         'bfloat16 on a CPU',
     )
-    add(
+    parser.switch(
         '--no-pin-memory',
-        action='store_true',
-        help='never pin host memory in the dataloaders (default: pin it '
-        'where CUDA is available)',
+        'never pin host memory in the dataloaders (default: pin it where CUDA '
+        'is available)',
     )
-    add(
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
@@ -117,17 +138,12 @@ def add_runner_arguments(parser: argparse.ArgumentParser) -> None:
         'train_dataloader.batch_size=64 "model.num_clusters=[50,100]"; '
         'quote lists and leave no spaces in them',
     )
-    add(
+    parser.value(
         '--launcher',
+        'none',
+        'how the processes were started; the dist_*.sh and slurm_*.sh scripts '
+        'set it',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='how the processes were started; the dist_*.sh and slurm_*.sh '
-        'scripts set it',
     )
-    add(
-        '--local_rank',
-        '--local-rank',
-        type=int,
-        default=0,
-        help=argparse.SUPPRESS,
-    )
+    flags = ('--local_rank', '--local-rank')
+    parser.add_argument(*flags, type=int, default=0, help=argparse.SUPPRESS)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import argparse
 import os
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import torch
@@ -22,15 +22,12 @@ from pauc_mm.utils.shipped_files import (
 )
 
 
-def find_config(name: str, parser: argparse.ArgumentParser) -> str:
+def find_config(name: str, parser: ArgumentParser) -> str:
     """Return the path of the config that a user named.
 
     Args:
         name (str): A file, or ``pauc_mm::NAME`` for a shipped config.
         parser (ArgumentParser): Ends the program if there is no such file.
-
-    Returns:
-        str: Path of an existing file.
     """
     if name.startswith(PREFIX):
         try:
@@ -40,8 +37,7 @@ def find_config(name: str, parser: argparse.ArgumentParser) -> str:
     if Path(name).is_file():
         return name
     message = f"config '{name}' is not a file (current folder: {os.getcwd()})."
-    near = near_configs(name)
-    if near:
+    if near := near_configs(name):
         # configs/NAME.py of a checkout is configs/METHOD/NAME.py.
         paths = [Path(name).parent / config for config in near]
         if not all(path.is_file() for path in paths):
@@ -51,13 +47,8 @@ def find_config(name: str, parser: argparse.ArgumentParser) -> str:
     parser.error(f'{message} Configs that come with pauc_mm:\n{shipped}')
 
 
-def load_config(args: argparse.Namespace, path: str) -> Config:
-    """Read a config and apply the common options.
-
-    Args:
-        args (Namespace): From a parser with
-            :func:`~.arguments.add_runner_arguments`.
-        path (str): Path of the config.
+def load_config(args: Namespace, path: str) -> Config:
+    """Read a config and apply :func:`~.arguments.add_runner_arguments`.
 
     Returns:
         Config: With ``launcher`` and ``work_dir`` set. The folder is, in this
@@ -87,14 +78,11 @@ def set_dataloader_defaults(
 
     Args:
         cfg (Config): Changed in place.
-        pin_memory (bool or None): Overrules the config. Defaults to None.
+        pin_memory (bool, optional): Overrules the config.
     """
     for loop in ('train', 'val', 'test'):
-        loop_cfg = cfg.get(f'{loop}_cfg') or {}
-        for loader in (
-            cfg.get(f'{loop}_dataloader'),
-            loop_cfg.get('bank_dataloader'),
-        ):
+        bank = (cfg.get(f'{loop}_cfg') or {}).get('bank_dataloader')
+        for loader in (cfg.get(f'{loop}_dataloader'), bank):
             if not isinstance(loader, dict):
                 continue
             loader.setdefault('collate_fn', ConfigDict(type='default_collate'))
@@ -106,10 +94,7 @@ def set_dataloader_defaults(
 
 
 def enable_amp(cfg: Config) -> None:
-    """Switch the optimizer wrapper of a config to mixed precision.
-
-    Args:
-        cfg (Config): Changed in place.
+    """Switch the optimizer wrapper of a config to mixed precision, in place.
 
     Raises:
         ValueError: The config has no ``optim_wrapper``, or one of a type that
@@ -136,16 +121,7 @@ def enable_amp(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Check the data folders, prepare the launch and build the runner.
-
-    Args:
-        cfg (Config): Complete config.
-
-    Returns:
-        Runner: Of ``cfg.runner_type`` if that is set.
-    """
+    """Check the data folders, prepare the launch and build the runner."""
     check_config_data(cfg)
     prepare_launch(cfg)
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 
@@ -12,7 +11,7 @@ from pauc_mm.checkpoints.converters.conversion import Conversion
 from pauc_mm.checkpoints.converters.to_torchvision import NAMES
 from pauc_mm.checkpoints.layouts import LAYOUT_CHOICES
 
-from .arguments import add_trust_argument, make_parser
+from .arguments import Parser, add_momentum_argument, add_trust_argument
 
 EXTRACT_BACKBONE = """\
 Write the backbone alone of a training checkpoint of pauc_mm or mmpretrain:
@@ -63,75 +62,65 @@ The file is loaded with
 
 def extract_backbone(argv: Sequence[str] | None = None) -> Conversion:
     """Write the backbone of a training checkpoint."""
-    parser = _get_parser(
-        'extract_backbone', EXTRACT_BACKBONE, EXTRACT_BACKBONE_EXAMPLES
-    )
+    texts = (EXTRACT_BACKBONE, EXTRACT_BACKBONE_EXAMPLES)
+    parser = _get_parser('extract_backbone', *texts, layouts=False)
     return _convert(parser, converters.extract_backbone, argv)
 
 
 def to_mmpretrain(argv: Sequence[str] | None = None) -> Conversion:
     """Write the ResNet of a checkpoint for mmpretrain and mmdet."""
-    parser = _get_parser(
-        'to_mmpretrain', TO_MMPRETRAIN, TO_MMPRETRAIN_EXAMPLES
-    )
-    _add_layout_arguments(parser)
+    texts = (TO_MMPRETRAIN, TO_MMPRETRAIN_EXAMPLES)
+    parser = _get_parser('to_mmpretrain', *texts)
     return _convert(parser, converters.to_mmpretrain, argv)
 
 
 def to_torchvision(argv: Sequence[str] | None = None) -> Conversion:
     """Write the ResNet of a checkpoint for torchvision."""
-    parser = _get_parser(
-        'to_torchvision', TO_TORCHVISION, TO_TORCHVISION_EXAMPLES
-    )
-    _add_layout_arguments(parser)
-    parser.add_argument(
+    texts = (TO_TORCHVISION, TO_TORCHVISION_EXAMPLES)
+    parser = _get_parser('to_torchvision', *texts)
+    parser.value(
         '--names',
+        'torchvision',
+        "'moco' writes module.encoder_q. before each name, for the programs "
+        'of the official MoCo and PCL',
         choices=list(NAMES),
-        default='torchvision',
-        help="'moco' writes module.encoder_q. before each name, for the "
-        'programs of the official MoCo and PCL (%(default)s)',
     )
     return _convert(parser, converters.to_torchvision, argv)
 
 
 def _get_parser(
-    prog: str, description: str, examples: str
-) -> argparse.ArgumentParser:
+    prog: str, description: str, examples: str, layouts: bool = True
+) -> Parser:
     """The options of all converters, named as the arguments of functions."""
-    parser = make_parser(description, examples, prog)
-    add = parser.add_argument
-    add('source', metavar='SRC', help='checkpoint to read')
-    add('destination', metavar='DST', help='file to write')
-    add(
-        '--momentum',
-        action='store_true',
-        help='use the momentum encoder (key encoder, target, teacher)',
+    parser = Parser(description, examples, prog)
+    parser.add_argument('source', metavar='SRC', help='checkpoint to read')
+    parser.add_argument('destination', metavar='DST', help='file to write')
+    add_momentum_argument(parser)
+    parser.value(
+        '--config CFG',
+        str,
+        "config of an mmpretrain model, instead of the checkpoint's",
     )
-    add(
-        '--config',
-        metavar='CFG',
-        help="config of an mmpretrain model, instead of the checkpoint's",
-    )
-    add('--force', action='store_true', help='replace DST if it exists')
+    parser.switch('--force', 'replace DST if it exists')
     add_trust_argument(parser, 'trust')
+    if layouts:
+        parser.value(
+            '--layout',
+            str,
+            'project whose names the checkpoint uses; default: recognised',
+            choices=LAYOUT_CHOICES,
+        )
+        parser.value(
+            '--prefix',
+            str,
+            "prefix of the ResNet's names in the checkpoint, such as "
+            "'encoder.', instead of a layout",
+        )
     return parser
 
 
-def _add_layout_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        '--layout',
-        choices=LAYOUT_CHOICES,
-        help='project whose names the checkpoint uses; default: recognised',
-    )
-    parser.add_argument(
-        '--prefix',
-        help="prefix of the ResNet's names in the checkpoint, such as "
-        "'encoder.', instead of a layout",
-    )
-
-
 def _convert(
-    parser: argparse.ArgumentParser,
+    parser: Parser,
     convert: Callable[..., Conversion],
     argv: Sequence[str] | None,
 ) -> Conversion:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from pauc_mm.diagnosis import DiagnosisOptions, compare, diagnose
 from pauc_mm.diagnosis.report import criteria_rows, format_number
 
-from .arguments import add_encoder_arguments, make_parser
+from .arguments import Parser, add_encoder_arguments
 
 DESCRIPTION = """\
 Diagnose whether a self-supervised encoder or its prototypes have collapsed,
@@ -33,52 +32,40 @@ the checkpoint's config are used. A second call computes only what is new.
 OPTIONS = {field.name for field in fields(DiagnosisOptions)}
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """Return the command line of the diagnosis."""
-    parser = make_parser(DESCRIPTION, EXAMPLES)
-    add = parser.add_argument
-    add('checkpoint', nargs='?', help='file to diagnose')
-    add(
-        '--compare',
-        nargs='+',
-        metavar='CHECKPOINT',
-        help='diagnose these and compare them; epochs of one run are drawn '
-        'as curves',
+    parser = Parser(DESCRIPTION, EXAMPLES)
+    parser.add_argument('checkpoint', nargs='?', help='file to diagnose')
+    value = parser.value
+    value(
+        '--compare CHECKPOINT',
+        [str],
+        'diagnose these and compare them; epochs of one run are drawn as '
+        'curves',
     )
-    add('--data', metavar='DIR', help='folder of images, at any depth')
-    add(
+    value('--data DIR', str, 'folder of images, at any depth')
+    parser.switch(
         '--labels',
-        action='store_true',
-        help='use labels: the first-level sub-folders of DIR are the classes',
+        'use labels: the first-level sub-folders of DIR are the classes',
     )
-    add(
-        '--out',
-        metavar='DIR',
-        help='folder of the report; default: work_dirs/diagnosis/NAME',
+    value(
+        '--out DIR',
+        str,
+        'folder of the report; default: work_dirs/diagnosis/NAME',
     )
-    add(
-        '--clusters',
-        type=int,
-        nargs='+',
-        metavar='K',
-        help='cluster the images into K by k-means; default: N / 100 and '
-        'N / 20 if the model has no prototypes',
+    value(
+        '--clusters K',
+        [int],
+        'cluster the images into K by k-means; default: N / 100 and N / 20 '
+        'if the model has no prototypes',
     )
-    add(
-        '--max-images',
-        type=int,
-        default=50_000,
-        metavar='N',
-        help='draw N images if there are more (%(default)s)',
-    )
-    add(
+    value('--max-images N', 50_000, 'draw N images if there are more')
+    value(
         '--epsilon',
-        type=float,
-        default=0.025,
-        help='cosine distance below which a prototype is redundant '
-        '(%(default)s)',
+        0.025,
+        'cosine distance below which a prototype is redundant',
     )
-    add(
+    parser.add_argument(
         '--no-tsne',
         action='store_false',
         dest='tsne',
@@ -89,11 +76,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Diagnose and print where the report is.
-
-    Args:
-        argv (sequence of str, optional): Defaults to the command line.
-    """
+    """Diagnose and print where the report is."""
     parser = get_parser()
     args = parser.parse_args(argv)
     if bool(args.checkpoint) == bool(args.compare):

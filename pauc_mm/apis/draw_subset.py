@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 
 from pauc_mm.datasets.image_list import (
@@ -20,7 +20,7 @@ from pauc_mm.datasets.labelled_subset import (
     select_listed,
 )
 
-from .arguments import make_parser
+from .arguments import Parser
 
 DESCRIPTION = """\
 Write a labelled part of a data set, for semi-supervised fine-tuning, as an
@@ -42,44 +42,30 @@ contained in its 10%.
 """
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """Return the command line of draw_subset."""
-    parser = make_parser(DESCRIPTION, EXAMPLES, 'draw_subset')
-    add = parser.add_argument
-    add(
+    parser = Parser(DESCRIPTION, EXAMPLES, 'draw_subset')
+    parser.add_argument(
         'source',
         help='folder with one sub-folder for each class, such as '
         "data/imagenet/train; or a list with lines 'path label'",
     )
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument(
-        '--fraction',
-        type=float,
-        metavar='X',
-        help='share of each class: X times its images, rounded, at least one',
+    which = parser.add_mutually_exclusive_group(required=True).add_argument
+    share = 'share of each class: X times its images, rounded, at least one'
+    which('--fraction', type=float, metavar='X', help=share)
+    which('--per-class', type=int, metavar='K', help='images of each class')
+    listed = 'list of the images to take: one file name or path a line'
+    which('--list', metavar='FILE', help=listed)
+    parser.value('--seed N', 0, 'seed of the draw')
+    parser.value(
+        '--min-per-class K', 1, 'refuse a result in which a class has fewer'
     )
-    which.add_argument(
-        '--per-class', type=int, metavar='K', help='images of each class'
-    )
-    which.add_argument(
-        '--list',
-        metavar='FILE',
-        help='list of the images to take: one file name or path a line',
-    )
-    add('--seed', type=int, default=0, metavar='N', help='seed of the draw')
-    add(
-        '--min-per-class',
-        type=int,
-        default=1,
-        metavar='K',
-        help='refuse a result in which a class has fewer (%(default)s)',
-    )
-    add('--out', required=True, metavar='FILE', help='list to write')
-    add('--overwrite', action='store_true', help='replace --out if it exists')
+    parser.value('--out FILE', str, 'list to write', required=True)
+    parser.switch('--overwrite', 'replace --out if it exists')
     return parser
 
 
-def select(args: argparse.Namespace) -> tuple[ImageList, ImageList]:
+def select(args: Namespace) -> tuple[ImageList, ImageList]:
     """Return all images and those of the subset.
 
     Args:
@@ -105,11 +91,7 @@ def select(args: argparse.Namespace) -> tuple[ImageList, ImageList]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw or convert, check and write.
-
-    Args:
-        argv (sequence of str, optional): Defaults to the command line.
-    """
+    """Draw or convert, check and write."""
     parser = get_parser()
     args = parser.parse_args(argv)
     if os.path.isdir(args.out):

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -26,7 +26,7 @@ from pauc_mm.transfer.low_shot import SHOTS
 from pauc_mm.transfer.tables import knn_table, low_shot_table, probe_table
 from pauc_mm.utils.files import write_json
 
-from .arguments import add_encoder_arguments, make_parser
+from .arguments import Parser, add_encoder_arguments
 
 KNN = 'Measure the k-nearest-neighbour accuracy of frozen features.'
 KNN_EXAMPLES = """examples:
@@ -75,87 +75,50 @@ Many classes take long: see --costs and --jobs.
 def knn(argv: Sequence[str] | None = None) -> dict:
     """Run ``tools/benchmarks/knn.py``; see :func:`_run`."""
     parser = _get_parser('knn', KNN, KNN_EXAMPLES)
-    add = parser.add_argument
-    add(
-        '--k',
-        type=int,
-        nargs='+',
-        default=[20, 200],
-        metavar='K',
-        help='numbers of neighbours (20 200)',
-    )
-    add(
-        '--temperature',
-        type=float,
-        default=0.1,
-        metavar='T',
-        help='temperature of the votes (%(default)s)',
-    )
-    return _run(
-        parser,
-        lambda options, args: evaluate_knn(options, args.k, args.temperature),
-        knn_table,
-        argv,
-    )
+    parser.value('--k K', [20, 200], 'numbers of neighbours')
+    parser.value('--temperature T', 0.1, 'temperature of the votes')
+
+    def evaluate(options: FeatureOptions, args: Namespace) -> dict:
+        return evaluate_knn(options, args.k, args.temperature)
+
+    return _run(parser, evaluate, knn_table, argv)
 
 
 def linear_probe(argv: Sequence[str] | None = None) -> dict:
     """Run ``tools/benchmarks/linear_probe.py``; see :func:`_run`."""
     parser = _get_parser('linear_probe', PROBE, PROBE_EXAMPLES)
-    add = parser.add_argument
-    add(
-        '--seeds',
-        type=int,
-        nargs='+',
-        metavar='N',
-        help='train one probe for each of these seeds, instead of --seed',
+    value = parser.value
+    value(
+        '--seeds N',
+        [int],
+        'train one probe for each of these seeds, instead of --seed',
     )
-    add(
+    value(
         '--learning-rates',
-        type=float,
+        [1e-4, 10.0],
+        'lowest and highest learning rate',
         nargs=2,
-        default=[1e-4, 10.0],
         metavar=('LOW', 'HIGH'),
-        help='lowest and highest learning rate (1e-4 10)',
     )
-    add(
-        '--num-rates',
-        type=int,
-        default=20,
-        metavar='N',
-        help='number of learning rates, evenly spaced in the logarithm '
-        '(%(default)s)',
+    value(
+        '--num-rates N',
+        20,
+        'number of learning rates, evenly spaced in the logarithm',
     )
-    add(
-        '--weight-decays',
-        type=float,
-        nargs='+',
-        default=[0.0],
-        metavar='X',
-        help='weight decays to combine with each learning rate (0)',
+    value(
+        '--weight-decays X',
+        [0.0],
+        'weight decays to combine with each learning rate',
     )
-    add(
-        '--held-out',
-        type=float,
-        default=0.1,
-        metavar='SHARE',
-        help='share of the training images to choose by (%(default)s)',
+    value('--held-out SHARE', 0.1, 'share of the training images to choose by')
+    value(
+        '--epochs N',
+        int,
+        'passes over the training images (10, or 2,000 steps if more)',
     )
-    add(
-        '--epochs',
-        type=int,
-        metavar='N',
-        help='passes over the training images (10, or 2,000 steps if more)',
-    )
-    add(
-        '--probe-batch-size',
-        type=int,
-        default=256,
-        metavar='N',
-        help='batch size of the probe (%(default)s)',
-    )
+    value('--probe-batch-size N', 256, 'batch size of the probe')
 
-    def evaluate(options: FeatureOptions, args: argparse.Namespace) -> dict:
+    def evaluate(options: FeatureOptions, args: Namespace) -> dict:
         low, high = args.learning_rates
         if not 0 < low <= high or args.num_rates < 1:
             raise ValueError(
@@ -179,17 +142,14 @@ def linear_probe(argv: Sequence[str] | None = None) -> dict:
 def low_shot_svm(argv: Sequence[str] | None = None) -> dict:
     """Run ``tools/benchmarks/low_shot_svm.py``; see :func:`_run`."""
     parser = _get_parser('low_shot_svm', SVM, SVM_EXAMPLES, voc=True)
-    add = parser.add_argument
-    add(
-        '--shots',
+    parser.value(
+        '--shots K',
+        list(SHOTS),
+        "images of each class, or 'full'",
         type=_shots,
-        nargs='+',
-        default=list(SHOTS),
-        metavar='K',
-        help="images of each class, or 'full' (1 2 4 8 16 full)",
     )
     add_low_shot_arguments(parser)
-    add(
+    parser.add_argument(
         '--costs',
         type=float,
         nargs='+',
@@ -197,71 +157,52 @@ def low_shot_svm(argv: Sequence[str] | None = None) -> dict:
         metavar='C',
         help='costs to choose from (10^-7 to 10^2 and 2^-19 to 2^-4)',
     )
-    add(
+    parser.value(
         '--ap',
+        MODES[0],
+        'area under the precision-recall curve, as in the papers, or the 11 '
+        'points of VOC07',
         choices=MODES,
-        default=MODES[0],
-        help='area under the precision-recall curve, as in the papers, or '
-        'the 11 points of VOC07 (%(default)s)',
-    )
-    return _run(
-        parser,
-        lambda options, args: evaluate_low_shot(
-            options,
-            LowShotOptions(
-                args.shots,
-                sorted(args.costs),
-                args.draws,
-                args.seed,
-                args.ap,
-                args.jobs,
-            ),
-        ),
-        low_shot_table,
-        argv,
     )
 
+    def evaluate(options: FeatureOptions, args: Namespace) -> dict:
+        costs = sorted(args.costs)
+        low_shot_options = LowShotOptions(
+            args.shots, costs, args.draws, args.seed, args.ap, args.jobs
+        )
+        return evaluate_low_shot(options, low_shot_options)
 
-def add_feature_arguments(parser: argparse.ArgumentParser) -> None:
+    return _run(parser, evaluate, low_shot_table, argv)
+
+
+def add_feature_arguments(parser: Parser) -> None:
     """Add the options of all evaluations of frozen features."""
-    add = parser.add_argument
-    add('checkpoint', help='file of pauc_mm, mmpretrain, torchvision, ...')
-    add(
-        '--train',
-        metavar='DIR',
-        help='your training images, one sub-folder for each class; default: '
-        "the images that the checkpoint's config evaluates with",
+    parser.add_argument(
+        'checkpoint', help='file of pauc_mm, mmpretrain, torchvision, ...'
     )
-    add('--test', metavar='DIR', help='your test images, in the same classes')
-    add(
-        '--cache',
-        default='work_dirs/features',
-        metavar='DIR',
-        help='folder that keeps features for later calls; "" keeps none '
-        '(%(default)s)',
+    parser.value(
+        '--train DIR',
+        str,
+        'your training images, one sub-folder for each class; default: the '
+        "images that the checkpoint's config evaluates with",
+    )
+    parser.value('--test DIR', str, 'your test images, in the same classes')
+    parser.value(
+        '--cache DIR',
+        'work_dirs/features',
+        'folder that keeps features for later calls; "" keeps none',
     )
     add_encoder_arguments(parser)
 
 
-def add_low_shot_arguments(parser: argparse.ArgumentParser) -> None:
+def add_low_shot_arguments(parser: Parser) -> None:
     """Add the options of all low-shot evaluations."""
-    for name, default, text in (
-        ('--draws', 5, 'draws of the low-shot images'),
-        ('--jobs', 1, 'processes that fit SVMs'),
-    ):
-        parser.add_argument(
-            name,
-            type=int,
-            default=default,
-            metavar='N',
-            help=f'{text} (%(default)s)',
-        )
+    parser.value('--draws N', 5, 'draws of the low-shot images')
+    parser.value('--jobs N', 1, 'processes that fit SVMs')
 
 
 def feature_options(
-    parser: argparse.ArgumentParser,
-    args: argparse.Namespace,
-    without: Sequence[str] = (),
+    parser: Parser, args: Namespace, without: Sequence[str] = ()
 ) -> FeatureOptions:
     """Return the options of features; wrong ones end the program."""
     names = {field.name for field in fields(FeatureOptions)} - set(without)
@@ -279,61 +220,51 @@ def _shots(text: str) -> int | str:
 
 def _get_parser(
     prog: str, description: str, examples: str, voc: bool = False
-) -> argparse.ArgumentParser:
+) -> Parser:
     """The options that all three share, those of Pascal VOC if ``voc``."""
-    parser = make_parser(description, examples, prog)
+    parser = Parser(description, examples, prog)
     add_feature_arguments(parser)
-    add = parser.add_argument
-    add(
-        '--data-config',
-        metavar='CFG',
-        help='use the training and validation images of this config instead, '
-        'for example '
+    parser.value(
+        '--data-config CFG',
+        str,
+        'use the training and validation images of this config instead, for '
+        'example '
         'configs/benchmarks/linear/resnet50_8xb32-linear-pcl-100e_in100.py',
     )
     if voc:
-        add(
-            '--voc',
-            metavar='DIR',
-            help='use Pascal VOC 2007 instead: VOCdevkit, or the folder '
-            'above or below it',
+        parser.value(
+            '--voc DIR',
+            str,
+            'use Pascal VOC 2007 instead: VOCdevkit, or the folder above or '
+            'below it',
         )
-        add(
+        parser.value(
             '--difficult',
+            'ignore',
+            'an image that shows a class in difficult examples only is '
+            "ignored for this class, or a negative, as in PCL's code",
             choices=['ignore', 'negative'],
-            default='ignore',
-            help='an image that shows a class in difficult examples only is '
-            "ignored for this class, or a negative, as in PCL's code "
-            '(%(default)s)',
         )
-    add(
+    parser.value(
         '--space',
+        'feature',
+        'features of the backbone, or the embedding after the projection',
         choices=SPACES,
-        default='feature',
-        help='features of the backbone, or the embedding after the '
-        'projection (%(default)s)',
     )
-    add('--out', metavar='FILE.json', help='write the results to this file')
+    parser.value('--out FILE.json', str, 'write the results to this file')
     return parser
 
 
 def _run(
-    parser: argparse.ArgumentParser,
-    evaluate: Callable[[FeatureOptions, argparse.Namespace], dict],
+    parser: Parser,
+    evaluate: Callable[[FeatureOptions, Namespace], dict],
     format_result: Callable[[dict], str],
     argv: Sequence[str] | None,
 ) -> dict:
-    """Parse, evaluate, print and write.
-
-    Args:
-        parser (ArgumentParser): Of :func:`_get_parser`.
-        evaluate (callable): From options to a result of plain values.
-        format_result (callable): From a result to the printed text.
-        argv (sequence of str, optional): Defaults to the command line.
+    """Parse, evaluate, print and write; wrong input ends the program.
 
     Returns:
-        dict: The result, as written to ``--out``. Wrong input ends the
-        program with a message.
+        dict: Result of ``evaluate``, as written to ``--out``.
     """
     args = parser.parse_args(argv)
     if args.out and not args.out.endswith('.json'):

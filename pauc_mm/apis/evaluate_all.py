@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from pauc_mm.transfer.suite.task import Setup, Task
 from pauc_mm.utils.files import write_json, write_text
 from pauc_mm.version import __version__
 
-from .arguments import make_parser
+from .arguments import Parser
 from .evaluate import (
     add_feature_arguments,
     add_low_shot_arguments,
@@ -48,7 +48,7 @@ data sets below --data-root:
 """
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """Return the command line of evaluate_all."""
     layouts = ''.join(
         f'  {name:<15}{folder}/: {", ".join(parts)}\n'
@@ -59,51 +59,41 @@ def get_parser() -> argparse.ArgumentParser:
         + (', trains: needs --gpus' if task.fine_tunes else '')
         for task in all_tasks()
     )
-    parser = make_parser(
+    parser = Parser(
         DESCRIPTION,
         f'{EXAMPLES}{layouts}\nevaluations and their data:\n{tasks}\n',
         'evaluate_all',
     )
     add_feature_arguments(parser)
-    add = parser.add_argument
-    add(
-        '--data-root',
-        metavar='DIR',
-        help='folder with the data sets of the papers, see below; default: '
-        'the folders in IMAGENET_ROOT, PLACES_ROOT, VOC_ROOT and COCO_ROOT, '
-        'or data',
+    value = parser.value
+    value(
+        '--data-root DIR',
+        str,
+        'folder with the data sets of the papers, see below; default: the '
+        'folders in IMAGENET_ROOT, PLACES_ROOT, VOC_ROOT and COCO_ROOT, or '
+        'data',
     )
-    add(
-        '--out',
-        metavar='DIR',
-        help='folder of the results; default: work_dirs/evaluations/NAME',
+    value(
+        '--out DIR',
+        str,
+        'folder of the results; default: work_dirs/evaluations/NAME',
     )
-    add(
-        '--tasks',
-        nargs='+',
-        metavar='NAME',
-        help='run only these evaluations, see below',
+    value('--tasks NAME', [str], 'run only these evaluations, see below')
+    parser.switch(
+        '--list', 'only list what would run, and why the rest would not'
     )
-    add(
-        '--list',
-        action='store_true',
-        help='only list what would run, and why the rest would not',
+    parser.switch('--force', 'repeat finished evaluations')
+    value(
+        '--gpus N',
+        0,
+        'also run the evaluations that train a network, with this many '
+        'processes; 0 skips them',
     )
-    add('--force', action='store_true', help='repeat finished evaluations')
-    add(
-        '--gpus',
-        type=int,
-        default=0,
-        metavar='N',
-        help='also run the evaluations that train a network, with this many '
-        'processes (0: skip them)',
-    )
-    add(
-        '--cfg-options',
-        nargs='+',
+    value(
+        '--cfg-options KEY=VALUE',
+        [str],
+        'changes of the configs of those, see tools/train.py',
         default=[],
-        metavar='KEY=VALUE',
-        help='changes of the configs of those, see tools/train.py',
     )
     add_low_shot_arguments(parser)
     return parser
@@ -111,9 +101,6 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> dict:
     """Evaluate, print the table and write it.
-
-    Args:
-        argv (sequence of str, optional): Defaults to the command line.
 
     Returns:
         dict: Results by task; empty with ``--list``.
@@ -147,9 +134,7 @@ def main(argv: Sequence[str] | None = None) -> dict:
     return {}
 
 
-def _make_setup(
-    args: argparse.Namespace, parser: argparse.ArgumentParser
-) -> Setup:
+def _make_setup(args: Namespace, parser: Parser) -> Setup:
     for name, least in (('gpus', 0), ('draws', 1), ('jobs', 1), ('seed', 0)):
         if getattr(args, name) < least:
             parser.error(f'--{name} must be >= {least}.')

@@ -52,20 +52,12 @@ DETECTOR_EXAMPLES = """examples:
 
 
 def train_classifier(argv: Sequence[str] | None = None) -> None:
-    """Train a classifier that begins with a checkpoint.
-
-    Args:
-        argv (sequence of str, optional): Defaults to the command line.
-    """
+    """Train a classifier that begins with a checkpoint."""
     _fine_tune(CLASSIFIER, CLASSIFIER_EXAMPLES, argv)
 
 
 def train_detector(argv: Sequence[str] | None = None) -> None:
-    """Train a detector of mmdet that begins with a checkpoint.
-
-    Args:
-        argv (sequence of str, optional): Defaults to the command line.
-    """
+    """Train a detector of mmdet that begins with a checkpoint."""
     _fine_tune(DETECTOR, DETECTOR_EXAMPLES, argv, detection=True)
 
 

@@ -15,7 +15,7 @@ from pauc_mm.embedding.e_step import extract_embeddings
 from pauc_mm.utils.files import write_json
 from pauc_mm.visualization import plot_embedding_maps, tsne_map
 
-from .arguments import make_parser
+from .arguments import Parser
 from .config import build_runner, set_dataloader_defaults
 
 DESCRIPTION = """\
@@ -101,12 +101,8 @@ def format_table(before: dict, after: dict) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Evaluate, draw and print, or print again what is up to date.
-
-    Args:
-        argv (sequence of str, optional): Defaults to the command line.
-    """
-    parser = make_parser(DESCRIPTION, '')
+    """Evaluate, draw and print, or print again what is up to date."""
+    parser = Parser(DESCRIPTION, '')
     parser.add_argument(
         '--config', required=True, help='config with a test loop'
     )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import argparse
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,13 +12,8 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmpretrain.utils import get_ori_model
 
-from .arguments import add_runner_arguments, make_parser
-from .config import (
-    build_runner,
-    find_config,
-    load_config,
-    set_dataloader_defaults,
-)
+from . import config as common
+from .arguments import Parser, add_runner_arguments
 
 DESCRIPTION = """\
 Evaluate a checkpoint with the metrics of a config: its test loop, or its
@@ -31,9 +26,9 @@ EXAMPLES = """examples:
 """
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> Parser:
     """Return the command line of testing."""
-    parser = make_parser(DESCRIPTION, EXAMPLES)
+    parser = Parser(DESCRIPTION, EXAMPLES)
     add_runner_arguments(parser)
     parser.add_argument(
         'checkpoint',
@@ -42,17 +37,12 @@ def get_parser() -> argparse.ArgumentParser:
         help='checkpoint file; "none", the default, evaluates the untrained '
         'model, the baseline of every result',
     )
-    parser.add_argument(
-        '--out', metavar='FILE', help='write the metrics to a .json file'
-    )
+    parser.value('--out FILE', str, 'write the metrics to a .json file')
     return parser
 
 
 def use_val_for_test(cfg: Config) -> None:
-    """Use the validation loop as test loop if a config has none.
-
-    Args:
-        cfg (Config): Changed in place.
+    """Use the validation loop as test loop if a config has none, in place.
 
     Raises:
         ValueError: It has neither a test nor a validation dataloader, or no
@@ -67,10 +57,8 @@ def use_val_for_test(cfg: Config) -> None:
         cfg.test_dataloader = cfg.val_dataloader
         cfg.test_evaluator = cfg.get('val_evaluator')
         cfg.test_cfg = dict(cfg.get('val_cfg') or {})
-        if 'type' in cfg.test_cfg:
-            cfg.test_cfg.type = cfg.test_cfg.type.replace(
-                'ValLoop', 'TestLoop'
-            )
+        if loop := cfg.test_cfg.get('type'):
+            cfg.test_cfg.type = loop.replace('ValLoop', 'TestLoop')
     if cfg.get('test_evaluator') is None:
         raise ValueError(
             'the config has no test_evaluator: name the metrics, for example '
@@ -80,15 +68,8 @@ def use_val_for_test(cfg: Config) -> None:
         cfg.test_cfg = dict()
 
 
-def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
-    """Apply the options of testing to a config.
-
-    Args:
-        cfg (Config): Changed in place.
-        args (Namespace): Options of :func:`get_parser`.
-
-    Returns:
-        Config: The same config.
+def merge_args(cfg: Config, args: Namespace) -> Config:
+    """Apply the options of testing to a config, in place.
 
     Raises:
         FileNotFoundError: The checkpoint does not exist.
@@ -105,16 +86,12 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         )
     if args.amp:
         cfg.test_cfg.fp16 = True
-    set_dataloader_defaults(cfg, False if args.no_pin_memory else None)
+    common.set_dataloader_defaults(cfg, False if args.no_pin_memory else None)
     return cfg
 
 
 def format_metrics(metrics: dict) -> str:
-    """Return a table of metrics, one line each.
-
-    Args:
-        metrics (dict[str, float]): Name to value.
-    """
+    """Return a table of metrics, one line each."""
     width = max(len(name) for name in [*metrics, 'metric'])
     lines = [f'{"metric":<{width}}  value', f'{"-" * width}  ----------']
     for name, value in metrics.items():
@@ -124,21 +101,14 @@ def format_metrics(metrics: dict) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> dict:
-    """Evaluate, print the metrics and write them.
-
-    Args:
-        argv (sequence of str, optional): Defaults to the command line.
-
-    Returns:
-        dict[str, float]: The metrics.
-    """
+    """Evaluate, print the metrics, write and return them."""
     parser = get_parser()
     args = parser.parse_args(argv)
     if args.out and Path(args.out).suffix != '.json':
         parser.error(f"--out '{args.out}' must end in .json")
-    path = find_config(args.config, parser)
-    cfg = merge_args(load_config(args, path), args)
-    runner = build_runner(cfg)
+    path = common.find_config(args.config, parser)
+    cfg = merge_args(common.load_config(args, path), args)
+    runner = common.build_runner(cfg)
     if cfg.load_from is None:
         get_ori_model(runner.model).init_weights()
     metrics = runner.test()

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import argparse
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
 
-from .arguments import add_runner_arguments, make_parser
+from .arguments import Parser, add_runner_arguments
 from .config import (
     build_runner,
     enable_amp,
@@ -29,43 +29,30 @@ EXAMPLES = """examples:
 
 def get_parser(
     description: str = 'Train a model from a config.', examples: str = EXAMPLES
-) -> argparse.ArgumentParser:
+) -> Parser:
     """Return the command line of training."""
-    parser = make_parser(description, examples)
+    parser = Parser(description, examples)
     add_runner_arguments(parser)
-    add = parser.add_argument
-    add(
-        '--resume',
+    parser.value(
+        '--resume CHECKPOINT',
+        str,
+        'resume from a checkpoint; without a value, or with "auto", from the '
+        'latest one in the work directory, or from the start if there is none '
+        '(write it after the config)',
         nargs='?',
         const='auto',
-        metavar='CHECKPOINT',
-        help='resume from a checkpoint; without a value, or with "auto", from '
-        'the latest one in the work directory, or from the start if there is '
-        'none (write it after the config)',
     )
-    add(
-        '--no-validate',
-        action='store_true',
-        help='skip the evaluation during training',
-    )
-    add(
+    parser.switch('--no-validate', 'skip the evaluation during training')
+    parser.switch(
         '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate by the actual batch size over '
-        "the config's auto_scale_lr.base_batch_size",
+        "scale the learning rate by the actual batch size over the config's "
+        'auto_scale_lr.base_batch_size',
     )
     return parser
 
 
-def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
-    """Apply the options of training to a config.
-
-    Args:
-        cfg (Config): Changed in place.
-        args (Namespace): Options of :func:`get_parser`.
-
-    Returns:
-        Config: The same config.
+def merge_args(cfg: Config, args: Namespace) -> Config:
+    """Apply the options of training to a config, in place.
 
     Raises:
         FileNotFoundError: The checkpoint to resume from does not exist.
@@ -98,11 +85,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train.
-
-    Args:
-        argv (sequence of str, optional): Defaults to the command line.
-    """
+    """Train."""
     parser = get_parser()
     args = parser.parse_args(argv)
     path = find_config(args.config, parser)

@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-import argparse
 from pathlib import Path
 
 import pytest
@@ -7,13 +6,13 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from pauc_mm.apis import config as cli
-from pauc_mm.apis.arguments import add_runner_arguments
+from pauc_mm.apis.arguments import Parser, add_runner_arguments
 from pauc_mm.utils.shipped_files import PREFIX
 
 
 @pytest.fixture
 def parser():
-    parser = argparse.ArgumentParser(prog='tool')
+    parser = Parser('', '', 'tool')
     add_runner_arguments(parser)
     return parser
 
