@@ -35,35 +35,23 @@ MODULES = {
 ALTERNATIVES = {
     'mmengine': ('mmengine', 'mmengine-lite'),
     'mmcv': ('mmcv-lite', 'mmcv', 'mmcv-full'),
-    'faiss-cpu': (
-        'faiss-cpu',
-        'faiss-gpu',
-        'faiss-gpu-cu11',
-        'faiss-gpu-cu12',
-        'faiss',
+    'faiss-cpu': tuple(
+        f'faiss{kind}'
+        for kind in ('-cpu', '-gpu', '-gpu-cu11', '-gpu-cu12', '')
     ),
 }
 
 
 class Row(NamedTuple):
-    """Line of the table.
+    """Line of the table."""
 
-    Attributes:
-        name (str): Distribution, or ``python``.
-        installed (str): Version, or ``-``.
-        allowed (str): Range of versions.
-        status (str): ``ok``, ``wrong``, ``missing``, or ``note``: imperfect,
-            but pretraining works.
-        problem (str): Description; empty if there is none.
-        fix (str): Command that fixes it.
-    """
-
-    name: str
-    installed: str
-    allowed: str
+    name: str  # distribution, or python
+    installed: str  # version, or -
+    allowed: str  # range of versions
+    # ok, wrong, missing, or note: imperfect, but pretraining works
     status: str = 'ok'
     problem: str = ''
-    fix: str = ''
+    fix: str = ''  # command
 
     @property
     def fatal(self) -> bool:
@@ -76,12 +64,7 @@ class Row(NamedTuple):
 
 
 def in_range(version: str, allowed: str) -> bool:
-    """Return whether a version is in a range, True if nothing can compare.
-
-    Args:
-        version (str): Installed version.
-        allowed (str): Such as ``>=1.2,<2``.
-    """
+    """Return whether a version is in a range, True if nothing can compare."""
     try:
         from packaging.specifiers import SpecifierSet
     except ImportError:  # reported as missing; pip has a copy
@@ -93,14 +76,7 @@ def in_range(version: str, allowed: str) -> bool:
 
 
 def installed_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Return the versions of those distributions that are installed.
-
-    Args:
-        names (tuple[str, ...]): Names of distributions.
-
-    Returns:
-        dict[str, str]: Name to version; ``?`` where metadata is damaged.
-    """
+    """Return the versions of installed distributions, ``?`` if damaged."""
     versions = {}
     for name in names:
         try:
@@ -130,13 +106,7 @@ def import_error(module: str) -> str:
 
 
 def check(name: str, allowed: str, probe: bool = True) -> Row:
-    """Check one dependency.
-
-    Args:
-        name (str): Distribution that is recommended.
-        allowed (str): Range of versions.
-        probe (bool): Whether to import the module too. Defaults to True.
-    """
+    """Check the recommended distribution, by its import too if ``probe``."""
     versions = installed_versions(ALTERNATIVES.get(name, (name,)))
     actual = next(iter(versions), name)
     version = versions.get(actual, '-')
@@ -158,30 +128,20 @@ def check(name: str, allowed: str, probe: bool = True) -> Row:
     if versions and not in_range(version, allowed):
         if actual == 'mmcv-full':  # another distribution
             install = f'{pip("uninstall -y mmcv-full")} && {install}'
-        return row.wrong(
-            f'{actual} {version} is not in the range {allowed}', install
-        )
-    error = import_error(module) if probe else ''
-    if error:
-        return row.wrong(
-            f'{actual} cannot be imported: {error}', fix_import(error, again)
-        )
+        problem = f'{actual} {version} is not in the range {allowed}'
+        return row.wrong(problem, install)
+    if error := import_error(module) if probe else '':
+        problem = f'{actual} cannot be imported: {error}'
+        return row.wrong(problem, fix_import(error, again))
     return row if versions else row._replace(installed='no metadata')
 
 
 def fix_import(error: str, reinstall: str) -> str:
-    """Return the command for an installed package that cannot be imported.
-
-    Args:
-        error (str): Of :func:`import_error`.
-        reinstall (str): Command for an unknown cause.
-    """
+    """Return the command for an :func:`import_error`, or ``reinstall``."""
     if re.search(r'lib(GL|gthread|glib)', error):
         # OpenCV on a machine without a screen.
-        return (
-            f'{pip("uninstall -y opencv-python")} && '
-            f'{pip("install opencv-python-headless")}'
-        )
+        remove = pip('uninstall -y opencv-python')
+        return f'{remove} && {pip("install opencv-python-headless")}'
     if 'torchvision::' in error:
         return pip('install --upgrade torch torchvision')
     missing = re.search(r"No module named '([\w]+)", error)
@@ -210,9 +170,8 @@ def check_detection(allowed: str, probe: bool = True) -> Row:
     """Check mmdet and the mmcv that it accepts; never fatal."""
     row = check('mmdet', allowed, probe=False)
     if row.status != 'ok':
-        return row.wrong(
-            f'{row.problem} (only for detection)', row.fix, 'note'
-        )
+        problem = f'{row.problem} (only for detection)'
+        return row.wrong(problem, row.fix, 'note')
     versions = installed_versions(('mmcv-lite', 'mmcv'))
     version = next(iter(versions.values()), '2.1')
     if not in_range(version, MMCV_OF_MMDET):
@@ -230,11 +189,7 @@ def check_detection(allowed: str, probe: bool = True) -> Row:
 
 
 def collect(probe: bool = True) -> list[Row]:
-    """Check everything.
-
-    Args:
-        probe (bool): Whether to import the packages too. Defaults to True.
-    """
+    """Check everything, by importing the packages too if ``probe``."""
     ranges = declared_ranges()
     detection = ranges.pop('mmdet', '')
     tools = ranges.pop('setuptools', '<82')
@@ -273,12 +228,9 @@ def check_faiss_gpu() -> Row:
     if get_num_gpus() or not torch.cuda.is_available():
         return row
     names = ' '.join(installed_versions(ALTERNATIVES['faiss-cpu']))
-    return row.wrong(
-        'there is a GPU, but faiss runs on the CPU',
-        f'{pip(f"uninstall -y {names}")} && '
-        + pip('install "faiss-gpu>=1.11"'),
-        'note',
-    )
+    install = pip('install "faiss-gpu>=1.11"')
+    fix = f'{pip(f"uninstall -y {names}")} && {install}'
+    return row.wrong('there is a GPU, but faiss runs on the CPU', fix, 'note')
 
 
 def describe_devices() -> str:
@@ -296,11 +248,7 @@ def describe_devices() -> str:
 
 
 def report(rows: list[Row]) -> str:
-    """Return the table and, for each problem, the command that fixes it.
-
-    Args:
-        rows (list[Row]): Of :func:`collect`.
-    """
+    """Return the table and, for each problem, the command that fixes it."""
     table = [Row('package', 'installed', 'allowed', 'status'), *rows]
     widths = [max(len(row[i]) for row in table) for i in range(4)]
     system = f'{platform.system()} {platform.machine()}'
@@ -329,14 +277,7 @@ def report(rows: list[Row]) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the report.
-
-    Args:
-        argv (list[str] or None): Arguments. Defaults to the command line.
-
-    Returns:
-        int: 1 if anything that pretraining needs is wrong, else 0.
-    """
+    """Print the report; return 1 if pretraining cannot work, else 0."""
     argparse.ArgumentParser(
         prog='python -m pauc_mm.check_env',
         description='Report what is installed, what is wrong and the command '

@@ -12,6 +12,8 @@ from typing import Any
 
 SPLITS = ('train', 'val')
 VOC = ('ImageSets/Main', 'JPEGImages', 'Annotations')
+PLACES = 'trainvalsplit_places205'
+IMAGES205 = 'data/vision/torralba/deeplearning/images256'
 LAYOUTS = {
     'imagenet': ('imagenet', SPLITS),
     'imagenet100': ('imagenet', SPLITS),
@@ -19,13 +21,9 @@ LAYOUTS = {
     'imagenet 10%': ('imagenet', (*SPLITS, 'meta/semi_10percent.txt')),
     'places205': (
         'places205',
-        (
-            'data/vision/torralba/deeplearning/images256',
-            'trainvalsplit_places205/train_places205.csv',
-            'trainvalsplit_places205/val_places205.csv',
-        ),
+        (IMAGES205, *(f'{PLACES}/{s}_places205.csv' for s in SPLITS)),
     ),
-    'voc07': ('VOCdevkit', ('VOC2007/ImageSets/Main', 'VOC2007/JPEGImages')),
+    'voc07': ('VOCdevkit', tuple(f'VOC2007/{part}' for part in VOC[:2])),
     'voc07 boxes': ('VOCdevkit', tuple(f'VOC2007/{part}' for part in VOC)),
     'voc0712 boxes': (
         'VOCdevkit',
@@ -34,10 +32,8 @@ LAYOUTS = {
     'coco': (
         'coco',
         (
-            'annotations/instances_train2017.json',
-            'annotations/instances_val2017.json',
-            'train2017',
-            'val2017',
+            *(f'annotations/instances_{s}2017.json' for s in SPLITS),
+            *(f'{s}2017' for s in SPLITS),
         ),
     ),
 }
@@ -56,15 +52,10 @@ _SHOWN = 6
 
 @dataclass(frozen=True)
 class FoundData:
-    """Location of a data set; false if parts of it are missing.
-
-    Attributes:
-        folder (str): Such as ``data/imagenet``.
-        missing (tuple[str, ...]): Paths that do not exist.
-    """
+    """Location of a data set; false if parts of it are missing."""
 
     folder: str
-    missing: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()  # paths that do not exist
 
     def __bool__(self) -> bool:
         return not self.missing
@@ -101,33 +92,20 @@ def find_data(root: str | None = None) -> dict[str, FoundData]:
 
 @contextmanager
 def roots_in_environment(data: dict[str, FoundData]) -> Iterator[None]:
-    """Make our configs read this data, in this process and its children.
-
-    Args:
-        data (dict[str, FoundData]): Of :func:`find_data`.
-    """
-    before = {name: os.environ.get(name) for name in ROOTS.values()}
+    """Make our configs read this data, in this process and its children."""
+    before = {k: v for k, v in os.environ.items() if k in ROOTS.values()}
     for name, (folder, _) in LAYOUTS.items():
         os.environ[ROOTS[folder]] = os.path.abspath(data[name].folder)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in ROOTS.values():
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 def check_config_data(cfg: dict) -> None:
-    """Look for the data of all loops before anything is built.
-
-    Args:
-        cfg (Config): Complete config.
-
-    Raises:
-        FileNotFoundError: See :func:`check_layout`.
-    """
+    """Call :func:`check_layout` for the data of all loops of a config."""
     for loop in ('train', 'val', 'test'):
         loader = cfg.get(f'{loop}_dataloader') or {}
         check_layout(f'{loop}_dataloader.dataset', loader.get('dataset'))
@@ -151,14 +129,9 @@ def check_layout(key: str, dataset: Any) -> None:
     """
     if not isinstance(dataset, dict):
         return
-    inner = dataset.get('datasets', dataset.get('dataset'))
-    if isinstance(inner, (list, tuple)):
-        for i, part in enumerate(inner):
-            check_layout(f'{key}.datasets.{i}', part)
-        return
-    if inner is not None:
-        check_layout(f'{key}.dataset', inner)
-        return
+    for i, part in enumerate(dataset.get('datasets') or ()):
+        check_layout(f'{key}.datasets.{i}', part)
+    check_layout(f'{key}.dataset', dataset.get('dataset'))
     root = os.path.expanduser(dataset.get('data_root') or '')
     if '://' in root:
         return
@@ -176,14 +149,17 @@ def check_layout(key: str, dataset: Any) -> None:
             continue
         if (os.path.isdir if is_folder else os.path.isfile)(path):
             continue
-        wanted = ', '.join(
-            f'{p}{os.sep}' if folder else p for _, p, folder in expected
-        )
+        wanted = ', '.join(p + os.sep * folder for _, p, folder in expected)
+        kind, hint = _kind(dataset), ''
+        if name == 'ann_file' and kind in ('ImageNet', 'CustomDataset'):
+            hint = (
+                ' tools/data/draw_subset.py writes a list of some images, '
+                "with lines 'path label'."
+            )
         raise FileNotFoundError(
             f'{key}.{name}: there is no {"folder" if is_folder else "file"} '
-            f"'{path}' (current folder: {os.getcwd()}). {_kind(dataset)} "
-            f'expects {wanted}. {_nearest_content(path)}'
-            + _list_hint(dataset, name)
+            f"'{path}' (current folder: {os.getcwd()}). {kind} "
+            f'expects {wanted}. {_nearest_content(path)}{hint}'
         )
 
 
@@ -230,12 +206,3 @@ def _nearest_content(path: str) -> str:
     more = ', ...' if len(names) > _SHOWN else ''
     shown = ', '.join(names[:_SHOWN]) + more
     return f"'{folder}' contains {shown or 'nothing'}."
-
-
-def _list_hint(dataset: dict, name: str) -> str:
-    if name == 'ann_file' and _kind(dataset) in ('ImageNet', 'CustomDataset'):
-        return (
-            ' tools/data/draw_subset.py writes a list of some images, with '
-            "lines 'path label'."
-        )
-    return ''

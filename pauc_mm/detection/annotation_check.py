@@ -96,9 +96,8 @@ def _check(cfg: Config, errors: list[str], warnings: list[str]) -> None:
                 folder = os.path.join(root, prefix.get('sub_data_root', ''))
                 images = dataset.get('img_subdir', 'JPEGImages')
                 names = Path(ann_file).read_text('utf-8').split()
-                missing = _missing(
-                    folder, [f'{images}/{n}.jpg' for n in names]
-                )
+                files = [f'{images}/{name}.jpg' for name in names]
+                missing = _missing(folder, files)
                 _add(errors, where, missing, f"images are not in '{folder}'")
             else:
                 warnings.append(
@@ -128,15 +127,8 @@ def _datasets(cfg: Config) -> Iterator[tuple[str, dict]]:
             inner = dataset['datasets']
             parts += [(f'{key}.datasets.{i}', d) for i, d in enumerate(inner)]
         else:
-            source = [
-                dataset.get(name)
-                for name in (
-                    'data_root',
-                    'ann_file',
-                    'data_prefix',
-                    'metainfo',
-                )
-            ]
+            keys = ('data_root', 'ann_file', 'data_prefix', 'metainfo')
+            source = [dataset.get(name) for name in keys]
             if source not in seen:
                 seen.append(source)
                 yield key, dataset
@@ -184,15 +176,13 @@ def _check_coco(
             filled.add(image_id)
         box, image = entry['bbox'], images[image_id]
         size = (image['width'], image['height'])
-        names.append(
-            f'{name} ({image["file_name"]}, {size[0]} x {size[1]}), box {box}'
-        )
+        shape = f'{size[0]} x {size[1]}'
+        names.append(f'{name} ({image["file_name"]}, {shape}), box {box}')
         is_box = isinstance(box, list) and len(box) == 4
         boxes.append(box if is_box else [np.nan] * 4)
         sizes.append(size)
-    _add(
-        errors, where, unlisted, 'annotations of an unlisted image or category'
-    )
+    problem = 'annotations of an unlisted image or category'
+    _add(errors, where, unlisted, problem)
     _add(errors, where, unmasked, 'annotations without segmentation')
     boxes = np.array(boxes, float).reshape(-1, 4)
     sizes = np.array(sizes, float).reshape(-1, 2)

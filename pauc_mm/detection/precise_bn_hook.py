@@ -16,21 +16,18 @@ class _Batches:
 
     mmdet's batch samplers keep unfinished batches: a second pass over the same
     one, while the first goes on, may never end.
-
-    Args:
-        loader (DataLoader): Training loader.
-        seed (int): Seed of the order.
     """
 
     def __init__(self, loader: DataLoader, seed: int) -> None:
         original = loader.batch_sampler
         sampler = DefaultSampler(loader.dataset, shuffle=True, seed=seed)
         self.batch_size = original.batch_size
+        batches = type(original)(
+            sampler, original.batch_size, original.drop_last
+        )
         self.loader = DataLoader(
             loader.dataset,
-            batch_sampler=type(original)(
-                sampler, original.batch_size, original.drop_last
-            ),
+            batch_sampler=batches,
             num_workers=loader.num_workers,
             collate_fn=loader.collate_fn,
             worker_init_fn=loader.worker_init_fn,
@@ -54,7 +51,6 @@ class DetectorPreciseBNHook(PreciseBNHook):
     Args:
         num_samples (int): Images of all processes. Defaults to 8192.
         interval (int): Epochs, or steps where training is counted in steps.
-            Defaults to 1.
     """
 
     def _perform_precise_bn(self, runner: Runner) -> None:

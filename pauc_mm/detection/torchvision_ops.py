@@ -60,16 +60,13 @@ def install_ops() -> bool:
     module.__getattr__ = _refusal
     sys.modules[NAME] = module
     sys.modules['mmcv']._ext = module
-    _complete_transformer()
-    return True
-
-
-def _complete_transformer() -> None:
-    """Add what mmcv's transformer, imported before, takes from mmcv.ops."""
-    name = 'MultiScaleDeformableAttention'  # on a CPU it is plain Python
+    # What mmcv's transformer, imported before, takes from mmcv.ops; on a CPU
+    # it is plain Python.
+    name = 'MultiScaleDeformableAttention'
     transformer = import_module('mmcv.cnn.bricks.transformer')
     if not hasattr(transformer, name):
         setattr(transformer, name, getattr(import_module('mmcv.ops'), name))
+    return True
 
 
 def nms(
@@ -114,21 +111,14 @@ def roi_align_forward(
 ) -> None:
     """Average the cells of regions, ``mmcv._ext.roi_align_forward``.
 
-    Args:
-        input (Tensor): Feature maps, shape (N, C, H, W).
-        rois (Tensor): Index of the image, then x1, y1, x2, y2 in pixels of
-            the image, shape (R, 5), of the dtype of ``input``.
-        output (Tensor): Takes the result, shape (R, C, ``aligned_height``,
-            ``aligned_width``).
-        argmax_y (Tensor): Not used: of the maximum alone.
-        argmax_x (Tensor): Not used: of the maximum alone.
-        aligned_height (int): Cells of a region, from top to bottom.
-        aligned_width (int): Cells of a region, from left to right.
-        spatial_scale (float): Size of a feature map over that of the image.
-        sampling_ratio (int): Points a cell has in each direction; 0 for as
-            many as it is pixels long, rounded up.
-        pool_mode (int): 1, the average.
-        aligned (bool): Whether pixel centres lie at half-integers.
+    ``input`` are feature maps, shape (N, C, H, W). ``rois``, of their dtype,
+    shape (R, 5), are the index of the image, then x1, y1, x2, y2 in its
+    pixels. ``output`` takes the result, shape (R, C, ``aligned_height``,
+    ``aligned_width``). ``argmax_y`` and ``argmax_x`` are of the maximum alone
+    and not used. ``spatial_scale`` is the size of a feature map over that of
+    the image, ``sampling_ratio`` the points of a cell in each direction, 0 for
+    as many as it is pixels long, rounded up. ``pool_mode`` is 1, the average.
+    Pixel centres lie at half-integers if ``aligned``.
 
     Raises:
         RuntimeError: The maximum was asked for.
@@ -165,22 +155,9 @@ def roi_align_backward(
 ) -> None:
     """Return the gradient of the features, ``mmcv._ext.roi_align_backward``.
 
-    Args:
-        grad_output (Tensor): Shape (R, C, ``aligned_height``,
-            ``aligned_width``).
-        rois (Tensor): See :func:`roi_align_forward`, as all that follows.
-        argmax_y (Tensor): Not used.
-        argmax_x (Tensor): Not used.
-        grad_input (Tensor): Takes the result, shape (N, C, H, W).
-        aligned_height (int): Cells.
-        aligned_width (int): Cells.
-        spatial_scale (float): Feature map over image.
-        sampling_ratio (int): Points of a cell.
-        pool_mode (int): 1, the average.
-        aligned (bool): Where pixel centres lie.
-
-    Raises:
-        RuntimeError: The maximum was asked for.
+    ``grad_output`` has the shape of the output and ``grad_input``, which takes
+    the result, that of the input; the others, and the errors, are those of
+    :func:`roi_align_forward`.
     """
     _check_roi_align(rois, len(grad_input), pool_mode, aligned)
     result = torch.ops.torchvision._roi_align_backward(
@@ -207,7 +184,7 @@ def _check_roi_align(
     if pool_mode != AVERAGE:
         raise RuntimeError(
             "RoIAlign(pool_mode='max') "
-            + _needs_compiled("Or set pool_mode='avg'.")
+            + _needs_compiled(" Or set pool_mode='avg'.")
         )
     if rois.device.type != 'cpu':
         return
@@ -223,11 +200,7 @@ def _check_roi_align(
 
 
 def _refusal(name: str) -> Callable:
-    """Return an operation ``mmcv._ext.<name>`` that raises when called.
-
-    Raises:
-        AttributeError: For the names of Python's own protocols.
-    """
+    """Return an operation ``mmcv._ext.<name>`` that raises when called."""
     if name.startswith('__'):
         raise AttributeError(f'module {NAME!r} has no attribute {name!r}')
 
@@ -242,6 +215,5 @@ def _needs_compiled(instead: str = '') -> str:
     return (
         'needs the compiled operations of mmcv, which is installed without '
         'them; torchvision stands in for nms and roi_align (average) alone. '
-        f'{instead + " " if instead else ""}To build them, in about 15 '
-        'minutes, see docs/install.md.'
+        f'To build them, in about 15 minutes, see docs/install.md.{instead}'
     )

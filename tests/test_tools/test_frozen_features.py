@@ -172,7 +172,7 @@ def test_wrong_input_ends_with_a_message(
         ('low_shot_svm', ['--shots', 'all'], '--shots'),
         ('low_shot_svm', ['--ap', 'coco'], 'invalid choice'),
         ('linear_probe', ['--seed', '-1'], '--seed must be >= 0'),
-        ('linear_probe', ['--batch-size', '0'], '--batch-size must be >= 1'),
+        ('linear_probe', ['--batch-size', '0'], '--batch-size must be'),
     ],
 )
 def test_wrong_options_end_with_the_usage(capsys, name, options, message):
