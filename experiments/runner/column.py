@@ -1,19 +1,44 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pauc_mm.utils.tables import (
     Summary,
     mean_and_deviation,
-    paired_difference,
     summary_text,
 )
 
 from .result import RunResult
 
 BySeed = Mapping[int, RunResult]
+
+
+def paired_difference(
+    values: Mapping[int, float], baseline: Mapping[int, float]
+) -> Summary | None:
+    """Return the mean difference of equal seeds and its standard error.
+
+    Args:
+        values (Mapping[int, float]): Value by seed.
+        baseline (Mapping[int, float]): Value to subtract, by seed. Seeds
+            that only one of the two has are left out.
+
+    Returns:
+        Summary or None: None if no seed is in both.
+    """
+    pairs = [
+        value - baseline[seed]
+        for seed, value in values.items()
+        if seed in baseline
+    ]
+    summary = mean_and_deviation(pairs)
+    if summary is None or summary.spread is None:
+        return summary
+    error = summary.spread / math.sqrt(summary.number)
+    return Summary(summary.mean, error, summary.number)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pauc_mm.utils.files import only_process_in
-
+from .files import only_process_in
 from .provenance import usable_cores
 from .result import RunResult, duration
 from .run import Run

@@ -16,12 +16,8 @@ _SAMPLES_COMPARED = 256
 def base_dataset(dataset) -> BaseDataset:
     """Return the data set whose images ``sample_idx`` counts.
 
-    Args:
-        dataset: A training data set. Wrappers that repeat or balance classes
-            keep the numbering of the data set inside and are removed.
-
-    Returns:
-        BaseDataset: The data set inside.
+    Wrappers that repeat or balance classes keep the numbering of the data set
+    inside and are removed.
 
     Raises:
         ValueError: For other wrappers, such as ConcatDataset, which numbers
@@ -43,14 +39,8 @@ def base_dataset(dataset) -> BaseDataset:
 def with_pipeline(dataset, pipeline: Callable) -> BaseDataset:
     """Return the same samples under the same numbers with other transforms.
 
-    Args:
-        dataset: The training data set.
-        pipeline (Callable): The transforms to use instead.
-
-    Returns:
-        BaseDataset: A shallow copy, which shares the list of samples. It
-        raises for a sample that cannot be loaded, instead of returning
-        another one.
+    The shallow copy shares the list of samples. It raises for a sample that
+    cannot be loaded, instead of returning another one.
     """
     view = copy.copy(base_dataset(dataset))
     view.pipeline = pipeline
@@ -69,9 +59,6 @@ def subset(dataset: BaseDataset, rows: Sequence[int]) -> BaseDataset:
     Args:
         dataset (BaseDataset): Any; the subset shares its transforms.
         rows (Sequence[int]): Indices of the images, in their new order.
-
-    Returns:
-        BaseDataset: Of the same class.
     """
     view = copy.copy(dataset)
     view.get_subset_([int(row) for row in rows])
@@ -83,12 +70,6 @@ def fingerprint(dataset) -> str:
 
     It covers the number of samples, and the names (file and folder, so that
     a moved data set is the same) or pixels of at most 256 of them.
-
-    Args:
-        dataset: The training data set.
-
-    Returns:
-        str: Hexadecimal digest.
     """
     base = base_dataset(dataset)
     digest = hashlib.sha1(str(len(base)).encode())

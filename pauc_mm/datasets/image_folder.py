@@ -29,12 +29,12 @@ class ImageFolder(CustomDataset):
     ``CustomDataset``.
 
     Args:
-        data_root (str): The folder. Defaults to ''.
-        data_prefix (str | dict): A folder below it. Defaults to ''.
+        data_root (str): The folder.
+        data_prefix (str | dict): A folder below it.
         with_label (bool): Whether the first-level sub-folders are classes;
-            images outside of any are an error then. Defaults to False.
+            images outside of any are an error then.
         corrupt (str): How to treat files that do not decode, truncated ones
-            included. Defaults to 'error'.
+            included.
 
             - 'error': decode every image once before training (the result
               is cached, see :func:`~.image_scan.scan_images`) and stop with
@@ -42,7 +42,7 @@ class ImageFolder(CustomDataset):
             - 'skip': the same, but leave them out and warn;
             - 'unchecked': decode nothing.
         extensions (Sequence[str]): Of the files to take, with the dot.
-        lazy_init (bool): Whether to find the files later. Defaults to False.
+        lazy_init (bool): Whether to find the files later.
         **kwargs: Of mmpretrain's ``CustomDataset`` (``pipeline``, ...).
 
     Attributes:
@@ -84,11 +84,7 @@ class ImageFolder(CustomDataset):
             self.full_init()
 
     def load_data_list(self) -> list[dict]:
-        """Find the images and check them.
-
-        Returns:
-            list[dict]: ``img_path`` and, with labels, ``gt_label``.
-        """
+        """Find and check the images."""
         if not os.path.isdir(self.img_prefix):
             raise FileNotFoundError(
                 f'{self._where} is not a folder. Set data_root of the dataset '
@@ -98,13 +94,14 @@ class ImageFolder(CustomDataset):
         data_list = super().load_data_list()
         if self.corrupt == 'unchecked':
             return data_list
-        paths = [
-            os.path.relpath(sample['img_path'], self.img_prefix)
-            for sample in data_list
-        ]
-        self.corrupt_files = scan_images(
-            paths, self.img_prefix, self._decoder()
+        root = self.img_prefix
+        paths = [os.path.relpath(s['img_path'], root) for s in data_list]
+        backends = (
+            getattr(transform, 'imdecode_backend', None)
+            for transform in self.pipeline.transforms
         )
+        decoder = next(filter(None, backends), 'cv2')
+        self.corrupt_files = scan_images(paths, root, decoder)
         if not self.corrupt_files:
             return data_list
         self._report(len(paths))
@@ -159,24 +156,14 @@ class ImageFolder(CustomDataset):
         self.folder_to_idx = {name: i for i, name in enumerate(names)}
         return [(p, self.folder_to_idx[p.split('/')[0]]) for p in paths]
 
-    def _decoder(self) -> str:
-        """The decoder of the pipeline's loading transform."""
-        for transform in self.pipeline.transforms:
-            decoder = getattr(transform, 'imdecode_backend', None)
-            if decoder:
-                return decoder
-        return 'cv2'
-
     def _report(self, total: int) -> None:
         """Raise or warn, naming the corrupt files."""
         bad = self.corrupt_files
-        names = [f'  {path}: {reason}' for path, reason in bad[:_SHOWN]]
+        text = f'{len(bad)} of {total} images in {self._where} are corrupt:'
+        for path, reason in bad[:_SHOWN]:
+            text += f'\n  {path}: {reason}'
         if len(bad) > _SHOWN:
-            names.append(f'  and {len(bad) - _SHOWN} more')
-        text = '\n'.join(
-            [f'{len(bad)} of {total} images in {self._where} are corrupt:']
-            + names
-        )
+            text += f'\n  and {len(bad) - _SHOWN} more'
         if self.corrupt == 'error':
             raise ValueError(
                 f'{text}\nReplace or delete them, or leave them out with '

@@ -18,18 +18,11 @@ from .image_scan import list_images
 
 @dataclass(frozen=True)
 class ImageList:
-    """Paths of images and their classes.
+    """Paths of images and their classes."""
 
-    Attributes:
-        source (str): Folder or file that lists them, for messages.
-        paths (list[str]): N paths with forward slashes.
-        labels (ndarray): Indices into ``classes``, int64, shape (N,).
-        classes (list[str]): Names of the K classes.
-    """
-
-    source: str
-    paths: list[str]
-    labels: np.ndarray
+    source: str  # folder or file that lists them, for messages
+    paths: list[str]  # N, with forward slashes
+    labels: np.ndarray  # indices into classes, int64, shape (N,)
     classes: list[str]
 
     def counts(self) -> np.ndarray:
@@ -37,11 +30,7 @@ class ImageList:
         return np.bincount(self.labels, minlength=len(self.classes))
 
     def take(self, rows: Sequence[int]) -> ImageList:
-        """Return the images of some rows, with all classes.
-
-        Args:
-            rows (Sequence[int]): Indices of images, in their new order.
-        """
+        """Return the images of some rows, in their order, with all classes."""
         rows = np.asarray(rows, dtype=np.int64)
         paths = [self.paths[row] for row in rows]
         return ImageList(self.source, paths, self.labels[rows], self.classes)
@@ -50,13 +39,8 @@ class ImageList:
 def read_class_folders(root: str) -> ImageList:
     """List a folder with one sub-folder for each class.
 
-    Labels number the sorted names of the classes, as in mmpretrain.
-
-    Args:
-        root (str): Such as ``data/imagenet/train``.
-
-    Returns:
-        ImageList: Paths relative to the folder, sorted by class and path.
+    Labels number the sorted names of the classes, as in mmpretrain. Paths are
+    relative to the folder, sorted by class and path.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -93,12 +77,7 @@ def read_class_folders(root: str) -> ImageList:
 def read_annotations(file: str) -> ImageList:
     """Read a list with lines ``path label``, mmpretrain's annotation file.
 
-    Args:
-        file (str): Path of the list.
-
-    Returns:
-        ImageList: In the order of the file; the classes are the labels from 0
-        to the highest one.
+    The classes are the labels from 0 to the highest one.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -125,13 +104,7 @@ def read_annotations(file: str) -> ImageList:
 
 
 def read_lines(file: str) -> list[tuple[int, str]]:
-    """Read the lines of a text that are not blank, numbered from 1.
-
-    Args:
-        file (str): Path of the text.
-
-    Returns:
-        list[tuple[int, str]]: Number and line without surrounding blanks.
+    """Read the lines of a text that are not blank, stripped, counted from 1.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -153,12 +126,7 @@ def read_lines(file: str) -> list[tuple[int, str]]:
 
 
 def write_annotations(images: ImageList, file: str) -> None:
-    """Write a list that mmpretrain reads as ``ann_file``.
-
-    Args:
-        images (ImageList): What to write.
-        file (str): Path. Its folder is created; an old file is replaced.
-    """
+    """Write a list that mmpretrain reads as ``ann_file``, and its folder."""
     path = Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = (f'{p} {label}\n' for p, label in zip(images.paths, images.labels))

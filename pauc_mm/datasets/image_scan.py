@@ -20,17 +20,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from pauc_mm.utils.files import write_json
 from pauc_mm.utils.progress import progress
 
-EXTENSIONS = (
-    '.jpg',
-    '.jpeg',
-    '.png',
-    '.ppm',
-    '.pgm',
-    '.bmp',
-    '.tif',
-    '.tiff',
-    '.webp',
-)
+EXTENSIONS = tuple('.jpg .jpeg .png .ppm .pgm .bmp .tif .tiff .webp'.split())
 """Of the files that are images, in lower case."""
 
 # Within a process the training set, the bank and the queries over one folder
@@ -64,21 +54,20 @@ def list_images(
 
     extensions = tuple(extensions)
     paths, visited = [], set()
-    for folder, folders, files in os.walk(
-        root, followlinks=True, onerror=fail
-    ):
+    walk = os.walk(root, followlinks=True, onerror=fail)
+    for folder, folders, files in walk:
         real = os.path.realpath(folder)
         if real in visited:
             folders.clear()
             continue
         visited.add(real)
         folders[:] = sorted(f for f in folders if not f.startswith('.'))
-        relative = os.path.relpath(folder, root)
-        for name in files:
-            if name.startswith('.') or not name.lower().endswith(extensions):
-                continue
-            path = os.path.normpath(os.path.join(relative, name))
-            paths.append(path.replace(os.sep, '/'))
+        relative = Path(folder).relative_to(root)
+        paths += [
+            (relative / name).as_posix()
+            for name in files
+            if name.lower().endswith(extensions) and not name.startswith('.')
+        ]
     return sorted(paths)
 
 
@@ -92,7 +81,7 @@ def check_image(path: str, decoder: str = 'cv2') -> str | None:
 
     Args:
         path (str): A file.
-        decoder (str): mmcv's ``imdecode_backend``. Defaults to 'cv2'.
+        decoder (str): mmcv's ``imdecode_backend``.
 
     Returns:
         str or None: The reason why it does not decode, or None.
@@ -133,7 +122,7 @@ def scan_images(
     Args:
         paths (Sequence[str]): Files, relative to ``root``.
         root (str): Their folder.
-        decoder (str): mmcv's ``imdecode_backend``. Defaults to 'cv2'.
+        decoder (str): mmcv's ``imdecode_backend``.
 
     Returns:
         list[tuple[str, str]]: (path, reason), sorted by path.
@@ -164,11 +153,7 @@ def scan_images(
 
 
 def cache_dir() -> Path:
-    """Return ``$XDG_CACHE_HOME/pauc_mm/image_scan``, by default in ~/.cache.
-
-    Returns:
-        Path: It need not exist.
-    """
+    """Return ``$XDG_CACHE_HOME/pauc_mm/image_scan``, default ~/.cache."""
     base = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
     return Path(base, 'pauc_mm', 'image_scan')
 

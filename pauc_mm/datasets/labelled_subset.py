@@ -67,20 +67,13 @@ def draw_rows(
 
 
 def check_classes(images: ImageList, minimum: int) -> None:
-    """Refuse a list in which a class has too few images.
-
-    Args:
-        images (ImageList): The list.
-        minimum (int): Images that every class must have.
+    """Refuse a list in which a class has fewer images than ``minimum``.
 
     Raises:
         ValueError: Naming the classes and their counts.
     """
-    few = [
-        f'{name} ({count})'
-        for name, count in zip(images.classes, images.counts())
-        if count < minimum
-    ]
+    counts = zip(images.classes, images.counts())
+    few = [f'{name} ({count})' for name, count in counts if count < minimum]
     if few:
         raise ValueError(
             f'{len(few)} of the {len(images.classes)} classes of '
@@ -94,14 +87,8 @@ def select_listed(images: ImageList, file: str) -> ImageList:
 
     A line is the name of an image file (``n01440764_18.JPEG``, as in SimCLR's
     1percent.txt and 10percent.txt), a path below the folder of the classes,
-    or either with a label, which is then compared.
-
-    Args:
-        images (ImageList): All images.
-        file (str): The list.
-
-    Returns:
-        ImageList: The listed images in the order of ``images``.
+    or either with a label, which is then compared. The listed images are
+    returned in the order of ``images``.
 
     Raises:
         FileNotFoundError: There is no such list.

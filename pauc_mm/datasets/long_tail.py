@@ -21,14 +21,6 @@ def long_tail_counts(largest: int, num_classes: int, rho: float) -> list[int]:
     images, rounded down, so that the first has ``rho`` times as many as the
     last.
 
-    Args:
-        largest (int): Images of the first class.
-        num_classes (int): C, at least 2.
-        rho (float): Imbalance, at least 1.
-
-    Returns:
-        list[int]: C numbers, descending.
-
     Raises:
         ValueError: ``rho`` is not a finite number >= 1, there are fewer than
             two classes, or a class would keep no image.
@@ -40,9 +32,7 @@ def long_tail_counts(largest: int, num_classes: int, rho: float) -> list[int]:
             "LDAM's imb_factor: give 100 for 0.01."
         )
     if num_classes < 2:
-        raise ValueError(
-            f'imbalance needs two classes or more, got {num_classes}.'
-        )
+        raise ValueError(f'imbalance needs >= 2 classes, got {num_classes}.')
     if largest < rho:
         raise ValueError(
             f'imbalance={rho!r} leaves the last class without an image: the '
@@ -62,10 +52,7 @@ def class_ranking(
         classes (sequence of int): Distinct labels.
         seed (int, optional): Of a permutation, so that other classes become
             rare; NumPy's legacy ``RandomState`` is used, whose stream is
-            frozen. Defaults to None: by label, as in long-tailed CIFAR.
-
-    Returns:
-        list[int]: The labels in that order.
+            frozen. None ranks by label, as in long-tailed CIFAR.
 
     Raises:
         ValueError: The seed is not an integer or out of range.
@@ -94,7 +81,7 @@ def long_tail_rows(
         labels (ndarray): Classes of the images, int, shape (N,).
         rho (float): See :func:`long_tail_counts`.
         seed (int, optional): See :func:`class_ranking`; also of the draw of
-            images, where None is 0. Defaults to None.
+            images, where None is 0.
 
     Returns:
         ndarray: Ascending indices, int64, shape (n,).
@@ -125,8 +112,8 @@ def head_middle_tail(counts: Sequence[int]) -> dict[str, list[int]]:
         counts (sequence of int): Number of training images of each class.
 
     Returns:
-        dict[str, list[int]]: Labels of 'head', 'middle' and 'tail', each from
-        the most frequent to the rarest.
+        dict[str, list[int]]: Labels by :data:`GROUPS`, each from the most
+        frequent to the rarest.
 
     Raises:
         ValueError: There are fewer than three classes, or all have the same

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 MISSING = '-'
@@ -15,16 +14,13 @@ MISSING = '-'
 class Summary:
     """A mean and its spread.
 
-    Attributes:
-        mean (float): Mean of the values.
-        spread (float, optional): Standard deviation of a sample (n - 1), or
-            standard error of the mean. None for a single value.
-        number (int): Number of values. Defaults to 1.
+    The spread is the standard deviation of a sample (n - 1), or the standard
+    error of the mean; None for a single value.
     """
 
     mean: float
     spread: float | None = None
-    number: int = 1
+    number: int = 1  # of values
 
     def text(self, digits: int = 1, signed: bool = False) -> str:
         """Format as '97.3 ± 0.4', or as the mean alone without a spread."""
@@ -42,31 +38,6 @@ def mean_and_deviation(values: Sequence[float]) -> Summary | None:
     return Summary(statistics.fmean(values), spread, len(values))
 
 
-def paired_difference(
-    values: Mapping[int, float], baseline: Mapping[int, float]
-) -> Summary | None:
-    """Return the mean difference of equal seeds and its standard error.
-
-    Args:
-        values (Mapping[int, float]): Value by seed.
-        baseline (Mapping[int, float]): Value to subtract, by seed. Seeds
-            that only one of the two has are left out.
-
-    Returns:
-        Summary or None: None if no seed is in both.
-    """
-    pairs = [
-        value - baseline[seed]
-        for seed, value in values.items()
-        if seed in baseline
-    ]
-    summary = mean_and_deviation(pairs)
-    if summary is None or summary.spread is None:
-        return summary
-    error = summary.spread / math.sqrt(summary.number)
-    return Summary(summary.mean, error, summary.number)
-
-
 def summary_text(
     summary: Summary | None, digits: int = 1, signed: bool = False
 ) -> str:
@@ -79,12 +50,7 @@ def markdown_table(
 ) -> str:
     """Lay out a Markdown table that lines up as plain text too.
 
-    Args:
-        header (sequence of str): Titles of the columns.
-        rows (sequence of sequence): Cells; :class:`str` is applied to each.
-
-    Returns:
-        str: The lines, without a newline at the end.
+    There is no newline at the end.
     """
     lines = [[str(cell) for cell in line] for line in (header, *rows)]
     widths = [max(3, *map(len, column)) for column in zip(*lines)]

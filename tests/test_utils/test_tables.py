@@ -7,7 +7,6 @@ from pauc_mm.utils.tables import (
     Summary,
     markdown_table,
     mean_and_deviation,
-    paired_difference,
     summary_text,
 )
 
@@ -20,20 +19,6 @@ def test_mean_and_deviation_of_a_sample():
     assert summary.text(2) == '5.00 ± 2.14'
     assert mean_and_deviation([3.26]).text() == '3.3'
     assert mean_and_deviation([]) is None
-
-
-def test_differences_are_paired_by_seed():
-    # Differences 1, 2 and 6: mean 3, squares 4 + 1 + 9 = 14 over 2 is 7,
-    # standard error the root of 7/3.
-    summary = paired_difference(
-        {0: 11, 1: 22, 2: 36, 5: 99}, {2: 30, 1: 20, 0: 10, 7: -99}
-    )
-    assert (summary.mean, summary.number) == (3, 3)
-    assert summary.spread == pytest.approx(math.sqrt(7 / 3))
-    assert summary.text(1, signed=True) == '+3.0 ± 1.5'
-    one = paired_difference({4: 1.0}, {4: 3.0})
-    assert one.text(1, signed=True) == '-2.0' and one.spread is None
-    assert paired_difference({0: 1.0}, {1: 1.0}) is None
 
 
 def test_missing_values_are_a_dash():
