@@ -23,10 +23,7 @@ def declared_ranges() -> dict[str, str]:
     """Return the declared ranges of versions by distribution.
 
     They are those of the installed package, or of ``requirements`` beside a
-    package that is only on ``PYTHONPATH``.
-
-    Returns:
-        dict[str, str]: Such as ``{'torch': '>=2.1'}``, mmdet included.
+    package that is only on ``PYTHONPATH``; mmdet is included.
     """
     try:
         lines = metadata.requires('pauc_mm') or []
@@ -58,10 +55,7 @@ def check_imports() -> None:
         return
     lines = [f'  {n}: pip install {install_argument(n)}' for n in missing]
     if 'mmcv' in missing:
-        lines.append(
-            '  (mmcv-lite is enough; mmcv with compiled ops works as well. '
-            'Never install both.)'
-        )
+        lines.append('  (compiled mmcv works too; never install both.)')
     raise ImportError(
         'pauc_mm needs packages that are not installed:\n'
         + '\n'.join(lines)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import DictAction
@@ -147,3 +148,9 @@ def add_runner_arguments(parser: Parser) -> None:
     )
     flags = ('--local_rank', '--local-rank')
     parser.add_argument(*flags, type=int, default=0, help=argparse.SUPPRESS)
+
+
+def run_name(checkpoint: str) -> str:
+    """Return the names of the folder and the file of a checkpoint."""
+    parts = Path(checkpoint).absolute().with_suffix('').parts
+    return '_'.join(parts[-2:])

@@ -12,7 +12,7 @@ from pathlib import Path
 from pauc_mm.diagnosis import DiagnosisOptions, compare, diagnose
 from pauc_mm.diagnosis.report import criteria_rows, format_number
 
-from .arguments import Parser, add_encoder_arguments
+from .arguments import Parser, add_encoder_arguments, run_name
 
 DESCRIPTION = """\
 Diagnose whether a self-supervised encoder or its prototypes have collapsed,
@@ -92,9 +92,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             out = args.out or 'work_dirs/diagnosis/comparison'
             page = compare(args.compare, out, options)
         else:
-            parts = Path(args.checkpoint).absolute().with_suffix('').parts
-            name = '_'.join(parts[-2:])
-            out = args.out or Path('work_dirs/diagnosis') / name
+            name = run_name(args.checkpoint)
+            out = args.out or f'work_dirs/diagnosis/{name}'
             print_report(diagnose(args.checkpoint, out, options))
             page = Path(out) / 'report.html'
     except (ValueError, RuntimeError, OSError) as error:
@@ -104,11 +103,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def print_report(report: dict) -> None:
-    """Print the verdict and the table of a report.
-
-    Args:
-        report (dict): Of :func:`pauc_mm.diagnosis.diagnose`.
-    """
+    """Print the verdict and the table of a report."""
     verdict = report['verdict']
     print(f'\n{report["checkpoint"]} ({report["layout"]})')
     print(report['images'])

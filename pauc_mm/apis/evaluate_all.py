@@ -25,7 +25,7 @@ from pauc_mm.transfer.suite.task import Setup, Task
 from pauc_mm.utils.files import write_json, write_text
 from pauc_mm.version import __version__
 
-from .arguments import Parser
+from .arguments import Parser, run_name
 from .evaluate import (
     add_feature_arguments,
     add_low_shot_arguments,
@@ -111,15 +111,10 @@ def main(argv: Sequence[str] | None = None) -> dict:
     tasks = {task.name: task for task in all_tasks()}
     unknown = [name for name in args.tasks or () if name not in tasks]
     if unknown:
-        parser.error(
-            f'--tasks {" ".join(unknown)}: unknown; choose from '
-            f'{", ".join(tasks)}.'
-        )
-    chosen = [
-        task
-        for name, task in tasks.items()
-        if not args.tasks or name in args.tasks
-    ]
+        known = ', '.join(tasks)
+        parser.error(f'--tasks {" ".join(unknown)}: choose from {known}.')
+    names = args.tasks or tasks
+    chosen = [task for name, task in tasks.items() if name in names]
     try:
         check_checkpoint(setup)
     except (ValueError, OSError) as error:
@@ -145,7 +140,8 @@ def _make_setup(args: Namespace, parser: Parser) -> Setup:
         data = find_data(args.data_root)
     except ValueError as error:
         parser.error(str(error))
-    out = Path(args.out or _default_folder(args.checkpoint))
+    name = run_name(args.checkpoint)
+    out = Path(args.out or f'work_dirs/evaluations/{name}')
     if out.exists() and not out.is_dir():
         parser.error(f"--out '{out}' is a file; it must be a folder.")
     return Setup(
@@ -162,29 +158,17 @@ def _make_setup(args: Namespace, parser: Parser) -> Setup:
     )
 
 
-def _default_folder(checkpoint: str) -> Path:
-    parts = Path(checkpoint).absolute().with_suffix('').parts
-    return Path('work_dirs/evaluations') / '_'.join(parts[-2:])
-
-
 def _evaluate(checkpoint: str, tasks: list[Task], setup: Setup) -> dict:
     """Run the tasks and write the table after each of them."""
     setup.out.mkdir(parents=True, exist_ok=True)
     title = f'Evaluations of {checkpoint}'
 
     def write(results: dict) -> None:
-        write_text(
-            setup.out / 'evaluations.md', suite_table(title, tasks, results)
-        )
-        write_json(
-            setup.out / 'evaluations.json',
-            dict(
-                checkpoint=checkpoint,
-                version=__version__,
-                rows=table_rows(tasks, results),
-                tasks=results,
-            ),
-        )
+        table = suite_table(title, tasks, results)
+        write_text(setup.out / 'evaluations.md', table)
+        content = dict(checkpoint=checkpoint, version=__version__)
+        content.update(rows=table_rows(tasks, results), tasks=results)
+        write_json(setup.out / 'evaluations.json', content)
 
     results = run_tasks(tasks, setup, save=write)
     print(f'\n{suite_table(title, tasks, results)}')

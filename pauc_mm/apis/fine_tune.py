@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .arguments import Parser
 from .config import build_runner, find_config, load_config
 from .fine_tune_config import (
     check_batch_size,
@@ -53,31 +54,29 @@ DETECTOR_EXAMPLES = """examples:
 
 def train_classifier(argv: Sequence[str] | None = None) -> None:
     """Train a classifier that begins with a checkpoint."""
-    _fine_tune(CLASSIFIER, CLASSIFIER_EXAMPLES, argv)
+    _fine_tune(get_parser(CLASSIFIER, CLASSIFIER_EXAMPLES), argv)
 
 
 def train_detector(argv: Sequence[str] | None = None) -> None:
     """Train a detector of mmdet that begins with a checkpoint."""
-    _fine_tune(DETECTOR, DETECTOR_EXAMPLES, argv, detection=True)
+    parser = get_parser(DETECTOR, DETECTOR_EXAMPLES)
+    _fine_tune(parser, argv, detection=True)
 
 
 def _fine_tune(
-    description: str,
-    examples: str,
-    argv: Sequence[str] | None,
-    detection: bool = False,
+    parser: Parser, argv: Sequence[str] | None, detection: bool = False
 ) -> None:
-    parser = get_parser(description, examples)
     parser.add_argument(
         'checkpoint',
         help='checkpoint whose backbone to begin with: of pauc_mm, '
         'mmpretrain or tools/converters, or torchvision://resnet50; "none" '
         'begins with random weights',
     )
-    parser.add_argument(
+    parser.value(
         '--prefix',
-        help='prefix of the names of the backbone in the checkpoint; '
-        'default: "backbone." if there are such names, else nothing',
+        str,
+        'prefix of the names of the backbone in the checkpoint; default: '
+        '"backbone." if there are such names, else nothing',
     )
     args = parser.parse_args(argv)
     path = find_config(args.config, parser)

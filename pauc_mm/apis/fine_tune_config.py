@@ -31,9 +31,9 @@ def set_backbone_checkpoint(
         checkpoint (str): A file, an address that mmengine knows, or 'none'
             for random weights.
         prefix (str, optional): Prefix of the names of the backbone's tensors
-            in the checkpoint. Defaults to None: for a file 'backbone.' if
-            there are such names, else ''; for an address 'backbone.', but ''
-            for torchvision's.
+            in the checkpoint. By default for a file 'backbone.' if there are
+            such names, else ''; for an address 'backbone.', but '' for
+            torchvision's.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -46,13 +46,9 @@ def set_backbone_checkpoint(
         )
     before = _checkpoint_of(backbone)
     parts = [backbone]
-    parts += [
-        part
-        for part in _dicts(cfg.model)
-        if part is not backbone
-        and before is not None
-        and _checkpoint_of(part) == before
-    ]
+    if before is not None:
+        others = (d for d in _dicts(cfg.model) if d is not backbone)
+        parts += [d for d in others if _checkpoint_of(d) == before]
     init = None
     if checkpoint != 'none':
         init = dict(type='Pretrained', checkpoint=checkpoint)
@@ -88,12 +84,8 @@ def use_plain_norm_on_cpu(cfg: Config) -> bool:
 def check_batch_size(cfg: Config) -> str | None:
     """Return a warning if the learning rate is meant for another batch.
 
-    Args:
-        cfg (Config): Complete config; the processes have been joined.
-
-    Returns:
-        str or None: None if the batch size fits, or the learning rate will be
-        scaled.
+    Call it once the processes have been joined. A learning rate that will be
+    scaled needs no warning.
     """
     scale = cfg.get('auto_scale_lr') or {}
     base = scale.get('base_batch_size')
@@ -110,8 +102,7 @@ def check_batch_size(cfg: Config) -> str | None:
 def use_pseudo_collate(cfg: Config) -> None:
     """Keep images of different sizes apart in a batch, as mmdet expects.
 
-    Args:
-        cfg (Config): Changed in place where it does not say how to collate.
+    The config is changed in place where it does not say how to collate.
     """
     for loop in ('train', 'val', 'test'):
         loader = cfg.get(f'{loop}_dataloader')

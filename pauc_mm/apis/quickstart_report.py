@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,11 +51,8 @@ def evaluate(
 ) -> tuple[dict, np.ndarray, np.ndarray, list[str]]:
     """Evaluate and embed the test set of a config.
 
-    Args:
-        config (str): Config file with a test loop.
-        work_dir (str): Folder of the log.
-        checkpoint (str, optional): Defaults to None: the untrained model, with
-            the weights from which the run with this seed starts.
+    Without a checkpoint the model is untrained, with the weights from which
+    the run with this seed starts.
 
     Returns:
         tuple: Metrics, embeddings, float32, shape (N, D), labels, int64, shape
@@ -75,19 +73,12 @@ def evaluate(
     embeddings = extract_embeddings(
         runner.model, dataset, batch_size=256, momentum=False
     )
-    labels = np.array(
-        [dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))]
-    )
+    labels = np.array(dataset.get_gt_labels())
     return metrics, embeddings.numpy(), labels, dataset.metainfo['classes']
 
 
 def format_table(before: dict, after: dict) -> str:
-    """Return the metrics of :data:`ROWS` as a text table.
-
-    Args:
-        before (dict): Metrics of the untrained model.
-        after (dict): Metrics of the trained one.
-    """
+    """Return the metrics of :data:`ROWS` as a text table."""
     lines = [
         f'{"measure":<26}{"untrained":>10}{"trained":>10}   how to read it',
         '-' * 92,
@@ -103,14 +94,12 @@ def format_table(before: dict, after: dict) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate, draw and print, or print again what is up to date."""
     parser = Parser(DESCRIPTION, '')
-    parser.add_argument(
-        '--config', required=True, help='config with a test loop'
-    )
-    parser.add_argument(
-        '--work-dir',
-        required=True,
-        metavar='DIR',
-        help='folder of the training run; the report is written there',
+    value = partial(parser.value, required=True)
+    value('--config CFG', str, 'config with a test loop')
+    value(
+        '--work-dir DIR',
+        str,
+        'folder of the training run; the report is written there',
     )
     args = parser.parse_args(argv)
     checkpoint = find_latest_checkpoint(args.work_dir)
@@ -125,21 +114,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     report = json.loads(stored.read_text()) if stored.is_file() else {}
     if report.get('checkpoint') != stamp or not picture.is_file():
         before, untrained, labels, names = evaluate(args.config, args.work_dir)
-        after, trained, _, _ = evaluate(
-            args.config, args.work_dir, str(checkpoint)
-        )
+        after, trained, *_ = evaluate(args.config, args.work_dir, checkpoint)
         print('Drawing the embeddings by t-SNE ...', flush=True)
-        plot_embedding_maps(
-            {
-                'untrained': tsne_map(untrained),
-                'after pretraining without labels': tsne_map(trained),
-            },
-            labels,
-            names,
-            picture,
-            f'Embeddings of {len(labels)} held-out images (t-SNE), '
-            'coloured by class',
-        )
+        maps = {
+            'untrained': tsne_map(untrained),
+            'after pretraining without labels': tsne_map(trained),
+        }
+        title = f'Embeddings of {len(labels)} held-out images (t-SNE), '
+        title += 'coloured by class'
+        plot_embedding_maps(maps, labels, names, picture, title)
         report = dict(checkpoint=stamp, untrained=before, trained=after)
         write_json(stored, report)
     print(format_table(report['untrained'], report['trained']))

@@ -7,12 +7,12 @@ from typing import Any
 
 
 def check_integer(key: str, value: int, least: int, fix: str = '') -> int:
-    """Return an integer that is not below a bound. ``True`` is not one.
+    """Return an integer that is not below a bound; ``True`` is not one.
 
     Args:
-        key (str): Config key for the message.
-        value (int): The value to check.
-        least (int): The smallest that is allowed.
+        key (str): Config key, for the message.
+        value (int): Value to check.
+        least (int): Smallest that is allowed.
         fix (str): What to set instead, for the message.
 
     Raises:
@@ -26,16 +26,7 @@ def check_integer(key: str, value: int, least: int, fix: str = '') -> int:
 
 
 def check_choice(key: str, value: Any, choices: Sequence) -> Any:
-    """Return a value that is one of a few.
-
-    Args:
-        key (str): Config key for the message.
-        value (Any): The value to check.
-        choices (Sequence): What it may be.
-
-    Raises:
-        ValueError: Naming the key, the value and the choices.
-    """
+    """Return a value that is one of a few; see :func:`check_integer`."""
     if value not in choices:
         known = ', '.join(map(repr, choices))
         raise ValueError(f'{key} must be one of {known}, got {value!r}.')
@@ -45,16 +36,9 @@ def check_choice(key: str, value: Any, choices: Sequence) -> Any:
 def check_positive(
     key: str, value: float, zero: bool = False, fix: str = ''
 ) -> float:
-    """Return a positive, finite number.
+    """Return a finite number above zero, or zero too if ``zero``.
 
-    Args:
-        key (str): Config key for the message.
-        value (float): The value to check.
-        zero (bool): Whether zero is allowed too.
-        fix (str): What to set instead, for the message.
-
-    Raises:
-        ValueError: Naming the key and the value.
+    See :func:`check_integer`.
     """
     is_number = isinstance(value, (int, float)) and math.isfinite(value)
     if not is_number or value < 0 or (value == 0 and not zero):

@@ -3,13 +3,7 @@ import torch
 
 
 def pick_device(device: str) -> str:
-    """Resolve 'auto' to a GPU if there is one, else to the CPU.
-
-    Args:
-        device (str): 'auto', 'cpu' or 'cuda'.
-
-    Returns:
-        str: 'cpu' or 'cuda'.
+    """Resolve 'auto' to 'cuda' if there is a GPU, else to 'cpu'.
 
     Raises:
         ValueError: If 'cuda' is asked for and torch sees no GPU.

@@ -53,9 +53,6 @@ def share_buffers(*modules: nn.Module) -> None:
     Each rank keeps BatchNorm statistics of the images that it saw. In eval
     mode they must be alike, or the ranks embed with different networks; and
     those of rank 0 are the ones that a checkpoint holds.
-
-    Args:
-        *modules (nn.Module): Modules of the same structure on all ranks.
     """
     if get_world_size() == 1:
         return
@@ -84,14 +81,9 @@ def raise_together(error: BaseException | None, what: str) -> None:
     message = None if error is None else f'{type(error).__name__}: {error}'
     impatience = None
     if error is not None and get_world_size() > 1:
-        lines = traceback.format_exception(
-            type(error), error, error.__traceback__
-        )
-        print(
-            f'{what} failed on rank {get_rank()}:\n{"".join(lines)}',
-            file=sys.stderr,
-            flush=True,
-        )
+        text = ''.join(traceback.format_exception(error))
+        text = f'{what} failed on rank {get_rank()}:\n{text}'
+        print(text, file=sys.stderr, flush=True)
         impatience = threading.Timer(_PATIENCE_S, os._exit, args=(1,))
         impatience.daemon = True
         impatience.start()
@@ -113,7 +105,7 @@ def on_main_process(function: Callable[[], Any], what: str) -> Any:
         what (str): What is done, for the message.
 
     Returns:
-        Any: Its result, the same on every rank.
+        Any: Its result, on every rank.
 
     Raises:
         BaseException: What the function raises, on rank 0.

@@ -9,13 +9,6 @@ def progress(batches: Iterable, description: str) -> Iterable:
     """Iterate with a progress bar in the terminal of the main process.
 
     There is no bar in a file, where it would leave blank lines.
-
-    Args:
-        batches (Iterable): Has a length, such as a dataloader.
-        description (str): Label of the bar.
-
-    Returns:
-        Iterable: The same batches.
     """
     from rich.progress import track
 

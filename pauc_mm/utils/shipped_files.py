@@ -13,26 +13,14 @@ PREFIX = 'pauc_mm::'
 def config_root() -> Path:
     """Return the folder of the shipped configs.
 
-    Returns:
-        Path: ``pauc_mm/.mim/configs`` of the installed package, or
-        ``configs`` beside the package in a checkout that is only on
-        ``PYTHONPATH``.
-
-    Raises:
-        FileNotFoundError: If neither exists.
+    It is ``pauc_mm/.mim/configs`` of the installed package, or ``configs``
+    beside the package in a checkout that is only on ``PYTHONPATH``.
     """
     return _shipped('configs', 'pauc/metafile.yml')
 
 
 def tool_path(name: str) -> Path:
-    """Return the path of a shipped program.
-
-    Args:
-        name (str): Path below ``tools``, such as ``'dist_train.sh'``.
-
-    Raises:
-        FileNotFoundError: If the package was built without it.
-    """
+    """Return the path of a shipped program, such as ``'dist_train.sh'``."""
     return _shipped('tools', name) / name
 
 
@@ -52,22 +40,14 @@ def _shipped(folder: str, file: str) -> Path:
 
 
 def list_configs() -> list[str]:
-    """List the shipped recipes, relative to :func:`config_root`.
-
-    Returns:
-        list[str]: Sorted POSIX paths, without those below ``_base_``.
-    """
+    """List the shipped recipes: sorted paths below :func:`config_root`."""
     root = config_root()
     names = (p.relative_to(root) for p in root.rglob('*.py'))
     return sorted(n.as_posix() for n in names if '_base_' not in n.parts)
 
 
 def near_configs(name: str) -> list[str]:
-    """Return up to three shipped recipes named like a path that is wrong.
-
-    Folders do not count, so that a recipe is found in the folder of its
-    method.
-    """
+    """Return up to three shipped recipes of like names, in any folder."""
     by_stem = {Path(config).stem: config for config in list_configs()}
     return [by_stem[s] for s in get_close_matches(Path(name).stem, by_stem)]
 
@@ -79,14 +59,11 @@ def resolve_config(name: str) -> str:
         name (str): Path below the config folder, with or without ``.py``,
             with or without the prefix ``pauc_mm::``.
 
-    Returns:
-        str: Path of the file.
-
     Raises:
         FileNotFoundError: If there is no such config; the message names the
             nearest ones.
     """
-    name = name[len(PREFIX) :] if name.startswith(PREFIX) else name
+    name = name.removeprefix(PREFIX)
     path = config_root() / name.lstrip('/')
     if not path.suffix:
         path = path.with_suffix('.py')

@@ -5,13 +5,10 @@ from mmengine.logging import MessageHub
 
 
 def training_step() -> tuple[int, int]:
-    """Return the current training step, as mmengine's Runner counts it.
+    """Return the steps done, and in all, as mmengine's Runner counts.
 
-    The Runner restores it on resume, alike on all ranks, so a value derived
-    from it continues as in an uninterrupted run.
-
-    Returns:
-        tuple[int, int]: Training steps done, and in all.
+    The Runner restores them on resume, alike on all ranks, so a value derived
+    from them continues as in an uninterrupted run.
 
     Raises:
         RuntimeError: If no Runner trains.
