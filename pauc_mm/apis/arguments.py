@@ -73,17 +73,10 @@ def add_trust_argument(parser: Parser, dest: str = 'trust_checkpoint') -> None:
 def add_encoder_arguments(parser: Parser) -> None:
     """Add the options of tools that embed images with a checkpoint."""
     value = parser.value
-    value(
-        '--config CFG',
-        str,
-        "config of the model, if the checkpoint doesn't contain it",
-    )
+    value('--config CFG', str, 'config of the model, if the file has none')
     add_momentum_argument(parser)
-    value(
-        '--image-size PIXELS',
-        int,
-        "side of the centre crop; default: the config's, or 224",
-    )
+    crop = "side of the centre crop; default: the config's, or 224"
+    value('--image-size PIXELS', int, crop)
     value(
         '--corrupt',
         'error',
@@ -92,12 +85,8 @@ def add_encoder_arguments(parser: Parser) -> None:
     )
     value('--batch-size N', 64, 'images that are embedded at once')
     value('--workers N', 0, 'processes that load images')
-    value(
-        '--device',
-        'auto',
-        'where the network runs',
-        choices=['auto', 'cpu', 'cuda'],
-    )
+    devices = ['auto', 'cpu', 'cuda']
+    value('--device', 'auto', 'where the network runs', choices=devices)
     value('--seed SEED', 0, 'seed of all draws')
     add_trust_argument(parser)
 

@@ -88,11 +88,7 @@ def linear_probe(argv: Sequence[str] | None = None) -> dict:
     """Run ``tools/benchmarks/linear_probe.py``; see :func:`_run`."""
     parser = _get_parser('linear_probe', PROBE, PROBE_EXAMPLES)
     value = parser.value
-    value(
-        '--seeds N',
-        [int],
-        'train one probe for each of these seeds, instead of --seed',
-    )
+    value('--seeds N', [int], 'train a probe for each seed, not for --seed')
     value(
         '--learning-rates',
         [1e-4, 10.0],
@@ -100,16 +96,8 @@ def linear_probe(argv: Sequence[str] | None = None) -> dict:
         nargs=2,
         metavar=('LOW', 'HIGH'),
     )
-    value(
-        '--num-rates N',
-        20,
-        'number of learning rates, evenly spaced in the logarithm',
-    )
-    value(
-        '--weight-decays X',
-        [0.0],
-        'weight decays to combine with each learning rate',
-    )
+    value('--num-rates N', 20, 'learning rates, evenly spaced in logarithm')
+    value('--weight-decays X', [0.0], 'weight decays to combine with each')
     value('--held-out SHARE', 0.1, 'share of the training images to choose by')
     value(
         '--epochs N',
@@ -132,9 +120,8 @@ def linear_probe(argv: Sequence[str] | None = None) -> dict:
             args.epochs,
             args.probe_batch_size,
         )
-        return evaluate_linear_probe(
-            options, args.seeds or [args.seed], probe_options
-        )
+        seeds = args.seeds or [args.seed]
+        return evaluate_linear_probe(options, seeds, probe_options)
 
     return _run(parser, evaluate, probe_table, argv)
 
@@ -142,12 +129,8 @@ def linear_probe(argv: Sequence[str] | None = None) -> dict:
 def low_shot_svm(argv: Sequence[str] | None = None) -> dict:
     """Run ``tools/benchmarks/low_shot_svm.py``; see :func:`_run`."""
     parser = _get_parser('low_shot_svm', SVM, SVM_EXAMPLES, voc=True)
-    parser.value(
-        '--shots K',
-        list(SHOTS),
-        "images of each class, or 'full'",
-        type=_shots,
-    )
+    shots = "images of each class, or 'full'"
+    parser.value('--shots K', list(SHOTS), shots, type=_shots)
     add_low_shot_arguments(parser)
     parser.add_argument(
         '--costs',
@@ -206,10 +189,9 @@ def feature_options(
 ) -> FeatureOptions:
     """Return the options of features; wrong ones end the program."""
     names = {field.name for field in fields(FeatureOptions)} - set(without)
+    given = {k: v for k, v in vars(args).items() if k in names}
     try:
-        return FeatureOptions(
-            **{k: v for k, v in vars(args).items() if k in names}
-        )
+        return FeatureOptions(**given)
     except ValueError as error:
         parser.error(str(error))
 

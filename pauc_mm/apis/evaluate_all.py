@@ -93,7 +93,6 @@ def get_parser() -> Parser:
         '--cfg-options KEY=VALUE',
         [str],
         'changes of the configs of those, see tools/train.py',
-        default=[],
     )
     add_low_shot_arguments(parser)
     return parser
@@ -153,7 +152,7 @@ def _make_setup(args: Namespace, parser: Parser) -> Setup:
         draws=args.draws,
         jobs=args.jobs,
         image_size=args.image_size,
-        cfg_options=tuple(args.cfg_options),
+        cfg_options=tuple(args.cfg_options or ()),
         force=args.force,
     )
 

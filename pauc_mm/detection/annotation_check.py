@@ -77,10 +77,8 @@ def _check(cfg: Config, errors: list[str], warnings: list[str]) -> None:
         if classes is None:
             classes = getattr(kind, 'METAINFO', {}).get('classes') or ()
         if isinstance(classes, str):  # a file, or the only class
-            file = Path(classes)
-            classes = (
-                file.read_text().splitlines() if file.is_file() else [classes]
-            )
+            is_file, file = os.path.isfile(classes), Path(classes)
+            classes = file.read_text().splitlines() if is_file else [classes]
         if key.startswith('train') and classes:
             errors += _compare_heads(cfg.get('model'), key, len(classes))
         if '://' in ann_file or dataset.get('backend_args'):
