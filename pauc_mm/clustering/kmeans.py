@@ -63,9 +63,6 @@ class FaissKMeans:
             centroids of the previous E-step; it is then one run of
             ``warm_niter`` iterations.
         warm_niter (int): Iterations of such a run.
-
-    Raises:
-        ValueError: If an argument is out of its range.
     """
 
     def __init__(

@@ -16,9 +16,6 @@ class CPUAmpOptimWrapper(OptimWrapper):
     Args:
         dtype (str): Only ``'bfloat16'``.
         **kwargs: Arguments of mmengine's ``OptimWrapper``.
-
-    Raises:
-        ValueError: For another dtype.
     """
 
     def __init__(self, dtype: str = 'bfloat16', **kwargs) -> None:

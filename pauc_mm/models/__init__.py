@@ -1,50 +1,32 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from .backbones import TinyConvNet
+from . import backbones, heads, losses, necks, prototypes
+from .backbones import *  # noqa: F403
 from .carp import CARP
 from .cld import CLD
 from .cosine_momentum_encoder import CosineMomentumEncoder
 from .embed import embed_batch, embed_images
-from .heads import CARPHead, ProtoNCEHead
-from .losses import (
-    PrototypeAlignmentLoss,
-    PrototypeCorrelationLoss,
-    PrototypeUniformityLoss,
-)
+from .heads import *  # noqa: F403
+from .losses import *  # noqa: F403
 from .momentum_contrast import MomentumContrast
 from .momentum_encoder import MomentumEncoder
-from .necks import AvgPoolFlatten, CARPNeck, CLDNeck
+from .necks import *  # noqa: F403
 from .pauc import PAUC
 from .pcl import PCL
-from .prototypes import (
-    BasePrototypes,
-    KMeansPrototypes,
-    LearnedPrototypes,
-    MixturePrototypes,
-    MomentumBank,
-)
+from .prototypes import *  # noqa: F403
 
 __all__ = [
+    *backbones.__all__,
+    *heads.__all__,
+    *losses.__all__,
+    *necks.__all__,
+    *prototypes.__all__,
     'CARP',
     'CLD',
     'PAUC',
     'PCL',
-    'AvgPoolFlatten',
-    'BasePrototypes',
-    'CARPHead',
-    'CARPNeck',
-    'CLDNeck',
     'CosineMomentumEncoder',
-    'LearnedPrototypes',
-    'MixturePrototypes',
-    'MomentumBank',
     'MomentumContrast',
     'MomentumEncoder',
-    'ProtoNCEHead',
-    'PrototypeAlignmentLoss',
-    'PrototypeCorrelationLoss',
-    'KMeansPrototypes',
-    'PrototypeUniformityLoss',
-    'TinyConvNet',
     'embed_batch',
     'embed_images',
 ]

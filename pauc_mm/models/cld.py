@@ -47,9 +47,6 @@ class CLD(MomentumContrast):
             does in the official code. False takes them as constants.
         **kwargs: Arguments of :class:`MomentumContrast`; the neck is a
             :class:`CLDNeck` or another that gives two embeddings.
-
-    Raises:
-        ValueError: If a number is out of its range.
     """
 
     def __init__(

@@ -26,11 +26,7 @@ class CosineMomentumEncoder(MomentumEncoder):
 
     @torch.compiler.disable  # a number that changes would compile anew
     def update_parameters(self, model: nn.Module) -> None:
-        """Average in the parameters of the student.
-
-        Raises:
-            RuntimeError: If no Runner trains.
-        """
+        """Average in the parameters of the student."""
         step, steps = training_step()
         fall = (1 + math.cos(math.pi * step / steps)) / 2
         self.momentum = self.first_momentum * fall

@@ -36,9 +36,6 @@ class MomentumContrast(MoCo):
         momentum (float): Step of the momentum encoder: 0.001 is m = 0.999 in
             the papers.
         **kwargs: Further arguments of mmpretrain's MoCo.
-
-    Raises:
-        ValueError: If a number is out of its range.
     """
 
     def __init__(
@@ -95,9 +92,6 @@ class MomentumContrast(MoCo):
                 of losses, 'predict' the data samples with the fields
                 ``feature`` (C,) and ``embedding`` (D,), so that a
                 validation loop can run during pretraining.
-
-        Raises:
-            RuntimeError: If the mode is unknown.
         """
         if mode == 'predict':
             return self.predict(cast(Tensor, inputs), data_samples)

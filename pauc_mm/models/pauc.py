@@ -36,9 +36,6 @@ class PAUC(PCL):
         centroid_weight (float): Share of the stored centroid in a batch
             prototype, in [0, 1).
         **kwargs: Arguments of :class:`PCL`.
-
-    Raises:
-        ValueError: If ``centroid_weight`` is out of its range.
     """
 
     def __init__(

@@ -57,9 +57,6 @@ class OnlineGaussianMixture(DiagonalMixture):
         mass (Tensor): Samples that a component remembers, shape (K,).
         frequency (Tensor): Recent share of the samples, shape (K,).
         seed (int): Seed of the draw; may be set until the mixture begins.
-
-    Raises:
-        ValueError: If an option is out of its range.
     """
 
     def __init__(self, num_components: int, dim: int, **options: Any) -> None:

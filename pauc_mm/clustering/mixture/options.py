@@ -38,9 +38,6 @@ class MixtureOptions:
             Defaults to 4 K; with few components more are better.
         seed (int): Seed of the draw. Defaults to 0.
         scratch_mib (int): Bound of the temporary memory. Defaults to 256.
-
-    Raises:
-        ValueError: If an option is out of its range.
     """
 
     num_components: int

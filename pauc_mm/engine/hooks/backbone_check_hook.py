@@ -32,9 +32,6 @@ class BackboneCheckHook(Hook):
     Args:
         min_matched (float): Least share of the tensors of such a part that its
             checkpoint has, with the same shape.
-
-    Raises:
-        ValueError: If the share is out of its range.
     """
 
     def __init__(self, min_matched: float = MIN_MATCHED) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from mmengine.dataset import Compose, default_collate
@@ -44,10 +45,9 @@ class ClusteringHook(Hook):
 
     It embeds the centre-cropped training images with the momentum encoder,
     clusters them once for each K of ``model.num_clusters``, and gives
-    centroids, concentrations and assignments to ``model.prototypes``, which
-    looks them up by ``sample_idx`` in the training process. Several processes
-    share the images and the clusterings. The state is kept in the checkpoint
-    under ``clustering``. The setup is checked before the first epoch.
+    centroids, concentrations and assignments to ``model.prototypes``. Several
+    processes share the images and the clusterings. The state is kept in the
+    checkpoint under ``clustering``.
 
     Args:
         pipeline (list[dict]): Transforms for one centred view of an image;
@@ -74,9 +74,6 @@ class ClusteringHook(Hook):
             ``fit(features, k, seed) -> KMeansResult`` in TASK_UTILS. If its
             ``warm_start`` is true, ``fit`` is also given the centroids of the
             E-step before, as ``init``.
-
-    Raises:
-        ValueError: If an argument is out of its range.
     """
 
     priority = 'NORMAL'
@@ -101,22 +98,14 @@ class ClusteringHook(Hook):
             ('batch_size', batch_size, 1),
             ('num_workers', num_workers, 0),
         ):
-            check_integer(f'{_KEY}.{name}', value, least)
+            setattr(self, name, check_integer(f'{_KEY}.{name}', value, least))
         for name, value, choices in (
             ('features', features, ('extract', 'momentum_bank')),
             ('amp_dtype', amp_dtype, (None, 'float16', 'bfloat16')),
             ('channels_last', channels_last, (False, True)),
         ):
-            check_choice(f'{_KEY}.{name}', value, choices)
+            setattr(self, name, check_choice(f'{_KEY}.{name}', value, choices))
         self.pipeline = pipeline
-        self.warmup_epochs = warmup_epochs
-        self.ramp_epochs = ramp_epochs
-        self.interval = interval
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.features = features
-        self.amp_dtype = amp_dtype
-        self.channels_last = channels_last
         self.kmeans = TASK_UTILS.build(kmeans or dict(type='FaissKMeans'))
 
     def before_train(self, runner: Runner) -> None:
@@ -142,56 +131,45 @@ class ClusteringHook(Hook):
         if hasattr(self.kmeans, 'gpu_id'):
             check_kmeans_device(self.kmeans, model.num_clusters, dim)
         self._try_pipeline(runner)
-        self._log_expectations(runner, model.num_clusters, dim)
-
-    def _log_expectations(self, runner, num_clusters, dim: int) -> None:
-        num_samples = len(self.dataset)
+        number = len(self.dataset)
         least = getattr(self.kmeans, 'min_points_per_centroid', 0)
-        small = [k for k in num_clusters if num_samples < least * k]
+        small = [k for k in model.num_clusters if number < least * k]
         if small:
             runner.logger.warning(
                 f'K={small} leaves fewer than kmeans.min_points_per_centroid='
-                f'{least} of the {num_samples} images to a cluster: many '
-                'clusters will be singletons.'
+                f'{least} of the {number} images to a cluster: many clusters '
+                'will be singletons.'
             )
-        mib = 4 * dim / 2**20
-        bank = ''
+        mib, bank = 4 * dim / 2**20, ''
         if self.features == 'momentum_bank':
-            rows = len(runner.train_dataloader.sampler)
-            bank = (
-                f' The momentum bank takes {rows * mib:.1f} MiB on the device '
-                'of each process in the epoch before an E-step.'
-            )
+            size = len(runner.train_dataloader.sampler) * mib
+            bank = f' The momentum bank takes {size:.1f} MiB on the device.'
         runner.logger.info(
             f'E-step before epoch {self.warmup_epochs + 1} and then every '
-            f'{self.interval} epoch(s): {num_samples} embeddings of '
-            f'{dim} dimensions ({num_samples * mib:.1f} MiB a process), '
-            f'K={list(num_clusters)}.{bank}'
+            f'{self.interval} epoch(s): {number} embeddings of {dim} '
+            f'dimensions ({number * mib:.1f} MiB a process), '
+            f'K={list(model.num_clusters)}.{bank}'
         )
 
     def _try_pipeline(self, runner: Runner) -> None:
         """Embed two images, so that a fault shows before the warm-up."""
-        error = None
-        was_training = runner.model.training
-        runner.model.eval()
+        model, training, error = runner.model, runner.model.training, None
         try:
             pair = [self.dataset[i] for i in (0, len(self.dataset) - 1)]
-            batch = default_collate(pair)
-            _, _, samples = embed_batch(
-                runner.model, batch, True, self.amp_dtype, self.channels_last
-            )
-            for sample in samples:
-                sample.sample_idx  # noqa: B018
+            options = True, self.amp_dtype, self.channels_last
+            samples = embed_batch(
+                model.eval(), default_collate(pair), *options
+            )[2]
+            [sample.sample_idx for sample in samples]
         except Exception as caught:
             error = ValueError(
-                'default_hooks.clustering.pipeline must give one view of each '
-                'image, all of one size, packed with sample_idx; it failed: '
+                f'{_KEY}.pipeline must give one view of each image, all of '
+                'one size, packed with sample_idx; it failed: '
                 f'{type(caught).__name__}: {caught}'
             )
             error.__cause__ = caught
-        finally:
-            runner.model.train(was_training)
-        raise_together(error, 'Trying default_hooks.clustering.pipeline')
+        model.train(training)
+        raise_together(error, f'Trying {_KEY}.pipeline')
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Make the E-step if it is due, and seed the negatives."""
@@ -200,8 +178,10 @@ class ClusteringHook(Hook):
         if epoch >= self.warmup_epochs and prototypes.epoch != epoch:
             if self._due(epoch) or not prototypes.ready:
                 self.e_step(runner, epoch)
-        model.prototype_weight = self._weight(epoch)
-        if model.prototype_weight < 1:
+        step = epoch + 1 - self.warmup_epochs
+        ramping = 0 < step < self.ramp_epochs
+        model.prototype_weight = step / self.ramp_epochs if ramping else 1.0
+        if ramping:
             runner.logger.info(
                 f'Epoch {epoch + 1}: the prototype losses have '
                 f'{model.prototype_weight:.2g} of their weight '
@@ -221,12 +201,6 @@ class ClusteringHook(Hook):
         """
         if self._from_bank_after(runner):
             self.e_step(runner, runner.epoch + 1)
-
-    def _weight(self, epoch: int) -> float:
-        step = epoch + 1 - self.warmup_epochs
-        if not 0 < step < self.ramp_epochs:
-            return 1.0
-        return step / self.ramp_epochs
 
     def _due(self, epoch: int) -> bool:
         since_warmup = epoch - self.warmup_epochs
@@ -253,41 +227,46 @@ class ClusteringHook(Hook):
         model, times = get_ori_model(runner.model), [time.perf_counter()]
         model.start_momentum_encoder()
         embeddings = self._embed(runner, epoch)  # (N, D)
-        self._check_finite(runner, embeddings, epoch)
+        precision = _precision(runner.optim_wrapper, self.amp_dtype)
+        check_finite(embeddings, epoch + 1, self._path, precision)
         times.append(time.perf_counter())
         results = self._cluster(embeddings, runner, epoch)  # M clusterings
         times.append(time.perf_counter())
-        phi = [_concentration(r, model.temperature) for r in results]
-        previous = model.prototypes.assignments  # (M, N)
+        assignments = [torch.from_numpy(r.assignments) for r in results]
+        phi = [
+            concentration(
+                torch.from_numpy(result.distances),
+                assigned,
+                len(result.centroids),
+                model.temperature,
+            )  # (K,), PCL's eq. 12
+            for result, assigned in zip(results, assignments)
+        ]
+        previous = model.prototypes.assignments.cpu()  # (M, N)
         model.prototypes.update(
             [torch.from_numpy(r.centroids) for r in results],
             phi,
-            torch.stack([torch.from_numpy(r.assignments) for r in results]),
+            torch.stack(assignments),
             next(model.parameters()).device,
             epoch,
         )
-        self._log_e_step(runner, results, phi, previous, times)
-
-    def _log_e_step(self, runner, results, phi, previous, times) -> None:
-        """Log a line about each clustering, and what took how long."""
         if is_main_process():
-            model = get_ori_model(runner.model)
             for m, result in enumerate(results):
                 line = clustering_summary(
                     m,
                     model.num_clusters[m],
                     result,
                     phi[m],
-                    previous[m].cpu() if len(previous) else None,
+                    previous[m] if len(previous) else None,
                     global_batch_size(runner),
                     model.proto_head.num_negatives,
                 )
                 runner.logger.info(line)
-        start, embedded, clustered = times
+        times.append(time.perf_counter())
+        took = [f'{end - start:.1f} s' for start, end in pairwise(times)]
         runner.logger.info(
-            f'E-step: {embedded - start:.1f} s to embed the images, '
-            f'{clustered - embedded:.1f} s to cluster them, '
-            f'{time.perf_counter() - clustered:.1f} s for the rest.'
+            f'E-step: {took[0]} to embed the images, {took[1]} to cluster '
+            f'them, {took[2]} for the rest.'
         )
 
     def _embed(self, runner: Runner, epoch: int) -> torch.Tensor:
@@ -310,29 +289,19 @@ class ClusteringHook(Hook):
             bank=bank,
         )
 
-    def _check_finite(self, runner, embeddings, epoch: int) -> None:
-        def path(i: int) -> str | None:
-            return self.dataset.get_data_info(i).get('img_path')
-
-        precision = _precision(runner.optim_wrapper, self.amp_dtype)
-        check_finite(embeddings, epoch + 1, path, precision)
+    def _path(self, index: int) -> str | None:
+        return self.dataset.get_data_info(index).get('img_path')
 
     def _cluster(
         self, embeddings: torch.Tensor, runner: Runner, epoch: int
     ) -> list[KMeansResult]:
         model, seed = get_ori_model(runner.model), shared_seed(runner)
-        starts = None
+        clusters, starts = model.num_clusters, None
+        seeds = [derive_seed(seed, epoch, m) for m in range(len(clusters))]
         if getattr(self.kmeans, 'warm_start', False):
             starts = [c.cpu().numpy() for c in model.prototypes.centroids]
         return cluster_on_ranks(
-            self.kmeans,
-            embeddings.numpy(),
-            model.num_clusters,
-            [
-                derive_seed(seed, epoch, m)
-                for m in range(len(model.num_clusters))
-            ],
-            starts,
+            self.kmeans, embeddings.numpy(), clusters, seeds, starts
         )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -388,16 +357,6 @@ def _identity(runner: Runner) -> dict:
         num_clusters=list(get_ori_model(runner.model).num_clusters),
         num_samples=len(base_dataset(dataset)),
         fingerprint=fingerprint(dataset),
-    )
-
-
-def _concentration(result: KMeansResult, temperature: float) -> torch.Tensor:
-    """Compute phi (K,) of a clustering, PCL's eq. 12."""
-    return concentration(
-        torch.from_numpy(result.distances),
-        torch.from_numpy(result.assignments),
-        len(result.centroids),
-        temperature,
     )
 
 

@@ -32,13 +32,7 @@ _COMPARE = {'<': operator.lt, '>': operator.gt}
 
 
 class Condition(NamedTuple):
-    """Threshold on a measure.
-
-    Attributes:
-        measure (str): Name of the measure, without the number of a set.
-        sign (str): '<' or '>'.
-        threshold (float): The threshold.
-    """
+    """Threshold on a measure, or on that of any set of prototypes."""
 
     measure: str
     sign: str
@@ -47,9 +41,8 @@ class Condition(NamedTuple):
     def met_by(self, values: Mapping[str, float]) -> str | None:
         """Describe the first value beyond the threshold, or return None."""
         for name, value in values.items():
-            if re.fullmatch(rf'{self.measure}(_\d+)?', name) and _COMPARE[
-                self.sign
-            ](value, self.threshold):
+            beyond = _COMPARE[self.sign](value, self.threshold)
+            if beyond and re.fullmatch(rf'{self.measure}(_\d+)?', name):
                 return f'{name} = {value:.4g} {self.sign} {self.threshold:g}'
         return None
 
@@ -94,10 +87,8 @@ class CollapseMonitorHook(EmbeddingHook):
     see :func:`pauc_mm.evaluation.collapse.measure_collapse`. The values go to
     the visualizer's backends (scalars.json, TensorBoard ...) with the prefix
     ``collapse/`` and the epoch as step, to the message hub, and to the log.
-    The weights of the run are bit for bit those of a run without the hook.
-
-    It serves any self-supervised algorithm of mmpretrain with a neck.
-    Everything that can be checked is checked before the first epoch.
+    The weights of the run are bit for bit those of a run without the hook. It
+    serves any self-supervised algorithm of mmpretrain with a neck.
 
     Args:
         interval (int): Epochs between two checks.
@@ -111,9 +102,6 @@ class CollapseMonitorHook(EmbeddingHook):
             untrained network looks collapsed.
         **kwargs: ``pipeline``, ``momentum``, ``batch_size``, ``num_workers``,
             ``amp_dtype`` and ``channels_last``, see :class:`EmbeddingHook`.
-
-    Raises:
-        ValueError: If an argument is out of its range.
     """
 
     key = 'default_hooks.collapse_monitor'
@@ -128,14 +116,14 @@ class CollapseMonitorHook(EmbeddingHook):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        self.interval = check_integer(f'{self.key}.interval', interval, 1)
-        self.max_samples = check_integer(
-            f'{self.key}.max_samples', max_samples, 2
-        )
-        self.patience = check_integer(f'{self.key}.patience', patience, 1)
-        self.start_epoch = check_integer(
-            f'{self.key}.start_epoch', start_epoch, 0
-        )
+        for name, value, least in (
+            ('interval', interval, 1),
+            ('max_samples', max_samples, 2),
+            ('patience', patience, 1),
+            ('start_epoch', start_epoch, 0),
+        ):
+            check_integer(f'{self.key}.{name}', value, least)
+            setattr(self, name, value)
         self.conditions = parse_conditions(f'{self.key}.stop', stop or {})
 
     def before_train(self, runner: Runner) -> None:
@@ -218,8 +206,7 @@ class CollapseMonitorHook(EmbeddingHook):
         epoch = runner.epoch + 1
         named = {f'collapse/{name}': value for name, value in values.items()}
         runner.visualizer.add_scalars(named, step=epoch)
-        for name, value in named.items():
-            runner.message_hub.update_scalar(name, value)
+        runner.message_hub.update_scalars(named)
         text = ', '.join(f'{name} {v:.4g}' for name, v in values.items())
         runner.logger.info(
             f'Collapse check after epoch {epoch} ({len(self.rows)} images): '
@@ -246,8 +233,7 @@ class CollapseMonitorHook(EmbeddingHook):
         runner.train_loop._max_epochs = epoch
         runner.logger.warning(
             f'Training stops after epoch {epoch}, since the embeddings or '
-            f'prototypes have collapsed: {text}. Look at collapse/* in the '
-            'logs for when it began. Start again with a lower '
+            f'prototypes have collapsed: {text}. Start again with a lower '
             'optim_wrapper.optimizer.lr, a longer warm-up or weaker weights '
             'of the loss terms that pull together, or resume with another '
             f'{self.key}.stop if the threshold is wrong.'

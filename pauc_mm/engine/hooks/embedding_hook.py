@@ -36,9 +36,6 @@ class EmbeddingHook(Hook):
 
     Attributes:
         key (str): Config key of the hook, for messages.
-
-    Raises:
-        ValueError: If an argument is out of its range.
     """
 
     # After SyncBuffersHook and the E-step, before the checkpoint is saved.
@@ -60,15 +57,13 @@ class EmbeddingHook(Hook):
             ('channels_last', channels_last, (False, True)),
         ):
             check_choice(f'{self.key}.{name}', value, choices)
-        check_integer(f'{self.key}.batch_size', batch_size, 1)
+            setattr(self, name, value)
+        self.pipeline, self.num_workers = pipeline, num_workers
+        self.batch_size = check_integer(
+            f'{self.key}.batch_size', batch_size, 1
+        )
         if num_workers is not None:
             check_integer(f'{self.key}.num_workers', num_workers, 0)
-        self.pipeline = pipeline
-        self.momentum = momentum
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.amp_dtype = amp_dtype
-        self.channels_last = channels_last
 
     def before_train(self, runner: Runner) -> None:
         """Check the setup and prepare the images.
@@ -121,8 +116,7 @@ class EmbeddingHook(Hook):
 
         Args:
             runner (Runner): The runner.
-            rows (sequence of int, optional): Their indices. Defaults to None:
-                all.
+            rows (sequence of int, optional): Their indices; None takes all.
             features (bool): Whether to return features.
 
         Returns:

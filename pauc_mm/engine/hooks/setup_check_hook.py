@@ -36,13 +36,8 @@ class SetupCheckHook(Hook):
 
 
 def _check_mmpretrain(model: nn.Module, runner: Runner) -> None:
-    """Check a temperature, which shows late as NaN, and MoCo's queue.
-
-    mmpretrain's MoCo stops in the first step, without a word, when the batch
-    does not divide the queue.
-    """
-    head = getattr(model, 'head', None)
-    temperature = getattr(head, 'temperature', None)
+    """Check a temperature, which shows late as NaN, and MoCo's queue."""
+    temperature = getattr(getattr(model, 'head', None), 'temperature', None)
     if temperature is not None:
         check_positive(
             'model.head.temperature', temperature, fix='MoCo v2 uses 0.2.'
@@ -50,7 +45,7 @@ def _check_mmpretrain(model: nn.Module, runner: Runner) -> None:
     if not isinstance(model, MoCo):
         return
     loader, batch = runner.train_dataloader, global_batch_size(runner)
-    if model.queue_len % batch:
+    if model.queue_len % batch:  # stops MoCo without a word
         fitting = max(1, round(model.queue_len / batch)) * batch
         raise ValueError(
             f'model.queue_len={model.queue_len} is not a multiple of the '

@@ -29,11 +29,8 @@ def recording_epochs(max_epochs: int) -> list[int]:
         list[int]: 0 (before the first), 1, 2, 5, 10, 20, 40 and so on,
         doubling, and the last.
     """
-    epochs = {0, 1, 2, 5, max_epochs}
-    epoch = 10
-    while epoch < max_epochs:
-        epochs.add(epoch)
-        epoch *= 2
+    doubling = [10 * 2**i for i in range(max_epochs.bit_length())]
+    epochs = {0, 1, 2, 5, *doubling, max_epochs}
     return sorted(e for e in epochs if e <= max_epochs)
 
 
@@ -55,9 +52,6 @@ class UniqueSharesHook(EmbeddingHook):
         num_workers (int): Worker processes for the images.
         **kwargs: ``pipeline``, ``momentum`` and ``batch_size``, see
             :class:`EmbeddingHook`.
-
-    Raises:
-        ValueError: If an argument is out of its range.
     """
 
     key = 'default_hooks.unique_shares'
@@ -88,10 +82,16 @@ class UniqueSharesHook(EmbeddingHook):
             )
         self.epochs = recording_epochs(runner.max_epochs)
         self.path = Path(runner.work_dir) / FILE_NAME
+
+        def read() -> list[dict]:
+            """Return the records that a resumed run keeps."""
+            if runner.epoch == 0 or not self.path.is_file():
+                return []
+            records = read_records(self.path)
+            return [r for r in records if r['epoch'] <= runner.epoch]
+
         # The same on all ranks, for the rest is collective.
-        self.records = on_main_process(
-            lambda: self._read(runner.epoch), f'Reading {self.path}'
-        )
+        self.records = on_main_process(read, f'Reading {self.path}')
         self._write()
         self._record(runner, runner.epoch)
 
@@ -105,7 +105,7 @@ class UniqueSharesHook(EmbeddingHook):
         self._record(runner, runner.epoch + 1)
 
     def _record(self, runner: Runner, epoch: int) -> None:
-        done = {record['epoch'] for record in self.records}
+        done = [record['epoch'] for record in self.records]
         if epoch not in self.epochs or epoch in done:
             return
         _, embeddings = self.embed(runner, features=False)
@@ -117,17 +117,10 @@ class UniqueSharesHook(EmbeddingHook):
             ]
 
         sets = on_main_process(measure, 'Recording the unique prototypes')
-        self.records.append(
-            dict(epoch=epoch, epsilons=self.epsilons, sets=sets)
-        )
+        record = dict(epoch=epoch, epsilons=self.epsilons, sets=sets)
+        self.records.append(record)
         self._write()
-        runner.logger.info(_summary(self.records[-1]))
-
-    def _read(self, epoch: int) -> list[dict]:
-        """Return the records that a resumed run keeps."""
-        if epoch == 0 or not self.path.is_file():
-            return []
-        return [r for r in read_records(self.path) if r['epoch'] <= epoch]
+        runner.logger.info(_summary(record))
 
     def _write(self) -> None:
         if is_main_process():

@@ -42,9 +42,6 @@ class EmbeddingMetric(BaseMetric):
             Defaults to None: the class's own.
         collect_dir (str, optional): Folder shared by the processes, for
             ``collect_device='cpu'``.
-
-    Raises:
-        ValueError: If ``field`` is unknown.
     """
 
     def __init__(
@@ -75,7 +72,7 @@ class EmbeddingMetric(BaseMetric):
         self.check_sizes(bank, query)
 
     def check_sizes(self, bank: int, query: int) -> None:
-        """Refuse data sets that are too small.
+        """Refuse data sets that are too small; ``bank`` is 0 without one.
 
         Raises:
             ValueError: If there are fewer than two queries.
@@ -103,20 +100,18 @@ class EmbeddingMetric(BaseMetric):
             check_choice(f'split of {_describe(sample)}', split, SPLITS)
             by_split[split].append(sample)
         for split in self.splits:
-            if by_split[split]:
-                self.results.append(self._stack(split, by_split[split]))
-
-    def _stack(self, split: str, samples: list[dict]) -> dict:
-        vectors = [self._vector(sample) for sample in samples]
-        labels = None
-        if self.labelled:
-            labels = torch.tensor([self._label(sample) for sample in samples])
-        return dict(
-            split=split,
-            vectors=torch.stack(vectors).detach().to('cpu', torch.float32),
-            labels=labels,
-            names=[_describe(sample) for sample in samples],
-        )
+            if samples := by_split[split]:
+                vectors = torch.stack([self._vector(s) for s in samples])
+                labels = None
+                if self.labelled:
+                    labels = torch.tensor([self._label(s) for s in samples])
+                batch = dict(
+                    split=split,
+                    vectors=vectors.detach().to('cpu', torch.float32),
+                    labels=labels,
+                    names=[_describe(s) for s in samples],
+                )
+                self.results.append(batch)
 
     def _vector(self, sample: dict) -> Tensor:
         vector = sample.get(self.field)
@@ -153,7 +148,7 @@ class EmbeddingMetric(BaseMetric):
             [list(self.results)],
             get_world_size(),
             self.collect_device,
-            **({'tmpdir': self.collect_dir} if self.collect_dir else {}),
+            self.collect_dir,
         )
         self.results.clear()
 

@@ -31,9 +31,6 @@ class CARPHead(BaseModule):
         partition_size (int): Prototypes of a block, a divisor of K.
         consistency_weight (float): Of the consistency.
         uniform_weight (float): Of the divergence from uniform.
-
-    Raises:
-        ValueError: If an argument is out of its range.
     """
 
     def __init__(

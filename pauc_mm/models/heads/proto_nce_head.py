@@ -27,9 +27,6 @@ class ProtoNCEHead(BaseModule):
             own prototype is left out of its negatives. False is the official
             implementation.
         init_cfg (dict, optional): Initialization config.
-
-    Raises:
-        ValueError: If ``num_negatives`` is not a positive integer.
     """
 
     def __init__(

@@ -23,10 +23,6 @@ class PrototypeLoss(nn.Module):
 
     Args:
         loss_weight (float): Weight of the term; 0 switches it off.
-
-    Raises:
-        ValueError: If the weight is negative, or a parameter of a subclass
-            not positive.
     """
 
     key: str

@@ -21,9 +21,6 @@ class AvgPoolFlatten(BaseModule):
     Args:
         kernel_size (int): Side of a window.
         stride (int): From one window to the next.
-
-    Raises:
-        ValueError: If one of them is no positive integer.
     """
 
     def __init__(self, kernel_size: int = 6, stride: int = 1) -> None:

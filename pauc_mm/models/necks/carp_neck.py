@@ -24,9 +24,6 @@ class CARPNeck(BaseModule):
         num_layers (int): Linear layers, at least 2.
         init_cfg (dict, optional): Initialization config. Defaults to that of
             the official implementation, truncated normals of deviation 0.02.
-
-    Raises:
-        ValueError: If a number is out of its range.
     """
 
     def __init__(

@@ -25,9 +25,6 @@ class CLDNeck(BaseModule):
         norm_linear (bool): Whether the branches give cosines of the hidden
             features and each row of weights, without a bias; False: linear
             layers, as in MoCo v2.
-
-    Raises:
-        ValueError: If a number is not a positive integer.
     """
 
     def __init__(
