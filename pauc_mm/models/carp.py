@@ -26,14 +26,11 @@ class CARP(BaseSelfSupervisor):
     """CARP, joint or decoupled: a student, a teacher, and prototypes.
 
     *Representation learning via consistent assignment of views over random
-    partitions* (NeurIPS 2023, `arXiv 2310.12692
-    <https://arxiv.org/abs/2310.12692>`_). The teacher, an average of the
-    student, sees the two global views, the student all of them.
-
-    With :class:`MixturePrototypes` it is the decoupled CARP of *Why
-    Prototypes Collapse* (ICLR 2026, `arXiv 2510.20108
-    <https://arxiv.org/abs/2510.20108>`_): in each step the encoder learns
-    with the prototypes as they are, then the mixture learns from the
+    partitions* (`NeurIPS 2023 <https://arxiv.org/abs/2310.12692>`_). The
+    teacher, an average of the student, sees the two global views, the student
+    all of them. With :class:`MixturePrototypes` it is the decoupled CARP of
+    `Why Prototypes Collapse <https://arxiv.org/abs/2510.20108>`_: the encoder
+    learns with the prototypes as they are, then the mixture learns from the
     teacher's embeddings; neither sees the other's gradient.
 
     Args:
@@ -132,9 +129,8 @@ class CARP(BaseSelfSupervisor):
             dict[str, Tensor]: See :meth:`CARPHead.loss`.
 
         Raises:
-            ValueError: If there are fewer than two views or images, or what
-                the networks gave is not finite, in this step on a CPU and in
-                the one before on a GPU.
+            ValueError: If there are fewer than two views or images, or the
+                loss is not finite, on a GPU that of the step before.
         """
         _check_views(inputs)
         self._update_teacher()
@@ -174,12 +170,9 @@ class CARP(BaseSelfSupervisor):
         total = losses['loss_consistency'] + losses['loss_uniform']
         wrong = (~torch.isfinite(total.detach())).float()
         all_reduce(wrong)  # so that all ranks stop
-        if wrong.device.type == 'cpu':
-            self._flag.set(wrong)
         raised = self._flag.raised()  # of the step before, on a GPU
-        if wrong.device.type != 'cpu':
-            self._flag.set(wrong)
-        if raised:
+        self._flag.set(wrong)
+        if raised or (wrong.device.type == 'cpu' and self._flag.raised()):
             raise ValueError(
                 f'The loss of {type(self).__name__} is not finite: its '
                 'embeddings are NaN, infinite or too long. Lower '
@@ -223,7 +216,6 @@ def _check_views(views: Sequence[Tensor]) -> None:
         )
     if len(views[0]) < 2:
         raise ValueError(
-            'CARP got a batch of one image: BatchNorm and the mean assignment '
-            'need several. Raise train_dataloader.batch_size, or set '
-            'train_dataloader.drop_last=True.'
+            'CARP got a batch of one image, but BatchNorm needs several: '
+            'raise train_dataloader.batch_size, or set its drop_last=True.'
         )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 
 from mmengine.dist import get_world_size
@@ -45,7 +46,9 @@ def check_clusters(num_clusters: Sequence[int], num_samples: int) -> None:
         )
 
 
-def check_queue(queue_len: int, batch_size: int, num_samples: int) -> None:
+def check_queue(
+    queue_len: int, batch_size: int, num_samples: float = math.inf
+) -> None:
     """Refuse a queue shorter than a batch; warn of one longer than the data.
 
     Raises:

@@ -16,7 +16,7 @@ from pauc_mm.clustering.deferred_flag import DeferredFlag
 from pauc_mm.utils import derive_seed, gather_with_grad
 from pauc_mm.utils.checks import check_integer, check_positive
 
-from .checks import global_batch_size
+from .checks import check_queue, global_batch_size
 from .momentum_contrast import MomentumContrast
 
 
@@ -43,8 +43,8 @@ class CLD(MomentumContrast):
         group_temperature (float): T of the contrast with the centroids.
         group_weight (float): lambda, weight of that contrast.
         centroid_grad (bool): Whether the gradient also flows through the
-            centroids, which are means of embeddings, to the members; so it
-            does in the official code. False takes them as constants.
+            centroids to their members, as in the official code. False takes
+            them as constants.
         **kwargs: Arguments of :class:`MomentumContrast`; the neck is a
             :class:`CLDNeck` or another that gives two embeddings.
     """
@@ -60,9 +60,8 @@ class CLD(MomentumContrast):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.num_clusters = check_integer(
-            'model.num_clusters', num_clusters, 2
-        )
+        check_integer('model.num_clusters', num_clusters, 2)
+        self.num_clusters = num_clusters
         self.num_iters = check_integer('model.num_iters', num_iters, 1)
         self.group_temperature = check_positive(
             'model.group_temperature',
@@ -185,12 +184,7 @@ class CLD(MomentumContrast):
                 'for each sample there are no groups. Lower '
                 'model.num_clusters, or raise train_dataloader.batch_size.'
             )
-        if batch > self.queue_len:
-            raise ValueError(
-                f'model.queue_len={self.queue_len} is shorter than the batch '
-                f'of {batch} images over all processes. Raise '
-                'model.queue_len, or lower train_dataloader.batch_size.'
-            )
+        check_queue(self.queue_len, batch)
 
     def _embed(self, images: Tensor) -> tuple:
         """Embed a view, for instances and for groups, both (N, D)."""
@@ -204,10 +198,7 @@ class CLD(MomentumContrast):
 
     @torch.compiler.disable  # another generator would compile anew
     def _cluster(self, *views: Tensor) -> list[tuple]:
-        """Cluster each view, alike on all ranks and after a resume.
-
-        The draw is seeded by the run and the step.
-        """
+        """Cluster each view, alike on all ranks and after a resume."""
         generator = torch.Generator(device=views[0].device)
         generator.manual_seed(derive_seed(self._run_seed, self.count_step()))
         return [
@@ -234,7 +225,6 @@ class CLD(MomentumContrast):
             raise ValueError(
                 'Embeddings of this or another rank are NaN or infinite. '
                 'Lower optim_wrapper.optimizer.lr, set '
-                'optim_wrapper.clip_grad, look for images that are not '
-                'finite, or, with AMP in float16, use '
+                'optim_wrapper.clip_grad, or, with AMP in float16, use '
                 "optim_wrapper.dtype='bfloat16'."
             )

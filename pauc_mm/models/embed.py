@@ -86,7 +86,6 @@ def embed_batch(
         data_batch (dict): A collated batch with one view per image.
         momentum (bool): Whether to use the momentum encoder.
         amp_dtype (str, optional): 'float16' or 'bfloat16' for autocast.
-            Defaults to None: full precision.
         channels_last (bool): Whether images go through the network in that
             memory format.
 
@@ -102,9 +101,8 @@ def embed_batch(
     if isinstance(images, (list, tuple)):
         if len(images) != 1:
             raise ValueError(
-                'The pipeline must give one view of each image, got '
-                f'{len(images)} views of each image. Use a centre-crop '
-                'pipeline without MultiView.'
+                f'The pipeline gives {len(images)} views of each image. Use '
+                'one with a centre crop and without MultiView.'
             )
         images = images[0]
     if channels_last:  # only now: the preprocessor may undo it

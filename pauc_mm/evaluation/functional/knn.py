@@ -54,7 +54,23 @@ def knn_predict(
     queries = _rows(query, 'query features')
     references = _rows(bank, 'bank features')
     labels = np.asarray(torch.as_tensor(bank_labels).cpu())
-    _check(queries, references, labels, num_classes, temperature)
+    if queries.shape[1] != references.shape[1]:
+        raise ValueError(
+            'query and bank features must have the same length, got '
+            f'{queries.shape[1]} and {references.shape[1]}.'
+        )
+    if labels.shape != (len(references),):
+        raise ValueError(
+            f'bank_labels must have shape ({len(references)},), '
+            f'got {labels.shape}.'
+        )
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise ValueError(
+            f'bank_labels must lie in [0, num_classes={num_classes}), got '
+            f'{labels.min()} to {labels.max()}.'
+        )
+    if temperature <= 0:
+        raise ValueError(f'temperature must be > 0, got {temperature}.')
     if exclude_self and len(queries) != len(references):
         raise ValueError(
             'exclude_self=True needs query and bank to be the same samples, '
@@ -96,50 +112,17 @@ def _rows(values: ArrayLike, name: str) -> np.ndarray:
     return np.ascontiguousarray(unit.cpu().numpy())
 
 
-def _check(
-    queries: np.ndarray,
-    references: np.ndarray,
-    labels: np.ndarray,
-    num_classes: int,
-    temperature: float,
-) -> None:
-    if queries.shape[1] != references.shape[1]:
-        raise ValueError(
-            'query and bank features must have the same length, got '
-            f'{queries.shape[1]} and {references.shape[1]}.'
-        )
-    if labels.shape != (len(references),):
-        raise ValueError(
-            f'bank_labels must have shape ({len(references)},), '
-            f'got {labels.shape}.'
-        )
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise ValueError(
-            f'bank_labels must lie in [0, num_classes={num_classes}), got '
-            f'{labels.min()} to {labels.max()}.'
-        )
-    if temperature <= 0:
-        raise ValueError(f'temperature must be > 0, got {temperature}.')
-
-
-def _drop_self(
-    scores: np.ndarray, neighbours: np.ndarray, itself: np.ndarray
-) -> tuple:
-    """Remove each query from its k + 1 neighbours, or else the last.
-
-    Among exact duplicates the query may not be listed; then any k will do.
-    """
+def _drop_self(scores, neighbours, itself):
+    """Remove each query from its k + 1 neighbours, or else the last."""
     remove = neighbours == itself[:, None]
+    # Among exact duplicates it may not be listed; then any k will do.
     remove[~remove.any(axis=1), -1] = True
     shape = (len(itself), -1)
     return scores[~remove].reshape(shape), neighbours[~remove].reshape(shape)
 
 
-def _vote(
-    classes: np.ndarray, weights: np.ndarray, num_classes: int
-) -> np.ndarray:
+def _vote(classes, weights, num_classes):
     bins = np.arange(len(classes))[:, None] * num_classes + classes
-    votes = np.bincount(
-        bins.ravel(), weights.ravel(), minlength=len(classes) * num_classes
-    )
+    length = len(classes) * num_classes
+    votes = np.bincount(bins.ravel(), weights.ravel(), length)
     return votes.reshape(len(classes), num_classes).argmax(axis=1)

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pauc_mm.utils.checks import check_choice, check_integer, check_positive
+
 from ._transport import Problem, solve_exact, solve_sinkhorn
 from .checks import ArrayLike, as_groups, as_unit_vectors, require
 
@@ -148,14 +150,11 @@ def check_options(
     num_pairs: int | None, num_members: int, solver: str, reg: float = 0.01
 ) -> None:
     """Raise ValueError if an option of :func:`nemd` is out of range."""
-    if solver not in SOLVERS:
-        raise ValueError(f'solver must be one of {SOLVERS}, got {solver!r}.')
-    if num_pairs is not None and num_pairs < 2:
-        raise ValueError(f'num_pairs must be at least 2, got {num_pairs}.')
-    if num_members < 1:
-        raise ValueError(f'num_members must be at least 1, got {num_members}.')
-    if reg <= 0:
-        raise ValueError(f'reg must be greater than 0, got {reg}.')
+    check_choice('solver', solver, SOLVERS)
+    if num_pairs is not None:
+        check_integer('num_pairs', num_pairs, 2)
+    check_integer('num_members', num_members, 1)
+    check_positive('reg', reg)
 
 
 def _members(groups: np.ndarray) -> tuple:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pauc_mm.utils.checks import check_integer
+
 from .checks import ArrayLike, as_matrix, as_unit_vectors, subsample
 
 # Published values are at 0.025, 0.1, 0.25 and 0.5.
@@ -100,10 +102,8 @@ def unique_curve(
         seed (int): Seed of that draw.
         chunk (int): See :func:`unique_prototypes`.
     """
-    if max_prototypes is not None and max_prototypes < 1:
-        raise ValueError(
-            f'max_prototypes must be at least 1, got {max_prototypes}.'
-        )
+    if max_prototypes is not None:
+        check_integer('max_prototypes', max_prototypes, 1)
     epsilons = sorted(set(CURVE_EPSILONS if epsilons is None else epsilons))
     prototypes = as_matrix(prototypes, 'prototypes')
     sample = subsample(prototypes, max_prototypes, seed)
@@ -129,11 +129,8 @@ def _num_kept(points: Tensor, epsilons: Tensor, chunk: int) -> list[int]:
             for i in pattern:
                 torch.minimum(nearest[i], distance, out=nearest[i])
         alive = (nearest >= epsilons[:, None]).cpu().numpy()
-        _drop_near(
-            alive,
-            (1 - rows @ rows.T).cpu().numpy(),
-            epsilons.cpu().numpy()[:, None],
-        )
+        distances = (1 - rows @ rows.T).cpu().numpy()
+        _drop_near(alive, distances, epsilons.cpu().numpy()[:, None])
         totals += alive.sum(axis=1)
         patterns, index = np.unique(alive.T, axis=0, return_inverse=True)
         for i, pattern in enumerate(patterns):
@@ -145,13 +142,8 @@ def _num_kept(points: Tensor, epsilons: Tensor, chunk: int) -> list[int]:
     return totals.tolist()
 
 
-def _drop_near(
-    alive: np.ndarray, distances: np.ndarray, epsilons: np.ndarray
-) -> None:
-    """Clear entries of alive (E, n) that are near one alive before them.
-
-    Distances are (n, n), epsilons (E, 1).
-    """
+def _drop_near(alive, distances, epsilons):
+    """Clear entries of alive (E, n) that are near one alive before them."""
     for i in range(len(distances) - 1):
         keeping = np.flatnonzero(alive[:, i])
         if len(keeping):

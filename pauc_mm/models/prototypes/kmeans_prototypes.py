@@ -21,9 +21,8 @@ from .momentum_bank import MomentumBank
 class KMeansPrototypes(BasePrototypes):
     """Centroids of the training set, made by the E-step of PCL.
 
-    Plain tensors without gradients, which
-    :class:`~pauc_mm.engine.hooks.ClusteringHook` makes and keeps in the
-    checkpoint. They are no buffers of the model on purpose: mmengine's
+    Plain tensors, which :class:`~pauc_mm.engine.hooks.ClusteringHook` makes
+    and keeps in the checkpoint. They are no buffers: mmengine's
     SyncBuffersHook would average the integer assignments, and their sizes
     depend on the data, since clusters may end up empty.
 

@@ -31,11 +31,8 @@ class MixturePrototypes(BasePrototypes):
     losses read the mixtures as they were before it, then the mixtures learn.
     They begin together, from the first ``init_samples`` embeddings after the
     warm-up; until then :meth:`assign` gives None and the prototypes are fixed
-    random directions.
-
-    The state is in float buffers: it is in the checkpoint, moves with the
-    model, and is the same on all ranks. Only embeddings that are being
-    collected are not in it: a run that is resumed just then collects anew.
+    random directions. A checkpoint holds all but the embeddings that are being
+    collected: a run that is resumed just then collects anew.
 
     Args:
         num_prototypes (Sequence[int]): K of each set.
@@ -117,11 +114,7 @@ class MixturePrototypes(BasePrototypes):
         return self.mixtures[0].ready
 
     def vectors(self) -> Tensor:
-        """Return the directions of the means as they are now, a copy.
-
-        Returns:
-            Tensor: l2-normalised, shape (K_1 + ... + K_M, D), float32.
-        """
+        """Return the directions of the means, (K_1 + ... + K_M, D), a copy."""
         return torch.cat([F.normalize(m.means, dim=1) for m in self.mixtures])
 
     def concentrations(self) -> Tensor:
@@ -169,9 +162,7 @@ class MixturePrototypes(BasePrototypes):
             raise RuntimeError(
                 f'model.prototypes.warmup_epochs={self.warmup_epochs}, but '
                 'how many steps an epoch has is not known. Inherit '
-                'default_hooks.setup_check of '
-                'configs/_base_/default_runtime.py, which tells, or give '
-                'model.prototypes.warmup_steps.'
+                'default_hooks.setup_check, or set warmup_steps instead.'
             )
         if step >= self.warmup_steps:
             collected = self._collector.add(embeddings)
@@ -206,16 +197,14 @@ class MixturePrototypes(BasePrototypes):
             raise ValueError(
                 f'{facts}, but the training has {runner.max_iters}: their '
                 'prototypes would never be used. Lower '
-                'model.prototypes.init_samples, which must not be below the '
-                'number of prototypes, or train for longer.'
+                'model.prototypes.init_samples, or train for longer.'
             )
         runner.logger.info(f'{facts} of {runner.max_iters}.')
         period = _steps_between_checkpoints(runner)
         if period and (begin - 1) // period > (begin - collecting) // period:
             runner.logger.warning(
                 f'{facts}, and a checkpoint every {period} steps: one is '
-                'written while samples are collected, and does not hold them. '
-                'A run that is resumed from it collects them anew. For exact '
+                'written while samples are collected, without them. For exact '
                 'resuming lower model.prototypes.init_samples or write '
                 'checkpoints elsewhere.'
             )
@@ -239,20 +228,16 @@ class MixturePrototypes(BasePrototypes):
         return lines
 
     def seed_run(self, seed: int) -> None:
-        """Make what is drawn a function of the seed of the run, too.
-
-        Prototypes that a checkpoint has brought stay as they are.
-        """
+        """Make what is drawn a function of the seed of the run, too."""
         super().seed_run(seed)
         self._draw_directions()
 
     def _draw_directions(self) -> None:
-        one = len(self.sizes) == 1
         for m, mixture in enumerate(self.mixtures):
-            mixture.seed = (
-                self.run_seed if one else derive_seed(self.run_seed, m)
-            )
-            if self._loaded or self.ready:
+            mixture.seed = self.run_seed
+            if len(self.sizes) > 1:
+                mixture.seed = derive_seed(self.run_seed, m)
+            if self._loaded or self.ready:  # by a checkpoint
                 continue
             generator = torch.Generator().manual_seed(mixture.seed)
             drawn = torch.randn(mixture.means.shape, generator=generator)

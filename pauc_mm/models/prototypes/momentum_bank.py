@@ -5,11 +5,10 @@ import torch
 class MomentumBank:
     """Momentum embeddings that a rank computes anyway during an epoch.
 
-    The keys of MoCo are momentum embeddings of training images. Kept for an
-    epoch, they serve the E-step without a second pass over the data set; in
-    exchange they come from augmented views, BatchNorm in training mode, and
-    an encoder up to an epoch old. A rank holds only the images that it trains
-    on, in their order, on its device.
+    Kept for an epoch, they serve the E-step without a second pass over the
+    data set; in exchange they come from augmented views, BatchNorm in
+    training mode, and an encoder up to an epoch old. A rank holds only the
+    images that it trains on, in their order, on its device.
 
     Args:
         capacity (int): Images that this rank trains on in an epoch.
@@ -38,11 +37,10 @@ class MomentumBank:
         end = self.used + len(keys)
         if end > len(self.sample_idx):
             raise RuntimeError(
-                f'The momentum bank was made for {len(self.sample_idx)} '
-                'images, the length of the sampler of train_dataloader, but '
-                f'the epoch has brought {end}. Use a sampler whose length is '
-                'what it yields, or default_hooks.clustering.features='
-                "'extract'."
+                'len(train_dataloader.sampler) is '
+                f'{len(self.sample_idx)}, but the epoch has {end} images. '
+                'Use a sampler whose length is what it yields, or '
+                "default_hooks.clustering.features='extract'."
             )
         self.embeddings[self.used : end] = keys
         self.sample_idx[self.used : end] = sample_idx
