@@ -56,11 +56,8 @@ def cluster_on_ranks(
 
 
 def _owners(num_clusters: Sequence[int], world_size: int) -> list[int]:
-    """Assign clusterings to ranks, the largest first to the least loaded.
-
-    The time of k-means is proportional to K.
-    """
-    load = [0] * world_size
+    """Assign clusterings to ranks, the largest first to the least loaded."""
+    load = [0] * world_size  # the time of k-means is proportional to K
     owners = [0] * len(num_clusters)
     for m in sorted(range(len(owners)), key=lambda m: -num_clusters[m]):
         owners[m] = load.index(min(load))

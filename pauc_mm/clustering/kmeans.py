@@ -76,20 +76,17 @@ class FaissKMeans:
         warm_start: bool = False,
         warm_niter: int = 5,
     ) -> None:
-        self.niter = check_integer('kmeans.niter', niter, 1)
-        self.nredo = check_integer('kmeans.nredo', nredo, 1)
-        self.max_points_per_centroid = check_integer(
-            'kmeans.max_points_per_centroid', max_points_per_centroid, 1
-        )
-        self.min_points_per_centroid = check_integer(
-            'kmeans.min_points_per_centroid', min_points_per_centroid, 1
-        )
-        self.spherical = spherical
-        self.device = check_choice(
-            'kmeans.device', device, ('auto', 'cpu', 'gpu')
-        )
+        check_choice('kmeans.device', device, ('auto', 'cpu', 'gpu'))
+        self.niter, self.nredo, self.warm_niter = niter, nredo, warm_niter
+        self.max_points_per_centroid = max_points_per_centroid
+        self.min_points_per_centroid = min_points_per_centroid
+        for name in (
+            *('niter', 'nredo', 'warm_niter'),
+            *('max_points_per_centroid', 'min_points_per_centroid'),
+        ):
+            check_integer(f'kmeans.{name}', getattr(self, name), 1)
+        self.spherical, self.device = spherical, device
         self.warm_start = warm_start
-        self.warm_niter = check_integer('kmeans.warm_niter', warm_niter, 1)
 
     def gpu_id(self) -> bool | int:
         """Return the CUDA device that faiss will use, or False for the CPU.
@@ -221,8 +218,7 @@ class FaissKMeans:
             fix += " Or set kmeans.device='auto', which falls back to the CPU."
             raise RuntimeError(message + fix) from error
         print_log(
-            f'{message}It runs on the CPU instead, which is slower; '
-            "kmeans.device='cpu' skips the attempt. faiss said: "
+            f'{message}It runs on the CPU instead, which is slower: '
             f'{str(error).splitlines()[0]}',
             logger='current',
             level=logging.WARNING,
@@ -230,10 +226,9 @@ class FaissKMeans:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
+    signs = ('out of memory', 'alloc fail', 'bad_alloc')
     text = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        sign in text for sign in ('out of memory', 'alloc fail', 'bad_alloc')
-    )
+    return isinstance(error, MemoryError) or any(s in text for s in signs)
 
 
 def _squared_distances(features, centroids, nearest, products):

@@ -134,15 +134,12 @@ class EmbeddingValLoop(ValLoop):
         return outputs
 
     def _num_original(self, dataloader: DataLoader, size: int) -> int:
-        """Count the samples of a batch that are no padding.
-
-        DefaultSampler gives rank r the indices r, r + world_size, ... of the
-        data set and, beyond its end, repeats it. Metrics that see two splits
-        cannot find the repetitions afterwards.
-        """
+        """Count the samples of a batch that are no padding."""
         rank, world_size = get_dist_info()
         if world_size == 1:
             return size
+        # DefaultSampler gives rank r the indices r, r + world_size, ... of the
+        # data set and, beyond its end, repeats it.
         share = len(range(rank, len(dataloader.dataset), world_size))
         original = min(max(share - self._num_seen, 0), size)
         self._num_seen += size

@@ -64,13 +64,10 @@ def check_whole(name: str) -> None:
 
 
 def _newest_first(work_dir: Path) -> list[Path]:
-    """List the checkpoints of the run, the one to resume from first.
-
-    That is the one that mmengine noted in ``last_checkpoint``, or a later one
-    if the run was killed before it noted it. Numbers alone do not tell: the
-    folder may hold more epochs of an older run. Neither do times: copying a
-    folder loses them.
-    """
+    """List the checkpoints of the run, the one to resume from first."""
+    # The one that mmengine noted in last_checkpoint, or a later one if the run
+    # was killed before it noted it. Numbers alone do not tell: the folder may
+    # hold an older run. Neither do times: copying a folder loses them.
     pointer = work_dir / 'last_checkpoint'
     noted = Path(pointer.read_text().strip()) if pointer.is_file() else Path()
     if (work_dir / noted.name).is_file():  # the folder may have been moved

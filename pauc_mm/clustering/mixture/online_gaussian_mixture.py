@@ -20,21 +20,18 @@ from .start import STARTS, pooled_variance
 class OnlineGaussianMixture(DiagonalMixture):
     """Mixture of Gaussians that learns from a stream of batches.
 
-    Online EM with diagonal covariances on the embeddings of a teacher. The
-    means are the prototypes of *Why Prototypes Collapse* (ICLR 2026,
-    docs/decoupled.md). Nothing here is a parameter and nothing carries a
-    gradient. An update is an E-step, an M-step on the batch, and a merge of
-    the two into the statistics, component by component; see
+    Online EM with diagonal covariances on the embeddings of a teacher,
+    without gradient. The means are the prototypes of *Why Prototypes
+    Collapse* (ICLR 2026, docs/decoupled.md). An update is an E-step, an
+    M-step on the batch, and a merge of the two into the statistics; see
     :mod:`~pauc_mm.clustering.mixture.steps`.
 
     **The first updates** collect embeddings of all ranks until there are
     ``init_samples``; with them the mixture begins, and from the next update
-    on it learns. A checkpoint in between does not hold the collected
-    embeddings: a resumed run collects again.
+    on it learns. A checkpoint does not hold the collected embeddings.
 
-    **Ranks.** The sums over a batch are all-reduced, so :meth:`update` is a
-    collective call, batches may differ in length, and the state is the same
-    on all ranks and the same as that of one rank with the whole batch.
+    **Ranks.** The sums over a batch are all-reduced: batches may differ in
+    length, and the state is that of one rank with the whole batch.
 
     **Numbers.** The state is float32 or float64, whatever ``autocast`` or
     ``half()`` say. In TF32 (``torch.backends.cuda.matmul.allow_tf32``) a
@@ -42,9 +39,8 @@ class OnlineGaussianMixture(DiagonalMixture):
 
     **Memory.** The state takes 8 K D bytes, 128 MiB at K = 65,536 and
     D = 256. An update adds ``scratch_mib``; a mixture that does not fit is
-    passed twice in slices, for the normalisation needs all components. The
-    collected embeddings take 4 D bytes each, and as much again while the
-    means are drawn (docs/performance.md).
+    passed twice in slices. The collected embeddings take 4 D bytes each, and
+    as much again while the means are drawn (docs/performance.md).
 
     Args:
         num_components (int): K.
@@ -80,9 +76,8 @@ class OnlineGaussianMixture(DiagonalMixture):
 
         Raises:
             ValueError: If the shape is wrong, or an embedding of any rank is
-                not finite. Such a batch is left out on all ranks. The error
-                comes from this call on a CPU and while the mixture has not
-                begun, from the next one on a GPU.
+                not finite. Such a batch is left out on all ranks. On a GPU
+                the error comes from the next call, once it has begun.
             TypeError: If the dtype is not floating point.
         """
         with full_precision(self.means.device):
@@ -115,8 +110,7 @@ class OnlineGaussianMixture(DiagonalMixture):
             if len(embeddings) < k:
                 raise ValueError(
                     f'num_components={k}, but only {len(embeddings)} samples '
-                    'were seen at initialisation. Lower num_components or '
-                    'give more.'
+                    'were seen at initialisation. Lower it or give more.'
                 )
             rows = max(self._scratch() // (2 * k), 1)
             draw = STARTS[self.options.init]
@@ -173,12 +167,8 @@ class OnlineGaussianMixture(DiagonalMixture):
             self._refuse_not_finite()
 
     def _shared_length(self, length: int) -> int:
-        """Return the longest batch of all ranks, asked for once.
-
-        The components are cut into slices that are all-reduced one by one,
-        so every rank must cut alike, whatever the length of its batch.
-        """
-        if get_world_size() == 1:
+        """Return the longest batch of all ranks, asked for once."""
+        if get_world_size() == 1:  # several must cut into the same slices
             return length
         if self._length is None:
             longest = torch.tensor(length, device=self.means.device)

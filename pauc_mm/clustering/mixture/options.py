@@ -17,15 +17,13 @@ class MixtureOptions:
         dim (int): D.
         eta (float): Forgetting factor for a whole unit of responsibility, in
             (0, 1): a component remembers about 1 / (1 - eta) samples of its
-            own. Defaults to 0.99.
+            own.
         start_temperature (float): T of the first update, >= 1; the joint
             density is taken to the power b = 1 / T. Where it is so high that
-            components share their samples, their means join, and not all
-            part again as it falls. Defaults to 1.
+            components share their samples, their means join for good.
         annealing_steps (int): Updates in which T falls to 1, geometrically.
-            Defaults to 0: T = 1 from the first.
-        min_variance (float): Floor of the variances in each dimension.
-            Defaults to 1e-4, a deviation of 0.01, for embeddings of length 1.
+        min_variance (float): Floor of the variances in each dimension; 1e-4
+            is a deviation of 0.01.
         init (str): 'kmeans': the best of five runs of greedy k-means++ and
             ten iterations on the collected embeddings, in about 170 K M D
             multiplications for M of them; EM does not repair means that
@@ -33,11 +31,11 @@ class MixtureOptions:
             embeddings, for a K at which k-means takes too long.
             'directions': uniform directions, as long as the embeddings are
             and with variances as large as their distance, for prototypes
-            that an encoder is to spread over. Defaults to 'kmeans'.
-        init_samples (int, optional): M, embeddings to collect, at least K.
-            Defaults to 4 K; with few components more are better.
-        seed (int): Seed of the draw. Defaults to 0.
-        scratch_mib (int): Bound of the temporary memory. Defaults to 256.
+            that an encoder is to spread over.
+        init_samples (int, optional): M, embeddings to collect, at least K;
+            None is 4 K. With few components more are better.
+        seed (int): Seed of the draw.
+        scratch_mib (int): Bound of the temporary memory.
     """
 
     num_components: int
@@ -65,10 +63,8 @@ class MixtureOptions:
         if self.eta >= 1:
             raise ValueError(f'eta must be in (0, 1), got {self.eta!r}.')
         if self.start_temperature < 1:
-            raise ValueError(
-                f'start_temperature must be >= 1, got '
-                f'{self.start_temperature!r}.'
-            )
+            given = self.start_temperature
+            raise ValueError(f'start_temperature must be >= 1, got {given!r}.')
         check_choice('init', self.init, tuple(STARTS))
         if self.init_samples is not None:
             check_integer(

@@ -72,9 +72,8 @@ def natural_parameters(
 def exponential_(values: torch.Tensor) -> torch.Tensor:
     """Compute the exponential in place, but 0 below ``TINY``.
 
-    Most responsibilities are close to 0, and on CPUs exponentials that
-    underflow and products of numbers below 1e-38 take 10 to 100 times as
-    long as others.
+    Most responsibilities are close to 0, and on CPUs what underflows takes
+    10 to 100 times as long.
     """
     least = math.log(TINY)
     values.clamp_min_(least - 1).exp_()
@@ -116,9 +115,8 @@ def merge(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Compute S <- f S + weight * (batch mean), with S as mean and variance.
 
-    The statistics are S = mass * (1, mu, Sigma + mu^2). Kept in this form
-    they lose no digits to the difference of two large numbers, and a
-    component whose mass has decayed still has its mean.
+    The statistics are S = mass * (1, mu, Sigma + mu^2). In this form no
+    digits are lost, and a component without mass still has its mean.
 
     Args:
         state (tuple[Tensor, Tensor, Tensor]): mass (K',), mu and Sigma

@@ -80,15 +80,12 @@ class KNNAccuracy(EmbeddingMetric):
         """See :meth:`EmbeddingMetric.check_sizes`."""
         available = bank or query - 1
         if max(self.k) > available:
-            source = (
-                f'a bank of {bank} samples'
-                if bank
-                else f'{query} samples without a bank (leave-one-out)'
-            )
+            source = f'{query} samples without a bank (leave-one-out)'
+            if bank:
+                source = f'a bank of {bank} samples'
             raise ValueError(
                 f'KNNAccuracy.k={max(self.k)} is too large for {source}: set '
-                f'KNNAccuracy.k to at most {available}, or give '
-                'bank_dataloader a larger data set.'
+                f'it to at most {available}, or give a larger bank_dataloader.'
             )
 
     def prepare(self, runner: Runner, bank: int, query: int) -> None:
@@ -102,13 +99,11 @@ class KNNAccuracy(EmbeddingMetric):
         if not self.groups_of_train:
             return
         try:
-            self.class_groups = head_middle_tail(
-                training_counts(runner).tolist()
-            )
+            counts = training_counts(runner).tolist()
+            self.class_groups = head_middle_tail(counts)
         except ValueError as error:
-            raise ValueError(
-                f"KNNAccuracy.class_groups='train': {error}"
-            ) from error
+            message = f"KNNAccuracy.class_groups='train': {error}"
+            raise ValueError(message) from error
 
     def compute_metrics(self, results: list[dict]) -> dict:
         """Classify the queries."""

@@ -152,11 +152,8 @@ class NEMD(EmbeddingMetric):
 
     def _nemd(self, points: Tensor, groups: Tensor) -> NEMDResult:
         """Measure, or explain why clusters leave nothing to measure."""
-        one_cluster = self.groups == 'clusters' and not groups.any()
-        if (
-            not one_cluster
-            or intra_group_variance(points, groups) > _COLLAPSED
-        ):
+        several = self.groups == 'labels' or groups.any()
+        if several or intra_group_variance(points, groups) > _COLLAPSED:
             return nemd(points, groups, **self.options)
         print_log(
             f'NEMD: all {len(points)} embeddings are the same point (total '
@@ -168,15 +165,13 @@ class NEMD(EmbeddingMetric):
 
 
 def _sizes_and_means(points: Tensor, groups: Tensor) -> tuple:
-    """Return the sizes (G,) and mean directions (G', D) of the groups.
-
-    A group whose members cancel out has no direction and is left out.
-    """
+    """Return the sizes (G,) and mean directions (G', D) of the groups."""
     assigned = groups >= 0
     ids, inverse, sizes = groups[assigned].unique(
         return_inverse=True, return_counts=True
     )
     means = points.new_zeros(len(ids), points.shape[1])
     means.index_add_(0, inverse, points[assigned]).div_(sizes[:, None])
+    # A group whose members cancel out has no direction.
     directed = means[means.norm(dim=1) > 1e-9]
     return sizes, directed if len(directed) else points[:1]
