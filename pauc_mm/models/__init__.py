@@ -3,12 +3,11 @@ from . import backbones, heads, losses, necks, prototypes
 from .backbones import *  # noqa: F403
 from .carp import CARP
 from .cld import CLD
-from .cosine_momentum_encoder import CosineMomentumEncoder
 from .embed import embed_batch, embed_images
 from .heads import *  # noqa: F403
 from .losses import *  # noqa: F403
 from .momentum_contrast import MomentumContrast
-from .momentum_encoder import MomentumEncoder
+from .momentum_encoder import CosineMomentumEncoder, MomentumEncoder
 from .necks import *  # noqa: F403
 from .pauc import PAUC
 from .pcl import PCL

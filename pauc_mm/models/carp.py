@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pauc_mm.clustering.deferred_flag import DeferredFlag
 
 from .checks import global_batch_size
-from .cosine_momentum_encoder import CosineMomentumEncoder
+from .momentum_encoder import CosineMomentumEncoder
 from .prototypes import PrototypeSet, build_prototypes
 
 
@@ -34,7 +34,6 @@ class CARP(BaseSelfSupervisor):
     teacher's embeddings; neither sees the other's gradient.
 
     Args:
-        backbone (dict): Config of the backbone.
         neck (dict): Config of the projection, a :class:`CARPNeck`.
         head (dict): Config of the :class:`CARPHead`, with K.
         momentum (float): First step of the teacher, which falls to zero by
@@ -42,11 +41,7 @@ class CARP(BaseSelfSupervisor):
         prototypes (dict): Config of the prototypes. Defaults to
             :class:`LearnedPrototypes`: joint CARP.
         feat_dim (int): D, what the neck gives.
-        pretrained (str, optional): Checkpoint to start from.
-        data_preprocessor (dict, optional): Defaults to mmpretrain's
-            SelfSupDataPreprocessor.
-        init_cfg (dict or list[dict], optional): Initialization config.
-        **unknown: None are known; the message helps with old configs.
+        *args, **kwargs: Arguments of mmpretrain's BaseSelfSupervisor.
 
     Attributes:
         prototypes (BasePrototypes): The student's.
@@ -61,37 +56,20 @@ class CARP(BaseSelfSupervisor):
 
     def __init__(
         self,
-        backbone: dict,
+        *args: Any,
         neck: dict,
         head: dict,
         momentum: float = 0.01,
         prototypes: Mapping = dict(type='LearnedPrototypes'),  # noqa: B006
         feat_dim: int = 256,
-        pretrained: str | None = None,
-        data_preprocessor: dict | None = None,
-        init_cfg: list[dict] | dict | None = None,
-        **unknown: Any,
+        **kwargs: Any,
     ) -> None:
-        if unknown:
-            raise TypeError(
-                f'model.{", model.".join(unknown)}: CARP has no such '
-                'argument. Joint and decoupled prototypes are model.prototypes'
-                "=dict(type='LearnedPrototypes') and "
-                "dict(type='MixturePrototypes', ...options of the mixture)."
-            )
         if not 0 < momentum < 1:
             raise ValueError(
                 'model.momentum must be in (0, 1), 0.01 for the 0.99 of the '
                 f'paper, got {momentum!r}.'
             )
-        super().__init__(
-            backbone=backbone,
-            neck=neck,
-            head=head,
-            pretrained=pretrained,
-            data_preprocessor=data_preprocessor,
-            init_cfg=init_cfg,
-        )
+        super().__init__(*args, neck=neck, head=head, **kwargs)
         self.encoder_k = CosineMomentumEncoder(
             nn.Sequential(self.backbone, self.neck), momentum
         )

@@ -33,10 +33,6 @@ class PCL(MomentumContrast):
     prototypes the loss is InfoNCE alone.
 
     Args:
-        backbone (dict): Config of the backbone.
-        neck (dict): Config of the projection to ``feat_dim``.
-        head (dict): Config of the contrastive head of InfoNCE; its
-            ``temperature`` is tau, which the concentrations are scaled to.
         proto_head (dict): Config of the :class:`ProtoNCEHead`.
         num_clusters (Sequence[int]): K of each of the M sets of prototypes.
         queue_len (int): Length of the queue of keys.
@@ -45,7 +41,8 @@ class PCL(MomentumContrast):
             :class:`KMeansPrototypes`, the default and the paper's,
             :class:`pauc_mm.engine.hooks.ClusteringHook` makes the E-step;
             :class:`MixturePrototypes` follow the keys of each step.
-        **kwargs: Further arguments of :class:`MomentumContrast`.
+        *args, **kwargs: Arguments of :class:`MomentumContrast`; the
+            concentrations are scaled to the ``temperature`` of ``head``.
 
     Raises:
         TypeError: If ``prototypes`` is no config.
@@ -54,9 +51,7 @@ class PCL(MomentumContrast):
 
     def __init__(
         self,
-        backbone: dict,
-        neck: dict,
-        head: dict,
+        *args: Any,
         proto_head: dict,
         num_clusters: Sequence[int],
         queue_len: int = 16384,
@@ -66,12 +61,7 @@ class PCL(MomentumContrast):
     ) -> None:
         self.num_clusters = _checked_clusters(num_clusters)
         super().__init__(
-            backbone=backbone,
-            neck=neck,
-            head=head,
-            queue_len=queue_len,
-            feat_dim=feat_dim,
-            **kwargs,
+            *args, queue_len=queue_len, feat_dim=feat_dim, **kwargs
         )
         self.proto_head = MODELS.build(proto_head)
         self.prototypes = build_prototypes(
