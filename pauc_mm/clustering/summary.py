@@ -17,20 +17,10 @@ def clustering_summary(
     batch: int,
     num_negatives: int,
 ) -> str:
-    """Describe a clustering in one log line.
+    """Describe clustering m, asked for k clusters, in one log line.
 
-    Args:
-        m (int): Index of the clustering, from 0.
-        k (int): Clusters asked for.
-        result (KMeansResult): Of N images.
-        phi (Tensor): Concentrations, shape (K,).
-        previous (Tensor, optional): Assignments of the E-step before, shape
-            (N,), int64; None for the first.
-        batch (int): Images of a step over all processes.
-        num_negatives (int): Prototypes drawn as negatives, r.
-
-    Returns:
-        str: Sizes, objective, concentrations, shares in a batch, NMI.
+    Of N images, with concentrations phi (K,), the assignments (N,) of the
+    E-step before, and the images of a step over all processes.
     """
     assignments = torch.from_numpy(result.assignments)
     sizes = torch.bincount(assignments)

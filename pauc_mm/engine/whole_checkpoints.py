@@ -9,14 +9,7 @@ from pathlib import Path
 
 
 def last_whole(work_dir: Path, logger: logging.Logger) -> str | None:
-    """Find the newest checkpoint of a run that is not damaged.
-
-    Args:
-        work_dir (Path): Folder of the run.
-        logger (Logger): Warns of newer ones that are damaged.
-
-    Returns:
-        str, optional: Its path, None if there are no checkpoints.
+    """Find the newest checkpoint of a run that is not damaged, if any.
 
     Raises:
         RuntimeError: If all are damaged.

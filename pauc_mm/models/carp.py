@@ -172,11 +172,7 @@ class CARP(BaseSelfSupervisor):
         self.prototypes.check_setup(runner, per_step)
 
     def upgrade_state_dict(self, state_dict: dict[str, Tensor]) -> None:
-        """Rename the mixture of a checkpoint written before sets had numbers.
-
-        Args:
-            state_dict (dict[str, Tensor]): Of the checkpoint; changed.
-        """
+        """Rename the mixture of a checkpoint from before sets had numbers."""
         old, new = 'prototypes.mixture.', 'prototypes.mixtures.0.'
         for name in [n for n in state_dict if n.startswith(old)]:
             state_dict[new + name[len(old) :]] = state_dict.pop(name)

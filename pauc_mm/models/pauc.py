@@ -63,12 +63,7 @@ class PAUC(PCL):
     def prototype_losses(
         self, query: Tensor, key: Tensor, assigned: Tensor
     ) -> dict[str, Tensor]:
-        """Compute ProtoNCE and the three terms of eq. 7.
-
-        Args:
-            query (Tensor): l2-normalised v, shape (N, D).
-            key (Tensor): l2-normalised v', shape (N, D), no gradient.
-            assigned (Tensor): Prototypes of the samples, (M, N), int64.
+        """Compute ProtoNCE and the three terms of eq. 7, from PCL's arguments.
 
         Returns:
             dict[str, Tensor]: Those of :class:`PCL`, and ``loss_align``,
@@ -104,12 +99,9 @@ class PAUC(PCL):
         return losses
 
     def end_epoch(self) -> None:
-        """Warn of batches in which a set had no pair of prototypes.
-
-        They are counted on the device and read here, because reading the
-        count in each step would wait for the device.
-        """
+        """Warn of batches in which a set had no pair of prototypes."""
         super().end_epoch()
+        # Read here, since each step would wait for the device.
         counts = self._without_pairs.tolist()
         for m, count in enumerate(counts):
             if count:

@@ -71,16 +71,8 @@ def pooled_variance(
 ) -> torch.Tensor:
     """Return the variance of embeddings about their nearest mean.
 
-    One for all components, since few embeddings fall to each. Of many
-    embeddings every n-th is taken; those that are a mean do not count.
-
-    Args:
-        embeddings (Tensor): Shape (N, D).
-        means (Tensor): Shape (K, D).
-        rows (int): Embeddings to compare at a time, for the memory.
-
-    Returns:
-        Tensor: Shape (D,); zero if all embeddings are means.
+    Shape (D,), one for all components, since few embeddings fall to each. Of
+    many embeddings every n-th is taken; those that are a mean do not count.
     """
     sample = embeddings[:: max(len(embeddings) // ENOUGH, 1)]
     difference = sample - means[_nearest(sample, means, rows)]

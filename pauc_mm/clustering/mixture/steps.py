@@ -22,15 +22,8 @@ def inverse_temperature(
     """Return the exponent b of deterministic annealing, rising to 1.
 
     Geometric, as in Ueda and Nakano, *Deterministic annealing EM algorithm*
-    (1998): equal steps in log b.
-
-    Args:
-        step (Tensor): Updates made so far, a scalar.
-        start (float): b of the first update, in (0, 1].
-        steps (int): Updates until b is 1; 0 for b = 1 from the beginning.
-
-    Returns:
-        Tensor: A scalar in [start, 1] of the dtype of ``step``.
+    (1998): equal steps in log b from ``start`` until update ``steps``; 0 is
+    b = 1 from the beginning.
     """
     left = 1 - (step / steps).clamp(max=1) if steps else step * 0
     return torch.exp(math.log(start) * left)
@@ -47,16 +40,9 @@ def natural_parameters(
 ) -> torch.Tensor:
     """Return the factors of the sufficient statistics.
 
+    From means and variances (K, D) and log_weights (K,), shape (K, 1 + 2 D):
     ``sufficient_statistics(h) @ natural_parameters(...).T`` is
     log pi_k + log N(h_i; mu_k, Sigma_k).
-
-    Args:
-        means (Tensor): mu, shape (K, D).
-        variances (Tensor): Diagonals of Sigma, shape (K, D), positive.
-        log_weights (Tensor): log pi, shape (K,).
-
-    Returns:
-        Tensor: Shape (K, 1 + 2 D).
     """
     dim = means.shape[1]
     result = means.new_empty(len(means), 1 + 2 * dim)
@@ -94,14 +80,8 @@ def forgetting(
     The rule of Celaya and Agostini (*Online EM with weight-based forgetting*,
     2015) for a batch: f_k = eta^w_k, and the new mean of each statistic
     weighs (1 - f_k) / (1 - eta), which is w_k as long as that is small.
-    Forgetting by time instead, eta^(N / K), loses rare components.
-
-    Args:
-        received (Tensor): w, sums of the responsibilities, shape (K',).
-        eta (float): In (0, 1).
-
-    Returns:
-        tuple[Tensor, Tensor]: f and the weights of the new, both (K',).
+    Forgetting by time instead, eta^(N / K), loses rare components. From w,
+    the sums of the responsibilities, to f and the weights, all (K',).
     """
     exponents = math.log(eta) * received
     return exponents.exp(), torch.expm1(exponents) / (eta - 1)

@@ -69,19 +69,13 @@ def check_kmeans_device(kmeans, num_clusters: Sequence[int], dim: int) -> None:
 
 
 def check_same_clustering(state: dict, current: dict) -> None:
-    """Refuse prototypes that were made on other images or with another K.
-
-    Args:
-        state (dict): Entry ``clustering`` of the checkpoint.
-        current (dict): ``num_clusters``, ``num_samples`` and ``fingerprint``
-            of this run.
-    """
-    clusters = list(state['num_clusters']), list(current['num_clusters'])
-    if clusters[0] != clusters[1]:
+    """Refuse prototypes of a checkpoint of other images or another K."""
+    saved, wanted = list(state['num_clusters']), current['num_clusters']
+    if saved != wanted:
         raise ValueError(
-            f'model.num_clusters is {clusters[1]}, but the checkpoint was '
-            f'written with {clusters[0]}. Resume with the same value, or use '
-            'load_from to start a new run from its weights.'
+            f'model.num_clusters is {wanted}, but the checkpoint was written '
+            f'with {saved}. Resume with the same value, or use load_from to '
+            'start a new run from its weights.'
         )
     if state['fingerprint'] != current['fingerprint']:
         raise ValueError(

@@ -55,8 +55,8 @@ class ClusteringHook(Hook):
         warmup_epochs (int): Epochs of InfoNCE alone.
         ramp_epochs (int): Epochs after them in which the weight of all
             prototype losses rises in equal steps to 1, where their sudden
-            start makes the loss leap: with 4 it is 1/4, 1/2, 3/4, 1. Defaults
-            to 0: it is 1 at once, as in the papers.
+            start makes the loss leap: with 4 it is 1/4, 1/2, 3/4, 1; with 0
+            it is 1 at once, as in the papers.
         interval (int): Epochs between two E-steps.
         batch_size (int): Images a batch and process.
         num_workers (int): Worker processes for the images.
@@ -66,10 +66,8 @@ class ClusteringHook(Hook):
             had none; the E-step is then made at the end of that epoch, before
             its checkpoint is saved, so that a run killed in it resumes one
             epoch earlier.
-        amp_dtype (str, optional): 'float16' or 'bfloat16' to embed under
-            autocast.
-        channels_last (bool): Whether the images are embedded in that memory
-            format.
+        amp_dtype (str, optional): 'float16' or 'bfloat16' for autocast.
+        channels_last (bool): Whether to embed in that memory format.
         kmeans (dict): Config of the clusterer, an object with
             ``fit(features, k, seed) -> KMeansResult`` in TASK_UTILS. If its
             ``warm_start`` is true, ``fit`` is also given the centroids of the

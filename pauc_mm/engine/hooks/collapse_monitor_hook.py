@@ -50,11 +50,6 @@ class Condition(NamedTuple):
 def parse_conditions(key: str, stop: Mapping[str, str]) -> list[Condition]:
     """Read conditions such as ``dict(effective_rank='< 2')``.
 
-    Args:
-        key (str): Config key, for messages.
-        stop (Mapping[str, str]): Sign and threshold by measure. One set of
-            prototypes is enough to meet a condition on prototypes.
-
     Raises:
         ValueError: If a measure is unknown or a condition cannot be read.
     """
@@ -95,8 +90,7 @@ class CollapseMonitorHook(EmbeddingHook):
         max_samples (int): Most images to embed.
         stop (dict, optional): Conditions, such as
             ``dict(effective_rank='< 2', uniformity='> -0.1')``. One of them
-            ends the training, and the epoch becomes its last one. Defaults to
-            None: never.
+            ends the training, and the epoch becomes its last one.
         patience (int): Consecutive checks in which a condition has to be met.
         start_epoch (int): Epochs before conditions are looked at, for an
             untrained network looks collapsed.

@@ -21,18 +21,15 @@ class EmbeddingHook(Hook):
 
     Args:
         pipeline (list[dict], optional): Transforms for one centred view of an
-            image. Defaults to None: those of the ClusteringHook, or else the
-            config's ``test_pipeline``, or else those of its
+            image; None takes those of the ClusteringHook, ``test_pipeline`` or
             ``val_dataloader.dataset``.
         momentum (bool): Whether to use the momentum encoder instead of the one
             that is trained.
         batch_size (int): Images a batch and process.
-        num_workers (int, optional): Worker processes for the images. Defaults
-            to None: as many as ``train_dataloader`` has.
-        amp_dtype (str, optional): 'float16' or 'bfloat16' to embed under
-            autocast.
-        channels_last (bool): Whether images are embedded in that memory
-            format.
+        num_workers (int, optional): Worker processes for the images; None
+            takes as many as ``train_dataloader`` has.
+        amp_dtype (str, optional): 'float16' or 'bfloat16' for autocast.
+        channels_last (bool): Whether to embed in that memory format.
 
     Attributes:
         key (str): Config key of the hook, for messages.

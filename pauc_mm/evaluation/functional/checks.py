@@ -22,13 +22,7 @@ class NoDirectionError(ValueError):
 
 
 def require(module: str, package: str, needed_by: str) -> ModuleType:
-    """Import an optional dependency or say what to install.
-
-    Args:
-        module (str): Name of the module, such as ``'ot'``.
-        package (str): Name under which pip installs it, such as ``'POT'``.
-        needed_by (str): Caller that needs it, for the message.
-    """
+    """Import a module such as ``'ot'``, or name the package to install."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

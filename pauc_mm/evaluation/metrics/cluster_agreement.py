@@ -45,13 +45,11 @@ class ClusterAgreement(EmbeddingMetric):
     Args:
         num_clusters (int, optional): Number of clusters. None takes one for
             every 20 samples, 100 at most.
-        field (str): ``'embedding'``, after the neck, or ``'feature'``, of the
-            backbone.
+        field (str): ``'embedding'`` (neck) or ``'feature'`` (backbone).
         k (int): Neighbours in the class, for ``feature_information``.
         max_samples (int): Most samples for ``feature_information``.
         seed (int): Seed of k-means and of their draw.
-        **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
-            :class:`EmbeddingMetric`.
+        **kwargs: See :class:`EmbeddingMetric`.
 
     Raises:
         ValueError: If an argument is out of range. When evaluated: if a label

@@ -29,17 +29,9 @@ def check_num_clusters(
 def cluster(
     vectors: Tensor, num_clusters: int | None, seed: int, field: str
 ) -> Tensor:
-    """Cluster embeddings by spherical k-means.
+    """Return the clusters (N,) of vectors (N, D) by spherical k-means.
 
-    Args:
-        vectors (Tensor): Shape (N, D).
-        num_clusters (int, optional): See :func:`choose_num_clusters`.
-        seed (int): Seed of k-means.
-        field (str): Name of the vectors for messages.
-
-    Returns:
-        Tensor: Cluster of each vector, shape (N,), int64. Empty clusters
-        have no number.
+    Empty clusters have no number.
     """
     unit = as_unit_vectors(vectors, field, torch.float32).cpu().numpy()
     number = choose_num_clusters(num_clusters, len(unit))

@@ -33,12 +33,10 @@ class EmbeddingGeometry(EmbeddingMetric):
       near 1 is a collapse onto a line. A point gives 1, with a warning.
 
     Args:
-        field (str): ``'embedding'``, after the neck, or ``'feature'``, of the
-            backbone.
+        field (str): ``'embedding'`` (neck) or ``'feature'`` (backbone).
         max_samples (int): Most samples to measure on.
         seed (int): Seed of their draw.
-        **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
-            :class:`EmbeddingMetric`.
+        **kwargs: See :class:`EmbeddingMetric`.
 
     Raises:
         ValueError: If an argument is out of range. When evaluated: if there

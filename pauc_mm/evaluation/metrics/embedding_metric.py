@@ -64,11 +64,7 @@ class EmbeddingMetric(BaseMetric):
         return type(self).__name__
 
     def prepare(self, runner: Runner, bank: int, query: int) -> None:
-        """Check the metric before a loop runs the network.
-
-        Raises:
-            ValueError: If the metric cannot be computed on so few.
-        """
+        """Check the metric before a loop runs the network."""
         self.check_sizes(bank, query)
 
     def check_sizes(self, bank: int, query: int) -> None:

@@ -36,15 +36,13 @@ class KNNAccuracy(EmbeddingMetric):
     Args:
         k (int or sequence of int): Numbers of neighbours.
         temperature (float): Temperature of the weights.
-        field (str): ``'feature'``, of the backbone, or ``'embedding'``, after
-            the neck.
+        field (str): ``'feature'`` (backbone) or ``'embedding'`` (neck).
         class_groups (dict or str, optional): Labels of each group by its name,
             such as ``dict(head=[2, 8], tail=[0, 5])``; classes may be left
             out. ``'train'`` forms head, middle and tail by the number of
             images in the training set, see :func:`pauc_mm.datasets.
             long_tail.head_middle_tail`.
-        **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
-            :class:`EmbeddingMetric`.
+        **kwargs: See :class:`EmbeddingMetric`.
 
     Raises:
         ValueError: If k or the temperature is out of range, a group has no

@@ -59,15 +59,13 @@ class NEMD(EmbeddingMetric):
         num_clusters (int, optional): Number of clusters, for
             ``groups='clusters'`` only. None takes one for every 20 samples,
             100 at most.
-        field (str): ``'embedding'``, after the neck, or ``'feature'``, of the
-            backbone.
+        field (str): ``'embedding'`` (neck) or ``'feature'`` (backbone).
         num_pairs (int, optional): Most pairs of groups; None takes all.
         num_members (int): Most members used of a group.
         max_samples (int): Most samples for uniformity and effective rank.
         seed (int): Seed of all draws and of k-means.
         solver (str): See :func:`pauc_mm.evaluation.functional.nemd`.
-        **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
-            :class:`EmbeddingMetric`.
+        **kwargs: See :class:`EmbeddingMetric`.
 
     Raises:
         ValueError: If an argument is out of range. When evaluated: if fewer

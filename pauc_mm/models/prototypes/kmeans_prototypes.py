@@ -69,14 +69,6 @@ class KMeansPrototypes(BasePrototypes):
     ) -> Tensor | None:
         """Look up the clusters of images; write their keys to the bank.
 
-        Args:
-            keys (Tensor): l2-normalised v', shape (N, D), float32.
-            data_samples (Sequence[DataSample]): N samples with
-                ``sample_idx``.
-
-        Returns:
-            Tensor or None: Shape (M, N), int64; None before an E-step.
-
         Raises:
             ValueError: If samples have no ``sample_idx``.
         """

@@ -42,11 +42,9 @@ class MixturePrototypes(BasePrototypes):
             mixtures begin, at least the largest K. Defaults to 4 of that.
         warmup_steps (int): Training steps before the first is collected. Of
             mixtures that begin with the keys of an untrained encoder many
-            components are soon of no use: take a tenth of the training, or
-            what PCL takes.
+            components are soon of no use: take a tenth of the training.
         warmup_epochs (float, optional): The same in epochs, whatever the batch
-            and the number of GPUs; :meth:`check_setup` sets ``warmup_steps``
-            from it.
+            and the number of GPUs.
         seed (int): Mixed with that of the run.
         **mixture: Options of the
             :class:`~pauc_mm.clustering.OnlineGaussianMixture`, of which
@@ -126,15 +124,7 @@ class MixturePrototypes(BasePrototypes):
     def assign(
         self, keys: Tensor, data_samples: Sequence[DataSample] = ()
     ) -> Tensor | None:
-        """Assign keys to the components of largest responsibility.
-
-        Args:
-            keys (Tensor): l2-normalised v', shape (N, D), float32.
-            data_samples (Sequence[DataSample]): Not used.
-
-        Returns:
-            Tensor or None: Shape (M, N), int64; None until they have begun.
-        """
+        """Assign keys to the components of largest responsibility."""
         if not self.ready:
             return None
         return torch.stack([m.assign(keys) for m in self.mixtures])
@@ -143,9 +133,6 @@ class MixturePrototypes(BasePrototypes):
     @torch.no_grad()
     def learn(self, embeddings: Tensor) -> None:
         """Collect embeddings, or learn from them; a collective call.
-
-        Args:
-            embeddings (Tensor): l2-normalised, of this rank, shape (N, D).
 
         Raises:
             RuntimeError: If it is not known how many steps an epoch has.
