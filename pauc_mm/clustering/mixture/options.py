@@ -16,8 +16,7 @@ class MixtureOptions:
         num_components (int): K.
         dim (int): D.
         eta (float): Forgetting factor for a whole unit of responsibility, in
-            (0, 1): a component remembers about 1 / (1 - eta) samples of its
-            own.
+            (0, 1): a component remembers its last 1 / (1 - eta) samples.
         start_temperature (float): T of the first update, >= 1; the joint
             density is taken to the power b = 1 / T. Where it is so high that
             components share their samples, their means join for good.

@@ -64,8 +64,7 @@ class ClusteringHook(Hook):
             the papers do. 'momentum_bank' takes the momentum embeddings of the
             augmented images of the epoch before, and embeds only images that
             had none; the E-step is then made at the end of that epoch, before
-            its checkpoint is saved, so that a run killed in it resumes one
-            epoch earlier.
+            its checkpoint is saved.
         amp_dtype (str, optional): 'float16' or 'bfloat16' for autocast.
         channels_last (bool): Whether to embed in that memory format.
         kmeans (dict): Config of the clusterer, an object with

@@ -25,8 +25,7 @@ def effective_rank(
         embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
         center (bool): Whether to subtract the mean row first, so that a common
             offset does not count as a dimension.
-        max_samples (int, optional): Most samples, drawn without replacement;
-            None takes all.
+        max_samples (int, optional): Most samples to draw; None takes all.
         seed (int): Seed of that draw.
 
     Returns:

@@ -34,8 +34,7 @@ def knn_predict(
         bank_labels (Tensor or ndarray): Shape (B,), integers in
             [0, num_classes).
         num_classes (int): Number of classes.
-        k (int or sequence of int): Numbers of neighbours; one search serves
-            all.
+        k (int or sequence of int): Numbers of neighbours.
         temperature (float): Temperature of the weights.
         chunk (int): Queries searched at once.
         exclude_self (bool): Whether ``query`` is ``bank`` and a sample may not

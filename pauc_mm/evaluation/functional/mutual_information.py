@@ -92,8 +92,7 @@ def feature_label_information(
             as many neighbours as it has; a class of one is left out, as in
             scikit-learn's ``mutual_info_classif``.
         k (int): Neighbours in the class.
-        max_samples (int, optional): Most samples, drawn without replacement;
-            None takes all.
+        max_samples (int, optional): Most samples to draw; None takes all.
         seed (int): Seed of that draw.
         chunk (int): Samples compared with all at once.
 

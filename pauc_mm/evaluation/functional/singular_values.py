@@ -31,8 +31,7 @@ def singular_values(
     Args:
         embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
         center (bool): Whether to subtract the mean row first.
-        max_samples (int, optional): Most samples, drawn without replacement;
-            None takes all.
+        max_samples (int, optional): Most samples to draw; None takes all.
         seed (int): Seed of that draw.
 
     Returns:

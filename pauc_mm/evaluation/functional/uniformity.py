@@ -28,8 +28,7 @@ def uniformity(
     Args:
         embeddings (Tensor or ndarray): Shape (N, D), any real dtype.
         t (float): Inverse width of the Gaussian.
-        max_samples (int, optional): Most samples, drawn without replacement;
-            None takes all.
+        max_samples (int, optional): Most samples to draw; None takes all.
         seed (int): Seed of that draw.
         chunk (int): Rows compared with all at once.
 

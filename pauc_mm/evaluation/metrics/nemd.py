@@ -56,9 +56,8 @@ class NEMD(EmbeddingMetric):
     Args:
         groups (str): ``'labels'`` (gt_label) or ``'clusters'`` (spherical
             k-means on the embeddings; needs no labels).
-        num_clusters (int, optional): Number of clusters, for
-            ``groups='clusters'`` only. None takes one for every 20 samples,
-            100 at most.
+        num_clusters (int, optional): For ``groups='clusters'``; None takes one
+            for every 20 samples, 100 at most.
         field (str): ``'embedding'`` (neck) or ``'feature'`` (backbone).
         num_pairs (int, optional): Most pairs of groups; None takes all.
         num_members (int): Most members used of a group.

@@ -14,10 +14,9 @@ from torch import nn
 class TinyConvNet(BaseModule):
     """Network of a few convolutions, for images of 8 to 32 pixels on a CPU.
 
-    3x3 convolutions with BatchNorm and ReLU. The smallest residual net of
-    mmpretrain costs several times more a step, and small recipes need
-    thousands of cheap steps. Each convolution is a stage: a detector takes
-    the maps of several with ``out_indices``.
+    3x3 convolutions with BatchNorm and ReLU, several times cheaper than the
+    smallest residual net of mmpretrain. Each convolution is a stage: a
+    detector takes the maps of several with ``out_indices``.
 
     Args:
         in_channels (int): Channels of the image.

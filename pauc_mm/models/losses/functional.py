@@ -159,8 +159,7 @@ def prototype_correlation(
 
     The equation takes logarithms of the coordinates, which is undefined for
     negative ones; the softmax makes each prototype the distribution that the
-    paper calls it. Minimising the term drives prototypes apart in every
-    dimension.
+    paper calls it. Minimising the term drives prototypes apart.
 
     Args:
         prototypes (Tensor): Shape (..., P, D), P >= 2.

@@ -13,10 +13,9 @@ from pauc_mm.utils.checks import check_integer
 class AvgPoolFlatten(BaseModule):
     """Average pooling over windows of a feature map, flattened.
 
-    A classifier then sees roughly where things are. Goyal et al., *Scaling
-    and Benchmarking Self-Supervised Visual Representation Learning* (ICCV
-    2019), pool 6x6 windows of the 7x7 map of ResNet-50's conv5: 8,192 numbers
-    an image.
+    Goyal et al., *Scaling and Benchmarking Self-Supervised Visual
+    Representation Learning* (ICCV 2019), pool 6x6 windows of the 7x7 map of
+    ResNet-50's conv5: 8,192 numbers an image.
 
     Args:
         kernel_size (int): Side of a window.
