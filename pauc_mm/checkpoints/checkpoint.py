@@ -14,10 +14,10 @@ from .config import CheckpointConfig, named_config, stored_config
 from .encoder import IMAGENET_PREPROCESS, Encoder
 from .file import State, find_weights, read_file
 from .inferred_resnet import infer_resnet
-from .layouts import Layout, Names, choose_layout, find_layout, select
+from .layouts import Layout, Names, choose_layout, find_layout
 from .projection_head import ProjectionHead
 from .prototypes import read_centroids, read_prototypes
-from .weights import MIN_MATCHED, listed, load_weights, not_finite
+from .weights import MIN_MATCHED, listed, load_weights, not_finite, select
 
 # Modules of a ResNet. Layers conv2 and bn2 beside conv1 are a deep stem: they
 # are kept, so that it is refused.
@@ -177,13 +177,10 @@ class Checkpoint:
     def prototypes(self, momentum: bool = False) -> State:
         """Return learned prototypes and the centroids of an E-step.
 
-        Args:
-            momentum (bool): Whether those of the momentum encoder are taken,
-                if it has its own.
-
         Returns:
             dict[str, Tensor]: Name with K to prototypes (K, D), float32, one
-            entry a set; empty if there are none.
+            entry a set; of the momentum encoder if it is asked for and has
+            its own. Empty if there are none.
         """
         return self._prototypes(self.names(momentum))[0]
 

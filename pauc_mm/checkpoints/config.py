@@ -90,15 +90,13 @@ class CheckpointConfig:
         From the val dataloader, else the test dataloader; the pipeline else
         from the clustering hook.
         """
-        pipeline, dataset = None, None
         for name in ('val_dataloader', 'test_dataloader'):
-            found = plain((self.cfg.get(name) or {}).get('dataset'))
-            if found and (views := _pipeline(found)):
-                pipeline, dataset = views, found
+            dataset = plain((self.cfg.get(name) or {}).get('dataset'))
+            if dataset and (pipeline := _pipeline(dataset)):
                 break
-        if pipeline is None:
+        else:
             hook = (self.cfg.get('default_hooks') or {}).get('clustering')
-            pipeline = plain((hook or {}).get('pipeline'))
+            pipeline, dataset = plain((hook or {}).get('pipeline')), None
         return (
             self._allowed(pipeline, 'pipeline'),
             self._allowed(dataset, 'data set'),

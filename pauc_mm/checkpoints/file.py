@@ -79,11 +79,11 @@ def _check_file(path: Path) -> None:
         raise FileNotFoundError(f"There is no checkpoint '{path}'.")
     with open(path, 'rb') as file:
         start = file.read(16)
+    size = f'{path.stat().st_size} bytes'
     if start[:2] == b'PK':
         if not zipfile.is_zipfile(path):
             raise ValueError(
-                f"'{path}' is truncated: {path.stat().st_size} bytes. Copy or "
-                'download it again.'
+                f"'{path}' is truncated: {size}. Copy or download it again."
             )
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -95,8 +95,8 @@ def _check_file(path: Path) -> None:
     if path.suffix == '.safetensors':
         hint = ' Convert it: torch.save(safetensors.torch.load_file(A), B).'
     raise ValueError(
-        f"'{path}' is not a checkpoint of torch: {path.stat().st_size} bytes "
-        f'that begin with {start!r}.{hint}'
+        f"'{path}' is not a checkpoint of torch: {size} that begin with "
+        f'{start!r}.{hint}'
     )
 
 
@@ -160,11 +160,10 @@ def find_weights(content: dict, path: str) -> tuple[State, list[str]]:
 def _tensors(value: Any) -> State:
     if isinstance(value, nn.Module):  # only in a trusted file
         value = value.state_dict()
-    if not isinstance(value, dict):
-        return {}
+    items = value.items() if isinstance(value, dict) else ()
     return {
         key: item
-        for key, item in value.items()
+        for key, item in items
         if isinstance(key, str) and isinstance(item, Tensor)
     }
 

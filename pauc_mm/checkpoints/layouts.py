@@ -34,7 +34,7 @@ from pauc_mm.utils.checks import check_choice
 from .file import State
 from .inferred_resnet import PARAMETER, SIGN
 from .projection_head import sequential_neck
-from .weights import listed
+from .weights import listed, select
 
 
 @dataclass(frozen=True)
@@ -271,10 +271,9 @@ def find_layout(weights: State, has_config: bool, path: str) -> Layout:
     averaged = [p for p in prefixes if _AVERAGED.search(p)]
     online = [p for p in prefixes if p not in averaged] or averaged
     if len(online) == 1:
-        momentum = averaged if averaged != online else []
         guess = _resnet_under(online[0], weights)
-        if len(momentum) == 1:
-            average = _resnet_under(momentum[0], weights)
+        if len(averaged) == 1 and averaged != online:
+            average = _resnet_under(averaged[0], weights)
             guess = replace(guess, momentum=average.online)
         return guess
     raise ValueError(
@@ -373,14 +372,3 @@ def _closest(weights: State) -> str:
         f'The closest known layout is {layout.name}: {len(strange)} of its '
         f'{number} keys are not of that layout, first {first}'
     )
-
-
-def select(weights: State, *prefixes: str | None) -> State:
-    """Return the weights below prefixes, without the prefixes."""
-    return {
-        key[len(prefix) :]: value
-        for prefix in prefixes
-        if prefix is not None
-        for key, value in weights.items()
-        if key.startswith(prefix)
-    }

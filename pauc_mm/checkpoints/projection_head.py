@@ -86,12 +86,10 @@ def sequential_neck(weights: State) -> State:
         if swav and key.startswith('norm.'):
             continue  # the same layer as projection_neck.1
         name, _, parameter = key.rpartition('.')
-        repeated = re.fullmatch(r'(fc|bn)(\d+)', name)
-        inner = re.fullmatch(r'(?:mlp|projection_neck)\.(\d+)', name)
-        if repeated:
-            name = str(3 * int(repeated[2]) + (repeated[1] == 'bn'))
-        elif inner:
-            name = inner[1]
+        if match := re.fullmatch(r'(fc|bn)(\d+)', name):
+            name = str(3 * int(match[2]) + (match[1] == 'bn'))
+        elif match := re.fullmatch(r'(?:mlp|projection_neck)\.(\d+)', name):
+            name = match[1]
         elif name in ('fc', 'projection_neck', 'norm'):
             name = str(int(name == 'norm'))
         result[f'{name}.{parameter}'] = value

@@ -150,6 +150,19 @@ def load_all(
     module.load_state_dict(weights, strict=False)
 
 
+def select(
+    weights: Mapping[str, Tensor], *prefixes: str | None
+) -> dict[str, Tensor]:
+    """Return the weights below prefixes, without the prefixes."""
+    return {
+        key[len(prefix) :]: value
+        for prefix in prefixes
+        if prefix is not None
+        for key, value in weights.items()
+        if key.startswith(prefix)
+    }
+
+
 def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
     """Return the names of tensors with NaN or infinite values."""
     return [k for k, v in tensors.items() if not torch.isfinite(v).all()]
@@ -189,9 +202,7 @@ def read_weights(
     if prefix is None:  # as mmengine, which strips this one alone
         return {re.sub(r'^module\.', '', k): v for k, v in weights.items()}
     prefix = prefix if prefix.endswith('.') else f'{prefix}.'
-    part = {
-        k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix)
-    }
+    part = select(weights, prefix)
     if not part:
         raise RuntimeError(
             f"'{checkpoint}' has no weights that begin with '{prefix}': its "

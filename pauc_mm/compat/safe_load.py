@@ -28,15 +28,10 @@ _LOCAL = ''  # the prefix of files in mmengine's table of loaders
 
 
 class Inert:
-    """Record of what a pickle says of an object, which is not made.
+    """Record of what a pickle says of an object, which is not made."""
 
-    Attributes:
-        args (tuple): Arguments of the call that would make it.
-        state (Any): What it would be given afterwards.
-    """
-
-    args: tuple = ()
-    state: Any = None
+    args: tuple = ()  # of the call that would make it
+    state: Any = None  # given to it afterwards
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.args = args

@@ -119,8 +119,13 @@ def from_config(encoder: Encoder, trusted: bool = False) -> Pair:
             f'This checkpoint ({encoder.layout}) names no data of its own to '
             f'train and test a classifier on: {GIVE_FOLDERS}.'
         )
-    if not trusted:
-        bank = _restricted(bank)
+    try:
+        bank = bank if trusted else restrict_data(_without(bank, 'pipeline'))
+    except ValueError as error:
+        raise ValueError(
+            f'The training images that the checkpoint names were refused: '
+            f'{error}. Name its config file with --config, or {GIVE_FOLDERS}.'
+        ) from error
     pair = (('training', bank), ('test', encoder.dataset))
     sources = [
         _build_of(cfg, encoder.pipeline, f'{name} images', 'the config')
@@ -218,16 +223,6 @@ def _bank(encoder: Encoder) -> dict | None:
         if dataset := (loader or {}).get('dataset'):
             return plain(dataset)
     return None
-
-
-def _restricted(cfg: dict) -> dict:
-    try:
-        return restrict_data(_without(cfg, 'pipeline'))
-    except ValueError as error:
-        raise ValueError(
-            f'The training images that the checkpoint names were refused: '
-            f'{error}. Name its config file with --config, or {GIVE_FOLDERS}.'
-        ) from error
 
 
 def _without(cfg: dict, *keys: str) -> dict:

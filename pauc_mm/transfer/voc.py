@@ -117,8 +117,7 @@ def read_lists(
 def _read_list(file: Path) -> dict[str, int]:
     labels: dict[str, int] = {}
     for number, line in enumerate(file.read_text().splitlines(), 1):
-        words = line.split()
-        if not words:
+        if not (words := line.split()):
             continue
         where = f"'{file}', line {number}"
         if len(words) != 2 or words[1] not in ('1', '-1', '0'):

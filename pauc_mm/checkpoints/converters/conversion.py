@@ -110,8 +110,7 @@ def convert(
         force (bool): Whether the destination may exist.
 
     Returns:
-        Conversion: The new file, with the weights under 'state_dict' and
-        their origin under 'meta'.
+        Conversion: The file has 'state_dict' and, as its origin, 'meta'.
 
     Raises:
         OSError: If the source cannot be read, or the destination written.

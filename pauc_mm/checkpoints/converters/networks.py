@@ -66,11 +66,9 @@ def backbone_config(model: ResNet) -> dict | None:
     cfg = dict(type='ResNet_CIFAR' if cifar else 'ResNet', depth=depths[0])
     expansion = 4 if model.block is Bottleneck else 1
     usual = dict(stem_channels=64, base_channels=64, expansion=expansion)
-    cfg.update(
-        (name, getattr(model, name))
-        for name, value in usual.items()
-        if getattr(model, name) != value
-    )
+    for name, value in usual.items():
+        if getattr(model, name) != value:
+            cfg[name] = getattr(model, name)
     if stages < 4:
         cfg.update(
             num_stages=stages,

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,10 @@ from pauc_mm.transfer.low_shot_draw import as_targets
 from pauc_mm.version import __version__
 
 from .published import SHOTS
-from .task import OWN, Score, Setup, Task, plain_options
+from .task import OWN, Score, Setup, Task
+
+SPEED = ('batch_size', 'workers', 'device', 'cache')
+"""Options that change the speed of an evaluation, not its result."""
 
 TITLES = {
     OWN: 'own images',
@@ -145,7 +149,7 @@ def _key(setup: Setup, data: str, uses: tuple[str, ...]) -> dict[str, Any]:
     return dict(
         version=__version__,
         network=setup.network(),
-        options=plain_options(options),
+        options={k: v for k, v in asdict(options).items() if k not in SPEED},
         images=[_stamp(part) for part in images],
         **{name: getattr(setup, name) for name in uses},
     )

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,6 @@ from pauc_mm.transfer.features import FeatureOptions
 from pauc_mm.utils.tables import Summary
 
 OWN = 'own'
-SPEED = ('batch_size', 'workers', 'device', 'cache')
-"""Options that change the speed of an evaluation, not its result."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,6 @@ class Setup:
             checkpoint=[str(path.resolve()), stat.st_size, stat.st_mtime_ns],
             **{name: getattr(self.options, name) for name in names},
         )
-
-
-def plain_options(options: FeatureOptions) -> dict[str, Any]:
-    """Return the options that a result depends on, without :data:`SPEED`."""
-    return {k: v for k, v in asdict(options).items() if k not in SPEED}
 
 
 @dataclass(frozen=True)
