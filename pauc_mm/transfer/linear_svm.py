@@ -123,7 +123,7 @@ def fold_numbers(targets: np.ndarray, folds: int, seed: int) -> np.ndarray:
     result = np.full(targets.shape, -1)
     columns = enumerate(targets.T)
     if is_single_label(targets):
-        columns = [(slice(None), targets.argmax(1) + 1)]
+        columns = [(slice(None), targets.argmax(1) + 1)]  # 0 is unknown
     for c, column in columns:
         known = np.flatnonzero(column)
         parts = splitter.split(known, column[known])
