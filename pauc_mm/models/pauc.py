@@ -40,14 +40,14 @@ class PAUC(PCL):
 
     def __init__(
         self,
-        *args: Any,
+        *,
         align_loss: dict | None = None,
         uniform_loss: dict | None = None,
         corr_loss: dict | None = None,
         centroid_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(**kwargs)
         if not 0 <= centroid_weight < 1:
             raise ValueError(
                 f'model.centroid_weight must be in [0, 1), got '

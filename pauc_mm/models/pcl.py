@@ -41,8 +41,8 @@ class PCL(MomentumContrast):
             :class:`KMeansPrototypes`, the default and the paper's,
             :class:`pauc_mm.engine.hooks.ClusteringHook` makes the E-step;
             :class:`MixturePrototypes` follow the keys of each step.
-        *args, **kwargs: Arguments of :class:`MomentumContrast`; the
-            concentrations are scaled to the ``temperature`` of ``head``.
+        **kwargs: Arguments of :class:`MomentumContrast`; the concentrations
+            are scaled to the ``temperature`` of ``head``.
 
     Raises:
         TypeError: If ``prototypes`` is no config.
@@ -51,7 +51,7 @@ class PCL(MomentumContrast):
 
     def __init__(
         self,
-        *args: Any,
+        *,
         proto_head: dict,
         num_clusters: Sequence[int],
         queue_len: int = 16384,
@@ -60,9 +60,7 @@ class PCL(MomentumContrast):
         **kwargs: Any,
     ) -> None:
         self.num_clusters = _checked_clusters(num_clusters)
-        super().__init__(
-            *args, queue_len=queue_len, feat_dim=feat_dim, **kwargs
-        )
+        super().__init__(queue_len=queue_len, feat_dim=feat_dim, **kwargs)
         self.proto_head = MODELS.build(proto_head)
         self.prototypes = build_prototypes(
             prototypes,
