@@ -17,6 +17,7 @@ from pauc_mm.visualization import (
 
 from .criteria import CRITERIA
 from .diagnose import diagnose
+from .figures import picture
 from .options import DiagnosisOptions
 from .report import criteria_rows, inline_pictures, render, write_pair
 
@@ -152,20 +153,13 @@ def _draw(
             values[title] = by_name
     limits = {CURVES.get(c.key): c.healthy_range for c in CRITERIA}
     ranges = {title: limits[title] for title in values if limits[title]}
-    pictures = [
-        dict(
-            file='measures.png',
-            title='The measures',
-            caption='One panel a measure; the healthy range is shaded.',
-        )
-    ]
+    path = out / 'measures.png'
+    shaded = 'the healthy range is shaded.'
     if epochs is None:
-        plot_comparison(values, out / 'measures.png', ranges=ranges)
+        plot_comparison(values, path, ranges=ranges)
+        caption = f'One panel a measure; {shaded}'
+        pictures = [picture(path, 'The measures', caption)]
     else:
-        pictures[0].update(
-            title='The measures over the epochs',
-            caption='Epochs of one run; the healthy range is shaded.',
-        )
         by_epoch = sorted(zip(epochs, names))
         curves = {}
         for title, value in values.items():
@@ -173,33 +167,25 @@ def _draw(
                 (e, value[name]) for e, name in by_epoch if name in value
             ]
             curves[title] = {'run': tuple(map(list, zip(*points)))}
-        plot_epoch_curves(curves, out / 'measures.png', ranges=ranges)
+        plot_epoch_curves(curves, path, ranges=ranges)
+        title = 'The measures over the epochs'
+        pictures = [picture(path, title, f'Epochs of one run; {shaded}')]
     spaces = [report['measures']['spaces'] for report in reports]
     space = 'embedding' if all('embedding' in s for s in spaces) else 'feature'
     spectra = {n: s[space]['spectrum'] for n, s in zip(names, spaces)}
     # A single point has no spectrum.
     spectra = {name: s for name, s in spectra.items() if s[0] > 0}
     if spectra:
-        pictures.append(
-            dict(
-                file='spectra.png',
-                title=f'Spectra ({space})',
-                caption='Singular values relative to the largest.',
-            )
-        )
-        plot_spectra(spectra, out / 'spectra.png')
-    pictures.append(
-        dict(
-            file='unique_prototypes.png',
-            title='Unique prototypes',
-            caption='Largest set of prototypes of each checkpoint.',
-        )
-    )
-    plot_unique_curves(
+        path = plot_spectra(spectra, out / 'spectra.png')
+        caption = 'Singular values relative to the largest.'
+        pictures.append(picture(path, f'Spectra ({space})', caption))
+    path = plot_unique_curves(
         {name: _largest_curve(report) for name, report in zip(names, reports)},
         out / 'unique_prototypes.png',
         references=True,
     )
+    caption = 'Largest set of prototypes of each checkpoint.'
+    pictures.append(picture(path, 'Unique prototypes', caption))
     return pictures
 
 

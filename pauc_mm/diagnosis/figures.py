@@ -100,7 +100,8 @@ def _groups(source: ImageSource, clusterings: list[Clustering]) -> _Groups:
     return _Groups()
 
 
-def _picture(path: Path, title: str, caption: str) -> dict:
+def picture(path: Path, title: str, caption: str) -> dict:
+    """Return the entry of a picture in the JSON of a report."""
     return dict(file=path.name, title=title, caption=caption)
 
 
@@ -115,7 +116,7 @@ def _circle(folder, name, images, groups: _Groups) -> dict:
         'the squared lengths; the lower this share, the less the picture says '
         'about voids on the sphere.'
     )
-    return _picture(
+    return picture(
         path,
         'On the unit circle',
         'Embeddings projected onto the unit circle, and their density along '
@@ -130,7 +131,7 @@ def _unique(folder, measures) -> dict:
     }
     path = folder / 'unique_prototypes.png'
     plot_unique_curves(curves, path, references=True)
-    return _picture(
+    return picture(
         path,
         'Unique prototypes',
         'Share of prototypes that are no copy of another, against the cosine '
@@ -146,7 +147,7 @@ def _spectrum(folder, spaces: dict) -> dict:
         folder / 'spectrum.png',
         ranks={name: s['effective_rank'] for name, s in spaces.items()},
     )
-    return _picture(
+    return picture(
         path,
         'Spectrum',
         'Singular values of the centred, l2-normalised vectors, relative to '
@@ -157,7 +158,7 @@ def _spectrum(folder, spaces: dict) -> dict:
 
 def _sizes(folder, clusterings: list[Clustering]) -> dict:
     sizes = {c.name: c.sizes.tolist() for c in clusterings[:MAX_CURVES]}
-    return _picture(
+    return picture(
         plot_cluster_sizes(sizes, folder / 'cluster_sizes.png'),
         'Sizes of prototypes',
         'Images of each prototype (figure 3a of PCL). One hump around the '
@@ -201,7 +202,7 @@ def _montage(folder, source, images, clusterings) -> dict:
         if coarse is not None
         else ''
     )
-    return _picture(
+    return picture(
         plot_cluster_montage(rows, folder / 'montage.png'),
         'Nearest images',
         f'Left: the images nearest to some of the prototypes of {fine.name}, '
@@ -254,7 +255,7 @@ def _tsne(folder, name, images, groups: _Groups, seed) -> dict:
         f'Features of {len(rows)} images (t-SNE)',
     )
     coloured = f', coloured by {groups.by}' if groups.by else ''
-    return _picture(
+    return picture(
         path,
         'Map',
         f"t-SNE of the backbone's features{coloured} (figure 4 of PAUC). "

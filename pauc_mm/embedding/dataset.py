@@ -13,7 +13,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, all_reduce, get_dist_info
 from mmengine.runner import Runner
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import Dataset, Subset
 
 from pauc_mm.models.embed import embed_batch, encoder_of
 from pauc_mm.utils import progress, raise_together, share_buffers
@@ -122,9 +122,19 @@ def map_dataset(
     outputs: list[Tensor] = []
     error, start = None, rank
     try:
-        for batch in progress(
-            _loader(dataset, rows, batch_size, num_workers), description
-        ):
+        loader = Runner.build_dataloader(
+            dict(
+                dataset=Subset(dataset, rows),
+                sampler=dict(
+                    type='DefaultSampler', shuffle=False, round_up=False
+                ),
+                batch_size=batch_size,
+                num_workers=num_workers,
+                collate_fn=dict(type='default_collate'),
+            ),
+            seed=0,
+        )
+        for batch in progress(loader, description):
             parts = function(batch)
             if not outputs:
                 outputs = [
@@ -147,21 +157,6 @@ def map_dataset(
     for output in outputs:  # whose rows are zero on all ranks but one
         sum_over_ranks(output)
     return tuple(outputs)
-
-
-def _loader(
-    dataset: Dataset, rows: Sequence[int], batch_size: int, num_workers: int
-) -> DataLoader:
-    return Runner.build_dataloader(
-        dict(
-            dataset=Subset(dataset, rows),
-            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-            batch_size=batch_size,
-            num_workers=num_workers,
-            collate_fn=dict(type='default_collate'),
-        ),
-        seed=0,
-    )
 
 
 def sum_over_ranks(matrix: Tensor) -> None:

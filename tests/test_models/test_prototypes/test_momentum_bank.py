@@ -69,7 +69,7 @@ def test_only_unseen_images_are_embedded(hook_and_model, monkeypatch):
 def test_a_full_bank_needs_no_image(hook_and_model, monkeypatch):
     hook, model = hook_and_model
     bank, keys = filled(48)
-    monkeypatch.setattr('pauc_mm.embedding.dataset._loader', None)
+    monkeypatch.setattr('pauc_mm.embedding.dataset.Runner', None)
     assert torch.equal(
         extract_embeddings(model, hook.dataset, 16, bank=bank), keys
     )
