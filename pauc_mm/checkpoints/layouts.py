@@ -154,6 +154,11 @@ def _title_of_swav(weights: State) -> str:
     return 'official SwAV' + ' or DeepCluster-v2' * several
 
 
+def _names_of_dino(net: str) -> Names:
+    head = f'{net}.head.'
+    return Names(f'{net}.backbone.', f'{head}mlp.', (f'{head}last_layer.',))
+
+
 _OPENMM = Layout(
     'mmpretrain',
     Names(
@@ -178,14 +183,8 @@ _TORCHVISION = Layout(
 LAYOUTS = (
     Layout(
         'official DINO',
-        *(
-            Names(
-                f'{net}.backbone.',
-                f'{net}.head.mlp.',
-                (f'{net}.head.last_layer.',),
-            )
-            for net in ('student', 'teacher')
-        ),
+        _names_of_dino('student'),
+        _names_of_dino('teacher'),
         sign='student.head.',
         options=('dino',),
         activation='GELU',

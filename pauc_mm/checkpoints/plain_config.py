@@ -64,7 +64,7 @@ def parse_plain_config(text: str) -> dict:
     return config
 
 
-def _literal(node: ast.expr) -> Any:
+def _literal(node: Any) -> Any:
     """Evaluate a literal, in which ``dict(...)`` stands for a display."""
     match node:
         case ast.Constant(str() | int() | float() | None):
