@@ -4,8 +4,6 @@
 Standard library only: this must work where nothing else is installed.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from importlib import metadata

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Command lines, and the options that several tools share."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 from typing import Any

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """``tools/converters``: write a backbone for other programs."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Sequence
 

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """``tools/analysis/diagnose.py``: has it collapsed, and where?"""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Sequence

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """``tools/data/draw_subset.py``: a labelled part of a data set."""
 
-from __future__ import annotations
-
 import os
 import sys
 from argparse import Namespace

@@ -4,8 +4,6 @@
 Both are tools/train.py with one argument more: the checkpoint to begin with.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from .arguments import Parser

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Changes of a config of a classifier or detector for fine-tuning."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

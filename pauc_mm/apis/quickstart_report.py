@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """``tools/analysis/quickstart_report.py``: before and after pretraining."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from functools import partial

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Read a checkpoint file and find the weights in it."""
 
-from __future__ import annotations
-
 import os
 import re
 import zipfile

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Infer a ResNet of mmpretrain from the names and shapes of weights."""
 
-from __future__ import annotations
-
 import re
 
 from mmpretrain.models.backbones import ResNet, ResNet_CIFAR

@@ -23,8 +23,6 @@ facebookresearch/dino (main_dino.py, utils.MultiCropWrapper),
 facebookresearch/barlowtwins and vicreg, mmpretrain 1.2, torchvision.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -6,8 +6,6 @@ dotted name (``type='subprocess.Popen'``). Both reading and building one would
 run what its author wrote.
 """
 
-from __future__ import annotations
-
 import ast
 import functools
 import inspect

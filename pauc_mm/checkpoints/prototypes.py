@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Find the prototypes in a checkpoint."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -6,8 +6,6 @@ that is diagnosed, for the backbone that is fine-tuned (BackboneCheckHook) and
 for the checkpoint that a run is started from (CheckpointGuardHook).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Log lines of an E-step."""
 
-from __future__ import annotations
-
 import torch
 
 from .kmeans import KMeansResult

@@ -7,8 +7,6 @@ object, but not where it builds ``collate_fn``, so that the first batch fails
 with "unexpected keyword argument '_scope_'".
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

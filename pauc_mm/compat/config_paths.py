@@ -8,8 +8,6 @@ the lookups are replaced where mmengine uses them: ``pauc_mm::`` paths by our
 own, packages by :func:`importlib.util.find_spec`.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os.path as osp
 from importlib import metadata

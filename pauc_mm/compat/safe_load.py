@@ -8,8 +8,6 @@ inert class takes the place of each of them. The real classes are not let in:
 their own unpickling trusts the file with memory and with mmengine's methods.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import pickle

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Views of a data set: without wrappers, with other transforms, in part."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 from collections.abc import Callable, Sequence

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Any folder of images, checked before training starts."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 

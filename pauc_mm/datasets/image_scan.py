@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """List the images of a folder and find those that do not decode."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

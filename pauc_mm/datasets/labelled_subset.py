@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Subsets of labelled images, drawn by a seed or from a published list."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from pauc_mm.utils.checks import check_integer

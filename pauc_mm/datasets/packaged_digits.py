@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Handwritten digits that Python packages ship: nothing is downloaded."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

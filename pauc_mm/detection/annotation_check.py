@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Find errors in annotations that mmdet would train on without a word."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterator, Sequence

@@ -8,8 +8,6 @@ Mask R-CNN need, with the arguments of the compiled ones, and refuses any other
 when it is called.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from importlib import import_module

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Healthy range of each measure, and the source of the range."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import dataclass

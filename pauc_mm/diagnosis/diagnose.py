@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Diagnose a checkpoint on images and write a report."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

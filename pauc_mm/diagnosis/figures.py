@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Draw the pictures of a report."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

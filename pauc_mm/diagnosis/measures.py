@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Measure one checkpoint on one set of images."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 import torch.nn.functional as F

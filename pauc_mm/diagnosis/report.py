@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Write a report: one self-contained HTML file, and its values as JSON."""
 
-from __future__ import annotations
-
 import base64
 import json
 import math

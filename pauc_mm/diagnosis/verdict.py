@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Judge measures in words."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from .criteria import CRITERIA

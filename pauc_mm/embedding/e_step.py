@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Embeddings of the training set for the E-step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

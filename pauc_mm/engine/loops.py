@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Loops that evaluate frozen features and embeddings."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

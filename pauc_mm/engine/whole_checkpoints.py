@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Checkpoint files of a run: which is the newest, which are whole."""
 
-from __future__ import annotations
-
 import logging
 import zipfile
 from pathlib import Path

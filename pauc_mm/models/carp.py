@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Checks of a model against its training, before the first step."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Sequence

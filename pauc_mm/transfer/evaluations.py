@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Evaluate frozen features: linear probe, low-shot SVMs, kNN."""
 
-from __future__ import annotations
-
 import math
 import sys
 from collections.abc import Sequence

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Features that a checkpoint gives labelled images."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Labelled images to train and to test a classifier on."""
 
-from __future__ import annotations
-
 import copy
 import os
 

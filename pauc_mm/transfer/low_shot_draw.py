@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Draw the training images of a low-shot classifier."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

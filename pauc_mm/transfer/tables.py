@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Format the evaluations of frozen features as Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

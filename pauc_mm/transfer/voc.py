@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Pascal VOC as a multi-label classification task."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Atomic writing."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Find the configs and programs that are shipped with the package."""
 
-from __future__ import annotations
-
 from difflib import get_close_matches
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Steps that all conversions share: open, check, compare and write."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

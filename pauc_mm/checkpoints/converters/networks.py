@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Build ResNets of mmpretrain and torchvision for the same weights."""
 
-from __future__ import annotations
-
 import torch
 import torchvision
 from mmpretrain.models.backbones import ResNet, ResNet_CIFAR

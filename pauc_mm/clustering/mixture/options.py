@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from pauc_mm.utils.checks import check_choice, check_integer, check_positive

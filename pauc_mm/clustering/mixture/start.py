@@ -8,8 +8,6 @@ raise ValueError where fewer than K embeddings are different: components that
 begin alike stay alike for ever.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 

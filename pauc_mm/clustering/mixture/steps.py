@@ -6,8 +6,6 @@ A diagonal Gaussian is an exponential family with the sufficient statistics
 E-step are one matrix product and the sums of the M-step are another.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Checks of an E-step before the first epoch, and after resuming."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 

@@ -1,6 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from itertools import pairwise

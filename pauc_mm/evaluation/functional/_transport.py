@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Optimal transport between sets of points; unsolved is an error."""
 
-from __future__ import annotations
-
 import itertools
 import warnings
 from multiprocessing.pool import ThreadPool

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Information that features or groups have about labels."""
 
-from __future__ import annotations
-
 import torch
 
 from .checks import ArrayLike, as_groups, as_unit_vectors, require, subsample

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Agreement of embeddings, and of their clusters, with labels."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

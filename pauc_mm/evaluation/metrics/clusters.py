@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """k-means on the embeddings of a metric."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

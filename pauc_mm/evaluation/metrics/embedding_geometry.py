@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Spread of embeddings on the sphere, without labels or groups."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Accuracy of a k-nearest-neighbour classifier on frozen features."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """NEMD with the measures that it must be read with."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

@@ -5,8 +5,6 @@ No shape depends on a value, so nothing waits for the device: rows that do not
 count are masked, not cut out.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 

@@ -7,8 +7,6 @@ partitions*, NeurIPS 2023 (`arXiv 2310.12692
 nothing has to be clamped.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import product

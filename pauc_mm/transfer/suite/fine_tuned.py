@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Evaluations that train a network: a launcher with one of our configs."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Evaluations of frozen, cached features: no network is trained."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -6,8 +6,6 @@ row says otherwise, networks were pretrained for 200 epochs on ImageNet-1k;
 those of the rows of ImageNet-100 on ImageNet-100.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

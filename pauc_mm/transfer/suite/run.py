@@ -1,8 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Run every evaluation whose data is available, each once."""
 
-from __future__ import annotations
-
 import json
 import time
 import traceback
