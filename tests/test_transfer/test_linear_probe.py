@@ -110,7 +110,7 @@ def test_converged_it_is_logistic_regression():
         labels,
         learning_rates=[0.5],
         weight_decays=[decay],
-        epochs=400,
+        epochs=1000,
         batch_size=len(labels),
     ).probe
     rows = torch.arange(len(labels))
