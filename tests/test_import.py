@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What ``import pauc_mm`` does, seen from fresh interpreters."""
+"""Effects of ``import pauc_mm`` in fresh interpreters."""
 
 import os
 import subprocess

@@ -108,7 +108,7 @@ def install(python, *what):
 
 
 def probe(python, folder):
-    """What the package installed beside ``python`` answers elsewhere."""
+    """Ask the package installed beside ``python``, from another folder."""
     child = folder / 'child.py'
     child.write_text(
         f"_base_ = 'pauc_mm::{RECIPE}'\n"

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Where the papers' data lies, and whether the data of a config is there."""
+"""Locations of the papers' data, and checks that a config's data exists."""
 
 import os
 from collections.abc import Iterator

@@ -194,7 +194,7 @@ class CLD(MomentumContrast):
             )
         return embeddings
 
-    @torch.compiler.disable  # another generator would compile anew
+    @torch.compiler.disable  # another generator would recompile
     def _cluster(self, *views: Tensor) -> list[tuple]:
         """Cluster each view, alike on all ranks and after a resume."""
         generator = torch.Generator(device=views[0].device)

@@ -179,7 +179,7 @@ class MomentumContrast(MoCo):
         check_queue(self.queue_len, global_batch_size(runner), num_samples)
         check_batches(loader, num_samples)
 
-    @torch.compiler.disable  # a number that changes would compile anew
+    @torch.compiler.disable  # a changing number would recompile each step
     def count_step(self) -> int:
         """Return how many steps the momentum encoder has made; once a step.
 

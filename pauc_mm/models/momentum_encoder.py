@@ -67,7 +67,7 @@ class CosineMomentumEncoder(MomentumEncoder):
         super().__init__(model, momentum)
         self.first_momentum = momentum
 
-    @torch.compiler.disable  # a number that changes would compile anew
+    @torch.compiler.disable  # a changing number would recompile each step
     def update_parameters(self, model: nn.Module) -> None:
         """Average in the parameters of the student."""
         step, steps = training_step()

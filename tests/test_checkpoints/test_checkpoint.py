@@ -86,7 +86,7 @@ def built(cfg):
 
 
 def checkpoint(model, cfg, epoch=12, **changes):
-    """As mmengine's Runner makes it."""
+    """Write a checkpoint as mmengine's Runner does."""
     cfg = Config(
         dict(
             default_scope='mmpretrain',
@@ -326,7 +326,7 @@ def test_linear_neck_and_classifier_without_config(tmp_path):
 
 
 def test_config_that_is_given_comes_first(tmp_path):
-    """Of a run of MoCo without a config, and of a published backbone."""
+    """The given config wins for a MoCo run and for a published backbone."""
     model = built(MOCO)
     path = tmp_path / 'moco.py'
     given = Config(
@@ -379,7 +379,7 @@ def test_config_that_does_not_match(tmp_path):
 
 @pytest.mark.parametrize('least, loads', [(0.9, True), (0.99, False)])
 def test_share_of_the_backbone_that_must_load(tmp_path, least, loads):
-    """Of ResNet-18 102 tensors without counters, five are taken away."""
+    """ResNet-18 has 102 tensors without counters; five are removed."""
     content = checkpoint(built(MOCO), MOCO)
     for name in ('weight', 'bias', 'running_mean', 'running_var'):
         del content['state_dict'][f'backbone.bn1.{name}']

@@ -112,7 +112,7 @@ def test_what_ordinary_checkpoints_carry_is_ignored(tmp_path):
 
 
 def test_getattr_in_a_pickle_reaches_nothing(tmp_path):
-    """It is let through for mmengine's log history, as an empty class."""
+    """An empty class stands in for it, which mmengine's log history needs."""
 
     class Reaches:
         def __reduce__(self):

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What comes inside a checkpoint must not run."""
+"""A config inside a checkpoint must not run."""
 
 import sys
 

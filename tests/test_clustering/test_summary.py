@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What an E-step says of a batch, against drawn batches."""
+"""Expected members of a batch against drawn batches."""
 
 import pytest
 import torch

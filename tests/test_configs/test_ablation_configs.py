@@ -34,7 +34,7 @@ def options(name, data):
 
 
 def differences(base, other, path=''):
-    """What is new or another value in other, and what is gone from it."""
+    """Keys that are new or changed in other, and keys that are gone."""
     changes = {}
     for key in base.keys() | other.keys():
         old, new = base.get(key, MISSING), other.get(key, MISSING)
@@ -146,7 +146,7 @@ def test_rows_of_a_group_stand_together_under_labels_of_their_own():
 # ---- what the models do ----------------------------------------------------
 @pytest.mark.parametrize('data', DATA)
 def test_terms_are_those_of_the_name(data):
-    """With prototypes, a model has the losses that its row is named for."""
+    """A model with prototypes has the losses that its row is named for."""
     expected = {'none': set(), 'all': set(TERMS)} | {
         name: set(name.split('_'))
         for name in SUITE.methods

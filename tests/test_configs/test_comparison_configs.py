@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What is compared on ImageNet: as published, and alike on ImageNet-100."""
+"""Recipes compared on ImageNet: as published, and alike on ImageNet-100."""
 
 import inspect
 

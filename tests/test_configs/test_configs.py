@@ -124,7 +124,7 @@ def embedding_width(cfg, model):
 
 @pytest.mark.parametrize('name', TINY)
 def test_small_recipe_takes_a_step(name, tmp_path):
-    """On images of the real pipeline: all that learns gets a gradient."""
+    """Every trainable parameter gets a gradient, on the real pipeline."""
     cfg = load(name)
     torch.manual_seed(0)
     np.random.seed(0)

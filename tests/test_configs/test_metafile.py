@@ -98,7 +98,7 @@ def test_results_are_those_of_the_reports():
 
 
 def test_every_config_that_is_mentioned_exists():
-    """In docs, help texts, messages and comments."""
+    """Docs, help texts, messages and comments name existing configs."""
     folders = ('docs', 'tools', 'pauc_mm', 'experiments', 'benchmarks')
     files = [
         path

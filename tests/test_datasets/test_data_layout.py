@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What is said before training where files are missing."""
+"""Messages before training where files are missing."""
 
 import pytest
 

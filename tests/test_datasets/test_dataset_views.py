@@ -28,7 +28,7 @@ def test_rows_in_their_order_and_the_whole_untouched(digits):
 
 
 def test_an_address_that_comes_again(digits, monkeypatch):
-    """What mmengine's own get_subset keeps of data sets that are gone.
+    """mmengine's own get_subset keeps state of data sets that are gone.
 
     Its memo of copies is by address, and lives as long as the process.
     """

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""From the config of any detector to one that begins with a checkpoint."""
+"""Set a backbone's checkpoint in the config of any detector."""
 
 import pytest
 import torch

@@ -106,7 +106,7 @@ def train(tmp_path, monkeypatch, detection_configs, voc_root, coco_root):
 
 
 def compare(saved, checkpoint):
-    """Which of the backbone's tensors have changed in training."""
+    """Names of the backbone's tensors that training changed."""
     before = torch.load(checkpoint, weights_only=True)['state_dict']
     after = saved['state_dict']
     own = [k for k in after if k.startswith('backbone.')]

@@ -38,7 +38,7 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def tiny_checkpoint(tmp_path_factory):
-    """As configs/pauc/pauc_tiny_mnist.py writes it."""
+    """Write a checkpoint like that of configs/pauc/pauc_tiny_mnist.py."""
     torch.manual_seed(5)
     net = TinyConvNet(channels=(32, 64, 128), strides=(2, 2, 2))
     net.init_weights()

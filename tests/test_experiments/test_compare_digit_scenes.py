@@ -35,7 +35,7 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    """As configs/pauc/pauc_tiny_mnist.py writes it."""
+    """Write a checkpoint like that of configs/pauc/pauc_tiny_mnist.py."""
     torch.manual_seed(5)
     net = TinyConvNet(channels=(32, 64, 128), strides=(2, 2, 2))
     net.init_weights()
@@ -87,7 +87,7 @@ line = json.dumps({'coco/bbox_mAP': value})
 def test_the_metrics_of_a_run_are_those_of_its_last_log(
     scenes, checkpoint, tmp_path
 ):
-    """With a program that only writes a number."""
+    """The program only writes a number."""
     (tmp_path / 'train.py').write_text(STUB)
 
     def run(*options, source=checkpoint):

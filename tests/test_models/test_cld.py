@@ -189,7 +189,7 @@ def test_a_collapsed_batch_has_a_loss_of_zero_and_finite_gradients():
 
 @pytest.mark.parametrize('num_clusters', [BATCH, 100])
 def test_as_many_clusters_as_samples_are_refused(num_clusters):
-    """With x[:K] of fewer rows to begin with, each would be a cluster."""
+    """Each sample would be a cluster of its own."""
     generator = torch.Generator().manual_seed(0)
     points = F.normalize(torch.randn(BATCH, 8, generator=generator), dim=1)
     alone = clusters_by_loops(points, range(BATCH), 5)
@@ -255,7 +255,7 @@ def test_two_ranks_have_the_loss_and_gradient_of_one(tmp_path):
 
 
 def refusals():
-    """What rank 1 says to its own bad weights, and rank 0 to those."""
+    """Errors of rank 1 with bad weights, and of rank 0 beside it."""
     texts = []
     model = build(num_clusters=8).eval()
     inputs = [view[:6] for view in data_of(model)['inputs']]

@@ -8,7 +8,7 @@ from pauc_mm.transfer import average_precision
 
 
 def reference(scores, positive, mode):
-    """From the definition: every threshold, in exact fractions."""
+    """Compute it by definition: every threshold, in exact fractions."""
     curve = []
     total = sum(map(int, positive))
     for threshold in scores:

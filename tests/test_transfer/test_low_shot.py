@@ -43,7 +43,7 @@ def multi_label(seed=0, images=60):
 
 
 def objective(svm, features, y, cost):
-    """Of LinearSVC's documentation, the bias penalised as a weight."""
+    """Objective in LinearSVC's documentation, the bias penalised too."""
     weights, bias = svm
     slack = np.maximum(0, 1 - y * (features @ weights + bias)) ** 2
     weighted = np.where(y == 1, 2, 1) * slack

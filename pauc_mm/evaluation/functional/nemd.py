@@ -78,7 +78,7 @@ def nemd(
         groups (Tensor or ndarray): Shape (N,), integers. Samples with a
             negative number are ignored.
         num_pairs (int, optional): Most pairs, at least 2; None takes all.
-        num_members (int): Most members of a group, drawn anew for each pair.
+        num_members (int): Most members of a group, drawn again for each pair.
         seed (int): Seed of both draws.
         solver (str): ``'emd'`` or ``'sinkhorn'``.
         reg (float): Entropic regularisation of Sinkhorn, in units of distance.

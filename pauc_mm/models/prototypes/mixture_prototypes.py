@@ -30,7 +30,7 @@ class MixturePrototypes(BasePrototypes):
     They begin together, from the first ``init_samples`` embeddings after the
     warm-up; until then :meth:`assign` gives None and the prototypes are fixed
     random directions. A checkpoint holds all but the embeddings that are being
-    collected: a run that is resumed just then collects anew.
+    collected: a run resumed just then collects again.
 
     Args:
         num_prototypes (Sequence[int]): K of each set.

@@ -52,7 +52,7 @@ def train(tmp_path, monkeypatch, roots):
 
 
 def changed(saved, checkpoint):
-    """Which of the backbone's tensors have changed in training."""
+    """Names of the backbone's tensors that training changed."""
     before = torch.load(checkpoint, weights_only=True)['state_dict']
     after = saved['state_dict']
     assert all(after[k].isfinite().all() for k in after)

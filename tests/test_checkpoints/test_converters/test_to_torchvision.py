@@ -98,7 +98,7 @@ def test_names_of_torchvisions_builders(key, name):
 
 
 def test_names_of_the_official_moco(tmp_path):
-    """As main_lincls.py of moco and of PCL reads it."""
+    """Read it as main_lincls.py of MoCo and PCL does."""
     model = openmm_resnet()
     path = openmm_file(tmp_path, model)
     result = to_torchvision(path, tmp_path / 'x.pth.tar', names='moco')

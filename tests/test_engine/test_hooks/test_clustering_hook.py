@@ -411,7 +411,7 @@ def test_a_sample_seen_twice_is_an_error(tmp_path):
 
 
 def seeds_of_a_run(folder):
-    """Of the negatives and of k-means, where each rank has its own seed."""
+    """Seeds of the negatives and of k-means; each rank has its own seed."""
     from pauc_mm.engine.launch import prepare_launch
 
     cfg = run_cfg(folder, max_epochs=2)

@@ -103,7 +103,7 @@ def lines_of(runner):
 
 
 def scalars(work_dir, prefix='collapse/'):
-    """What the local backend wrote, by step."""
+    """Scalars that the local backend wrote, by step."""
     (path,) = Path(work_dir).glob('*/vis_data/scalars.json')
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     return {
@@ -467,7 +467,7 @@ def trained_on_ranks(folder, stop):
 
 
 def test_two_processes_agree(tmp_path):
-    """On the values, of images that each embeds a part of, and on the end."""
+    """Each embeds a part; values and the end of the run agree."""
     results = run_ranks(
         trained_on_ranks, 2, tmp_path / 'r', tmp_path / 'run', EVERY
     )

@@ -16,7 +16,7 @@ class Told(nn.Module):
 
 
 def sampler_seed():
-    """Of a rank, in a run with randomness.diff_rank_seed."""
+    """Seed of a rank's sampler with randomness.diff_rank_seed."""
     loader = SimpleNamespace(sampler=SimpleNamespace(seed=0), num_workers=0)
     runner = SimpleNamespace(
         model=nn.Sequential(nn.Identity(), nn.Sequential(Told())),

@@ -43,7 +43,7 @@ def die_in_the_e_step(runner):
 
 
 def terminate_in_the_e_step(runner):
-    """As a scheduler does that takes the machine back."""
+    """Terminate as a scheduler that takes the machine back."""
     (hook,) = (h for h in runner.hooks if type(h).__name__ == 'ClusteringHook')
     original, calls = hook.kmeans.fit, []
 

@@ -257,7 +257,7 @@ def test_groups_of_every_k():
 
 
 def trained_on(*counts):
-    """As much of a runner as is asked for its training set."""
+    """Stand in for a runner that is asked for its training set."""
     labels = [c for c, number in enumerate(counts) for _ in range(number)]
     dataset = SimpleNamespace(get_gt_labels=lambda: labels)
     return SimpleNamespace(

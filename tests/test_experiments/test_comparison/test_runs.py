@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What the suites declare is what is trained."""
+"""Runs train what the suites declare."""
 
 import pytest
 

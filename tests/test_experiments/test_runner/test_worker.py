@@ -41,7 +41,7 @@ def recipe(tmp_path_factory):
 
 
 def execute(path, run):
-    """What a prepared worker stores, as in a process of its own.
+    """Run a prepared worker and return what it stores.
 
     mmengine keeps logger and visualizer of a run by its name, which has the
     second, and two of these runs may begin in one.

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""What is trained are the registered models, by their own losses."""
+"""The toy trains the registered models with their own losses."""
 
 from types import SimpleNamespace
 
