@@ -122,7 +122,7 @@ def test_the_largest_clustering_is_placed_first():
 
 
 def bank_embeddings(folder):
-    """Embed 11 images: rank 0 sees 0 to 5, rank 1 sees 3 to 8, none sees two."""
+    """Embed 11 images: rank 0 sees 0 to 5, rank 1 3 to 8, none sees two."""
     from mmengine.runner import Runner
 
     from pauc_mm.embedding.e_step import extract_embeddings
