@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from _report import Report
+from _report import Report, Timing
 
 __all__ = [
     'Report',
@@ -144,18 +142,6 @@ def synchronize(device: str) -> None:
     """Wait for the GPU, if it is one."""
     if device == 'cuda':
         torch.cuda.synchronize()
-
-
-@dataclass
-class Timing:
-    """Timings of one alternative in seconds."""
-
-    samples: list[float] = field(default_factory=list)
-
-    @property
-    def median(self) -> float:
-        """Median in seconds."""
-        return statistics.median(self.samples)
 
 
 def interleave(

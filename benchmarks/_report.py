@@ -7,16 +7,13 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-
-if TYPE_CHECKING:  # it imports this module
-    from _harness import Timing
-
 
 MIN_ROUNDS = 5  # for an interval of a ratio
 
@@ -52,6 +49,18 @@ def _cpu_model() -> str:
         if line.startswith('model name'):
             return line.partition(':')[2].strip()
     return platform.processor() or platform.machine()
+
+
+@dataclass
+class Timing:
+    """Timings of one alternative in seconds."""
+
+    samples: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """Median in seconds."""
+        return statistics.median(self.samples)
 
 
 class Report:
