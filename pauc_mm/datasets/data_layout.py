@@ -139,7 +139,7 @@ def check_layout(key: str, dataset: Any) -> None:
             f'{os.getcwd()}). Set this key, or the environment variable that '
             'the config reads it from: DATA_ROOT in pauc_r18_folder.py, '
             f'{", ".join(ROOTS.values())}, and DIGIT_SCENES_ROOT for the '
-            'output of experiments/make_digit_scenes.py.'
+            'output of experiments/make_digit_scenes.py of a checkout.'
         )
     expected = list(_expected_paths(dataset, root))
     for name, path, is_folder in expected:

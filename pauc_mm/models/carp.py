@@ -16,7 +16,7 @@ from pauc_mm.clustering.deferred_flag import DeferredFlag
 
 from .checks import global_batch_size
 from .momentum_encoder import CosineMomentumEncoder
-from .prototypes import PrototypeSet, build_prototypes
+from .prototypes import PrototypeSet, build_prototypes, refuse_old_options
 
 
 @MODELS.register_module()
@@ -62,6 +62,7 @@ class CARP(BaseSelfSupervisor):
         feat_dim: int = 256,
         **kwargs: Any,
     ) -> None:
+        refuse_old_options(kwargs)
         if not 0 < momentum < 1:
             raise ValueError(
                 'model.momentum must be in (0, 1), 0.01 for the 0.99 of the '
@@ -72,7 +73,10 @@ class CARP(BaseSelfSupervisor):
             nn.Sequential(self.backbone, self.neck), momentum
         )
         self.prototypes = build_prototypes(
-            prototypes, num_prototypes=[self.head.num_prototypes], dim=feat_dim
+            prototypes,
+            num_prototypes=[self.head.num_prototypes],
+            dim=feat_dim,
+            temperature=1.0,  # CARP has none
         )
         if self.prototypes.needs_e_step:
             raise ValueError(

@@ -3,6 +3,7 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
+from mmengine.dataset import ClassBalancedDataset, RepeatDataset
 from mmengine.dist import all_gather, get_world_size
 from mmengine.runner import Runner
 from mmpretrain.models import MoCo
@@ -175,9 +176,11 @@ class MomentumContrast(MoCo):
     def check_setup(self, runner: Runner) -> None:
         """Refuse a training that cannot work, before its first step."""
         loader = runner.train_dataloader
-        num_samples = len(loader.dataset)
-        check_queue(self.queue_len, global_batch_size(runner), num_samples)
-        check_batches(loader, num_samples)
+        images = loader.dataset
+        while isinstance(images, (RepeatDataset, ClassBalancedDataset)):
+            images = images.dataset
+        check_queue(self.queue_len, global_batch_size(runner), len(images))
+        check_batches(loader, len(loader.dataset))
 
     @torch.compiler.disable  # a changing number would recompile each step
     def count_step(self) -> int:

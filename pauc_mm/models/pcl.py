@@ -17,7 +17,7 @@ from pauc_mm.utils.checks import check_integer
 
 from .checks import check_clusters, global_batch_size
 from .momentum_contrast import MomentumContrast
-from .prototypes import PrototypeSet, build_prototypes
+from .prototypes import PrototypeSet, build_prototypes, refuse_old_options
 
 
 @MODELS.register_module()
@@ -57,6 +57,7 @@ class PCL(MomentumContrast):
         prototypes: Mapping = dict(type='KMeansPrototypes'),  # noqa: B006
         **kwargs: Any,
     ) -> None:
+        refuse_old_options(kwargs)
         self.num_clusters = _checked_clusters(num_clusters)
         super().__init__(queue_len=queue_len, feat_dim=feat_dim, **kwargs)
         self.proto_head = MODELS.build(proto_head)
@@ -207,4 +208,5 @@ def _checked_clusters(num_clusters: Sequence[int]) -> tuple[int, ...]:
             f'{key} must list the K of each set of prototypes, such as '
             f'[100, 200, 400], got {num_clusters!r}.'
         )
-    return tuple(check_integer(key, k, 2) for k in num_clusters)
+    fix = f'{key} lists the K of each set, such as [100, 200, 400].'
+    return tuple(check_integer(key, k, 2, fix) for k in num_clusters)

@@ -151,7 +151,8 @@ def from_data_config(
         ValueError: If it names no data, or images have no labels.
     """
     init_default_scope('mmpretrain')
-    cfg = Config.fromfile(resolve_config(config))
+    path = config if os.path.isfile(config) else resolve_config(config)
+    cfg = Config.fromfile(path)
     pipeline = crop_pipeline(encoder, image_size)
     sources = []
     for name, part in (('train', 'training'), ('val', 'validation')):

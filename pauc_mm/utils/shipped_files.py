@@ -44,10 +44,11 @@ def list_configs() -> list[str]:
     return sorted(n.as_posix() for n in names if '_base_' not in n.parts)
 
 
-def near_configs(name: str) -> list[str]:
+def near_configs(name: str, cutoff: float = 0.6) -> list[str]:
     """Return up to three shipped recipes of like names, in any folder."""
     by_stem = {Path(config).stem: config for config in list_configs()}
-    return [by_stem[s] for s in get_close_matches(Path(name).stem, by_stem)]
+    near = get_close_matches(Path(name).stem, by_stem, cutoff=cutoff)
+    return [by_stem[stem] for stem in near]
 
 
 def resolve_config(name: str) -> str:
@@ -67,7 +68,7 @@ def resolve_config(name: str) -> str:
         path = path.with_suffix('.py')
     if path.is_file():
         return str(path)
-    near = near_configs(name) or list_configs()
+    near = near_configs(name, 0.4) or list_configs()
     raise FileNotFoundError(
         f"pauc_mm has no config '{name}'. Did you mean: {', '.join(near)}?"
     )

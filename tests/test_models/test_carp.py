@@ -26,7 +26,7 @@ from pauc_mm.models.losses.partition import (
     random_partition,
 )
 from pauc_mm.utils import derive_seed
-from tests.helpers import images_batch, run_cfg, run_ranks
+from tests.helpers import images_batch, model_cfg, run_cfg, run_ranks
 from tests.test_models.test_step_never_waits import RefuseToWait
 
 K, BLOCK, DIM = 12, 4, 8
@@ -457,9 +457,12 @@ def test_the_model_refuses(changes, message):
         MODELS.build(carp_cfg(**changes))
 
 
-def test_an_unknown_option_is_named():
-    with pytest.raises(TypeError, match='decouple'):
-        MODELS.build(carp_cfg(decouple=True))
+@pytest.mark.parametrize('kind', ['CARP', 'PAUC'])
+@pytest.mark.parametrize('option', ['decouple', 'mixture'])
+def test_replaced_options_name_the_new_one(kind, option):
+    cfg = carp_cfg() if kind == 'CARP' else model_cfg(kind)
+    with pytest.raises(TypeError, match=rf'model.{option}=.*model.prototypes'):
+        MODELS.build(dict(cfg, **{option: dict(eta=0.9)}))
 
 
 def test_refuses_wrong_batches():

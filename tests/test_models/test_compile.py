@@ -52,3 +52,21 @@ def test_compiled_agrees_with_eager():
     theirs = compiled.state_dict()
     for name, value in plain.state_dict().items():
         torch.testing.assert_close(value, theirs[name], rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.filterwarnings('ignore')  # torch's own, about its internals
+def test_new_numbers_of_clusters_soon_compile_nothing():
+    """k-means may leave clusters empty, so K differs between E-steps."""
+    torch.manual_seed(0)
+    model = with_prototypes(MODELS.build(model_cfg('PAUC')))
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    forward = torch.compile(model.forward, backend=BACKEND)
+    counts = []
+    for larger in range(5):
+        model.num_clusters = tuple(k + larger for k in (4, 6))
+        with_prototypes(model, seed=larger)
+        _, frames = train(model, forward)
+        counts.append(frames[-1])
+    # The first change makes sizes dynamic.
+    assert counts[2:] == [counts[2]] * 3

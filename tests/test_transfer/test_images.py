@@ -10,6 +10,7 @@ import torch
 from pauc_mm.transfer.images import (
     crop_pipeline,
     from_config,
+    from_data_config,
     from_folders,
     from_voc,
 )
@@ -130,6 +131,20 @@ def test_data_of_the_config_that_does_not_do(tmp_path):
     blank = dict(dataset=dict(type='Unlabelled', num_images=50))
     with pytest.raises(ValueError, match='50 of 50 training images .* label'):
         from_config(own(test=tiny(), train_dataloader=blank), trusted=True)
+
+
+@pytest.mark.parametrize('shipped', [False, True])
+def test_data_of_another_config(shipped, tmp_path):
+    name = 'pauc_mm::benchmarks/linear/tiny_digits.py'
+    if not shipped:
+        name = str(tmp_path / 'own.py')
+        digits = "dict(dataset=dict(type='SklearnDigits', split='{}'))"
+        (tmp_path / 'own.py').write_text(
+            f'train_dataloader = {digits.format("train")}\n'
+            f'val_dataloader = {digits.format("test")}\n'
+        )
+    train, test = from_data_config(encoder(), name, image_size=16)
+    assert len(train) == 1437 and len(test) == 360
 
 
 def test_voc(voc):

@@ -53,8 +53,10 @@ def check_kmeans_device(kmeans, num_clusters: Sequence[int], dim: int) -> None:
     raise_together(error, 'Trying k-means on the GPU')
     where, level = 'the CPU', logging.INFO
     if device is not False:
-        mib = kmeans.gpu_memory(max(num_clusters), dim) / 2**20
-        where = f'CUDA device {device} and take about {mib:.0f} MiB there'
+        where = f'CUDA device {device}'
+        if hasattr(kmeans, 'gpu_memory'):
+            mib = kmeans.gpu_memory(max(num_clusters), dim) / 2**20
+            where += f' and take about {mib:.0f} MiB there'
     elif torch.cuda.is_available():
         where += (
             ', although training runs on a GPU: install the faiss-gpu wheel '

@@ -34,6 +34,8 @@ from pauc_mm.models.prototypes import MomentumBank
 from pauc_mm.utils import derive_seed, raise_together
 from pauc_mm.utils.checks import check_choice, check_integer
 
+from .setup_check_hook import SetupCheckHook
+
 _KEY = 'default_hooks.clustering'
 
 
@@ -119,6 +121,8 @@ class ClusteringHook(Hook):
                 f'{type(runner.train_loop).__name__}: use EpochBasedTrainLoop.'
             )
         check_schedule(self.warmup_epochs, self.ramp_epochs, runner.max_epochs)
+        if not any(isinstance(hook, SetupCheckHook) for hook in runner.hooks):
+            model.check_setup(runner)
         self.dataset = with_pipeline(
             runner.train_dataloader.dataset, Compose(list(self.pipeline))
         )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
@@ -223,6 +224,9 @@ class CollapseMonitorHook(EmbeddingHook):
             return
         # As the last epoch it is saved, whatever the interval of checkpoints.
         runner.train_loop._max_epochs = epoch
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook):
+                hook.save_last = True
         runner.logger.warning(
             f'Training stops after epoch {epoch}, since the embeddings or '
             f'prototypes have collapsed: {text}. Start again with a lower '

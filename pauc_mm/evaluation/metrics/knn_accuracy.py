@@ -61,7 +61,9 @@ class KNNAccuracy(EmbeddingMetric):
     ) -> None:
         super().__init__(field=field, labelled=True, **kwargs)
         self.k = (k,) if isinstance(k, int) else tuple(k)
-        for number in self.k or (0,):
+        if not self.k:
+            raise ValueError('KNNAccuracy.k must name one K or more, got ().')
+        for number in self.k:
             check_integer('KNNAccuracy.k', number, 1)
         self.temperature = check_positive(
             'KNNAccuracy.temperature', temperature

@@ -64,7 +64,7 @@ class ProtoNCEHead(BaseModule):
             each set, in [0, 1].
         """
         ids = torch.cat(list(all_gather(assigned.contiguous())), dim=1)
-        negatives, mask = self._draw(prototypes.sizes, ids, generator)
+        negatives, mask = self._draw(prototypes, ids, generator)
         loss, accuracy = proto_nce(
             query,
             prototypes.vectors(),
@@ -78,11 +78,12 @@ class ProtoNCEHead(BaseModule):
         losses['loss_protonce'] = loss
         return losses
 
-    def _draw(self, sizes, ids, generator):
+    @torch.compiler.disable  # K may change with each E-step
+    def _draw(self, prototypes, ids, generator):
         """Draw candidate negatives and which count, both (M, R)."""
         drawn = [
             sample_negative_prototypes(k, own, self.num_negatives, generator)
-            for k, own in zip(sizes, ids)
+            for k, own in zip(prototypes.sizes, ids)
         ]
         # Smaller sets are padded with candidates that do not count.
         width = max(len(candidates) for candidates, _ in drawn)

@@ -95,6 +95,7 @@ class BasePrototypes(nn.Module, ABC):
         sets = scores.split(self.sizes, dim=1)
         return torch.stack([part.argmax(dim=1) for part in sets])
 
+    @torch.compiler.disable  # K may change with each E-step
     def rows(self, ids: Tensor) -> Tensor:
         """Rows of :meth:`vectors` of ids within each set, (M, N)."""
         first = accumulate((0, *self.sizes[:-1]))
@@ -128,6 +129,22 @@ class BasePrototypes(nn.Module, ABC):
     def seed_run(self, seed: int) -> None:
         """Make what is drawn a function of the seed of the run, too."""
         self.run_seed = derive_seed(seed, self.seed)
+
+
+def refuse_old_options(options: dict) -> None:
+    """Refuse options that ``model.prototypes`` has replaced.
+
+    Raises:
+        TypeError: Names the option and how to write it.
+    """
+    for key in ('decouple', 'mixture'):
+        value = options.pop(key, None)
+        if value:  # the old defaults say nothing
+            raise TypeError(
+                f'model.{key}={value!r} is now '
+                "model.prototypes=dict(type='MixturePrototypes', ...), with "
+                'the options of the mixture in it. Checkpoints resume with it.'
+            )
 
 
 def build_prototypes(cfg: Mapping, **given: Any) -> BasePrototypes:

@@ -39,6 +39,11 @@ class KMeansPrototypes(BasePrototypes):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.seed:
+            raise ValueError(
+                'model.prototypes.seed has no effect with KMeansPrototypes, '
+                f'got {self.seed!r}: set randomness.seed instead.'
+            )
         self.assignments = torch.empty(0, 0, dtype=torch.int64)
         self.epoch: int | None = None
         self.bank: MomentumBank | None = None
@@ -54,10 +59,12 @@ class KMeansPrototypes(BasePrototypes):
         """Centroids of each set, M views (K_m, D); [] before an E-step."""
         return list(self._vectors.split(self.sizes)) if self.ready else []
 
+    @torch.compiler.disable  # K may change with each E-step
     def vectors(self) -> Tensor:
         """Return the centroids, l2-normalised, (K_1 + ... + K_M, D)."""
         return self._vectors
 
+    @torch.compiler.disable
     def concentrations(self) -> Tensor:
         """Return phi of the centroids (PCL, eq. 12), (K_1 + ... + K_M,)."""
         return self._phi

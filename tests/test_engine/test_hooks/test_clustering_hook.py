@@ -313,6 +313,15 @@ def test_misfits_are_refused_before_training(tmp_path, changes, message):
     assert runner.iter == 0
 
 
+def test_misfits_are_refused_without_a_setup_check_hook(tmp_path):
+    cfg = run_cfg(tmp_path, **{'model.num_clusters': [4, 49]})
+    del cfg.default_hooks['setup_check']
+    runner = Runner.from_cfg(cfg)
+    with pytest.raises(ValueError, match='model.num_clusters'):
+        runner.train()
+    assert runner.iter == 0
+
+
 def test_a_loop_without_epochs_is_refused(tmp_path):
     cfg = run_cfg(tmp_path)
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=5)

@@ -350,7 +350,8 @@ def test_it_stops_after_the_patience_and_saves(tmp_path):
         monitor=dict(stop=EVERY, patience=2, start_epoch=2),
         max_epochs=6,
     )
-    cfg.default_hooks.checkpoint.interval = 4  # epoch 3 would not be saved
+    # Epoch 3 would not be saved.
+    cfg.default_hooks.checkpoint.update(interval=4, save_last=False)
     runner = Runner.from_cfg(cfg)
     lines = lines_of(runner)
     runner.train()
