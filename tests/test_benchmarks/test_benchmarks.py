@@ -207,7 +207,7 @@ def test_linear_probe(tmp_path):
 @pytest.mark.slow
 def test_online_mixture(tmp_path):
     times, memory = run('online_mixture', '--out', str(tmp_path / 'o.json'))
-    assert len(names(times)) == 4
+    assert len(names(times)) == 3
     assert 'OnlineGaussianMixture.update' in names(times)
     assert column(memory, 'an update beyond it')[0] > 0
 
