@@ -25,13 +25,17 @@ class PeakMeter:
     """
 
     def __init__(self) -> None:
-        release()
+        gc.collect()
         gc.freeze()  # what the imports made; looking through it takes long
         self.start()
         self.baseline = _resident()
 
     def start(self) -> None:
-        """Reset the high-water mark to the resident set."""
+        """Reset the high-water mark to the resident set.
+
+        Freed memory goes back to the system first, so that it is not counted.
+        """
+        _release()
         try:
             Path('/proc/self/clear_refs').write_text('5')
         except OSError:
@@ -50,8 +54,7 @@ class PeakMeter:
         return torch.cuda.max_memory_allocated()
 
 
-def release() -> None:
-    """Return freed memory to the system, so that it is not counted."""
+def _release() -> None:
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)

@@ -45,7 +45,7 @@ def work(source, options, clusters):
         StubKMeans,
         post_process,
     )
-    from _memory import PeakMeter, release
+    from _memory import PeakMeter
     from mmengine.dist import get_world_size
     from sklearn.metrics import normalized_mutual_info_score
 
@@ -64,7 +64,6 @@ def work(source, options, clusters):
     peaks = {}
 
     def phase(name, run):
-        release()
         meter.start()
         result = run()
         peaks[name] = (meter.host(), meter.device())
