@@ -4,10 +4,8 @@ import sys
 
 import pytest
 import torch
-from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import METRICS
-from mmpretrain.structures import DataSample
 
 from pauc_mm.clustering import FaissKMeans
 from pauc_mm.evaluation import (
@@ -17,6 +15,11 @@ from pauc_mm.evaluation import (
     group_label_information,
 )
 from pauc_mm.evaluation.functional import cluster_entropy
+from tests.test_evaluation.test_metrics.helpers import (
+    evaluate,
+    make_samples,
+    points_and_labels,
+)
 
 KEYS = {
     'ami',
@@ -28,31 +31,12 @@ KEYS = {
 }
 
 
-def points_and_labels(num=90, num_classes=3, dim=6, spread=0.2):
-    centers = 3 * torch.eye(dim)[:num_classes]
-    labels = torch.arange(num) % num_classes
-    return centers[labels] + spread * torch.randn(num, dim), labels
-
-
 def samples(points, labels=None, split=None):
-    data_samples = []
-    for i, point in enumerate(points):
-        sample = DataSample(metainfo=dict(sample_idx=i))
-        sample.embedding = point
-        sample.feature = -point.flip(0)
-        if labels is not None:
-            sample.set_gt_label(int(labels[i]))
-        if split:
-            sample.set_metainfo(dict(split=split))
-        data_samples.append(sample)
-    return data_samples
+    return make_samples(points, -points.flip(1), labels, split)
 
 
-def evaluate(metric, *batches):
-    evaluator = Evaluator(metric)
-    for batch in batches:
-        evaluator.process(data_samples=batch)
-    got = evaluator.evaluate(sum(len(batch) for batch in batches))
+def evaluate_all(metric, *batches):
+    got = evaluate(metric, *batches)
     assert set(got) == {f'clusters/{key}' for key in KEYS}
     return {name.partition('/')[2]: value for name, value in got.items()}
 
@@ -69,7 +53,7 @@ def test_equals_the_functions():
     batch = samples(points, labels)
     options = dict(k=4, max_samples=50, seed=2)
     metric = ClusterAgreement(num_clusters=7, **options)
-    got = evaluate(metric, batch[:40], batch[40:])
+    got = evaluate_all(metric, batch[:40], batch[40:])
     unit = torch.nn.functional.normalize(points, dim=1).numpy()
     clusters = FaissKMeans().fit(unit, 7, seed=2).assignments
     sizes = torch.bincount(torch.from_numpy(clusters))
@@ -91,20 +75,22 @@ def test_equals_the_functions():
 def test_separate_classes_agree(field):
     points, labels = points_and_labels()
     metric = ClusterAgreement(num_clusters=3, field=field)
-    got = evaluate(metric, samples(points, labels))
+    got = evaluate_all(metric, samples(points, labels))
     assert got['ami'] == pytest.approx(1)
     assert got['entropy'] == pytest.approx(1)
     assert got['information'] == pytest.approx(math.log(3))
     assert got['label_entropy'] == pytest.approx(math.log(3))
     assert got['feature_information'] == pytest.approx(math.log(3), abs=0.03)
-    finer = evaluate(ClusterAgreement(), samples(points, labels))
+    finer = evaluate_all(ClusterAgreement(), samples(points, labels))
     assert finer['num_clusters'] == 4
 
 
 def test_total_collapse():
     _, labels = points_and_labels()
     points = torch.randn(6).expand(90, 6)
-    got = evaluate(ClusterAgreement(num_clusters=10), samples(points, labels))
+    got = evaluate_all(
+        ClusterAgreement(num_clusters=10), samples(points, labels)
+    )
     assert got['num_clusters'] == 1
     assert got['entropy'] == got['ami'] == 0
     assert got['information'] == pytest.approx(0, abs=1e-9)
@@ -116,10 +102,10 @@ def test_bank_and_unlabelled_samples_do_not_count():
     query = samples(points, labels, 'query')
     bank = samples(torch.randn(30, 6), torch.zeros(30), 'bank')
     metric = ClusterAgreement(num_clusters=3)
-    expected = evaluate(metric, query)
-    assert evaluate(metric, bank, query) == expected
+    expected = evaluate_all(metric, query)
+    assert evaluate_all(metric, bank, query) == expected
     labels[::2] = -1
-    some = evaluate(metric, samples(points, labels))
+    some = evaluate_all(metric, samples(points, labels))
     assert some['ami'] == pytest.approx(1)
     assert some['label_entropy'] == pytest.approx(math.log(3))
 
@@ -127,13 +113,13 @@ def test_bank_and_unlabelled_samples_do_not_count():
 def test_one_class_is_refused():
     points, _ = points_and_labels()
     with pytest.raises(ValueError, match='fewer than two classes'):
-        evaluate(ClusterAgreement(), samples(points, torch.full((90,), 7)))
+        evaluate_all(ClusterAgreement(), samples(points, torch.full((90,), 7)))
 
 
 def test_missing_labels():
     points, _ = points_and_labels()
     with pytest.raises(ValueError, match='ClusterAgreement needs one gt_lab'):
-        evaluate(ClusterAgreement(), samples(points))
+        evaluate_all(ClusterAgreement(), samples(points))
 
 
 def test_more_clusters_than_samples():

@@ -4,10 +4,8 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import METRICS
-from mmpretrain.structures import DataSample
 
 from pauc_mm.evaluation import EmbeddingGeometry
 from pauc_mm.evaluation.functional import (
@@ -15,25 +13,12 @@ from pauc_mm.evaluation.functional import (
     singular_values,
     uniformity,
 )
+from tests.test_evaluation.test_metrics.helpers import evaluate, make_samples
 
 
 def samples(points, features=None, split=None):
-    data_samples = []
-    for i, point in enumerate(points):
-        sample = DataSample(metainfo=dict(sample_idx=i))
-        sample.embedding = point
-        sample.feature = point if features is None else features[i]
-        if split:
-            sample.set_metainfo(dict(split=split))
-        data_samples.append(sample)
-    return data_samples
-
-
-def evaluate(metrics, *batches):
-    evaluator = Evaluator(metrics)
-    for batch in batches:
-        evaluator.process(data_samples=batch)
-    return evaluator.evaluate(sum(len(batch) for batch in batches))
+    features = points if features is None else features
+    return make_samples(points, features, split=split)
 
 
 def test_is_registered():

@@ -10,6 +10,7 @@ from mmpretrain.registry import METRICS
 from mmpretrain.structures import DataSample
 
 from pauc_mm.evaluation import KNNAccuracy, knn_predict
+from tests.test_evaluation.test_metrics.helpers import evaluate
 
 
 def samples(num, split=None, seed=0, num_classes=4):
@@ -26,13 +27,6 @@ def samples(num, split=None, seed=0, num_classes=4):
             sample.set_metainfo(dict(split=split))
         data_samples.append(sample)
     return data_samples
-
-
-def evaluate(metric, *batches):
-    evaluator = Evaluator(metric)
-    for batch in batches:
-        evaluator.process(data_samples=batch)
-    return evaluator.evaluate(sum(len(batch) for batch in batches))
 
 
 def stack(data_samples, field='feature'):

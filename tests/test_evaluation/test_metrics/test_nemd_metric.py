@@ -4,10 +4,8 @@ import sys
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import METRICS
-from mmpretrain.structures import DataSample
 
 from pauc_mm.evaluation import NEMD
 from pauc_mm.evaluation.functional import (
@@ -15,6 +13,11 @@ from pauc_mm.evaluation.functional import (
     intra_group_variance,
     nemd,
     uniformity,
+)
+from tests.test_evaluation.test_metrics.helpers import (
+    evaluate,
+    make_samples,
+    points_and_labels,
 )
 
 KEYS = {
@@ -31,31 +34,9 @@ KEYS = {
 }
 
 
-def points_and_labels(num=90, num_classes=3, dim=6, spread=0.2):
-    centers = 3 * torch.eye(dim)[:num_classes]
-    labels = torch.arange(num) % num_classes
-    return centers[labels] + spread * torch.randn(num, dim), labels
-
-
 def samples(points, labels=None, split=None):
-    data_samples = []
-    for i, point in enumerate(points):
-        sample = DataSample(metainfo=dict(sample_idx=i))
-        sample.embedding = F.normalize(point, dim=0)
-        sample.feature = point.flip(0)
-        if labels is not None:
-            sample.set_gt_label(int(labels[i]))
-        if split:
-            sample.set_metainfo(dict(split=split))
-        data_samples.append(sample)
-    return data_samples
-
-
-def evaluate(metric, *batches):
-    evaluator = Evaluator(metric)
-    for batch in batches:
-        evaluator.process(data_samples=batch)
-    return evaluator.evaluate(sum(len(batch) for batch in batches))
+    unit = F.normalize(points, dim=1)
+    return make_samples(unit, points.flip(1), labels, split)
 
 
 def test_is_registered():
