@@ -1,10 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """The comparison of methods from its command line."""
 
-import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,23 +19,14 @@ RUN_ALL = 'experiments.runner.command_line.run_all'
 
 
 @pytest.mark.slow
-def test_a_real_comparison_of_two_epochs(tmp_path):
+def test_a_real_comparison_of_two_epochs(tmp_path, run_program):
     """Three processes: the program and, at the same time, two runs."""
-    command = [sys.executable, '-m', 'experiments.compare']
-    command += ['--suite', 'small', '--epochs', '2']
-    command += ['--data', 'digits', '--methods', 'mocov2', 'pauc']
-    command += ['--seeds', '0', '--jobs', '2', '--out', str(tmp_path)]
-    done = subprocess.run(
-        command,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=1800,
-    )
-    assert done.returncode == 0, done.stderr
+    options = ['--suite', 'small', '--epochs', '2']
+    options += ['--data', 'digits', '--methods', 'mocov2', 'pauc']
+    options += ['--seeds', '0', '--jobs', '2', '--out', str(tmp_path)]
+    printed = run_program('compare', *options)
     text = (tmp_path / 'results.md').read_text()
-    assert done.stdout.strip() == text.strip()
+    assert printed.strip() == text.strip()
     assert (tmp_path / 'figures' / 'results.png').stat().st_size > 10_000
     results = read_results(tmp_path / 'results.json')
     moco, pauc = (result.metrics for result in results)

@@ -23,24 +23,15 @@ FAKE = Path(__file__).parent / 'test_runner' / 'fake_worker.py'
 
 
 @pytest.mark.slow
-def test_a_real_study_of_five_epochs(tmp_path):
+def test_a_real_study_of_five_epochs(tmp_path, run_program):
     """Three processes: the program and, at the same time, two runs."""
     # 20 steps: the online mixture begins after 16.
-    command = [sys.executable, '-m', 'experiments.compare_decoupled']
-    command += ['--epochs', '5', '--seeds', '0']
-    command += ['--data', 'digits', '--tails', 'long-tailed']
-    command += ['--jobs', '2', '--out', str(tmp_path)]
-    done = subprocess.run(
-        command,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=1800,
-    )
-    assert done.returncode == 0, done.stderr
+    options = ['--epochs', '5', '--seeds', '0']
+    options += ['--data', 'digits', '--tails', 'long-tailed']
+    options += ['--jobs', '2', '--out', str(tmp_path)]
+    printed = run_program('compare_decoupled', *options)
     text = (tmp_path / 'decoupled.md').read_text()
-    assert done.stdout.strip() == text.strip()
+    assert printed.strip() == text.strip()
     assert 'decoupled CARP - joint CARP' in text
     assert (
         '`pauc_mm::carp/carp_tiny_digits_lt.py`, 5 epochs, 559 images' in text

@@ -5,52 +5,23 @@ import json
 import sys
 
 import pytest
-import torch
 
 pytest.importorskip('mmdet')
 
 from experiments import compare_digit_scenes
-from experiments.digit_scenes import SceneSettings, write_scenes, writer
+from experiments.digit_scenes import writer
 from experiments.digit_scenes.scene_run import scene_run
 from experiments.digit_scenes.scene_table import scene_table
 from pauc_mm.datasets.packaged_digits import read_mnist
-from pauc_mm.models import TinyConvNet
 from tests.test_experiments.test_runner.made_results import made_result
-
-QUICK = [
-    'train_cfg.max_epochs=1',
-    'train_cfg.val_interval=1',
-    'train_dataloader.batch_size=2',
-    'param_scheduler.0.start_factor=1.0',
-    'default_hooks.checkpoint.interval=1',
-]
-
-
-@pytest.fixture(scope='module')
-def scenes(tmp_path_factory):
-    path = tmp_path_factory.mktemp('scenes') / 'digits'
-    write_scenes(path, SceneSettings(train=4, val=2, size=96))
-    return path
-
-
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
-    """Write a checkpoint like that of configs/pauc/pauc_tiny_mnist.py."""
-    torch.manual_seed(5)
-    net = TinyConvNet(channels=(32, 64, 128), strides=(2, 2, 2))
-    net.init_weights()
-    state = {f'backbone.{k}': v for k, v in net.state_dict().items()}
-    path = tmp_path_factory.mktemp('tiny') / 'epoch_65.pth'
-    torch.save(dict(meta={}, state_dict=state), path)
-    return path
 
 
 @pytest.mark.slow
-def test_a_real_comparison(scenes, checkpoint, tmp_path, capsys):
+def test_a_real_comparison(scenes, tiny_checkpoint, quick, tmp_path, capsys):
     out = tmp_path / 'out'
-    args = [str(checkpoint), '--data', str(scenes), '--out', str(out)]
+    args = [str(tiny_checkpoint), '--data', str(scenes), '--out', str(out)]
     args += ['--detectors', 'mask-rcnn', '--backbones', 'frozen', '--jobs']
-    args += ['2', '--cfg-options', *QUICK]
+    args += ['2', '--cfg-options', *quick]
     compare_digit_scenes.main(args)
     printed = capsys.readouterr()
     assert '[2/2]' in printed.err and 'mask-rcnn' in printed.out
@@ -85,12 +56,12 @@ line = json.dumps({'coco/bbox_mAP': value})
 
 
 def test_the_metrics_of_a_run_are_those_of_its_last_log(
-    scenes, checkpoint, tmp_path
+    scenes, tiny_checkpoint, tmp_path
 ):
     """The program only writes a number."""
     (tmp_path / 'train.py').write_text(STUB)
 
-    def run(*options, source=checkpoint):
+    def run(*options, source=tiny_checkpoint):
         return scene_run(
             'faster-rcnn',
             'frozen',
@@ -113,7 +84,7 @@ def test_the_metrics_of_a_run_are_those_of_its_last_log(
         run('fail=1', 'x=1').execute(folder)
     # Other options or weights are another run.
     copy = tmp_path / 'copy.pth'
-    copy.write_bytes(checkpoint.read_bytes())
+    copy.write_bytes(tiny_checkpoint.read_bytes())
     digest = run('x=1').digest()
     assert run('x=1', source=copy).digest() == digest
     assert run('x=2').digest() != digest
@@ -154,9 +125,9 @@ def test_table(scenes):
         (['--data', '.'], 'scenes.json'),
     ],
 )
-def test_wrong_options(checkpoint, capsys, change, message):
+def test_wrong_options(tiny_checkpoint, capsys, change, message):
     with pytest.raises(SystemExit) as stop:
-        compare_digit_scenes.main([str(checkpoint), *change])
+        compare_digit_scenes.main([str(tiny_checkpoint), *change])
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
@@ -164,8 +135,8 @@ def test_wrong_options(checkpoint, capsys, change, message):
     assert 'no.pth' in capsys.readouterr().err
 
 
-def test_scenes_that_cannot_be_made(checkpoint, tmp_path, monkeypatch):
-    args = [str(checkpoint), '--data', str(tmp_path / 'digits')]
+def test_scenes_that_cannot_be_made(tiny_checkpoint, tmp_path, monkeypatch):
+    args = [str(tiny_checkpoint), '--data', str(tmp_path / 'digits')]
     args += ['--out', str(tmp_path / 'out')]
     (tmp_path / 'digits.partial').mkdir()
     with pytest.raises(SystemExit, match='compare_digit_scenes: .*partial'):

@@ -12,44 +12,15 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from experiments.digit_scenes import SceneSettings, write_scenes
 from pauc_mm.apis.fine_tune import train_detector
-from pauc_mm.models import TinyConvNet
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / 'tools/benchmarks/detection'
 CONFIGS = ROOT / 'configs/benchmarks/detection'
 DETECTORS = ['faster-rcnn', 'mask-rcnn']
-QUICK = [
-    'train_cfg.max_epochs=1',
-    'train_cfg.val_interval=1',
-    'train_dataloader.batch_size=2',
-    'param_scheduler.0.start_factor=1.0',
-    'default_hooks.checkpoint.interval=1',
-]
-
-
-@pytest.fixture(scope='module')
-def scenes(tmp_path_factory):
-    path = tmp_path_factory.mktemp('scenes') / 'digits'
-    write_scenes(path, SceneSettings(train=4, val=2, size=96))
-    return path
-
-
-@pytest.fixture(scope='module')
-def tiny_checkpoint(tmp_path_factory):
-    """Write a checkpoint like that of configs/pauc/pauc_tiny_mnist.py."""
-    torch.manual_seed(5)
-    net = TinyConvNet(channels=(32, 64, 128), strides=(2, 2, 2))
-    net.init_weights()
-    state = {f'backbone.{k}': v for k, v in net.state_dict().items()}
-    path = tmp_path_factory.mktemp('tiny') / 'epoch_65.pth'
-    torch.save(dict(meta={}, state_dict=state), path)
-    return path
 
 
 @pytest.fixture
-def train(scenes, tmp_path, monkeypatch):
+def train(scenes, quick, tmp_path, monkeypatch):
     monkeypatch.setenv('DIGIT_SCENES_ROOT', str(scenes))
     monkeypatch.setattr(Config, 'pretty_text', property(repr))
 
@@ -58,7 +29,7 @@ def train(scenes, tmp_path, monkeypatch):
         out = tmp_path / 'run'
         train_detector(
             [str(config), str(checkpoint), '--work-dir', str(out)]
-            + ['--cfg-options', *QUICK, *options]
+            + ['--cfg-options', *quick, *options]
         )
         saved = torch.load(out / 'epoch_1.pth', weights_only=True)
         return saved['state_dict'], next(out.glob('*/*.log')).read_text()
@@ -133,45 +104,3 @@ def test_config(detector, monkeypatch):
     # A mirrored digit is another.
     assert 'Flip' not in str(cfg.train_dataloader.dataset.pipeline)
     assert cfg.train_dataloader.batch_size == 8
-
-
-# ---- the backbone -----------------------------------------------------------
-def test_maps_of_stages():
-    x = torch.randn(2, 3, 32, 48)
-    kwargs = dict(channels=(4, 8, 12), strides=(2, 2, 2))
-    last = TinyConvNet(**kwargs)
-    several = TinyConvNet(**kwargs, out_indices=(0, 2))
-    several.load_state_dict(last.state_dict())
-    for net in (last, several):
-        net.eval()
-    first, second = several(x)
-    assert first.shape == (2, 4, 16, 24) and second.shape == (2, 12, 4, 6)
-    assert torch.equal(second, last(x)[0])
-    assert torch.equal(second, last.layers(x))
-
-
-def test_frozen_stages():
-    net = TinyConvNet(frozen_stages=2)
-    trained = {n for n, p in net.named_parameters() if p.requires_grad}
-    assert trained and all(n.startswith('layers.2.') for n in trained)
-    net.train()
-    assert net.layers[0].bn.training
-    net = TinyConvNet(frozen_stages=2, norm_eval=True).train()
-    assert not any(layer.bn.training for layer in net.layers)
-    assert net.training
-
-
-@pytest.mark.parametrize(
-    'kwargs, key',
-    [
-        (dict(out_indices=()), 'out_indices'),
-        (dict(out_indices=(2, 1)), 'out_indices'),
-        (dict(out_indices=(1, 3)), 'out_indices'),
-        (dict(out_indices=(2, -1)), 'out_indices'),
-        (dict(frozen_stages=4), 'frozen_stages'),
-        (dict(frozen_stages=-1), 'frozen_stages'),
-    ],
-)
-def test_wrong_stages(kwargs, key):
-    with pytest.raises(ValueError, match=f'backbone.{key}='):
-        TinyConvNet(**kwargs)

@@ -1,0 +1,48 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The small backbone's stages."""
+
+import pytest
+import torch
+
+from pauc_mm.models import TinyConvNet
+
+
+def test_maps_of_stages():
+    x = torch.randn(2, 3, 32, 48)
+    kwargs = dict(channels=(4, 8, 12), strides=(2, 2, 2))
+    last = TinyConvNet(**kwargs)
+    several = TinyConvNet(**kwargs, out_indices=(0, 2))
+    several.load_state_dict(last.state_dict())
+    for net in (last, several):
+        net.eval()
+    first, second = several(x)
+    assert first.shape == (2, 4, 16, 24) and second.shape == (2, 12, 4, 6)
+    assert torch.equal(second, last(x)[0])
+    assert torch.equal(second, last.layers(x))
+
+
+def test_frozen_stages():
+    net = TinyConvNet(frozen_stages=2)
+    trained = {n for n, p in net.named_parameters() if p.requires_grad}
+    assert trained and all(n.startswith('layers.2.') for n in trained)
+    net.train()
+    assert net.layers[0].bn.training
+    net = TinyConvNet(frozen_stages=2, norm_eval=True).train()
+    assert not any(layer.bn.training for layer in net.layers)
+    assert net.training
+
+
+@pytest.mark.parametrize(
+    'kwargs, key',
+    [
+        (dict(out_indices=()), 'out_indices'),
+        (dict(out_indices=(2, 1)), 'out_indices'),
+        (dict(out_indices=(1, 3)), 'out_indices'),
+        (dict(out_indices=(2, -1)), 'out_indices'),
+        (dict(frozen_stages=4), 'frozen_stages'),
+        (dict(frozen_stages=-1), 'frozen_stages'),
+    ],
+)
+def test_wrong_stages(kwargs, key):
+    with pytest.raises(ValueError, match=f'backbone.{key}='):
+        TinyConvNet(**kwargs)
