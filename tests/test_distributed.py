@@ -96,6 +96,7 @@ def e_step(folder, num_clusters):
     return state.clustering()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'world_size, num_clusters',
     [(2, [4, 6, 9]), (3, [4, 6, 9]), (3, [4, 6, 9, 5])],
@@ -230,6 +231,7 @@ def train_and_resume(folder, changes):
     return whole, runner.model.module.state_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('features', ['extract', 'momentum_bank'])
 def test_two_processes_resume_exactly(tmp_path, features):
     changes = {'default_hooks.clustering.features': features}

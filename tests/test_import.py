@@ -67,6 +67,7 @@ def run(code: str, *options: str) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_import_registers_lazily_and_leaves_the_gpu_alone():
     assert run(LAZY).split('\n')[:2] == ['[]', 'False']
 

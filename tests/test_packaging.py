@@ -165,6 +165,7 @@ def test_wheel_contents(wheel):
     assert not any('faiss-gpu' in line for line in requires)
 
 
+@pytest.mark.slow
 def test_wheel(wheel, tmp_path):
     python = make_env(tmp_path / 'env')
     install(python, wheel)
@@ -193,6 +194,7 @@ def test_diagnosis_from_a_wheel(wheel, tmp_path):
     assert '<style>' in (tmp_path / 'out/report.html').read_text()
 
 
+@pytest.mark.slow
 def test_editable(source, tmp_path):
     python = make_env(tmp_path / 'env')
     install(python, '-e', source)

@@ -227,6 +227,7 @@ def test_gpu_where_there_is_none_is_refused():
         FaissKMeans(device='gpu').gpu_id()
 
 
+@pytest.mark.slow
 def test_missing_faiss_says_what_to_install():
     code = (
         'import sys; sys.modules["faiss"] = None\n'

@@ -219,6 +219,7 @@ def test_the_backbones_norms_and_biases_have_no_lars(method):
 
 
 # ---- all of them -----------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize('data', ['in1k', 'in100'])
 def test_all_are_measured_alike(data):
     base = load('pauc', data)

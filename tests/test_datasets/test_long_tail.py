@@ -139,6 +139,7 @@ def test_head_middle_tail():
 
 
 # ---- the data sets ---------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'dataset, imbalance, counts',
     [

@@ -195,6 +195,7 @@ def test_schedule_and_scales_of_coco(name):
     assert 'precise_bn' in cfg.default_hooks
 
 
+@pytest.mark.slow
 def test_roots_come_from_the_environment(monkeypatch):
     monkeypatch.setenv('VOC_ROOT', '/data/voc')
     monkeypatch.setenv('COCO_ROOT', '/data/coco2017')

@@ -118,6 +118,7 @@ def compare(saved, checkpoint):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('data', ['voc07', 'voc0712'])
 def test_frozen_body_on_voc(train, checkpoint, data):
     name = f'faster-rcnn_r50_fpn_frozen_4xb2-15e_{data}'
@@ -141,6 +142,7 @@ def test_frozen_body_on_voc(train, checkpoint, data):
     assert 'loss_rpn_bbox' in text and 'loss_bbox' in text
 
 
+@pytest.mark.slow
 def test_c4_on_voc(train, checkpoint):
     parts = dict(C4)
     parts['hooks'] = 'precise_bn=dict(num_samples=2, interval=2),'
@@ -166,6 +168,7 @@ def test_c4_on_voc(train, checkpoint):
     assert 'BN found, run 2 iters' in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('body', ['c4', 'fpn'])
 def test_mask_rcnn_on_coco(train, checkpoint, body):
     if body == 'c4':
@@ -194,6 +197,7 @@ def test_mask_rcnn_on_coco(train, checkpoint, body):
     assert 'coco/bbox_mAP' in text and 'coco/segm_mAP' in text
 
 
+@pytest.mark.slow
 def test_resuming_goes_on(train, checkpoint):
     name = 'faster-rcnn_r50_fpn_frozen_4xb2-15e_voc07'
     short = ['--cfg-options', 'train_cfg.max_epochs=1']

@@ -350,6 +350,7 @@ assert install_ops() is False and mmcv._ext.nms == 'compiled'
 """
 
 
+@pytest.mark.slow
 def test_importing_installs_nothing_and_compiled_ones_are_left():
     result = subprocess.run(
         [sys.executable, '-c', ALONE],

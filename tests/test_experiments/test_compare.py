@@ -110,6 +110,7 @@ def tables(text):
     return re.findall(r'(.*\n\n(?:\|.*\n)+)', text[text.index('-->') :])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'suite, options', [('small', ['--tune']), ('ablations', [])]
 )
@@ -239,6 +240,7 @@ def test_wrong_options_end_the_program(tmp_path, capsys, options, message):
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'gpus, options, message',
     [

@@ -85,6 +85,7 @@ def test_failures_and_gaps_are_reported(tmp_path, capsys, monkeypatch):
         compare_decoupled.main([*options, '--report-only', '--epochs', '3'])
 
 
+@pytest.mark.slow
 def test_sigterm_and_ctrl_c_stop_the_runs(tmp_path):
     """The scheduler alone, with a worker that sleeps."""
     code = (

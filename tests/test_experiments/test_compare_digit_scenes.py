@@ -55,6 +55,7 @@ line = json.dumps({'coco/bbox_mAP': value})
 """
 
 
+@pytest.mark.slow
 def test_the_metrics_of_a_run_are_those_of_its_last_log(
     scenes, tiny_checkpoint, tmp_path
 ):

@@ -471,6 +471,7 @@ def test_nothing_waits_on_a_gpu_and_nan_is_said_one_step_later():
         model.loss(**data)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')  # torch's own, about its internals
 def test_compiled_agrees_with_eager():
     plain = build()
@@ -517,6 +518,7 @@ def cld_run(folder, **changes):
     return Runner.from_cfg(cfg)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_as_one_that_was_not_stopped(tmp_path):
     whole = cld_run(tmp_path / 'whole')
     whole.train()
@@ -550,6 +552,7 @@ def trained(folder):
     return runner.model.module.state_dict()
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_stay_in_step(tmp_path):
     first, second = run_ranks(trained, 2, tmp_path / 'r', tmp_path / 'run')
     for name, value in first.items():

@@ -35,6 +35,7 @@ def train(model, forward):
     return history, frames
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')  # torch's own, about its internals
 def test_compiled_agrees_with_eager():
     torch.manual_seed(0)
@@ -54,6 +55,7 @@ def test_compiled_agrees_with_eager():
         torch.testing.assert_close(value, theirs[name], rtol=1e-2, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')  # torch's own, about its internals
 def test_new_numbers_of_clusters_soon_compile_nothing():
     """k-means may leave clusters empty, so K differs between E-steps."""

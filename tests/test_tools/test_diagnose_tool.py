@@ -32,6 +32,7 @@ def call(files, *arguments):
     main([str(word) for word in (*arguments, *common)])
 
 
+@pytest.mark.slow
 def test_one_checkpoint(files, tmp_path, capsys):
     out = tmp_path / 'out'
     call(files, files / 'net0.pth', '--labels', '--out', out)

@@ -65,6 +65,7 @@ work_dir = 'out'
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without')
 def test_two_processes_train_and_test(tmp_path):
     (tmp_path / 'toy.py').write_text(TOY)

@@ -41,6 +41,7 @@ work_dir = 'out'
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without')
 @pytest.mark.parametrize('fault', ['throws', 'dies'])
 def test_the_job_ends_with_the_facts(tmp_path, fault):

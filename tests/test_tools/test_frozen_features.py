@@ -39,6 +39,7 @@ def cells(text):
     return [[cell.strip() for cell in row[1:-1].split('|')] for row in rows]
 
 
+@pytest.mark.slow
 def test_knn_on_the_data_of_the_config(tool, checkpoint):  # noqa: F811
     from mmengine.runner import Runner
 

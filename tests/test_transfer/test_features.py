@@ -52,6 +52,7 @@ def test_features_are_those_of_the_network(options):
     torch.testing.assert_close(embedded.features[[13]], embedding)
 
 
+@pytest.mark.slow
 def test_features_are_kept_until_something_changes(
     options, passes, folders, tmp_path
 ):

@@ -271,6 +271,7 @@ def test_two_learning_rates_reach_all_parameters(name):
     assert all(m.training for m in norms)
 
 
+@pytest.mark.slow
 def test_roots_come_from_the_environment(monkeypatch):
     for name in ('IMAGENET', 'PLACES', 'VOC'):
         monkeypatch.setenv(f'{name}_ROOT', f'/data/{name}')

@@ -61,6 +61,7 @@ def changed(saved, checkpoint):
     return {k: not torch.equal(after[k], before[k]) for k in names}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name, metric',
     [
@@ -87,6 +88,7 @@ def test_linear(train, resnet18, name, metric):
     assert [line for line in scalars if metric in line]
 
 
+@pytest.mark.slow
 def test_semi(train, resnet18, imagenet_root):
     out = imagenet_root / 'meta/semi_10percent.txt'
     # of 4 images a class 10% is one
@@ -105,6 +107,7 @@ def test_semi(train, resnet18, imagenet_root):
     assert [line for line in scalars if 'accuracy/top5' in line]
 
 
+@pytest.mark.slow
 def test_linear_on_digits(train, tiny):
     """The recipe finds what scikit-learn finds in the same features."""
     linear_model = pytest.importorskip('sklearn.linear_model')

@@ -287,6 +287,7 @@ def on_ranks(steps, uneven=False, **options):
     return before, mixture.state_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('uneven', [False, True])
 def test_two_ranks_have_the_state_of_one(tmp_path, uneven):
     alone, _ = on_ranks(40)

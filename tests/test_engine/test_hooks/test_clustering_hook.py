@@ -447,6 +447,7 @@ def seeds_of_a_run(folder):
     return runner.seed, negatives, clusterings
 
 
+@pytest.mark.slow
 def test_ranks_with_seeds_of_their_own_draw_negatives_alike(tmp_path):
     two = run_ranks(seeds_of_a_run, 2, tmp_path / 'r', tmp_path / 'two')
     (one,) = run_ranks(seeds_of_a_run, 1, tmp_path / 's', tmp_path / 'one')

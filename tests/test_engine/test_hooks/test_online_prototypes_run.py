@@ -123,6 +123,7 @@ def training(folder):
     return {k: v.clone() for k, v in runner.model.module.state_dict().items()}
 
 
+@pytest.mark.slow
 def test_three_processes_stay_in_step(tmp_path):
     # SyncBuffersHook averages the buffers after each epoch: of three equal
     # numbers that is not always the number, but the same everywhere.

@@ -85,6 +85,7 @@ def test_the_rate_of_a_recipe_is_run_once(small):
         assert lr == run.setting['rate']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('data', ['in100', 'in1k'])
 def test_a_step_has_as_many_images_on_other_numbers_of_gpus(data):
     suite = SUITES[data]

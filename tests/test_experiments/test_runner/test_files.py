@@ -2,6 +2,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from experiments.runner.files import LOCK, keep_aside, only_process_in
 
 
@@ -14,6 +16,7 @@ def test_backups_are_numbered(tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_a_folder_is_locked_against_other_processes(tmp_path):
     folder = tmp_path / 'new'
     code = (

@@ -350,6 +350,7 @@ def test_precision_and_copies():
     assert model.prototypes.steps.dtype == torch.float64
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')  # torch's own, about its internals
 def test_compiled_agrees_with_eager():
     plain = begun_model()
