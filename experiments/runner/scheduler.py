@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from .files import only_process_in
+from pauc_mm.utils.files import only_process_in
+
 from .provenance import usable_cores
 from .result import RunResult, duration
 from .run import Run

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pauc_mm.utils.files import write_json
+from pauc_mm.utils.files import LOCK, only_process_in, write_json
 
-from .files import LOCK, free_name, keep_aside, only_process_in
+from .files import free_name, keep_aside
 from .result import RunResult
 from .run import Run
 

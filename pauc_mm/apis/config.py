@@ -3,6 +3,7 @@
 
 import os
 from argparse import ArgumentParser, Namespace
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -12,12 +13,18 @@ from mmengine.runner import Runner
 
 from pauc_mm.datasets.data_layout import check_config_data
 from pauc_mm.engine.launch import prepare_launch
+from pauc_mm.utils.files import only_process_in
 from pauc_mm.utils.shipped_files import (
     PREFIX,
     list_configs,
     near_configs,
     resolve_config,
 )
+
+GUARDS = dict(
+    checkpoint_guard='CheckpointGuardHook', divergence='DivergenceHook'
+)
+_RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
 
 def find_config(name: str, parser: ArgumentParser) -> str:
@@ -119,7 +126,28 @@ def enable_amp(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Check the data folders, prepare the launch and build the runner."""
+    """Check the data folders, prepare the launch and build the runner.
+
+    A training gets the hooks that guard its checkpoints and stop it when it
+    diverges, whichever config it has inherited.
+    """
     check_config_data(cfg)
+    if cfg.get('train_cfg') is not None:
+        hooks = cfg.setdefault('default_hooks', ConfigDict())
+        for name, kind in GUARDS.items():
+            hooks.setdefault(name, ConfigDict(type=f'mmpretrain.{kind}'))
     prepare_launch(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def lock_work_dir(cfg: Config) -> AbstractContextManager[None]:
+    """Keep a second training out of the work_dir of this one.
+
+    The first process of a run locks it, before anything is written there.
+
+    Raises:
+        RuntimeError: If another process has locked it.
+    """
+    if os.environ.get(_RANKS.get(cfg.launcher, ''), '0') != '0':
+        return nullcontext()
+    return only_process_in(cfg.work_dir)

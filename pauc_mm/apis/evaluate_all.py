@@ -20,7 +20,7 @@ from pauc_mm.transfer.suite.run import (
 )
 from pauc_mm.transfer.suite.table import suite_table, table_rows
 from pauc_mm.transfer.suite.task import Setup, Task
-from pauc_mm.utils.files import write_json, write_text
+from pauc_mm.utils.files import only_process_in, write_json, write_text
 from pauc_mm.version import __version__
 
 from .arguments import Parser, run_name
@@ -118,7 +118,8 @@ def main(argv: Sequence[str] | None = None) -> dict:
         sys.exit(f'{parser.prog}: {error}')
     with roots_in_environment(setup.data):
         if not args.list:
-            return _evaluate(args.checkpoint, chosen, setup)
+            with only_process_in(setup.out):
+                return _evaluate(args.checkpoint, chosen, setup)
         for task in chosen:
             reason = why_not(task, setup)
             status = f'not run, {reason}' if reason else 'would be run'
@@ -157,7 +158,6 @@ def _make_setup(args: Namespace, parser: Parser) -> Setup:
 
 def _evaluate(checkpoint: str, tasks: list[Task], setup: Setup) -> dict:
     """Run the tasks and write the table after each of them."""
-    setup.out.mkdir(parents=True, exist_ok=True)
     title = f'Evaluations of {checkpoint}'
 
     def write(results: dict) -> None:

@@ -7,7 +7,7 @@ Both are tools/train.py with one argument more: the checkpoint to begin with.
 from collections.abc import Sequence
 
 from .arguments import Parser
-from .config import build_runner, find_config, load_config
+from .config import build_runner, find_config, load_config, lock_work_dir
 from .fine_tune_config import (
     check_batch_size,
     set_backbone_checkpoint,
@@ -99,15 +99,16 @@ def _fine_tune(
     if detection:
         use_pseudo_collate(cfg)
     cfg = merge_args(cfg, args)
-    has_plain_norm = use_plain_norm_on_cpu(cfg)
-    runner = build_runner(cfg)
-    warnings = [check_batch_size(cfg)]
-    if has_plain_norm:
-        warnings.append(
-            'Without GPUs BatchNorm is not synchronised between processes.'
-        )
-    if detection and cfg.get('annotation_check', True):
-        warnings += check_annotations(cfg)
-    for warning in filter(None, warnings):
-        runner.logger.warning(warning)
-    runner.train()
+    with lock_work_dir(cfg):
+        has_plain_norm = use_plain_norm_on_cpu(cfg)
+        runner = build_runner(cfg)
+        warnings = [check_batch_size(cfg)]
+        if has_plain_norm:
+            warnings.append(
+                'Without GPUs BatchNorm is not synchronised between processes.'
+            )
+        if detection and cfg.get('annotation_check', True):
+            warnings += check_annotations(cfg)
+        for warning in filter(None, warnings):
+            runner.logger.warning(warning)
+        runner.train()

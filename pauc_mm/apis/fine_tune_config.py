@@ -10,9 +10,6 @@ from mmengine.dist import get_world_size
 from pauc_mm.checkpoints.weights import read_weights
 
 PREFIX = 'backbone.'
-HOOKS = dict(
-    backbone_check='BackboneCheckHook', checkpoint_guard='CheckpointGuardHook'
-)
 
 
 def set_backbone_checkpoint(
@@ -21,8 +18,8 @@ def set_backbone_checkpoint(
     """Set the checkpoint that the backbone of a model begins with.
 
     Parts that began with the same weights as the backbone, such as the fifth
-    stage in the head of a C4 detector, get it too. Hooks are added that refuse
-    to train if the weights do not fit, and that make ``--resume`` work.
+    stage in the head of a C4 detector, get it too. A hook is added that
+    refuses to train if the weights do not fit.
 
     Args:
         cfg (Config): Of mmpretrain or mmdet; changed in place.
@@ -57,8 +54,9 @@ def set_backbone_checkpoint(
         part.pop('pretrained', None)  # older spelling of init_cfg
         part['init_cfg'] = ConfigDict(init) if init else None
     hooks = cfg.setdefault('default_hooks', ConfigDict())
-    for name, kind in HOOKS.items():
-        hooks.setdefault(name, ConfigDict(type=f'mmpretrain.{kind}'))
+    hooks.setdefault(
+        'backbone_check', ConfigDict(type='mmpretrain.BackboneCheckHook')
+    )
 
 
 def use_plain_norm_on_cpu(cfg: Config) -> bool:

@@ -13,6 +13,7 @@ from .config import (
     enable_amp,
     find_config,
     load_config,
+    lock_work_dir,
     set_dataloader_defaults,
 )
 
@@ -87,4 +88,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = get_parser()
     args = parser.parse_args(argv)
     path = find_config(args.config, parser)
-    build_runner(merge_args(load_config(args, path), args)).train()
+    cfg = merge_args(load_config(args, path), args)
+    with lock_work_dir(cfg):
+        build_runner(cfg).train()

@@ -13,14 +13,14 @@ loader of local checkpoints  mmengine's own files on torch 2.6 and newer, (b)
 ``default_collate``,         they fail on ``_scope_`` in inherited        (c)
 ``pseudo_collate``           configs
 (:mod:`.collate`)
-backend ``'atomic'``         a killed run leaves no half checkpoint       (d)
-(:mod:`.atomic_backend`)
+backend ``'atomic'``         a killed run leaves no half checkpoint,       (d)
+(:mod:`.atomic_backend`)     and the whole one before it
 ============================ ============================================ =====
 
 Each can go when mmengine (a) takes prefixes of other packages and finds them
 by ``importlib``, (b) keeps its log history as plain values, (c) removes
 ``_scope_`` before it builds ``collate_fn``, (d) writes local files under
-another name first.
+another name first and removes the old one last.
 
 One change is to mmcv and made only with mmdet: where mmcv has no compiled
 operators, ``pauc_mm.detection`` gives it two of torchvision's.

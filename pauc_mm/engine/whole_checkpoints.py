@@ -2,18 +2,30 @@
 """Checkpoint files of a run: which is the newest, which are whole."""
 
 import logging
+import os
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from pauc_mm.checkpoints.file import read_file
+from pauc_mm.checkpoints.weights import listed, not_finite
+
+POINTER = 'last_checkpoint'
 
 
 def last_whole(work_dir: Path, logger: logging.Logger) -> str | None:
-    """Find the newest checkpoint of a run that is not damaged, if any.
+    """Find the newest checkpoint of a run that is whole and finite, if any.
 
     Raises:
-        RuntimeError: If all are damaged.
+        RuntimeError: If there are some, but none is; or if the one that
+            ``last_checkpoint`` names is gone.
     """
     damaged = []
-    for path in _newest_first(work_dir):
+    noted = _noted(work_dir)
+    for path in _newest_first(work_dir, noted):
         if problem := _problem(path):
             damaged.append(f'{path} ({problem})')
             continue
@@ -22,12 +34,23 @@ def last_whole(work_dir: Path, logger: logging.Logger) -> str | None:
                 f'Skipping a damaged checkpoint: {entry}. Resuming from '
                 f'{path}.'
             )
+        if noted != Path() and not os.path.isfile(noted):
+            logger.warning(
+                f'{work_dir / POINTER} names {str(noted)!r}, which is not '
+                f'there. Resuming from {path}.'
+            )
         return str(path)
     if damaged:
         raise RuntimeError(
             'No checkpoint in the work_dir can be read: '
             f'{"; ".join(damaged)}. Start without --resume, or name a '
             'checkpoint: --resume PATH.'
+        )
+    if noted != Path():
+        raise RuntimeError(
+            f'{work_dir / POINTER} names {str(noted)!r}, which is not there, '
+            'and the folder has no other checkpoint. Start without --resume, '
+            'or name a checkpoint: --resume PATH.'
         )
     return None
 
@@ -48,27 +71,45 @@ def check_whole(name: str) -> None:
         )
     if problem := _problem(path):
         raise RuntimeError(
-            f'The checkpoint cannot be read: {path} ({problem}). Name a '
+            f'The checkpoint cannot be used: {path} ({problem}). Name a '
             'whole one; --resume without a path finds the last whole one of '
             'the work_dir.'
         )
 
 
-def _newest_first(work_dir: Path) -> list[Path]:
+def not_finite_in(checkpoint: Mapping[str, Any]) -> str:
+    """Name some weights that are NaN or infinite; '' if there are none."""
+    bad = []
+    for part in ('state_dict', 'ema_state_dict'):
+        weights = checkpoint.get(part) or {}
+        bad += not_finite(
+            {k: v for k, v in weights.items() if isinstance(v, Tensor)}
+        )
+    return listed(bad)
+
+
+def _noted(work_dir: Path) -> Path:
+    """Return the checkpoint that mmengine noted, ``Path()`` if none."""
+    pointer = work_dir / POINTER
+    if not pointer.is_file():
+        return Path()
+    # Any bytes: the disk may have been full.
+    noted = Path(os.fsdecode(pointer.read_bytes().strip()))
+    beside = work_dir / noted.name  # the folder may have been moved
+    return beside if noted.name and os.path.isfile(beside) else noted
+
+
+def _newest_first(work_dir: Path, noted: Path) -> list[Path]:
     """List the checkpoints of the run, the one to resume from first."""
     # The one that mmengine noted in last_checkpoint, or a later one if the run
     # was killed before it noted it. Numbers alone do not tell: the folder may
     # hold an older run. Neither do times: copying a folder loses them.
-    pointer = work_dir / 'last_checkpoint'
-    noted = Path(pointer.read_text().strip()) if pointer.is_file() else Path()
-    if (work_dir / noted.name).is_file():  # the folder may have been moved
-        noted = work_dir / noted.name
     paths = _checkpoints(work_dir)
-    if not paths and noted.is_file():  # CheckpointHook's out_dir
+    if not paths and os.path.isfile(noted):  # CheckpointHook's out_dir
         paths = _checkpoints(noted.parent)
     elif noted.parent != work_dir:  # a copy of another run's folder
         noted = Path()
-    if not noted.is_file():
+    if not os.path.isfile(noted):
         return sorted(paths, key=_written, reverse=True)
     paths.sort(key=_number, reverse=True)
     later = [
@@ -98,7 +139,7 @@ def _problem(path: Path) -> str | None:
     size = path.stat().st_size
     with open(path, 'rb') as file:
         if file.read(2) == b'\x80\x02':
-            return None  # torch before 1.6 wrote a bare pickle
+            return _unusable(path)  # torch before 1.6 wrote a bare pickle
     if not zipfile.is_zipfile(path):
         return f'truncated or not a checkpoint, {size} bytes'
     try:
@@ -106,4 +147,13 @@ def _problem(path: Path) -> str | None:
             damaged = archive.testzip()
     except (zipfile.BadZipFile, OSError, EOFError) as error:
         return f'{error}, {size} bytes'
-    return f'damaged record {damaged}' if damaged else None
+    return f'damaged record {damaged}' if damaged else _unusable(path)
+
+
+def _unusable(path: Path) -> str | None:
+    """Describe why a file cannot be gone on from, or return None."""
+    try:
+        bad = not_finite_in(read_file(path))
+    except ValueError as error:
+        return str(error)
+    return f'NaN or infinite: {bad}; the training diverged' if bad else None

@@ -1,10 +1,17 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Atomic writing."""
+"""Atomic writing, and a lock for a folder."""
 
 import json
 import os
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+LOCK = 'lock'
+_held: set[IO] = set()  # locked files
 
 
 def write_text(path: Path, text: str) -> None:
@@ -25,3 +32,56 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, data: Any) -> None:
     """Write plain data as JSON, atomically."""
     write_text(path, json.dumps(data, indent=1) + '\n')
+
+
+@contextmanager
+def only_process_in(folder: Path) -> Iterator[None]:
+    """Lock a folder, which is created, against other processes.
+
+    The lock ends with the process, however it ends. Where the system has no
+    locks, as on Windows or some network disks, a warning says so.
+
+    Args:
+        folder (Path): Gets a file :data:`LOCK` that names the process.
+
+    Raises:
+        RuntimeError: If another process has locked it.
+        OSError: If it cannot be written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / LOCK, 'a+', errors='replace') as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            name = file.read().strip()
+            raise RuntimeError(
+                f"Another process ({name}) is at work in '{folder}': wait "
+                'for it, end it, or name another folder.'
+            ) from error
+        except (ImportError, OSError) as error:
+            warnings.warn(
+                f"'{folder}' is not locked against other runs: {error}.",
+                stacklevel=3,
+            )
+        file.truncate(0)
+        file.write(f'pid {os.getpid()} on {socket.gethostname()}\n')
+        file.flush()
+        _held.add(file)
+        try:
+            yield
+        finally:
+            _held.discard(file)
+
+
+def _release() -> None:
+    """Close the locks in a forked child, which would hold them as well."""
+    for file in _held:
+        file.close()
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_release)

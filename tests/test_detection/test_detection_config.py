@@ -32,7 +32,6 @@ def test_a_config_of_mmdet(theirs, checkpoint):
     )
     hooks = theirs.default_hooks
     assert hooks.backbone_check.type == 'mmpretrain.BackboneCheckHook'
-    assert hooks.checkpoint_guard.type == 'mmpretrain.CheckpointGuardHook'
     use_pseudo_collate(theirs)
     assert theirs.train_dataloader.collate_fn == dict(type='pseudo_collate')
 

@@ -100,6 +100,12 @@ def test_train_then_test(config, capsys):
     assert 'weight  1' in capsys.readouterr().out
 
 
+def test_any_training_stops_when_it_diverges(config):
+    rate = 'optim_wrapper.optimizer.lr=1e38'
+    with pytest.raises(FloatingPointError, match='epoch 1, iteration 2: loss'):
+        train.main([config, '--cfg-options', rate])
+
+
 @pytest.mark.parametrize('argv', [[], ['none']])
 def test_without_a_checkpoint_the_initialised_model_is_measured(config, argv):
     assert test.main([config, *argv])['weight'] == -3.0

@@ -3,6 +3,7 @@ from .backbone_check_hook import BackboneCheckHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .clustering_hook import ClusteringHook
 from .collapse_monitor_hook import CollapseMonitorHook
+from .divergence_hook import DivergenceHook
 from .epoch_seed_hook import EpochSeedHook
 from .setup_check_hook import SetupCheckHook
 from .unique_shares_hook import UniqueSharesHook
@@ -12,6 +13,7 @@ __all__ = [
     'CheckpointGuardHook',
     'ClusteringHook',
     'CollapseMonitorHook',
+    'DivergenceHook',
     'EpochSeedHook',
     'SetupCheckHook',
     'UniqueSharesHook',

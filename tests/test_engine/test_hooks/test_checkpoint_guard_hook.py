@@ -1,5 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import os
+import re
 import warnings
 
 import numpy as np
@@ -85,6 +86,50 @@ def test_one_flipped_byte_is_noticed(work_dir):
     assert 'epoch_3.pth' in str(lines[0])
 
 
+def fill_with_nan(path):
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint['state_dict']['backbone.layers.0.conv.weight'][0] = np.nan
+    torch.save(checkpoint, path)
+
+
+def write_noise(path):
+    path.write_bytes(b'\x80\x02 and then noise')
+
+
+@pytest.mark.parametrize(
+    'spoil, problem',
+    [(fill_with_nan, 'NaN .*layers.0.conv.weight'), (write_noise, 'damaged')],
+)
+def test_unusable_checkpoints_are_passed_over(work_dir, spoil, problem):
+    stamp = (work_dir / 'epoch_3.pth').stat()
+    spoil(work_dir / 'epoch_3.pth')
+    os.utime(work_dir / 'epoch_3.pth', (stamp.st_atime, stamp.st_mtime))
+    runner, lines = resuming(work_dir)
+    runner.call_hook('before_run')
+    assert runner._load_from.endswith('epoch_2.pth')
+    assert re.search(rf'epoch_3.pth .*{problem}.*epoch_2.pth', str(lines[0]))
+    named = dict(load_from=str(work_dir / 'epoch_3.pth'))
+    runner, _ = resuming(work_dir, **named)
+    with pytest.raises(RuntimeError, match=rf'epoch_3.pth .*{problem}'):
+        runner.train()
+
+
+@pytest.mark.parametrize(
+    'name', [b'epoch_9.pth', b'\xff\xfe', b'\0', b'a' * 999]
+)
+def test_last_checkpoint_names_no_file(work_dir, name):
+    (work_dir / 'last_checkpoint').write_bytes(name)
+    runner, lines = resuming(work_dir)
+    runner.call_hook('before_run')
+    assert runner._load_from == str(work_dir / 'epoch_3.pth')
+    assert re.search('last_checkpoint names .*epoch_3.pth', str(lines[0]))
+    for path in work_dir.glob('epoch_*.pth'):
+        path.unlink()
+    runner, _ = resuming(work_dir)
+    with pytest.raises(RuntimeError, match='last_checkpoint names'):
+        runner.train()
+
+
 def test_no_whole_checkpoint_is_an_error(work_dir):
     for path in work_dir.glob('epoch_*.pth'):
         truncate(path)
@@ -168,7 +213,7 @@ def test_weights_of_another_model_are_not_loaded(tmp_path, state_dict):
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
     (tmp_path / 'notes.pth').write_text('hello')
     cfg = run_cfg(tmp_path, load_from=str(tmp_path / 'notes.pth'))
-    with pytest.raises(RuntimeError, match='cannot be read: .*notes.pth'):
+    with pytest.raises(RuntimeError, match='cannot be used: .*notes.pth'):
         Runner.from_cfg(cfg).train()
 
 
@@ -272,6 +317,7 @@ def test_atomic_backend_leaves_the_old_file_when_writing_fails(
 ):
     backend, path = AtomicBackend(), tmp_path / 'new' / 'file.pth'
     backend.put(b'old', path)
+    path.with_name('old').touch()
     (path.parent / '.file.pth.part-1').write_bytes(b'left over by a kill')
 
     def full(fd):
@@ -279,9 +325,12 @@ def test_atomic_backend_leaves_the_old_file_when_writing_fails(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, 'fsync', full)
-        with pytest.raises(OSError, match='No space left'):
+        with pytest.raises(OSError, match=rf'No space left.*: .{path}') as e:
             backend.put(b'newer', path)
+        assert e.value.__suppress_context__  # one traceback
     assert path.read_bytes() == b'old'
+    backend.remove(path.with_name('old'))  # mmengine does so before it saves
+    assert path.with_name('old').is_file()
     backend.put(b'newest', path)
     assert path.read_bytes() == b'newest'
     assert [p.name for p in path.parent.iterdir()] == ['file.pth']

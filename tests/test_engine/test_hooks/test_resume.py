@@ -162,6 +162,10 @@ def uninterrupted(tmp_path_factory):
         (terminate_in_the_e_step, BANK),
         (die_while_writing_epoch_3, {}),
         (
+            die_while_writing_epoch_3,
+            {'default_hooks.checkpoint.max_keep_ckpts': 1},
+        ),
+        (
             die_while_writing_epoch_3_in_place,
             {'default_hooks.checkpoint.backend_args': None},
         ),

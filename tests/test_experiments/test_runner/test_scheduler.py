@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from experiments.runner import ConfigRun, Scheduler, Store
-from experiments.runner.files import only_process_in
 from experiments.runner.provenance import usable_cores
 from experiments.runner.scheduler import WORKER, WorkerProcesses
+from pauc_mm.utils.files import only_process_in
 
 FAKE = (sys.executable, str(Path(__file__).with_name('fake_worker.py')))
 # Guards against hanging; they decide no test.

@@ -1,0 +1,113 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import re
+
+import pytest
+import torch
+from mmengine.dist import get_rank
+from mmengine.runner import Runner
+
+from tests.helpers import run_cfg, run_ranks
+
+NAN = float('nan')
+
+
+def diverging(work_dir, spoil, **changes):
+    """A run in which ``spoil(runner, outputs)`` follows each step."""
+    hook = dict(type='DivergenceHook')
+    changes = {'default_hooks.divergence': hook, **changes}
+    runner = Runner.from_cfg(run_cfg(work_dir, 'PCL', **changes))
+    step = runner.model.train_step
+
+    def train_step(*args, **kwargs):
+        outputs = step(*args, **kwargs)
+        spoil(runner, outputs)
+        return outputs
+
+    runner.model.train_step = train_step
+    return runner
+
+
+def spoil_weights(runner):
+    next(runner.model.backbone.parameters()).data[0] = NAN
+
+
+def left(work_dir):
+    return sorted(path.name for path in work_dir.glob('*.pth'))
+
+
+@pytest.mark.parametrize('value', [NAN, float('inf')])
+def test_a_training_stops_at_the_first_loss_that_is_not_finite(
+    tmp_path, value
+):
+    def spoil(runner, outputs):
+        if runner.iter == 4:  # the second of three steps of epoch 2
+            outputs['loss'] = outputs['loss'] * value
+            outputs['acc'] = torch.tensor(0.5)
+
+    runner = diverging(tmp_path, spoil)
+    with pytest.raises(
+        FloatingPointError, match=rf'epoch 2, iteration 5: loss={value}.*\.lr'
+    ):
+        runner.train()
+    assert runner.iter == 4
+    assert left(tmp_path) == ['epoch_1.pth']
+
+
+def test_losses_without_a_total_and_other_outputs(tmp_path):
+    def spoil(runner, outputs):
+        outputs.clear()
+        outputs.update(loss_d=1.0, loss_g=torch.tensor(1.0), psnr=NAN)
+        if runner.iter == 2:
+            outputs['loss_g'] = torch.tensor(NAN)
+
+    with pytest.raises(FloatingPointError, match='iteration 3: .*loss_g=nan'):
+        diverging(tmp_path, spoil).train()
+
+
+def test_weights_that_diverge_in_the_last_step_replace_no_checkpoint(tmp_path):
+    def spoil(runner, outputs):
+        if runner.iter == 5:
+            spoil_weights(runner)
+
+    runner = diverging(
+        tmp_path, spoil, **{'default_hooks.checkpoint.max_keep_ckpts': 1}
+    )
+    with pytest.raises(
+        FloatingPointError, match='iteration 6: .*backbone.layers.0.conv.weig'
+    ):
+        runner.train()
+    assert left(tmp_path) == ['epoch_1.pth']
+    runner = diverging(tmp_path, lambda *_: None, resume=True)
+    runner.train()
+    assert runner.epoch == 4
+
+
+def stop_of(work_dir, changes):
+    """Where a rank stops if the losses of rank 1 alone become NaN."""
+
+    def spoil(runner, outputs):
+        if get_rank() == 1 and runner.iter >= 1:
+            outputs['loss'] = outputs['loss'] * NAN
+
+    runner = diverging(work_dir, spoil, **changes)
+    try:
+        runner.train()
+    except (FloatingPointError, RuntimeError) as error:
+        return runner.iter + 1, type(error).__name__, str(error)
+
+
+@pytest.mark.parametrize(
+    'interval, stop', [pytest.param(1, 2, marks=pytest.mark.slow), (50, 3)]
+)
+def test_all_ranks_stop_in_the_same_step(tmp_path, interval, stop):
+    changes = {
+        'launcher': 'none',
+        'train_dataloader.batch_size': 8,
+        'default_hooks.divergence.interval': interval,
+    }
+    (at, kind, text), other = run_ranks(
+        stop_of, 2, tmp_path / 'ranks', tmp_path / 'run', changes
+    )
+    assert (at, kind) == (stop, 'RuntimeError')
+    assert re.search('rank 1: FloatingPointError.*iteration 2: loss=nan', text)
+    assert other[:2] == (stop, 'FloatingPointError')
