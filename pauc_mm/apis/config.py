@@ -2,6 +2,7 @@
 """The way from command-line arguments to a runner."""
 
 import os
+import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -123,6 +124,17 @@ def enable_amp(cfg: Config) -> None:
     wrapper['dtype'] = 'bfloat16'
     wrapper.pop('loss_scale', None)
     wrapper.pop('use_fsdp', None)
+
+
+def exit_without_data(cfg: Config, parser: ArgumentParser) -> None:
+    """End the program with one message if a data folder or list is missing.
+
+    Several processes would bury a traceback each in the launcher's own.
+    """
+    try:
+        check_config_data(cfg)
+    except FileNotFoundError as error:
+        sys.exit(f'{parser.prog}: {error}')
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -7,7 +7,13 @@ Both are tools/train.py with one argument more: the checkpoint to begin with.
 from collections.abc import Sequence
 
 from .arguments import Parser
-from .config import build_runner, find_config, load_config, lock_work_dir
+from .config import (
+    build_runner,
+    exit_without_data,
+    find_config,
+    load_config,
+    lock_work_dir,
+)
 from .fine_tune_config import (
     check_batch_size,
     set_backbone_checkpoint,
@@ -99,6 +105,7 @@ def _fine_tune(
     if detection:
         use_pseudo_collate(cfg)
     cfg = merge_args(cfg, args)
+    exit_without_data(cfg, parser)
     with lock_work_dir(cfg):
         has_plain_norm = use_plain_norm_on_cpu(cfg)
         runner = build_runner(cfg)

@@ -11,6 +11,7 @@ from .arguments import Parser, add_runner_arguments
 from .config import (
     build_runner,
     enable_amp,
+    exit_without_data,
     find_config,
     load_config,
     lock_work_dir,
@@ -89,5 +90,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     path = find_config(args.config, parser)
     cfg = merge_args(load_config(args, path), args)
+    exit_without_data(cfg, parser)
     with lock_work_dir(cfg):
         build_runner(cfg).train()
