@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pauc_mm.diagnosis import DiagnosisOptions, compare, diagnose
 from pauc_mm.diagnosis.report import criteria_rows, format_number
+from pauc_mm.embedding.preprocessing import input_line
 
 from .arguments import Parser, add_encoder_arguments, run_name
 
@@ -104,7 +105,10 @@ def print_report(report: dict) -> None:
     """Print the verdict and the table of a report."""
     verdict = report['verdict']
     print(f'\n{report["checkpoint"]} ({report["layout"]})')
+    for note in report['notes']:
+        print(f'- {note}')
     print(report['images'])
+    print(input_line(report['input']))
     print(f'\n{verdict["title"]}')
     for sentence in verdict['sentences']:
         print(f'- {sentence}')

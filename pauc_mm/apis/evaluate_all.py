@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from pauc_mm.checkpoints import Encoder
 from pauc_mm.datasets.data_layout import (
     LAYOUTS,
     find_data,
@@ -113,13 +114,13 @@ def main(argv: Sequence[str] | None = None) -> dict:
     names = args.tasks or tasks
     chosen = [task for name, task in tasks.items() if name in names]
     try:
-        check_checkpoint(setup)
+        encoder = check_checkpoint(setup)
     except (ValueError, OSError) as error:
         sys.exit(f'{parser.prog}: {error}')
     with roots_in_environment(setup.data):
         if not args.list:
             with only_process_in(setup.out):
-                return _evaluate(args.checkpoint, chosen, setup)
+                return _evaluate(args.checkpoint, chosen, setup, encoder)
         for task in chosen:
             reason = why_not(task, setup)
             status = f'not run, {reason}' if reason else 'would be run'
@@ -156,14 +157,18 @@ def _make_setup(args: Namespace, parser: Parser) -> Setup:
     )
 
 
-def _evaluate(checkpoint: str, tasks: list[Task], setup: Setup) -> dict:
+def _evaluate(
+    checkpoint: str, tasks: list[Task], setup: Setup, encoder: Encoder
+) -> dict:
     """Run the tasks and write the table after each of them."""
     title = f'Evaluations of {checkpoint}'
+    print('\n- '.join([f'encoder: {encoder.layout}', *encoder.notes]))
 
     def write(results: dict) -> None:
         table = suite_table(title, tasks, results)
         write_text(setup.out / 'evaluations.md', table)
         content = dict(checkpoint=checkpoint, version=__version__)
+        content.update(layout=encoder.layout, notes=encoder.notes)
         content.update(rows=table_rows(tasks, results), tasks=results)
         write_json(setup.out / 'evaluations.json', content)
 

@@ -6,22 +6,28 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from mmengine.config import Config
 from torch import nn
 
+from pauc_mm.compat.safe_load import has_checksums
+
 from .config import CheckpointConfig, named_config, stored_config
 from .encoder import IMAGENET_PREPROCESS, Encoder
 from .file import State, find_weights, read_file
-from .inferred_resnet import infer_resnet
+from .inferred_resnet import assumption, infer_resnet
 from .layouts import Layout, Names, choose_layout, find_layout
 from .projection_head import ProjectionHead
 from .prototypes import read_centroids, read_prototypes
-from .weights import MIN_MATCHED, listed, load_weights, not_finite, select
+from .weights import check_finite, listed, load_all, select
 
-# Modules of a ResNet. Layers conv2 and bn2 beside conv1 are a deep stem: they
-# are kept, so that it is refused.
-_BODY = re.compile(r'(?:conv\d*|bn\d*|stem|layer\d*|downsample)\.')
+# Modules of a ResNet. Those that the plain one has not, such as conv2 and bn2
+# of a deep stem or a filter in maxpool, are kept, so that it is refused.
+_BODY = re.compile(
+    r'(?:conv\d*|bn\d*|norm\d*|stem|layer\d*|downsample|maxpool|pool|avgpool|'
+    r'attnpool|relu|act\d*)\.'
+)
 
 
 @dataclass
@@ -86,6 +92,11 @@ class Checkpoint:
         path = os.fspath(path)
         content = read_file(path, trust)
         weights, notes = find_weights(content, path)
+        if not has_checksums(Path(path).expanduser()):
+            notes.append(
+                'The file has no checksums, as files of torch before 1.6: '
+                'damage to a value would not be noticed.'
+            )
         if layout is None and prefix is None:
             has_config = config is not None or 'meta' in content
             found = find_layout(weights, has_config, path)
@@ -114,16 +125,14 @@ class Checkpoint:
             return stored_config(text, self.trust, self.path)
         return None
 
-    def encoder(
-        self, momentum: bool = False, min_matched: float = MIN_MATCHED
-    ) -> Encoder:
+    def encoder(self, momentum: bool = False) -> Encoder:
         """Load the encoder, with its head and prototypes.
+
+        It takes all of the weights or none.
 
         Args:
             momentum (bool): Whether the momentum encoder (key encoder,
                 target, teacher) is taken.
-            min_matched (float): Least share of the backbone's tensors that
-                the checkpoint must have.
 
         Returns:
             Encoder: On the CPU, in eval mode.
@@ -134,17 +143,13 @@ class Checkpoint:
                 weights that are not finite, or has no momentum encoder where
                 one is asked for.
         """
-        if not 0 < min_matched <= 1:
-            raise ValueError(
-                f'min_matched must be in (0, 1], got {min_matched!r}.'
-            )
         config = self.config
         names = self.names(momentum)
-        backbone, network, partly = self._backbone(names, min_matched)
+        backbone, network = self._backbone(names)
         neck, no_neck = self._head(names)
         prototypes, centroids = self._prototypes(names)
         self._check_finite(backbone, neck, prototypes)
-        notes = [*self.notes, *partly, *no_neck, *centroids]
+        notes = [*self.notes, *no_neck, *centroids]
         described = self.layout.describe(self.weights, network)
         pipeline, dataset, preprocess = None, None, dict(IMAGENET_PREPROCESS)
         if config is not None:
@@ -194,7 +199,7 @@ class Checkpoint:
         For mmpretrain's layout all below the prefix, else a ResNet's alone.
         """
         names = self.names(momentum)
-        weights = self._below(names, everything=self.layout.is_openmm)
+        weights = self._below(names, self.layout.is_openmm)
         if not weights:
             raise ValueError(
                 f"'{self.path}' has no backbone under '{names.backbone}': its "
@@ -213,11 +218,7 @@ class Checkpoint:
                 'shapes of the weights, and images are normalised as for '
                 'ImageNet.'
             )
-        if not hasattr(backbone, 'maxpool'):
-            notes.append(
-                'The first convolution is 3x3: it was taken for the CIFAR '
-                'form of a ResNet, with stride 1 and no pooling after it.'
-            )
+        notes.append(assumption(backbone))
         if self.layout.is_guessed and names.head:
             notes.append(
                 f"'{names.head}' was taken for the projection head, with ReLU "
@@ -252,27 +253,33 @@ class Checkpoint:
             and (start and everything or _BODY.match(key, start))
         }
 
-    def _backbone(
-        self, names: Names, least: float
-    ) -> tuple[nn.Module, str, list[str]]:
-        """Load the backbone; return its name and notes too."""
+    def _backbone(self, names: Names) -> tuple[nn.Module, str]:
+        """Load the backbone; return its name too."""
         weights = self._below(names, everything=self.config is not None)
         if self.config is not None:
             backbone = self.config.build('backbone')
+            own = backbone.state_dict()  # of torchvision's not the classifier
+            weights = {
+                key: value
+                for key, value in weights.items()
+                if key in own or not key.startswith('fc.')
+            }
             network = type(backbone).__name__
             if hasattr(backbone, 'depth'):
                 network += f'-{backbone.depth}'
         else:
             try:
-                backbone, network = infer_resnet(weights)
+                backbone, network = infer_resnet(
+                    weights, self.layout.stem_padding
+                )
             except ValueError as error:
                 where = names.backbone and f" under '{names.backbone}'"
                 raise ValueError(
                     f"The network{where} in '{self.path}' {error}. Name the "
                     'config that builds it with --config.'
                 ) from error
-        what = f"backbone of '{self.path}'"
-        return backbone, network, load_weights(backbone, weights, what, least)
+        load_all(backbone, weights, f"weights of '{self.path}'")
+        return backbone, network
 
     def _head(self, names: Names) -> tuple[nn.Module | None, list[str]]:
         """Load the projection head; return notes too."""
@@ -284,8 +291,8 @@ class Checkpoint:
                 note = 'The model has no projection head: no embeddings.'
                 return None, [note]
             if weights:
-                what = f"neck of '{self.path}'"
-                return neck, load_weights(neck, weights, what, 1.0)
+                load_all(neck, weights, f"neck's weights of '{self.path}'")
+                return neck, []
         if not weights:
             return None, ['There is no projection head: no embeddings.']
         if self.layout.rename_head is not None:
@@ -310,10 +317,4 @@ class Checkpoint:
         parts = nn.ModuleDict(dict(backbone=backbone))
         if neck is not None:
             parts['neck'] = neck
-        tensors = {**parts.state_dict(), **prototypes}
-        if bad := not_finite(tensors):
-            raise ValueError(
-                f"'{self.path}' has NaN or infinite values in {len(bad)} of "
-                f'{len(tensors)} tensors, first {", ".join(bad[:3])}: the '
-                'training has diverged. Take an earlier checkpoint.'
-            )
+        check_finite({**parts.state_dict(), **prototypes}, self.path)

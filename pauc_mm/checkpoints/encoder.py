@@ -18,14 +18,6 @@ IMAGENET_PREPROCESS = dict(
 )
 """ImageNet's mean and deviation of R, G and B between 0 and 255."""
 
-IMAGENET_PIPELINE = [
-    dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=256, edge='short', backend='pillow'),
-    dict(type='CenterCrop', crop_size=224),
-    dict(type='PackInputs'),
-]
-"""Official pipeline of evaluation, for encoders without config."""
-
 
 @dataclass
 class Encoder:
@@ -45,7 +37,8 @@ class Encoder:
         preprocess (dict): ``mean`` and ``std`` of R, G and B between 0 and
             255, or None, and ``to_rgb``, whether BGR images are turned.
         pipeline (list[dict], optional): The config's pipeline of one view;
-            without one see :data:`IMAGENET_PIPELINE`.
+            without one see
+            :func:`~pauc_mm.embedding.preprocessing.file_pipeline`.
         dataset (dict, optional): The config's data set of evaluation.
         config (Config, optional): The config, if one is known.
         notes (list[str]): Sentences for the user on what was left out,
@@ -79,6 +72,13 @@ class Encoder:
         """Device of the backbone's weights."""
         return next(self.backbone.parameters()).device
 
+    @property
+    def channels(self) -> int:
+        """Channels of the images, those of the first convolution."""
+        layers = self.backbone.modules()
+        convs = (m.in_channels for m in layers if isinstance(m, nn.Conv2d))
+        return next(convs, 3)
+
     def to(self, device: torch.device | str) -> Encoder:
         """Move the networks in place, but not the prototypes."""
         for module in (self.backbone, self.neck, self._preprocessor):
@@ -94,7 +94,7 @@ class Encoder:
 
         Args:
             images (Tensor): From :meth:`preprocess_images`, shape
-                (N, 3, H, W), float, on the encoder's device.
+                (N, C, H, W), float, on the encoder's device.
 
         Returns:
             tuple[Tensor, Tensor or None]: The last map of the backbone,
@@ -107,7 +107,7 @@ class Encoder:
         """
         if images.dim() != 4 or not images.is_floating_point():
             raise ValueError(
-                'embed takes preprocessed images, a float tensor (N, 3, H, '
+                'embed takes preprocessed images, a float tensor (N, C, H, '
                 f'W), not {images.dtype} of shape {tuple(images.shape)}: '
                 'give them to preprocess_images first.'
             )
@@ -121,24 +121,27 @@ class Encoder:
 
         Args:
             inputs (Tensor or list[Tensor]): Images of one size between 0 and
-                255, with three channels as the pipeline loads them (BGR from
-                ``LoadImageFromFile``): one tensor (N, 3, H, W), a list of N
-                tensors (3, H, W), or a list of one batch, as from
+                255, with :attr:`channels` as the pipeline loads them (BGR
+                from ``LoadImageFromFile``): one tensor (N, C, H, W), a list
+                of N tensors (C, H, W), or a list of one batch, as from
                 ``MultiView`` with one view.
 
         Returns:
-            Tensor: Shape (N, 3, H, W), float32, on the encoder's device.
+            Tensor: Shape (N, C, H, W), float32, on the encoder's device.
 
         Raises:
-            ValueError: If the images have several sizes or views, or not
-                three channels.
+            ValueError: If the images have several sizes or views, or other
+                channels.
         """
         if isinstance(inputs, (list, tuple)):
             inputs = _stacked(inputs)
-        if inputs.dim() != 4 or inputs.shape[1] != 3:
+        if inputs.dim() != 4 or inputs.shape[1] != self.channels:
+            colour = {1: 'grayscale', 3: 'color'}.get(self.channels)
             raise ValueError(
-                'Images must be a batch of shape (N, 3, H, W), not '
-                f'{tuple(inputs.shape)}: load them in colour.'
+                f'Images must be a batch of shape (N, {self.channels}, H, W), '
+                f'as this network takes {self.channels} channels, not '
+                f'{tuple(inputs.shape)}: load them with LoadImageFromFile('
+                f"color_type='{colour or 'unchanged'}')."
             )
         batch = dict(inputs=inputs, data_samples=None)
         return self._preprocessor(batch)['inputs']

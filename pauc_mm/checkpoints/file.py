@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pauc_mm.compat.safe_load import load_without_code
+from pauc_mm.compat.safe_load import load_without_code, refuse_damage
 
 State = dict[str, Tensor]
 
@@ -51,6 +51,8 @@ def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
     if trust:
         load = partial(torch.load, map_location='cpu', weights_only=False)
     try:
+        if trust:
+            refuse_damage(path)
         content = load(str(path), **options)
     except Exception as error:
         raise ValueError(_explain(path, error)) from error
@@ -90,6 +92,8 @@ def _check_file(path: Path) -> None:
     elif start[:1] == b'\x80':  # a pickle, as torch before 1.6 wrote
         return
     hint = ''
+    if path.suffix in ('.py', '.json', '.yml', '.yaml'):
+        hint = ' It is a config: were config and checkpoint swapped?'
     if path.suffix == '.safetensors':
         hint = ' Convert it: torch.save(safetensors.torch.load_file(A), B).'
     raise ValueError(
@@ -125,6 +129,8 @@ def find_weights(content: dict, path: str) -> tuple[State, list[str]]:
     Raises:
         ValueError: If there are none; names the file ``path``.
     """
+    if vissl := _vissl_parts(content):
+        return vissl, []
     groups = {'': _tensors(content)}
     groups.update((str(k), _tensors(v)) for k, v in content.items())
     if groups.get('student') and groups.get('teacher'):
@@ -153,6 +159,22 @@ def find_weights(content: dict, path: str) -> tuple[State, list[str]]:
             'and layer1 to layer4 of a ResNet.'
         )
     return named, notes
+
+
+def _vissl_parts(content: dict) -> State:
+    """Return VISSL's trunk and heads under these names; {} if there are none.
+
+    They are below 'classy_state_dict', 'base_model', 'model'.
+    """
+    inner: Any = content
+    for key in ('classy_state_dict', 'base_model', 'model'):
+        inner = inner.get(key) if isinstance(inner, dict) else None
+    parts = inner if isinstance(inner, dict) else {}
+    return {
+        f'{part}.{_WRAPPERS.sub("", key)}': value
+        for part in ('trunk', 'heads')
+        for key, value in _tensors(parts.get(part)).items()
+    }
 
 
 def _tensors(value: Any) -> State:

@@ -17,16 +17,29 @@ PARAMETER = re.compile(
 )
 SIGN = 'layer1.0.conv1.weight'
 
+# Other numbers are those of a file from which weights are missing.
+_BLOCKS = {
+    False: ((1, 1, 1, 1), (2, 2, 2, 2), (3, 4, 6, 3)),
+    True: (
+        *((1, 1, 1, 1), (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 23, 3)),
+        *((3, 8, 36, 3), (3, 24, 36, 3)),
+    ),
+}
+# ResNet-20 to ResNet-110 for CIFAR: three stages, the first of 16 channels.
+_CIFAR_BLOCKS = ((3,) * 3, (5,) * 3, (7,) * 3, (9,) * 3, (18,) * 3)
 
-def infer_resnet(weights: State) -> tuple[ResNet, str]:
+
+def infer_resnet(weights: State, padding: int = 1) -> tuple[ResNet, str]:
     """Build the ResNet that weights belong to, with fresh weights.
 
     The stride is in the 3x3 convolution, as in torchvision; a first
     convolution of 3x3 is taken for the CIFAR form (stride 1, no pooling).
+    See :func:`assumption`.
 
     Args:
         weights (dict[str, Tensor]): State under torchvision's names,
             without the classifier.
+        padding (int): Of a first convolution of 3x3.
 
     Returns:
         tuple[ResNet, str]: The network and its name, such as 'ResNet-50' or
@@ -62,6 +75,15 @@ def infer_resnet(weights: State) -> tuple[ResNet, str]:
         raise ValueError(
             f'has a block of {len(first)} inner and {len(last)} outer channels'
         )
+    known = _BLOCKS[deep]
+    if size == 3 and len(stem) == 16 and not deep:
+        known += _CIFAR_BLOCKS
+    if tuple(counts) not in known:
+        raise ValueError(
+            f'has stages of {counts} blocks, and ResNets of such blocks have '
+            f'{", ".join(map(str, map(list, known)))}: weights are missing, '
+            'or it is a network of your own'
+        )
     network = ResNet if size == 7 else ResNet_CIFAR
     block = Bottleneck if deep else BasicBlock
     # Any number of blocks: mmpretrain looks the depth up in this table.
@@ -79,10 +101,27 @@ def infer_resnet(weights: State) -> tuple[ResNet, str]:
         out_indices=(stages - 1,),
         init_cfg=None,
     )
+    if size == 3:
+        model.conv1.padding = (padding, padding)
     name = f'ResNet-{sum(counts) * (3 if deep else 2) + 2}'
     if len(first) != 64:
         name += f' (width {len(first)})'
     return model, name
+
+
+def assumption(model: ResNet) -> str:
+    """Return a sentence on what the weights of a ResNet do not tell."""
+    conv = model.conv1
+    pooled = 'max-pooling 3x3 of stride 2' if hasattr(model, 'maxpool') else ''
+    return (
+        'Assumed, as weights do not tell: the first convolution '
+        f'({conv.kernel_size[0]}x{conv.kernel_size[0]}) has stride '
+        f'{conv.stride[0]} and padding {conv.padding[0]}, with '
+        f'{pooled or "no pooling"} after it; the stages have strides '
+        f'{", ".join(map(str, model.strides))} in their 3x3 convolutions, '
+        'without dilation and anti-aliasing. If that is wrong, all results '
+        'are: name a config whose model.backbone is the network (--config).'
+    )
 
 
 def _get(weights: State, key: str) -> Tensor:

@@ -20,7 +20,9 @@ To add a layout, add one :class:`Layout` to :data:`LAYOUTS`:
 Sources: facebookresearch/moco (moco/builder.py), facebookresearch/moco-v3,
 salesforce/PCL (pcl/builder.py), facebookresearch/swav (src/resnet50.py),
 facebookresearch/dino (main_dino.py, utils.MultiCropWrapper),
-facebookresearch/barlowtwins and vicreg, mmpretrain 1.2, torchvision.
+facebookresearch/barlowtwins and vicreg, facebookresearch/vissl
+(vissl/models, heads/swav_prototypes_head.py), vturrisi/solo-learn
+(solo/methods/base.py), mmpretrain 1.2, torchvision.
 """
 
 import re
@@ -74,6 +76,7 @@ class Layout:
         is_openmm (bool): Whether the names are mmpretrain's, so that
             backbone and head can be built from a config.
         is_guessed (bool): Whether the names were found for this file alone.
+        stem_padding (int): Of a first convolution of 3x3.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Layout:
     advice: str = ''
     is_openmm: bool = False
     is_guessed: bool = False
+    stem_padding: int = 1
 
     def matches(self, weights: State) -> bool:
         """Tell whether weights are of this layout, with a ResNet."""
@@ -212,10 +216,31 @@ LAYOUTS = (
         title=_title_of_swav,
     ),
     Layout(
-        'official Barlow Twins or VICReg',
+        'solo-learn',
+        Names('backbone.', 'projector.', ('prototypes.',)),
+        Names('momentum_backbone.', 'momentum_projector.'),
+        sign='classifier.',
+        options=('solo-learn',),
+        title='solo-learn {network}',
+        stem_padding=2,
+    ),
+    Layout(
+        'VISSL',
+        Names(
+            'trunk._feature_blocks.',
+            'heads.0.projection_head.',
+            ('heads.0.prototypes',),
+        ),
+        sign='trunk.',
+        options=('vissl',),
+        title='VISSL {network}',
+    ),
+    Layout(
+        'Barlow Twins or VICReg',
         Names('backbone.', 'projector.'),
         sign='projector.',
         options=('barlowtwins',),
+        title='{network} with the names of Barlow Twins and VICReg',
     ),
     *(
         replace(
@@ -259,11 +284,14 @@ def find_layout(weights: State, has_config: bool, path: str) -> Layout:
         ValueError: If there is no ResNet, or there are several. The message
             names the closest layout and keys that are not of it.
     """
-    if has_config and any(key.startswith('backbone.') for key in weights):
-        return _openmm_layout(weights)
     for layout in LAYOUTS:
-        if layout.matches(weights) and layout is not _TORCHVISION:
+        is_theirs = not layout.is_openmm and layout is not _TORCHVISION
+        if is_theirs and layout.matches(weights):
             return layout
+    if any(k.startswith('backbone.') for k in weights) and (
+        has_config or any(x.is_openmm and x.matches(weights) for x in LAYOUTS)
+    ):
+        return _openmm_layout(weights)
     prefixes = [key[: -len(SIGN)] for key in weights if key.endswith(SIGN)]
     averaged = [p for p in prefixes if _AVERAGED.search(p)]
     online = [p for p in prefixes if p not in averaged] or averaged
@@ -276,8 +304,9 @@ def find_layout(weights: State, has_config: bool, path: str) -> Layout:
     raise ValueError(
         f"'{path}' has {_other_network(weights, online)}. "
         f'{_closest(weights)}. Known are ResNets of pauc_mm, mmpretrain, '
-        'torchvision and the official MoCo, PCL, SwAV, DINO, Barlow Twins and '
-        'VICReg. Any other network needs the config that builds it: --config. '
+        'torchvision, VISSL, solo-learn and the official MoCo, PCL, SwAV, '
+        'DINO, Barlow Twins and VICReg. Any other network needs the config '
+        'that builds it: --config. '
         'Converters also take --layout, or --prefix with the prefix of a '
         'ResNet.'
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 from .file import State
 
 _NAMES = re.compile(
-    r'^prototypes(\d+)\.weight|weight$|^mixture(?:s\.(\d+))?\.means$'
+    r'^(?:prototypes)?(\d+)\.weight|weight$|^mixture(?:s\.(\d+))?\.means$'
 )
 
 

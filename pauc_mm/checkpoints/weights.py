@@ -1,14 +1,14 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Compare the tensors of a checkpoint with those of a network, and load them.
 
-The one rule of how many must fit, :data:`MIN_MATCHED`, holds for the encoder
-that is diagnosed, for the backbone that is fine-tuned (BackboneCheckHook) and
-for the checkpoint that a run is started from (CheckpointGuardHook).
+A frozen encoder takes all of its tensors or none, :func:`load_all`. A network
+that is trained further may begin with :data:`MIN_MATCHED` of them
+(BackboneCheckHook, CheckpointGuardHook).
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -33,14 +33,12 @@ class Fit:
         missing (list[str]): Only in the network.
         changed (list[str]): In both with different shapes, which are added.
         unknown (list[str]): Only in the checkpoint.
-        not_finite (list[str]): With NaN or infinite values, if looked for.
     """
 
     matched: list[str]
     missing: list[str]
     changed: list[str]
     unknown: list[str]
-    not_finite: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -58,7 +56,6 @@ class Fit:
                 ('missing', self.missing),
                 ('of another shape', self.changed),
                 ('unknown', self.unknown),
-                ('NaN or infinite', self.not_finite),
             )
             if keys
         )
@@ -98,54 +95,38 @@ def compare(own: Shapes, saved: Shapes) -> Fit:
     )
 
 
-def load_weights(
-    module: nn.Module, weights: Mapping[str, Tensor], what: str, least: float
-) -> list[str]:
-    """Load the weights that fit, and refuse if they are too few.
-
-    Returns:
-        list[str]: One sentence about those that do not fit, or none.
-
-    Raises:
-        ValueError: If less than the share ``least`` of the module's tensors
-            fit; names the module, ``what``, and some that do not.
-    """
-    own = shapes(module)
-    fit = compare(own, shapes(weights))
-    count = f'{len(fit.matched)} of the {fit.total} tensors of the {what}'
-    if not fit.is_enough(least):
-        raise ValueError(
-            f'Only {count} fit, and {least:.0%} must: {fit}. Name the config '
-            'that wrote the checkpoint with --config.'
-        )
-    fitting = {
-        k: v for k, v in weights.items() if own.get(k, v.shape) == v.shape
-    }
-    module.load_state_dict(fitting, strict=False)
-    if not str(fit):
-        return []
-    complete = len(fit.matched) == fit.total
-    rest = '' if complete else ' What is not loaded is random.'
-    return [f'{count} were loaded: {fit}.{rest}']
-
-
 def load_all(
     module: nn.Module, weights: Mapping[str, Tensor], what: str
 ) -> None:
-    """Load weights into a module, every one of them.
+    """Load weights into a module, every one of them or none.
 
     Raises:
-        ValueError: If a tensor is missing, unknown, of another shape, or has
-            NaN or infinite values; ``what`` names the weights.
+        ValueError: If a tensor is missing, unknown or of another shape;
+            ``what`` names the weights.
     """
     fit = compare(shapes(module), shapes(weights))
-    fit.not_finite = not_finite(weights)
     if str(fit):
         raise ValueError(
-            f'The {what} do not fit {type(module).__name__}, and a converted '
-            f'file must have all of its {fit.total} tensors: {fit}.'
+            f'The {what} do not fit {type(module).__name__}, and all of its '
+            f'{fit.total} tensors must be there, for others would be random: '
+            f'{fit}. If it is another network, name the config that builds '
+            'it with --config.'
         )
     module.load_state_dict(weights, strict=False)
+
+
+def check_finite(tensors: Mapping[str, Tensor], path: str) -> None:
+    """Refuse tensors with NaN or infinite values.
+
+    Raises:
+        ValueError: If there are any; names them and the file ``path``.
+    """
+    if bad := not_finite(tensors):
+        raise ValueError(
+            f"'{path}' has NaN or infinite values in {len(bad)} of "
+            f'{len(tensors)} tensors, first {listed(bad, 3)}: the training '
+            'has diverged. Take an earlier checkpoint.'
+        )
 
 
 def select(
@@ -226,11 +207,17 @@ def matching_names(
         weights (Mapping[str, Tensor]): From :func:`read_weights`.
         checkpoint (str): Where the weights are from, for the message.
         min_matched (float): Least share of the tensors of the parts that
-            must be there with the same shape.
+            must be there with the same shape. Where parameters are frozen,
+            it is 1.
 
     Raises:
         RuntimeError: If they are fewer; the message shows both sides' names.
+        ValueError: If weights are not finite.
     """
+    frozen = (
+        not p.requires_grad for m in parts.values() for p in m.parameters()
+    )
+    min_matched = 1.0 if any(frozen) else min_matched
     saved = shapes(weights)
     fits = {n: compare(shapes(part), saved) for n, part in parts.items()}
     together = Fit(
@@ -249,4 +236,5 @@ def matching_names(
             'pretrained, name the right prefix, or convert the checkpoint '
             'with a script of tools/converters.'
         )
+    check_finite({k: weights[k] for k in together.matched}, checkpoint)
     return {name: fit.matched for name, fit in fits.items()}

@@ -12,6 +12,7 @@ import math
 import os
 import pickle
 import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -65,8 +66,35 @@ def load_without_code(path: str, map_location: Any = 'cpu', **options) -> Any:
     Raises:
         pickle.UnpicklingError: If it needs anything else, or is damaged.
     """
+    refuse_damage(path)
     with _stand_ins_allowed():
         return torch.load(path, map_location, weights_only=True, **options)
+
+
+def refuse_damage(path: str | os.PathLike) -> None:
+    """Compare a file with its checksums, which ``torch.load`` does not.
+
+    Raises:
+        pickle.UnpicklingError: If a record of a zip file has changed.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            record = archive.testzip() if has_checksums(path) else None
+    except Exception as error:  # a damaged header raises anything
+        raise pickle.UnpicklingError(str(error)) from error
+    if record is not None:
+        raise pickle.UnpicklingError(f'damaged record {record}')
+
+
+def has_checksums(path: str | os.PathLike) -> bool:
+    """Tell whether damage of a file would be noticed."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        # torch.serialization.set_crc32_options(False) writes zeros.
+        return any(record.CRC for record in archive.infolist())
 
 
 @contextmanager
@@ -123,7 +151,10 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
     except pickle.UnpicklingError as error:
         match = re.search(r'GLOBAL ([\w.]+)', str(error))
         if match is None:  # no pickle, or a damaged one
-            raise
+            raise RuntimeError(
+                f"'{filename}' cannot be read as a checkpoint: {error}. Copy "
+                'it again, or take another one.'
+            ) from error
         name, cause = match[1], error
     raise RuntimeError(
         f"'{filename}' was not loaded: beside weights and mmengine's log "

@@ -8,6 +8,7 @@ from pathlib import Path
 from pauc_mm.checkpoints import Checkpoint
 from pauc_mm.embedding.embedded_images import drop_zeros, embed_all
 from pauc_mm.embedding.images import find_images
+from pauc_mm.embedding.preprocessing import describe_input
 from pauc_mm.utils.device import pick_device
 from pauc_mm.version import __version__
 
@@ -70,6 +71,7 @@ def diagnose(
         stat.st_size,
         stat.st_mtime_ns,
         _digest(encoder.config),
+        json.dumps(describe_input(encoder, source)),
         source.fingerprint(),
     ]
     settings = options.settings()
@@ -105,9 +107,7 @@ def diagnose(
         options.tsne,
         options.seed,
     )
-    report = make_report(
-        name, encoder, source.description, measures, pictures, settings
-    )
+    report = make_report(name, encoder, source, measures, pictures, settings)
     report['stamp'] = stamp
     write_report(report, out)
     return report

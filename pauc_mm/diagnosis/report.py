@@ -9,6 +9,8 @@ from pathlib import Path
 import jinja2
 import torch
 
+from pauc_mm.embedding.images import ImageSource
+from pauc_mm.embedding.preprocessing import describe_input
 from pauc_mm.utils.files import write_text
 from pauc_mm.version import __version__
 
@@ -22,7 +24,7 @@ TEMPLATES = Path(__file__).parent / 'templates'
 def make_report(
     name: str,
     encoder,
-    images: str,
+    source: ImageSource,
     measures: dict,
     pictures: list[dict],
     settings: dict,
@@ -32,7 +34,7 @@ def make_report(
     Args:
         name (str): Name of the checkpoint.
         encoder (Encoder): Source of the layout, epoch and notes.
-        images (str): Description of the images.
+        source (ImageSource): The images.
         measures (dict): See :func:`~.measures.measure`.
         pictures (list[dict]): See :func:`~.figures.draw_all`.
         settings (dict): Options that were used; plain values.
@@ -46,7 +48,8 @@ def make_report(
         layout=encoder.layout,
         epoch=encoder.epoch,
         notes=list(encoder.notes),
-        images=images,
+        images=source.description,
+        input=describe_input(encoder, source),
         settings=settings,
         versions=dict(pauc_mm=__version__, torch=torch.__version__),
         headline=values,

@@ -12,6 +12,8 @@ from mmengine.dataset import BaseDataset
 from mmengine.runner import set_random_seed
 from torch import Tensor
 
+from pauc_mm.compat.safe_load import load_without_code
+
 from .dataset import map_dataset, non_finite_rows
 from .images import ImageSource
 
@@ -107,7 +109,7 @@ def embed_all(
 def _read(store: Path) -> dict:
     """Read a cache file; empty if it is damaged or another file."""
     try:
-        return dict(torch.load(store, map_location='cpu', weights_only=True))
+        return dict(load_without_code(str(store)))
     except Exception as error:
         print(f'{store} is recomputed ({type(error).__name__}).')
         return {}

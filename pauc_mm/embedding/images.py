@@ -19,6 +19,13 @@ from mmpretrain.registry import DATASETS
 
 from pauc_mm.datasets import subset
 
+from .preprocessing import (
+    OWN_PIPELINE,
+    file_pipeline,
+    gives_bgr,
+    image_shape,
+)
+
 # Fewer say nothing about prototypes.
 MIN_IMAGES = 40
 
@@ -36,6 +43,7 @@ class ImageSource:
         classes (list[str], optional): Names of the K classes.
         paths (list[str]): File of each image, '' where it has none.
         description (str): For the report.
+        decided_by (str): What decided the size and the loading of images.
         bgr (bool): Whether the channels of an image are blue, green, red.
     """
 
@@ -45,6 +53,7 @@ class ImageSource:
     classes: list[str] | None
     paths: list[str]
     description: str
+    decided_by: str
     bgr: bool = True
 
     def select(self, rows: Sequence[int]) -> ImageSource:
@@ -98,7 +107,7 @@ def find_images(
         with_labels (bool): Whether to read labels; the first-level
             sub-folders of a folder are its classes.
         image_size (int, optional): Side of the centre crop in pixels instead
-            of the config's. None takes the config's, or 224.
+            of what :func:`file_pipeline` finds.
         max_images (int, optional): Draw so many if there are more.
         corrupt (str): See :class:`pauc_mm.datasets.ImageFolder`.
         seed (int): Seed of that draw.
@@ -112,7 +121,7 @@ def find_images(
         FileNotFoundError: If the folder does not exist.
     """
     init_default_scope('mmpretrain')
-    cfg, pipeline, bgr = _dataset_config(encoder, data, image_size)
+    cfg, pipeline, bgr, decided_by = _dataset_config(encoder, data, image_size)
     if data is not None:
         cfg.update(with_label=with_labels, corrupt=corrupt)
     try:
@@ -153,6 +162,7 @@ def find_images(
         classes=classes,
         paths=image_paths(dataset),
         description=f'{where}: {len(dataset)} images of {_size(dataset)}',
+        decided_by=decided_by,
         bgr=bgr,
     )
 
@@ -213,81 +223,30 @@ def read_labels(
 
 
 def _size(dataset: BaseDataset) -> str:
-    inputs = dataset[0]['inputs']
-    image = inputs[0] if isinstance(inputs, (list, tuple)) else inputs
-    return ' x '.join(map(str, image.shape[-2:])) + ' pixels'
+    return ' x '.join(map(str, image_shape(dataset)[1:])) + ' pixels'
 
 
 def _dataset_config(
     encoder: Any, data: str | None, image_size: int | None
-) -> tuple[dict, list, bool]:
-    """Return config of the data set, test pipeline, and if it gives BGR."""
-    pipeline = copy.deepcopy(list(encoder.pipeline or []))
-    loads = loads_files(pipeline)
-    turned = any(step['type'] == 'PILToNumpy' for step in pipeline)
-    # Arrays are in the order that the config's network expects.
-    bgr = not turned if loads else bool(encoder.preprocess.get('to_rgb'))
-    if data is None:
-        if encoder.dataset is None:
-            raise ValueError(
-                f'This checkpoint ({encoder.layout}) names no data set of '
-                'its own: give a folder of images, --data DIR, or a config '
-                'that has one, --config CFG.'
-            )
-        if image_size is not None:
-            raise ValueError(
-                '--image-size goes with --data; the data set of the config '
-                'has its own size.'
-            )
-        cfg = dict(encoder.dataset)
-        cfg.pop('pipeline', None)
-        return cfg, pipeline, bgr
-    if not loads:
-        # Trained on arrays, or nothing is known.
-        arrays = bool(pipeline and encoder.dataset)
-        side = image_size or (_array_side(encoder) if arrays else 224)
-        bgr = bgr or not arrays
-        pipeline = centre_crop(side, bgr)
-    elif image_size is not None:
-        pipeline, bgr = centre_crop(image_size), True
-    return dict(type='ImageFolder', data_root=data), pipeline, bgr
-
-
-def loads_files(pipeline: list[dict]) -> bool:
-    """Tell whether a pipeline reads image files, not arrays."""
-    return any('LoadImage' in str(step['type']) for step in pipeline)
-
-
-def _array_side(encoder: Any) -> int:
-    """Return the side of the images that the config trains on."""
-    cfg = copy.deepcopy(dict(encoder.dataset, pipeline=encoder.pipeline))
-    try:
-        return int(DATASETS.build(cfg)[0]['inputs'].shape[-1])
-    except Exception as error:
+) -> tuple[dict, list, bool, str]:
+    """Return the data set's config, then as :func:`file_pipeline`."""
+    if data is not None:
+        cfg = dict(type='ImageFolder', data_root=data)
+        return cfg, *file_pipeline(encoder, image_size)
+    if encoder.dataset is None:
         raise ValueError(
-            'The config of this checkpoint does not say how large its images '
-            f'are ({type(error).__name__}: {error}): give their side with '
-            '--image-size.'
-        ) from error
-
-
-def centre_crop(side: int, bgr: bool = True) -> list[dict]:
-    """Resize the short edge to 8/7 of the side, then crop the centre."""
-    turn: list[dict] = []
-    if not bgr:
-        turn += [dict(type='NumpyToPIL', to_rgb=True), dict(type='PILToNumpy')]
-    return [
-        dict(type='LoadImageFromFile'),
-        *turn,
-        dict(
-            type='ResizeEdge',
-            scale=side * 8 // 7,
-            edge='short',
-            backend='pillow',
-        ),
-        dict(type='CenterCrop', crop_size=side),
-        dict(type='PackInputs'),
-    ]
+            f'This checkpoint ({encoder.layout}) names no data set of '
+            'its own: give a folder of images, --data DIR, or a config '
+            'that has one, --config CFG.'
+        )
+    if image_size is not None:
+        raise ValueError(
+            '--image-size goes with --data; the data set of the config '
+            'has its own size.'
+        )
+    pipeline = copy.deepcopy(list(encoder.pipeline))
+    cfg = {k: v for k, v in encoder.dataset.items() if k != 'pipeline'}
+    return cfg, pipeline, gives_bgr(encoder, pipeline), OWN_PIPELINE
 
 
 def _views(

@@ -3,7 +3,6 @@
 
 import logging
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -135,25 +134,9 @@ def _written(path: Path) -> int:
 
 
 def _problem(path: Path) -> str | None:
-    """Describe the damage of a file, or return None."""
-    size = path.stat().st_size
-    with open(path, 'rb') as file:
-        if file.read(2) == b'\x80\x02':
-            return _unusable(path)  # torch before 1.6 wrote a bare pickle
-    if not zipfile.is_zipfile(path):
-        return f'truncated or not a checkpoint, {size} bytes'
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        return f'{error}, {size} bytes'
-    return f'damaged record {damaged}' if damaged else _unusable(path)
-
-
-def _unusable(path: Path) -> str | None:
     """Describe why a file cannot be gone on from, or return None."""
     try:
         bad = not_finite_in(read_file(path))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return str(error)
     return f'NaN or infinite: {bad}; the training diverged' if bad else None

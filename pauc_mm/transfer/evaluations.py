@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pauc_mm.embedding.images import ImageSource
+from pauc_mm.embedding.preprocessing import describe_input
 from pauc_mm.evaluation.functional import knn_predict
 from pauc_mm.utils.checks import check_positive
 from pauc_mm.utils.device import pick_device
@@ -27,7 +28,9 @@ def evaluate_linear_probe(
     """Measure the test accuracy of linear probes, one for each seed.
 
     Returns:
-        dict: ``train`` and ``test`` (str), ``num_classes``, ``epochs``,
+        dict: ``layout`` and ``notes`` of the encoder, ``input``
+        (:func:`~pauc_mm.embedding.preprocessing.describe_input`), ``train``
+        and ``test`` (str), ``num_classes``, ``epochs``,
         ``num_held_out``, ``mean`` and ``std`` of the test accuracies (None
         for one seed), and ``runs``: for each seed ``seed``,
         ``learning_rate``, ``weight_decay``, ``at_an_end``, ``test`` (by top
@@ -64,7 +67,7 @@ def evaluate_linear_probe(
         runs.append(run)
     summary = mean_and_deviation([run['test']['1'] for run in runs])
     return dict(
-        _described(*images),
+        _described(encoder, *images),
         epochs=selection.epochs,
         num_held_out=selection.num_held_out,
         mean=summary.mean,
@@ -79,7 +82,8 @@ def evaluate_low_shot(
     """Measure linear SVMs on k images a class, see :func:`low_shot_svm`.
 
     Returns:
-        dict: ``train``, ``test``, ``num_classes``, ``embedded`` (number of
+        dict: ``layout``, ``notes``, ``input``, ``train``, ``test``,
+        ``num_classes``, ``embedded`` (number of
         embedded training images), and the result of :func:`low_shot_svm`.
     """
     low_shot = low_shot or LowShotOptions()
@@ -98,7 +102,8 @@ def evaluate_low_shot(
         rows,
         log=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    return dict(_described(train, test), embedded=len(drawn), **result)
+    described = _described(encoder, train, test)
+    return dict(described, embedded=len(drawn), **result)
 
 
 def evaluate_knn(
@@ -111,8 +116,8 @@ def evaluate_knn(
     See :func:`pauc_mm.evaluation.functional.knn_predict`.
 
     Returns:
-        dict: ``train``, ``test``, ``num_classes``, ``temperature`` and
-        ``accuracies`` by k.
+        dict: ``layout``, ``notes``, ``input``, ``train``, ``test``,
+        ``num_classes``, ``temperature`` and ``accuracies`` by k.
     """
     check_positive('--temperature', temperature)
     encoder, *images = find_images(options)
@@ -129,13 +134,16 @@ def evaluate_knn(
         str(number): (predicted == test.labels).double().mean().item()
         for number, predicted in predictions.items()
     }
-    described = _described(*images)
+    described = _described(encoder, *images)
     return dict(described, temperature=temperature, accuracies=accuracies)
 
 
-def _described(train: ImageSource, test: ImageSource) -> dict:
-    """Return the facts of the images that every result begins with."""
+def _described(encoder, train: ImageSource, test: ImageSource) -> dict:
+    """Return the facts that every result begins with."""
     return dict(
+        layout=encoder.layout,
+        notes=list(encoder.notes),
+        input=describe_input(encoder, test),
         train=train.description,
         test=test.description,
         num_classes=len(train.classes),

@@ -11,12 +11,11 @@ from mmpretrain.registry import DATASETS
 
 from pauc_mm.checkpoints.encoder import Encoder
 from pauc_mm.checkpoints.plain_config import plain, restrict_data
-from pauc_mm.embedding.images import (
-    ImageSource,
-    centre_crop,
-    image_paths,
+from pauc_mm.embedding.images import ImageSource, image_paths, read_labels
+from pauc_mm.embedding.preprocessing import (
+    OWN_PIPELINE,
+    file_pipeline,
     loads_files,
-    read_labels,
 )
 from pauc_mm.utils.checks import check_choice
 from pauc_mm.utils.shipped_files import resolve_config
@@ -54,10 +53,10 @@ def from_folders(
             class, the classes of the two differ, or they share images.
     """
     init_default_scope('mmpretrain')
-    pipeline = crop_pipeline(encoder, image_size)
+    pipeline, _, decided_by = file_pipeline(encoder, image_size)
     options = dict(type='ImageFolder', with_label=True, corrupt=corrupt)
     return _checked_pair(
-        _build(dict(options, data_root=folder), pipeline, folder)
+        _build(dict(options, data_root=folder), pipeline, folder, decided_by)
         for folder in (train, test)
     )
 
@@ -82,7 +81,7 @@ def from_voc(
     """
     check_choice('difficult', difficult, ('ignore', 'negative'))
     init_default_scope('mmpretrain')
-    pipeline = crop_pipeline(encoder, image_size)
+    pipeline, _, decided_by = file_pipeline(encoder, image_size)
     sources = []
     for split in ('trainval', 'test'):
         dataset = VOCClassification(root, split, pipeline)
@@ -91,7 +90,9 @@ def from_voc(
             labels[labels == 0] = -1
         where = f'{split} of {dataset.folder}'
         sources.append(
-            _source(dataset, labels, dataset.metainfo['classes'], where)
+            _source(
+                dataset, labels, dataset.metainfo['classes'], where, decided_by
+            )
         )
     return _checked_pair(sources)
 
@@ -126,7 +127,9 @@ def from_config(encoder: Encoder, trusted: bool = False) -> Pair:
         ) from error
     pair = (('training', bank), ('test', encoder.dataset))
     sources = [
-        _build_of(cfg, encoder.pipeline, f'{name} images', 'the config')
+        _build_of(
+            cfg, encoder.pipeline, f'{name} images', 'the config', OWN_PIPELINE
+        )
         for name, cfg in pair
     ]
     bare = [_without(cfg, 'pipeline', '_scope_') for _, cfg in pair]
@@ -153,7 +156,6 @@ def from_data_config(
     init_default_scope('mmpretrain')
     path = config if os.path.isfile(config) else resolve_config(config)
     cfg = Config.fromfile(path)
-    pipeline = crop_pipeline(encoder, image_size)
     sources = []
     for name, part in (('train', 'training'), ('val', 'validation')):
         dataset = (cfg.get(f'{name}_dataloader') or {}).get('dataset')
@@ -163,33 +165,28 @@ def from_data_config(
                 'dataset.'
             )
         dataset = plain(dataset)
-        sources.append(_build_of(dataset, pipeline, f'{part} images', config))
+        pipeline, _, decided_by = file_pipeline(encoder, image_size)
+        if not loads_files(dataset.get('pipeline') or pipeline):
+            pipeline = [s for s in pipeline if not loads_files([s])]  # arrays
+        images = f'{part} images'
+        sources.append(
+            _build_of(dataset, pipeline, images, config, decided_by)
+        )
     return _checked_pair(sources)
 
 
-def crop_pipeline(encoder: Encoder, image_size: int | None) -> list[dict]:
-    """Return the transforms that load and crop an image file.
-
-    Args:
-        encoder (Encoder): Its pipeline is taken if that loads files.
-        image_size (int, optional): Side of the centre crop in pixels; the
-            short edge is resized to 8/7 of it. Defaults to that of the
-            config's images, or 224 out of 256 as in the papers.
-    """
-    pipeline = copy.deepcopy(list(encoder.pipeline or []))
-    if image_size is None and loads_files(pipeline):
-        return pipeline
-    own_size = (encoder.dataset or {}).get('size')
-    return centre_crop(image_size or own_size or 224)
-
-
-def _build(cfg: dict, pipeline: list, where: str) -> ImageSource:
+def _build(
+    cfg: dict, pipeline: list, where: str, decided_by: str
+) -> ImageSource:
     """Build a data set and read its labels."""
     dataset = DATASETS.build(copy.deepcopy(dict(cfg, pipeline=pipeline)))
-    return _source(dataset, *read_labels(dataset, where, GIVE_FOLDERS), where)
+    labels, classes = read_labels(dataset, where, GIVE_FOLDERS)
+    return _source(dataset, labels, classes, where, decided_by)
 
 
-def _source(dataset, labels, classes, where: str) -> ImageSource:
+def _source(
+    dataset, labels, classes, where: str, decided_by: str
+) -> ImageSource:
     return ImageSource(
         dataset=dataset,
         views=None,
@@ -197,11 +194,12 @@ def _source(dataset, labels, classes, where: str) -> ImageSource:
         classes=list(classes),
         paths=image_paths(dataset),
         description=f'{where}: {len(dataset)} images',
+        decided_by=decided_by,
     )
 
 
 def _build_of(
-    cfg: dict, pipeline: list, name: str, config: str
+    cfg: dict, pipeline: list, name: str, config: str, decided_by: str
 ) -> ImageSource:
     """Build a data set of a config."""
     root = cfg.get('data_root')
@@ -211,7 +209,7 @@ def _build_of(
             f'here (current folder: {os.getcwd()}): {GIVE_FOLDERS}.'
         )
     where = f'{name} of {os.path.basename(config)} ({cfg["type"]})'
-    return _build(cfg, pipeline, where)
+    return _build(cfg, pipeline, where, decided_by)
 
 
 def _bank(encoder: Encoder) -> dict | None:

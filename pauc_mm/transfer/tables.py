@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pauc_mm.embedding.preprocessing import input_line
 from pauc_mm.utils.tables import Summary, markdown_table
 
 
@@ -83,9 +84,14 @@ def _summary(result: dict) -> str:
 
 
 def _heading(result: dict) -> str:
-    return (
-        f'train: {result["train"]}\ntest: {result["test"]}; '
-        f'{result["num_classes"]} classes'
+    return '\n'.join(
+        [
+            f'encoder: {result["layout"]}',
+            *(f'- {note}' for note in result['notes']),
+            input_line(result['input']),
+            f'train: {result["train"]}',
+            f'test: {result["test"]}; {result["num_classes"]} classes',
+        ]
     )
 
 

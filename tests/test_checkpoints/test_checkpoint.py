@@ -362,41 +362,17 @@ def test_config_that_does_not_match(tmp_path):
     wide = Config(
         dict(model=dict(MOCO, backbone=dict(RESNET, base_channels=16)))
     )
-    with pytest.raises(
-        ValueError, match=r'Only \d+ of the \d+ tensors of the b'
-    ):
+    with pytest.raises(ValueError, match=r'another shape: layer1\.0\.conv1'):
         load_encoder(path, config=wide)
     deep = Config(dict(model=dict(MOCO, backbone=dict(RESNET, depth=34))))
     with pytest.raises(ValueError, match=r'missing: layer1\.2\.conv1\.weight'):
         load_encoder(path, config=deep)
     neck = Config(dict(model=dict(MOCO, neck=FC_BN)))
-    with pytest.raises(ValueError, match=r'of the neck .* missing: fc0'):
+    with pytest.raises(ValueError, match=r'neck.* missing: fc0'):
         load_encoder(path, config=neck)
     unknown = Config(dict(model=dict(MOCO, backbone=dict(type='Nothing'))))
     with pytest.raises(ValueError, match='backbone of the config .* cannot'):
         load_encoder(path, config=unknown)
-
-
-@pytest.mark.parametrize('least, loads', [(0.9, True), (0.99, False)])
-def test_share_of_the_backbone_that_must_load(tmp_path, least, loads):
-    """ResNet-18 has 102 tensors without counters; five are removed."""
-    content = checkpoint(built(MOCO), MOCO)
-    for name in ('weight', 'bias', 'running_mean', 'running_var'):
-        del content['state_dict'][f'backbone.bn1.{name}']
-    del content['state_dict']['backbone.conv1.weight']
-    path = saved(tmp_path, content)
-    if loads:
-        encoder = load_encoder(path, min_matched=least)
-        (note,) = [n for n in encoder.notes if 'were loaded' in n]
-        assert '95 of the 100' in note and '5 missing: conv1.weight' in note
-    else:
-        with pytest.raises(ValueError, match='95 of the 100.*99% must'):
-            load_encoder(path, min_matched=least)
-    for key in list(content['state_dict']):
-        if key.startswith('backbone.layer1'):
-            del content['state_dict'][key]
-    with pytest.raises(ValueError, match='Only 75 of the 100'):
-        load_encoder(saved(tmp_path, content))
 
 
 @pytest.mark.parametrize(
@@ -432,7 +408,7 @@ def test_shipped_configs_are_known_by_name(tmp_path):
     encoder = load_encoder(path, 'pauc_mm::pauc_tiny_digits.py')
     assert encoder.layout == 'pauc_mm PAUC'
     assert encoder.dataset['type'] == 'SklearnDigits'
-    with pytest.raises(ValueError, match='tensors of the backbone'):
+    with pytest.raises(ValueError, match=r'missing: \w+'):
         name = 'mocov2_resnet50_8xb32-coslr-200e_in1k.py'
         load_encoder(path, f'mmpretrain::mocov2/{name}')
     with pytest.raises(FileNotFoundError, match='pauc_tiny_digits'):
@@ -452,7 +428,7 @@ def test_parts_are_read_without_the_others(tmp_path):
     state = opened.head().state_dict()
     for key, value in model.neck.state_dict().items():
         assert torch.equal(state[key], value)
-    with pytest.raises(ValueError, match='tensors of the backbone'):
+    with pytest.raises(ValueError, match=r'missing: \w+'):
         opened.encoder()
 
 

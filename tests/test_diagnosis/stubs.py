@@ -45,5 +45,6 @@ def encoder(prototypes=None, space='embedding', **changes):
         pipeline=None,
         dataset=None,
         preprocess=dict(to_rgb=True),
+        channels=3,
     )
     return SimpleNamespace(**{**values, **changes})

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from pauc_mm.transfer.images import (
-    crop_pipeline,
     from_config,
     from_data_config,
     from_folders,
@@ -23,6 +22,7 @@ PACK = dict(type='PackInputs')
 
 def encoder(**changes):
     values = dict(pipeline=None, dataset=None, config=None, layout='stub')
+    values.update(channels=3, preprocess={})
     return SimpleNamespace(**{**values, **changes})
 
 
@@ -44,18 +44,6 @@ def test_folders_and_their_classes(folders):
     assert part.labels.tolist() == [0, 2]
     assert [p.split('/')[-2] for p in part.paths] == ['blue', 'red']
     assert torch.equal(part.dataset[1]['inputs'], train.dataset[20]['inputs'])
-
-
-def test_how_images_are_cropped():
-    def side(pipeline):
-        return [s.get('crop_size') for s in pipeline][-2]
-
-    assert side(crop_pipeline(encoder(), None)) == 224
-    assert side(crop_pipeline(encoder(), 64)) == 64
-    arrays = encoder(pipeline=[PACK], dataset=dict(type='X', size=16))
-    assert side(crop_pipeline(arrays, None)) == 16
-    loads = [dict(type='LoadImageFromFile'), PACK]
-    assert crop_pipeline(encoder(pipeline=loads), None) == loads
 
 
 def test_folders_that_do_not_fit(folders, tmp_path):

@@ -17,7 +17,7 @@ from torch import nn
 from pauc_mm.checkpoints.checkpoint import Checkpoint
 from pauc_mm.checkpoints.file import State
 from pauc_mm.checkpoints.layouts import Names
-from pauc_mm.checkpoints.weights import load_all
+from pauc_mm.checkpoints.weights import check_finite, load_all
 from pauc_mm.compat.atomic_backend import AtomicBackend
 from pauc_mm.version import __version__
 
@@ -100,8 +100,9 @@ def convert(
         source (str or PathLike): The file to convert.
         destination (str or PathLike): The file to write.
         momentum (bool): Whether the momentum encoder is taken.
-        config (str or Config, optional): Config of a model of mmpretrain, in
-            place of the checkpoint's own.
+        config (str or Config, optional): Config whose model.backbone is the
+            source's network, in place of the checkpoint's own or of what is
+            assumed from the weights.
         trust (bool): Whether the source may run code when it is loaded.
         layout (str, optional): See :meth:`.Checkpoint.open`.
         prefix (str, optional): See :meth:`.Checkpoint.open`.
@@ -123,12 +124,8 @@ def convert(
         )
     path = _check_destination(source, destination, force)
     checkpoint = Checkpoint.open(source, config, trust, layout, prefix)
-    if config is not None and not checkpoint.layout.is_openmm:
-        raise ValueError(
-            f'--config is for checkpoints of mmpretrain, and '
-            f"'{checkpoint.path}' is {checkpoint.layout.name}: leave it out."
-        )
     weights = checkpoint.backbone_weights(momentum)
+    check_finite(weights, checkpoint.path)
     with torch.random.fork_rng(devices=[]):
         plan = make_plan(checkpoint, weights, momentum)
     load_all(plan.reference, weights, f"weights of '{checkpoint.path}'")
@@ -161,6 +158,8 @@ def convert(
         meta['previous'] = _earlier(checkpoint.meta, known)
     if plan.backbone is not None:
         meta['backbone'] = plan.backbone
+    if plan.notes:
+        meta['notes'] = plan.notes
     state = {plan.prefix + key: value for key, value in weights.items()}
     _write(path, state, meta, plan.config_text)
     left_out = checkpoint.left_out(Names(network))

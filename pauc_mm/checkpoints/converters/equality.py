@@ -32,10 +32,11 @@ class Agreement:
 
     def __str__(self) -> str:
         return (
-            f'outputs agree: largest difference {self.difference:.1e}, '
-            f'{self.relative:.1e} of the largest value of its map (allowed '
-            f'{TOLERANCE:.0e}), over {self.maps} maps and their means, of '
-            f'{NUM_IMAGES} random images of {self.size}x{self.size} pixels'
+            'outputs agree, if the source is as stated: largest difference '
+            f'{self.difference:.1e}, {self.relative:.1e} of the largest value '
+            f'of its map (allowed {TOLERANCE:.0e}), over {self.maps} maps and '
+            f'their means, of {NUM_IMAGES} random images of '
+            f'{self.size}x{self.size} pixels'
         )
 
 

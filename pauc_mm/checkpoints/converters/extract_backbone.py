@@ -8,6 +8,7 @@ from torch import nn
 from pauc_mm.checkpoints.checkpoint import Checkpoint
 from pauc_mm.checkpoints.config import CheckpointConfig, stored_config
 from pauc_mm.checkpoints.file import State
+from pauc_mm.checkpoints.inferred_resnet import assumption
 
 from .conversion import Conversion, Plan, convert
 from .equality import IMAGE_SIZE
@@ -59,6 +60,7 @@ def openmm_plan(checkpoint: Checkpoint, weights: State) -> Plan:
     target, _ = openmm_network(checkpoint, weights)
     config, cfg, text, notes, size = checkpoint.config, None, None, [], None
     if config is None:
+        notes.append(assumption(reference))
         cfg = backbone_config(reference)
         target = build_resnet(target, cfg)
     else:

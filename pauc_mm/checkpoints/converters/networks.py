@@ -23,7 +23,9 @@ _NAMES = {
 }
 
 
-def resnet_of(weights: State, path: str) -> tuple[ResNet, str]:
+def resnet_of(
+    weights: State, path: str, padding: int = 1
+) -> tuple[ResNet, str]:
     """Build the ResNet of mmpretrain that weights belong to, all of them.
 
     Returns:
@@ -35,13 +37,14 @@ def resnet_of(weights: State, path: str) -> tuple[ResNet, str]:
             express, such as SwAV's fivefold wide one, ResNeXt or ResNet-D.
     """
     try:
-        model, name = infer_resnet(weights)
+        model, name = infer_resnet(weights, padding)
     # mmpretrain asserts that a BasicBlock does not expand.
     except (ValueError, AssertionError) as error:
         reason = str(error) or 'has blocks of two convolutions that expand'
         raise ValueError(
-            f"The network in '{path}' {reason}: it is no ResNet that "
-            "mmpretrain's class ResNet can be given, and is not converted."
+            f"The network in '{path}' {reason}: it is no ResNet "
+            "that mmpretrain's class ResNet can be given, and is not "
+            'converted.'
         ) from error
     model.out_indices = tuple(range(model.num_stages))
     return model, name
@@ -115,7 +118,8 @@ class StagedResNet(tv.ResNet):
         super().__init__(block, like.stage_blocks, width_per_group=width)
         self.conv1 = nn.Conv2d(3, self._stem, 7, 2, 3, bias=False)
         if isinstance(like, ResNet_CIFAR):
-            self.conv1 = nn.Conv2d(3, self._stem, 3, 1, 1, bias=False)
+            padding = like.conv1.padding
+            self.conv1 = nn.Conv2d(3, self._stem, 3, 1, padding, bias=False)
             self.maxpool = nn.Identity()
         self.bn1 = nn.BatchNorm2d(self._stem)
         self.fc = nn.Identity()

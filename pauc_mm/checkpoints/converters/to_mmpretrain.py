@@ -33,9 +33,11 @@ def to_mmpretrain(
 
 
 def _plan(checkpoint: Checkpoint, weights: State, momentum: bool) -> Plan:
-    if checkpoint.layout.is_openmm:
+    if checkpoint.layout.is_openmm or checkpoint.config is not None:
         return openmm_plan(checkpoint, weights)
-    like, name = resnet_of(weights, checkpoint.path)
+    like, name = resnet_of(
+        weights, checkpoint.path, checkpoint.layout.stem_padding
+    )
     cfg = backbone_config(like)
     names = Names(checkpoint.names(momentum).backbone)
     notes = checkpoint.assumptions(like, names, momentum)

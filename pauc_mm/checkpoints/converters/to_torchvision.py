@@ -7,6 +7,7 @@ from mmpretrain.models.backbones import ResNet
 
 from pauc_mm.checkpoints.checkpoint import Checkpoint
 from pauc_mm.checkpoints.file import State
+from pauc_mm.checkpoints.layouts import Names
 from pauc_mm.utils.checks import check_choice
 
 from .conversion import Conversion, Plan, convert
@@ -57,7 +58,7 @@ def _plan(
     names: str, checkpoint: Checkpoint, weights: State, momentum: bool
 ) -> Plan:
     reference, notes = None, []
-    if checkpoint.layout.is_openmm:
+    if checkpoint.layout.is_openmm or checkpoint.config is not None:
         reference, name = openmm_network(checkpoint, weights)
         notes = checkpoint.config.notes if checkpoint.config else []
         if not isinstance(reference, ResNet):
@@ -66,7 +67,12 @@ def _plan(
                 'counterpart in torchvision: only ResNets are converted. '
                 'tools/converters/extract_backbone.py writes it alone.'
             )
-    like, name = resnet_of(weights, checkpoint.path)
+    like, name = resnet_of(
+        weights, checkpoint.path, checkpoint.layout.stem_padding
+    )
+    if checkpoint.config is None:
+        prefixes = Names(checkpoint.names(momentum).backbone)
+        notes = checkpoint.assumptions(like, prefixes, momentum)
     target, code = plain_torchvision(like)
     return Plan(
         reference or StagedResNet(like),

@@ -29,7 +29,8 @@ class BackboneCheckHook(Hook):
 
     Args:
         min_matched (float): Least share of the tensors of such a part that its
-            checkpoint has, with the same shape.
+            checkpoint has, with the same shape. A part with frozen parameters
+            must be there as a whole.
     """
 
     def __init__(self, min_matched: float = MIN_MATCHED) -> None:
@@ -45,7 +46,7 @@ class BackboneCheckHook(Hook):
         """Compare names and shapes with those in the checkpoints.
 
         Raises:
-            ValueError: If no checkpoint is named.
+            ValueError: If no checkpoint is named, or weights are not finite.
             FileNotFoundError: If it does not exist.
             RuntimeError: If it has fewer than ``min_matched`` of the tensors.
         """
@@ -66,7 +67,7 @@ class BackboneCheckHook(Hook):
                 names = matching_names(
                     parts, weights, checkpoint, self.min_matched
                 )
-            except (FileNotFoundError, RuntimeError) as error:
+            except (OSError, RuntimeError, ValueError) as error:
                 raise type(error)(f'{keys}: {error}') from error
             for name, module in parts.items():
                 self._expected[name] = {k: weights[k] for k in names[name]}

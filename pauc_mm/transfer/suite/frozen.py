@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from pauc_mm.embedding.images import ImageSource
+from pauc_mm.embedding.preprocessing import describe_input
 from pauc_mm.transfer.evaluations import (
     evaluate_knn,
     evaluate_linear_probe,
@@ -143,11 +144,12 @@ def _svm(data: str, shots: Sequence) -> Task:
 def _key(setup: Setup, data: str, uses: tuple[str, ...]) -> dict[str, Any]:
     """Return all that scores depend on: network, images, settings."""
     options = _options(setup, data)
-    _, *images = find_images(options)
+    encoder, *images = find_images(options)
     return dict(
         version=__version__,
         network=setup.network(),
         options={k: v for k, v in asdict(options).items() if k not in SPEED},
+        input=describe_input(encoder, images[1]),
         images=[_stamp(part) for part in images],
         **{name: getattr(setup, name) for name in uses},
     )

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 
-from pauc_mm.checkpoints import Checkpoint
+from pauc_mm.checkpoints import Checkpoint, Encoder
+from pauc_mm.embedding.preprocessing import input_line
 from pauc_mm.transfer.features import find_images
 from pauc_mm.utils.files import write_json
 
@@ -25,13 +26,13 @@ def all_tasks() -> list[Task]:
     return [*frozen_tasks(), *fine_tuning_tasks()]
 
 
-def check_checkpoint(setup: Setup) -> None:
-    """Refuse a checkpoint without encoder, see :meth:`Checkpoint.encoder`."""
+def check_checkpoint(setup: Setup) -> Encoder:
+    """Load the encoder; for errors see :meth:`.Checkpoint.encoder`."""
     options = setup.options
     checkpoint = Checkpoint.open(
         options.checkpoint, options.config, options.trust_checkpoint
     )
-    checkpoint.encoder(options.momentum)
+    return checkpoint.encoder(options.momentum)
 
 
 def why_not(task: Task, setup: Setup) -> str | None:
@@ -82,7 +83,9 @@ def run_tasks(
     Returns:
         dict[str, dict]: By name of the task: ``status`` ('done', 'failed' or
         'not run'), ``reason`` if it is not done, else ``figures`` (mean and
-        std in percent by row) and ``seconds``.
+        std in percent by row), ``seconds`` and ``input``
+        (:func:`~pauc_mm.embedding.preprocessing.describe_input`; None where
+        a network is trained).
     """
     check_checkpoint(setup)
     results: dict[str, dict] = {}
@@ -107,7 +110,8 @@ def _run(task: Task, setup: Setup, head: str, log) -> dict:
             if known['key'] == key:
                 log(f'{head}: done before')
                 return known['result']
-        log(f'{head} ...')
+        facts = key.get('input')  # of those that train no network
+        log(f'{head} ...' + (f' {input_line(facts)}' if facts else ''))
         scores = task.evaluate(setup)
     except Exception as error:
         traceback.print_exc()
@@ -118,6 +122,7 @@ def _run(task: Task, setup: Setup, head: str, log) -> dict:
         status=DONE,
         figures={row: asdict(score) for row, score in scores.items()},
         seconds=round(time.perf_counter() - start, 1),
+        input=facts,
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, dict(key=key, result=result))

@@ -75,7 +75,6 @@ def test_layouts_that_do_not_fit(tmp_path, convert):
     fails('--prefix names the network', prefix='a', layout='moco')
     fails('--prefix names the network', prefix='a', momentum=True)
     fails("--prefix 'nets.a.' does not fit", prefix='nets.a')
-    fails('--config is for checkpoints of mmpretrain', config='x.py')
     state = wrapped(small_resnet())
     path = saved(tmp_path, state)
     fails('no momentum encoder', momentum=True)

@@ -82,7 +82,7 @@ def test_detector_of_mmdet(r50):
 
 def test_diagnosis(r50):
     source, path = r50
-    encoder = load_encoder(path, min_matched=1.0)
+    encoder = load_encoder(path)
     assert encoder.layout == 'mmpretrain ResNet-50'
     got = encoder.embed(images(size=64))[0]
     expected = without_fc(source, images(size=64))
