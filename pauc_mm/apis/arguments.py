@@ -7,6 +7,8 @@ from typing import Any
 
 from mmengine.config import DictAction
 
+from pauc_mm.utils.files import check_output
+
 
 class Parser(argparse.ArgumentParser):
     """Parser that prints its texts as they are written.
@@ -56,6 +58,24 @@ class Parser(argparse.ArgumentParser):
     def switch(self, flag: str, text: str, **kwargs) -> None:
         """Add an option without a value, False unless it is given."""
         self.add_argument(flag, action='store_true', help=text, **kwargs)
+
+
+def check_outputs(
+    parser: Parser, folder: bool = False, **paths: str | None
+) -> None:
+    """End the program if an option names what cannot be written.
+
+    Args:
+        parser (Parser): The program's.
+        folder (bool): Whether the options name folders.
+        **paths: Value by option; None and '' write nothing.
+    """
+    for option, path in paths.items():
+        try:
+            if path:
+                check_output(path, f'--{option}', folder)
+        except OSError as error:
+            parser.error(str(error))
 
 
 def add_trust_argument(parser: Parser, dest: str = 'trust_checkpoint') -> None:

@@ -27,6 +27,8 @@ GUARDS = dict(
 )
 _RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
+CONFIG_SUFFIXES = ('.py', '.json', '.yml', '.yaml')
+
 
 def find_config(name: str, parser: ArgumentParser) -> str:
     """Return the path of the config that a user named.
@@ -41,6 +43,12 @@ def find_config(name: str, parser: ArgumentParser) -> str:
         except FileNotFoundError as error:
             parser.error(str(error))
     if Path(name).is_file():
+        if Path(name).suffix not in CONFIG_SUFFIXES:
+            parser.error(
+                f"'{name}' is no config, which ends in "
+                f'{", ".join(CONFIG_SUFFIXES)}. The config comes first, then '
+                'the checkpoint.'
+            )
         return name
     message = f"config '{name}' is not a file (current folder: {os.getcwd()})."
     if near := near_configs(name):

@@ -11,7 +11,12 @@ from pauc_mm.diagnosis import DiagnosisOptions, compare, diagnose
 from pauc_mm.diagnosis.report import criteria_rows, format_number
 from pauc_mm.embedding.preprocessing import input_line
 
-from .arguments import Parser, add_encoder_arguments, run_name
+from .arguments import (
+    Parser,
+    add_encoder_arguments,
+    check_outputs,
+    run_name,
+)
 
 DESCRIPTION = """\
 Diagnose whether a self-supervised encoder or its prototypes have collapsed,
@@ -80,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if bool(args.checkpoint) == bool(args.compare):
         parser.error('give one CHECKPOINT, or several after --compare.')
+    check_outputs(parser, folder=True, out=args.out)
     given = {k: v for k, v in vars(args).items() if k in OPTIONS}
     try:
         options = DiagnosisOptions(**given)

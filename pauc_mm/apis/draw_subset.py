@@ -18,7 +18,7 @@ from pauc_mm.datasets.labelled_subset import (
     select_listed,
 )
 
-from .arguments import Parser
+from .arguments import Parser, check_outputs
 
 DESCRIPTION = """\
 Write a labelled part of a data set, for semi-supervised fine-tuning, as an
@@ -92,11 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Draw or convert, check and write."""
     parser = get_parser()
     args = parser.parse_args(argv)
-    if os.path.isdir(args.out):
-        parser.error(
-            f"--out '{args.out}' is a folder: name the file to write, such "
-            f"as '{os.path.join(args.out, 'subset.txt')}'"
-        )
+    check_outputs(parser, out=args.out)
     if os.path.exists(args.out) and not args.overwrite:
         parser.error(f"--out '{args.out}' exists; --overwrite replaces it")
     try:

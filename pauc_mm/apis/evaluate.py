@@ -24,7 +24,7 @@ from pauc_mm.transfer.low_shot import SHOTS
 from pauc_mm.transfer.tables import knn_table, low_shot_table, probe_table
 from pauc_mm.utils.files import write_json
 
-from .arguments import Parser, add_encoder_arguments
+from .arguments import Parser, add_encoder_arguments, check_outputs
 
 KNN = 'Measure the k-nearest-neighbour accuracy of frozen features.'
 KNN_EXAMPLES = """examples:
@@ -249,6 +249,8 @@ def _run(
     args = parser.parse_args(argv)
     if args.out and not args.out.endswith('.json'):
         parser.error(f"--out '{args.out}' must end in .json")
+    check_outputs(parser, out=args.out)
+    check_outputs(parser, folder=True, cache=args.cache)
     if args.seed < 0:
         parser.error(f'--seed must be >= 0, got {args.seed}')
     options = feature_options(parser, args)

@@ -24,7 +24,7 @@ from pauc_mm.transfer.suite.task import Setup, Task
 from pauc_mm.utils.files import only_process_in, write_json, write_text
 from pauc_mm.version import __version__
 
-from .arguments import Parser, run_name
+from .arguments import Parser, check_outputs, run_name
 from .evaluate import (
     add_feature_arguments,
     add_low_shot_arguments,
@@ -141,8 +141,7 @@ def _make_setup(args: Namespace, parser: Parser) -> Setup:
         parser.error(str(error))
     name = run_name(args.checkpoint)
     out = Path(args.out or f'work_dirs/evaluations/{name}')
-    if out.exists() and not out.is_dir():
-        parser.error(f"--out '{out}' is a file; it must be a folder.")
+    check_outputs(parser, folder=True, out=out, cache=args.cache)
     return Setup(
         options,
         data,

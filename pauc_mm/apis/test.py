@@ -11,7 +11,7 @@ from mmengine.dist import is_main_process
 from mmpretrain.utils import get_ori_model
 
 from . import config as common
-from .arguments import Parser, add_runner_arguments
+from .arguments import Parser, add_runner_arguments, check_outputs
 
 DESCRIPTION = """\
 Evaluate a checkpoint with the metrics of a config: its test loop, or its
@@ -104,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> dict:
     args = parser.parse_args(argv)
     if args.out and Path(args.out).suffix != '.json':
         parser.error(f"--out '{args.out}' must end in .json")
+    check_outputs(parser, out=args.out)
     path = common.find_config(args.config, parser)
     cfg = merge_args(common.load_config(args, path), args)
     common.exit_without_data(cfg, parser)

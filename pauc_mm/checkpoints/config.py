@@ -150,7 +150,7 @@ def named_config(named: str | Config) -> CheckpointConfig:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no config, or has no model with a backbone.
     """
-    cfg = named if isinstance(named, Config) else _from_file(named)
+    cfg = named if isinstance(named, Config) else read_config(named)
     label = getattr(cfg, 'filename', None) or 'that was given'
     return _checked(CheckpointConfig(cfg, f'the config {label}', True))
 
@@ -190,7 +190,8 @@ def stored_config(text: str, trust: bool, path: str) -> CheckpointConfig:
     return found
 
 
-def _from_file(name: str) -> Config:
+def read_config(name: str) -> Config:
+    """Read a config that the user names, see :func:`named_config`."""
     try:
         if name.startswith(PREFIX):
             name = resolve_config(name)

@@ -93,7 +93,7 @@ def _check_file(path: Path) -> None:
         return
     hint = ''
     if path.suffix in ('.py', '.json', '.yml', '.yaml'):
-        hint = ' It is a config: were config and checkpoint swapped?'
+        hint = ' It is a config: were the two swapped?'
     if path.suffix == '.safetensors':
         hint = ' Convert it: torch.save(safetensors.torch.load_file(A), B).'
     raise ValueError(

@@ -38,7 +38,7 @@ def file_pipeline(
     if image_size is None and loads_files(own):
         return own, gives_bgr(encoder, own), OWN_PIPELINE
     training = training_steps(encoder)
-    sides = [side for step in training if (side := _crop_side(step))]
+    sides = _sides(training, 'Crop') or _sides(training, 'Resize')
     if image_size is not None:
         side, decided_by = image_size, 'by --image-size'
     elif own and encoder.dataset:
@@ -46,6 +46,11 @@ def file_pipeline(
         decided_by = f"as {encoder.dataset['type']} of the checkpoint's config"
     elif sides:
         side, decided_by = max(sides), "as the config's training crops"
+    elif training:
+        raise ValueError(
+            "The config's training pipeline does not say how large its images "
+            'are: give their side with --image-size.'
+        )
     else:
         side = IMAGENET_SIDE
         decided_by = 'assumed, as nothing tells; --image-size changes it'
@@ -110,15 +115,16 @@ def training_steps(encoder: Any) -> list[dict]:
     return unpack(dataset.get('pipeline') or [])
 
 
-def _crop_side(step: dict) -> int | None:
-    """Return the side in pixels of what a transform crops, if it crops."""
-    kind = str(step['type'])
-    if not kind.endswith('Crop'):
-        return None
-    side = step.get('size' if 'torchvision' in kind else 'crop_size')
-    side = step.get('scale') if side is None else side
-    side = max(side) if isinstance(side, (list, tuple)) else side
-    return side if isinstance(side, int) else None
+def _sides(steps: list[dict], kind: str) -> list[int]:
+    """Return the sides in pixels of what transforms of a kind give."""
+    sides = []
+    for step in steps:
+        name = str(step['type'])
+        if name.endswith(kind):
+            side = step.get('size' if 'torchvision' in name else 'crop_size')
+            side = step.get('scale') if side is None else side
+            sides.append(max(side) if isinstance(side, Sequence) else side)
+    return [side for side in sides if isinstance(side, int)]
 
 
 def _array_side(encoder: Any) -> int:

@@ -138,5 +138,5 @@ def _problem(path: Path) -> str | None:
     try:
         bad = not_finite_in(read_file(path))
     except (ValueError, OSError) as error:
-        return str(error)
+        return str(error).removeprefix(f"'{path}' ")
     return f'NaN or infinite: {bad}; the training diverged' if bad else None

@@ -5,10 +5,10 @@ import copy
 import os
 
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS
 
+from pauc_mm.checkpoints.config import read_config
 from pauc_mm.checkpoints.encoder import Encoder
 from pauc_mm.checkpoints.plain_config import plain, restrict_data
 from pauc_mm.embedding.images import ImageSource, image_paths, read_labels
@@ -151,11 +151,12 @@ def from_data_config(
 
     Raises:
         FileNotFoundError: If the config or its ``data_root`` is missing.
-        ValueError: If it names no data, or images have no labels.
+        ValueError: If it is no config or names no data, or images have no
+            labels.
     """
     init_default_scope('mmpretrain')
     path = config if os.path.isfile(config) else resolve_config(config)
-    cfg = Config.fromfile(path)
+    cfg = read_config(path)
     sources = []
     for name, part in (('train', 'training'), ('val', 'validation')):
         dataset = (cfg.get(f'{name}_dataloader') or {}).get('dataset')

@@ -14,6 +14,37 @@ LOCK = 'lock'
 _held: set[IO] = set()  # locked files
 
 
+def check_output(path: str | os.PathLike, key: str, folder: bool) -> None:
+    """Refuse an output that could not be written, before any work for it.
+
+    Args:
+        path (str or PathLike): File or folder that will be written.
+        key (str): Its option, for the message.
+        folder (bool): Whether it will be a folder.
+
+    Raises:
+        IsADirectoryError: If it is a folder instead of a file.
+        NotADirectoryError: If it is a file instead of a folder, or below one.
+        PermissionError: If it may not be written.
+    """
+    target = Path(path).expanduser().absolute()
+    if not folder and target.is_dir():
+        raise IsADirectoryError(
+            f"{key} '{path}' is a folder: name the file to write."
+        )
+    above = target if folder else target.parent
+    above = next(p for p in (above, *above.parents) if p.exists())
+    if not above.is_dir():
+        raise NotADirectoryError(
+            f"{key} '{path}' cannot be written: '{above}' is a file."
+        )
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"{key} '{path}' cannot be written: '{above}' may not be written "
+            'to.'
+        )
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically: a kill in between leaves the old file.
 

@@ -19,6 +19,7 @@ from pauc_mm.checkpoints.file import State
 from pauc_mm.checkpoints.layouts import Names
 from pauc_mm.checkpoints.weights import check_finite, load_all
 from pauc_mm.compat.atomic_backend import AtomicBackend
+from pauc_mm.utils.files import check_output
 from pauc_mm.version import __version__
 
 from .equality import IMAGE_SIZE, Agreement, compare_outputs
@@ -179,16 +180,7 @@ def _check_destination(
 ) -> Path:
     """Refuse a destination before any work is done for it."""
     path = Path(destination).expanduser()
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"'{path}' is a folder; name the file to write, such as "
-            f"'{path / 'backbone.pth'}'."
-        )
-    folder = next(p for p in path.absolute().parents if p.exists())
-    if not folder.is_dir():
-        raise NotADirectoryError(
-            f"'{path}' cannot be written: '{folder}' is a file."
-        )
+    check_output(path, 'DST', folder=False)
     source = Path(source).expanduser()
     if path.exists() and source.exists() and path.samefile(source):
         raise ValueError(

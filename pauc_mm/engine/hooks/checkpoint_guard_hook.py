@@ -2,12 +2,14 @@
 from pathlib import Path
 
 from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
+from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 from torch import nn
 
-from pauc_mm.checkpoints.weights import Fit, compare, shapes
+from pauc_mm.checkpoints.weights import MIN_MATCHED, Fit, compare, shapes
 from pauc_mm.compat import from_plain, to_plain
 from pauc_mm.engine.whole_checkpoints import check_whole, last_whole
 from pauc_mm.utils import on_main_process
@@ -57,8 +59,9 @@ class CheckpointGuardHook(Hook):
         """Restore the log history, and compare the parameters.
 
         Raises:
-            RuntimeError: If a run is resumed from another architecture, or
-                fewer than 90% of the backbone's tensors would be loaded.
+            RuntimeError: If a run is resumed from another architecture,
+                fewer than 90% of the backbone's tensors would be loaded for
+                training, or not all of them for a test.
         """
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = from_plain(checkpoint['message_hub'])
@@ -67,27 +70,36 @@ class CheckpointGuardHook(Hook):
             model.upgrade_state_dict(checkpoint.get('state_dict', checkpoint))
         if getattr(runner, '_resume', False):
             _check_same_model(model, checkpoint)
-        else:
-            _check_backbone(model, checkpoint)
+        elif isinstance(runner.optim_wrapper, OptimWrapper):
+            _check_part(model, checkpoint, 'backbone.', MIN_MATCHED)
+        else:  # a test, whose metrics would be of random weights
+            learns = isinstance(model, BaseSelfSupervisor)
+            _check_part(model, checkpoint, 'backbone.' if learns else '', 1.0)
 
 
-def _fit(model: nn.Module, state_dict: dict, prefix: str = '') -> Fit:
+def _fit(
+    model: nn.Module, state_dict: dict, prefix: str = '', counters: bool = True
+) -> Fit:
     """Compare a part of the model with a checkpoint's tensors."""
     saved = {k.removeprefix('module.'): v for k, v in state_dict.items()}
-    wanted = shapes(model, counters=True)
+    wanted = shapes(model, counters)
     return compare(
         {k: v for k, v in wanted.items() if k.startswith(prefix)},
-        shapes(saved, counters=True),
+        shapes(saved, counters),
     )
 
 
-def _check_backbone(model: nn.Module, checkpoint: dict) -> None:
-    fit = _fit(model, checkpoint.get('state_dict', checkpoint), 'backbone.')
-    if fit.total and not fit.is_enough():
+def _check_part(
+    model: nn.Module, checkpoint: dict, prefix: str, least: float
+) -> None:
+    state = checkpoint.get('state_dict', checkpoint)
+    fit = _fit(model, state, prefix, counters=False)
+    if fit.total and not fit.is_enough(least):
         raise RuntimeError(
             f'Only {len(fit.matched)} of the {fit.total} tensors of the '
-            f'backbone are in the checkpoint: {fit}. Use the config that '
-            'wrote it, or convert its keys to the prefix backbone.'
+            f'{prefix.rstrip(".") or "model"} are in the checkpoint, and '
+            f'{least:.0%} must be: {fit}. Use the config that wrote it, or '
+            'convert its keys to the prefix backbone.'
         )
 
 

@@ -1,0 +1,160 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""The one decision on a network's input: a new kind of config is a row."""
+
+import copy
+
+import pytest
+from mmengine.config import Config
+
+from pauc_mm.embedding.preprocessing import file_pipeline
+from pauc_mm.utils.shipped_files import resolve_config
+from tests.test_diagnosis.stubs import encoder
+
+PACK = dict(type='PackInputs')
+LOAD = dict(type='LoadImageFromFile')
+CROP_40 = [LOAD, dict(type='CenterCrop', crop_size=40), PACK]
+TO_RGB = [dict(type='NumpyToPIL', to_rgb=True), dict(type='PILToNumpy')]
+TO_BGR = [TO_RGB[0], dict(type='PILToNumpy', to_bgr=True)]
+ARRAYS = dict(pipeline=[PACK], dataset=dict(type='SklearnDigits'))
+
+
+def trained(*steps, views=False):
+    """A config that only trains."""
+    if views:
+        view = dict(type='MultiView', num_views=[2], transforms=[list(steps)])
+        steps = [LOAD, view, PACK]
+    dataset = dict(type='X', dataset=dict(pipeline=list(steps)))
+    return dict(config=dict(train_dataloader=dict(dataset=dataset)))
+
+
+def crop(kind, **size):
+    return dict(type=kind, **size)
+
+
+SIDES = {
+    'nothing is known': ({}, 224, 'assumed'),
+    'arrays of 16 pixels by default': (ARRAYS, 16, 'SklearnDigits'),
+    'arrays of 20 pixels': (
+        dict(ARRAYS, dataset=dict(type='SklearnDigits', size=20)),
+        20,
+        'SklearnDigits',
+    ),
+    'only training crops': (
+        trained(LOAD, crop('RandomResizedCrop', scale=96), PACK),
+        96,
+        'training crops',
+    ),
+    'training crops of torchvision': (
+        trained(crop('torchvision/RandomResizedCrop', size=(64, 64))),
+        64,
+        'training crops',
+    ),
+    'the larger of several crops': (
+        trained(
+            crop('RandomResizedCrop', scale=32),
+            crop('RandomResizedCrop', scale=80),
+            views=True,
+        ),
+        80,
+        'training crops',
+    ),
+    'training images that are resized': (
+        trained(LOAD, crop('Resize', scale=(60, 60)), PACK),
+        60,
+        'training crops',
+    ),
+    'tests go before training': (
+        {**trained(crop('RandomCrop', crop_size=96)), **ARRAYS},
+        16,
+        'SklearnDigits',
+    ),
+}
+
+
+@pytest.mark.parametrize('case', SIDES)
+def test_what_decides_the_size(case):
+    changes, side, reason = SIDES[case]
+    pipeline, _, decided_by = file_pipeline(encoder(**changes))
+    assert [s['crop_size'] for s in pipeline if 'crop_size' in s] == [side]
+    assert [s['scale'] for s in pipeline if 'scale' in s] == [side * 8 // 7]
+    assert reason in decided_by
+    pipeline, _, decided_by = file_pipeline(encoder(**changes), 48)
+    assert [s['crop_size'] for s in pipeline if 'crop_size' in s] == [48]
+    assert decided_by == 'by --image-size'
+
+
+def test_training_that_does_not_tell_the_size():
+    own = encoder(**trained(dict(type='RandomFlip'), PACK))
+    with pytest.raises(ValueError, match='--image-size'):
+        file_pipeline(own)
+
+
+def test_a_pipeline_that_loads_files_is_taken_as_it_is():
+    own = encoder(pipeline=CROP_40)
+    assert file_pipeline(own)[:2] == (CROP_40, True)
+    assert file_pipeline(own)[0] is not own.pipeline
+
+
+ORDERS = {
+    'files': (dict(pipeline=CROP_40), True),
+    'files turned': (dict(pipeline=[LOAD, *TO_RGB, *CROP_40[1:]]), False),
+    'turned and back': (dict(pipeline=[LOAD, *TO_BGR, *CROP_40[1:]]), True),
+    'arrays, turned by the preprocessor': (ARRAYS, True),
+    'arrays': (dict(ARRAYS, preprocess=dict(to_rgb=False)), False),
+    'trained on files': (
+        trained(LOAD, crop('RandomCrop', crop_size=8), *TO_RGB),
+        False,
+    ),
+    'nothing is known': ({}, True),
+}
+
+
+@pytest.mark.parametrize('image_size', [None, 16])
+@pytest.mark.parametrize('case', ORDERS)
+def test_order_of_the_channels(case, image_size):
+    changes, bgr = ORDERS[case]
+    pipeline, got, _ = file_pipeline(encoder(**changes), image_size)
+    kinds = [step['type'] for step in pipeline]
+    assert got is bgr
+    assert ('PILToNumpy' in kinds) == (
+        not bgr or 'back' in case and not image_size
+    )
+
+
+LOADS = {
+    1: (dict(channels=1), 'grayscale'),
+    3: (dict(channels=3), 'color'),
+    4: (
+        dict(
+            channels=4,
+            pipeline=[dict(LOAD, color_type='unchanged'), *CROP_40[1:]],
+        ),
+        'unchanged',
+    ),
+}
+
+
+@pytest.mark.parametrize('channels', LOADS)
+def test_channels_of_the_network(channels):
+    changes, colour = LOADS[channels]
+    pipeline, _, _ = file_pipeline(encoder(**changes), 16)
+    assert pipeline[0] == dict(LOAD, color_type=colour)
+
+
+def test_channels_that_nothing_tells_how_to_load():
+    with pytest.raises(ValueError, match='4 channels.*--config'):
+        file_pipeline(encoder(channels=4))
+
+
+def test_the_shipped_configs_tell_their_size():
+    from mmengine.registry import init_default_scope
+
+    from pauc_mm.checkpoints.config import named_config
+
+    init_default_scope('mmpretrain')
+    for name, side in (('pauc_tiny_digits', 16), ('pauc_r18_folder', 128)):
+        cfg = Config.fromfile(resolve_config(name))
+        pipeline, dataset = named_config(copy.deepcopy(cfg)).data()
+        own = encoder(config=cfg, pipeline=pipeline, dataset=dataset)
+        steps, _, _ = file_pipeline(own)
+        assert [s['crop_size'] for s in steps if 'crop_size' in s] == [side]
