@@ -93,7 +93,7 @@ def add_encoder_arguments(parser: Parser) -> None:
     value = parser.value
     value('--config CFG', str, 'config of the model, if the file has none')
     add_momentum_argument(parser)
-    crop = "side of the centre crop; default: the config's, or 224"
+    crop = "side of the centre crop; default: the config's, else 224"
     value('--image-size PIXELS', int, crop)
     value(
         '--corrupt',

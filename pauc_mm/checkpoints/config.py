@@ -1,6 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Configs of checkpoints, and the networks and data that they describe."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
@@ -10,6 +11,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmpretrain.registry import DATASETS, MODELS, TRANSFORMS
 from torch import nn
 
+from pauc_mm.embedding.preprocessing import array_side, loads_files
 from pauc_mm.utils.shipped_files import PREFIX, resolve_config
 
 from .file import TRUST
@@ -103,6 +105,8 @@ class CheckpointConfig:
     def encoder_text(self) -> str:
         """Write backbone, normalisation and pipeline, without ``init_cfg``.
 
+        The side of the images is noted where the pipeline takes arrays.
+
         Returns:
             str: Literals that :func:`parse_plain_config` reads.
 
@@ -110,7 +114,7 @@ class CheckpointConfig:
             ValueError: If one of them is no plain value, is not registered,
                 or names a file.
         """
-        pipeline, _ = self.data()
+        pipeline, dataset = self.data()
         model = dict(
             type=_type_name(self.cfg.model),
             backbone=restrict_types(plain(self.cfg.model.backbone), MODELS),
@@ -121,6 +125,9 @@ class CheckpointConfig:
             pipeline = restrict_types(pipeline, TRANSFORMS, DATASETS)
             hooks = dict(clustering=dict(pipeline=pipeline))
             text += f'default_hooks = {hooks!r}\n'
+            if dataset and not loads_files(pipeline):
+                with suppress(ValueError):  # then --image-size is asked for
+                    text += f'image_size = {array_side(dataset, pipeline)}\n'
         parts = [model, pipeline]
         if loads_foreign_files(parts) or any(map(_is_path, strings(parts))):
             raise ValueError('it names a file')

@@ -42,14 +42,16 @@ def file_pipeline(
     if image_size is not None:
         side, decided_by = image_size, 'by --image-size'
     elif own and encoder.dataset:
-        side = _array_side(encoder)
+        side = array_side(encoder.dataset, own)
         decided_by = f"as {encoder.dataset['type']} of the checkpoint's config"
+    elif side := (encoder.config or {}).get('image_size'):
+        decided_by = 'as the converter noted'
     elif sides:
         side, decided_by = max(sides), "as the config's training crops"
-    elif training:
+    elif own or training:
         raise ValueError(
-            "The config's training pipeline does not say how large its images "
-            'are: give their side with --image-size.'
+            'The pipelines of the config do not say how large its images are: '
+            'give their side with --image-size.'
         )
     else:
         side = IMAGENET_SIDE
@@ -127,9 +129,13 @@ def _sides(steps: list[dict], kind: str) -> list[int]:
     return [side for side in sides if isinstance(side, int)]
 
 
-def _array_side(encoder: Any) -> int:
-    """Return the side of the images that the config tests on."""
-    cfg = copy.deepcopy(dict(encoder.dataset, pipeline=encoder.pipeline))
+def array_side(dataset: dict, pipeline: list[dict]) -> int:
+    """Return the side of the images of a config's data set.
+
+    Raises:
+        ValueError: If it cannot be built or read.
+    """
+    cfg = copy.deepcopy(dict(dataset, pipeline=pipeline))
     try:
         return image_shape(DATASETS.build(cfg))[-1]
     except Exception as error:
@@ -173,5 +179,5 @@ def input_line(facts: dict) -> str:
     """Format :func:`describe_input` as one line for the user."""
     return (
         f'network input: {facts["height"]} x {facts["width"]} pixels, '
-        f'{facts["channels"]} channels, {facts["decided_by"]}'
+        f'channels: {facts["channels"]}, {facts["decided_by"]}'
     )

@@ -39,6 +39,11 @@ SIDES = {
         20,
         'SklearnDigits',
     ),
+    'a backbone that was extracted': (
+        dict(pipeline=[PACK], config=dict(image_size=20)),
+        20,
+        'converter',
+    ),
     'only training crops': (
         trained(LOAD, crop('RandomResizedCrop', scale=96), PACK),
         96,
