@@ -249,7 +249,7 @@ def test_cifar_form(tmp_path):
     features = without_fc(model, images())
     result = check(tmp_path, model.state_dict(), model, features)
     assert result.meta['backbone'] == dict(type='ResNet_CIFAR', depth=18)
-    assert any('CIFAR form' in note for note in result.notes)
+    assert any('(3x3) has stride 1' in note for note in result.notes)
 
 
 def test_types_are_kept_and_counters_may_be_missing(tmp_path):
