@@ -3,10 +3,12 @@
 
 import sys
 
+import mmengine.config.config as mmengine_config
 import pytest
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS, MODELS, TRANSFORMS
+from yapf.yapflib.yapf_api import FormatCode
 
 from pauc_mm.checkpoints.plain_config import (
     parse_plain_config,
@@ -14,6 +16,13 @@ from pauc_mm.checkpoints.plain_config import (
 )
 from pauc_mm.utils.shipped_files import resolve_config
 from tests.helpers import PLAIN, load_encoder, model_cfg
+
+
+@pytest.fixture(autouse=True)
+def laid_out(monkeypatch):
+    # As training writes it, other than in the rest of the tests.
+    monkeypatch.setattr(mmengine_config, 'FormatCode', FormatCode)
+
 
 TINY = dict(type='TinyConvNet', channels=(8, 16), strides=(1, 2))
 

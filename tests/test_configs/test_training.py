@@ -5,7 +5,6 @@ import copy
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
@@ -41,10 +40,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def scope_and_quick_log(monkeypatch):
+def scope():
     init_default_scope('mmpretrain')
-    # yapf takes seconds to lay out a config for the log.
-    monkeypatch.setattr(Config, 'pretty_text', property(repr))
 
 
 def small(name, work_dir, changes, classes=None):

@@ -22,7 +22,6 @@ DETECTORS = ['faster-rcnn', 'mask-rcnn']
 @pytest.fixture
 def train(scenes, quick, tmp_path, monkeypatch):
     monkeypatch.setenv('DIGIT_SCENES_ROOT', str(scenes))
-    monkeypatch.setattr(Config, 'pretty_text', property(repr))
 
     def start(detector, checkpoint, *options):
         config = CONFIGS / f'{detector}_tiny_digits.py'

@@ -114,10 +114,9 @@ def test_persistent_workers_train_on_new_assignments(tmp_path):
         assert (assigned == epoch).all()
 
 
-def test_log_line_says_what_matters(tmp_path, caplog):
-    cfg = run_cfg(tmp_path, max_epochs=3)
-    cfg.log_level = 'INFO'
-    runner = Runner.from_cfg(cfg)
+def test_log_line_says_what_matters(tmp_path):
+    runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=3))
+    runner.logger.setLevel('INFO')
     lines = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
@@ -59,19 +58,11 @@ def make(recipe, **options):
     return ConfigRun('a', dict(seed=0), recipe, options, files=(FILE,))
 
 
-@pytest.fixture
-def quick_log(monkeypatch):
-    """yapf takes seconds to lay out a config for the log."""
-    monkeypatch.setattr(Config, 'pretty_text', property(repr))
-
-
 @pytest.fixture(scope='module')
 def whole(recipe, tmp_path_factory):
     """Folder and result of a run that was never stopped."""
     folder = tmp_path_factory.mktemp('whole')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Config, 'pretty_text', property(repr))
-        return folder, execute(folder, make(recipe))
+    return folder, execute(folder, make(recipe))
 
 
 def test_the_result(whole, recipe):
@@ -92,7 +83,6 @@ def test_the_result(whole, recipe):
     assert state['meta']['epoch'] == 6
 
 
-@pytest.mark.usefixtures('quick_log')
 @pytest.mark.parametrize('when', ['training', 'measuring'])
 def test_an_interrupted_run_is_resumed(
     whole, recipe, tmp_path, monkeypatch, when
@@ -131,7 +121,6 @@ def test_an_interrupted_run_is_resumed(
         assert torch.equal(left[name], value), name
 
 
-@pytest.mark.usefixtures('quick_log')
 def test_a_divergence_is_an_outcome(recipe, tmp_path):
     options = {'train_cfg.max_epochs': 1, 'optim_wrapper.optimizer.lr': 1e30}
     result = execute(tmp_path, make(recipe, **options))
@@ -139,7 +128,6 @@ def test_a_divergence_is_an_outcome(recipe, tmp_path):
     assert 'finite' in result.diverged
 
 
-@pytest.mark.usefixtures('quick_log')
 def test_zero_embeddings_are_an_outcome(recipe, tmp_path, monkeypatch):
     def measure(runner):
         return dict(a=float(as_unit_vectors(torch.zeros(2, 3)).sum()))
@@ -150,7 +138,6 @@ def test_zero_embeddings_are_an_outcome(recipe, tmp_path, monkeypatch):
     assert '2 of 2 embeddings' in result.diverged
 
 
-@pytest.mark.usefixtures('quick_log')
 def test_errors_of_a_run(recipe, tmp_path, monkeypatch):
     run = ConfigRun('a', {}, recipe, measure='experiments.runner:nothing')
     with pytest.raises(ValueError, match='experiments.runner:nothing'):
