@@ -1,14 +1,19 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Atomic writing, and a lock for a folder."""
 
+import contextlib
 import json
 import os
 import socket
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 LOCK = 'lock'
 _held: set[IO] = set()  # locked files
@@ -65,7 +70,7 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=1) + '\n')
 
 
-@contextmanager
+@contextlib.contextmanager
 def only_process_in(folder: Path) -> Iterator[None]:
     """Lock a folder, which is created, against other processes.
 
@@ -83,8 +88,8 @@ def only_process_in(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / LOCK, 'a+', errors='replace') as file:
         try:
-            import fcntl
-
+            if fcntl is None:
+                raise OSError('the system has no file locks')
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
@@ -93,7 +98,7 @@ def only_process_in(folder: Path) -> Iterator[None]:
                 f"Another process ({name}) is at work in '{folder}': wait "
                 'for it, end it, or name another folder.'
             ) from error
-        except (ImportError, OSError) as error:
+        except OSError as error:
             warnings.warn(
                 f"'{folder}' is not locked against other runs: {error}.",
                 stacklevel=3,
@@ -106,6 +111,10 @@ def only_process_in(folder: Path) -> Iterator[None]:
             yield
         finally:
             _held.discard(file)
+            if fcntl is not None:
+                # At once, also if a child still holds the file open.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _release() -> None:
