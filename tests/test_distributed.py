@@ -57,6 +57,7 @@ def losses_and_gradients(kind):
     return values, gradients, model.state_dict()['queue']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['PCL', 'PAUC'])
 def test_same_loss_and_gradient_for_the_same_global_batch(tmp_path, kind):
     values, gradients, queue = losses_and_gradients(kind)
@@ -151,6 +152,7 @@ def bank_embeddings(folder):
     return keys, whole, mixed
 
 
+@pytest.mark.slow
 def test_banks_of_two_processes_are_joined(tmp_path):
     results = run_ranks(bank_embeddings, 2, tmp_path / 'r', tmp_path / 'run')
     keys, whole, mixed = results[0]
@@ -180,6 +182,7 @@ def training(folder, wrapper):
     return {k: v.clone() for k, v in runner.model.module.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('wrapper', ['OptimWrapper', 'CPUAmpOptimWrapper'])
 def test_two_processes_train_and_stay_in_step(tmp_path, wrapper):
     first, second = run_ranks(
@@ -209,6 +212,7 @@ def train_then_embed(folder):
     return together, alone
 
 
+@pytest.mark.slow
 def test_all_ranks_embed_with_one_network(tmp_path):
     # BatchNorm statistics differ between ranks after training.
     results = run_ranks(train_then_embed, 2, tmp_path / 'r', tmp_path / 'run')
@@ -266,6 +270,7 @@ def failing_e_step():
         return f'{type(error).__name__}: {error}'
 
 
+@pytest.mark.slow
 def test_an_error_on_one_rank_stops_all(tmp_path):
     first, second = run_ranks(failing_e_step, 2, tmp_path)
     assert second == 'MemoryError: no room for k=2'
@@ -279,6 +284,7 @@ def gathered():
     return everything.detach(), local.grad
 
 
+@pytest.mark.slow
 def test_gather_keeps_the_full_gradient(tmp_path):
     for rank, (values, grad) in enumerate(run_ranks(gathered, 2, tmp_path)):
         assert values.flatten().tolist() == [1, 1, 2, 2]

@@ -114,6 +114,7 @@ def test_solo_learn_pads_by_two(tmp_path):
     torch.testing.assert_close(rows, prototypes.weight.detach())
 
 
+@pytest.mark.slow
 def test_no_copy_is_written_of_what_a_config_cannot_say(tmp_path):
     """mmpretrain's ResNet_CIFAR(depth=18) pads by one, solo-learn by two."""
     model = torchvision.models.resnet18()

@@ -397,6 +397,7 @@ def test_prototypes_that_are_not_finite(tmp_path):
         load_encoder(saved(tmp_path, content))
 
 
+@pytest.mark.slow
 def test_shipped_configs_are_known_by_name(tmp_path):
     path = tmp_path / 'weights.pth'
     cfg = Config.fromfile(resolve_config('pauc_tiny_digits.py'))

@@ -27,6 +27,7 @@ def test_number_and_exclusion(num_prototypes, batch, wanted, expected):
         assert all(0 <= i < num_prototypes for i in drawn)
 
 
+@pytest.mark.slow
 def test_every_free_prototype_is_equally_likely():
     # The last one, which an off-by-one in the official code never drew,
     # included. 8 of 16 free: each in half of the draws.

@@ -29,6 +29,7 @@ def model(cfg):
     )
 
 
+@pytest.mark.slow
 def test_sizes_of_the_paper(model):
     assert model.prototypes.vectors().shape == (65536, 256)
     assert model.head.partition_size == 512

@@ -198,6 +198,7 @@ def test_values_of_byol():
     assert cfg.train_cfg.max_epochs == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('method', ['simclr', 'byol'])
 def test_the_backbones_norms_and_biases_have_no_lars(method):
     cfg = load(method, 'in100')

@@ -58,6 +58,7 @@ def scope_and_environment(monkeypatch):
 
 
 # ---- every recipe ----------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize('name', SHORT_PATHS)
 def test_short_paths(name):
     assert load(CONFIGS / f'{name}.py').to_dict() == load(name).to_dict()

@@ -298,6 +298,7 @@ def test_voc_images_are_missing(voc):
 
 
 # ---- the tool ---------------------------------------------------------------
+@pytest.mark.slow
 def test_the_tool_refuses_to_train(
     coco, tmp_path, monkeypatch, detection_configs
 ):

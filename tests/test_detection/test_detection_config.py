@@ -36,6 +36,7 @@ def test_a_config_of_mmdet(theirs, checkpoint):
     assert theirs.train_dataloader.collate_fn == dict(type='pseudo_collate')
 
 
+@pytest.mark.slow
 def test_parts_with_the_same_weights(detection_configs, checkpoint):
     name = 'mask-rcnn_r50-c4_8xb2-1x_coco.py'
     cfg = Config.fromfile(detection_configs / name)

@@ -53,10 +53,12 @@ def build(name):
     return MODELS.build(load(name).model)
 
 
+@pytest.mark.slow
 def test_these_are_all():
     assert {path.name for path in ROOT.glob('*.py')} == {*RECIPES, *SMALL}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', RECIPES)
 def test_everything_builds(name):
     cfg, model = load(name), build(name)
@@ -78,6 +80,7 @@ def test_everything_builds(name):
         assert loader.collate_fn.type == 'pseudo_collate'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', RECIPES)
 def test_pretrained_weights_are_asked_for(name):
     # mmdet's own would be fetched without a word.
@@ -90,6 +93,7 @@ def test_pretrained_weights_are_asked_for(name):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', FROZEN)
 def test_values_of_pcl(name):
     """PCL (ICLR 2021), appendix E."""
@@ -117,6 +121,7 @@ def is_norm(module):
     return isinstance(module, nn.modules.batchnorm._BatchNorm)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', MOCO)
 def test_values_of_moco(name):
     """MoCo (CVPR 2020), section 4.2, and its detection/configs."""
@@ -144,6 +149,7 @@ def test_values_of_moco(name):
     assert preprocessor.std == [58.395, 57.12, 57.375]
 
 
+@pytest.mark.slow
 def test_strides_are_those_of_the_pretrained_bottlenecks():
     # style='caffe' has them in the 1x1 convolution, with the same names.
     for name in MOCO:
@@ -165,6 +171,7 @@ def sides(loader):
     raise AssertionError('no resizing')
 
 
+@pytest.mark.slow
 def test_schedule_and_scales_of_voc():
     cfg = load(VOC_C4)
     assert cfg.train_cfg.max_iters == 24000
@@ -183,6 +190,7 @@ def dict_with(dataset):
     return Config(dict(dataset=dataset))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', COCO)
 def test_schedule_and_scales_of_coco(name):
     cfg = load(name)

@@ -208,6 +208,7 @@ def test_resuming_goes_on(train, checkpoint):
     assert second['meta']['epoch'] == 2 and second['meta']['iter'] == 4
 
 
+@pytest.mark.slow
 def test_random_weights_are_named_none(train, checkpoint):
     saved, log = train(
         'faster-rcnn_r50_fpn_frozen_4xb2-15e_voc07',
@@ -222,6 +223,7 @@ def test_random_weights_are_named_none(train, checkpoint):
 
 
 # ---- wrong input ------------------------------------------------------------
+@pytest.mark.slow
 def test_checkpoint_is_missing(train, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         train(
@@ -234,6 +236,7 @@ def test_checkpoint_is_missing(train, tmp_path, capsys):
     assert 'no.pth' in error and '"none" begins with random' in error
 
 
+@pytest.mark.slow
 def test_checkpoint_without_a_backbone(train, tmp_path):
     path = tmp_path / 'head.pth'
     weights = {f'head.fc{i}.weight': torch.zeros(2) for i in range(9)}
@@ -248,6 +251,7 @@ def test_checkpoint_without_a_backbone(train, tmp_path):
     assert 'head.fc0.weight, head.fc1.weight' in message  # what it has
 
 
+@pytest.mark.slow
 def test_no_checkpoint_is_an_error_where_the_tool_is_not_used(
     tmp_path, detection_configs, voc_root, monkeypatch
 ):
@@ -270,6 +274,7 @@ def test_no_checkpoint_is_an_error_where_the_tool_is_not_used(
         Runner.from_cfg(cfg).train()
 
 
+@pytest.mark.slow
 def test_mmdet_is_missing(monkeypatch, capsys, detection_configs):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(

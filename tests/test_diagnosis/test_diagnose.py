@@ -48,6 +48,7 @@ def test_torchvision_on_a_folder(resnet, photos, tmp_path):
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
 
 
+@pytest.mark.slow
 def test_a_run_of_this_project_with_its_own_prototypes(run, tmp_path):
     options = DiagnosisOptions(labels=True, tsne=False)
     report = diagnose(str(run / 'epoch_4.pth'), tmp_path, options)
@@ -136,6 +137,7 @@ def test_names_and_runs(tmp_path):
     assert run_epochs(paths[1:], [reports[0]] * 2) is None
 
 
+@pytest.mark.slow
 def test_embeddings_are_the_networks_own(resnet, photos):
     encoder = load_encoder(str(resnet))
     source = find_images(encoder, str(photos), image_size=32)

@@ -53,6 +53,7 @@ def test_values_are_those_of_the_functions():
     assert measures['labels']['entropy'] == pytest.approx(math.log(5))
 
 
+@pytest.mark.slow
 def test_spread_embeddings_are_healthy():
     vectors = unit(2000)
     views = torch.stack([vectors, unit(2000, 1) * 0.1 + vectors])
@@ -78,6 +79,7 @@ def test_exactly_one_point_does_not_break_it():
     assert 'nemd' not in headline(measures)
 
 
+@pytest.mark.slow
 def test_a_plane_is_a_dimensional_collapse():
     vectors = torch.zeros(2000, 128)
     vectors[:, :2] = unit(2000, dim=2)
@@ -86,6 +88,7 @@ def test_a_plane_is_a_dimensional_collapse():
     assert headline(measures)['effective_rank'] == pytest.approx(2, rel=0.01)
 
 
+@pytest.mark.slow
 def test_copies_are_a_partial_prototype_collapse():
     few = unit(5, 4)
     copies = F.normalize(few.repeat(20, 1) + 1e-3 * unit(100, 5), dim=1)
@@ -95,6 +98,7 @@ def test_copies_are_a_partial_prototype_collapse():
     assert headline(measures)['unique_share'] == 0.05
 
 
+@pytest.mark.slow
 def test_epsilon_decides_what_a_copy_is():
     images = embedded(unit(300))
     clusterings = find_clusterings(encoder({'own': unit(50, 3)}), images)
@@ -119,6 +123,7 @@ def test_unused_prototypes():
     assert 'unused prototypes' in verdict.title
 
 
+@pytest.mark.slow
 def test_sizes_are_not_judged_on_few_images():
     measures, verdict = diagnosed(unit(300), {'own': unit(100, 3)})
     assert 'empty_share' not in headline(measures)
@@ -162,6 +167,7 @@ def test_alignment_is_that_of_the_views():
     assert headline(measures)['alignment'] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_positive_features_are_no_collapse():
     images = embedded(unit(2000, dim=64).relu())
     images.embeddings = None

@@ -85,6 +85,7 @@ def map_on_ranks(num_images, batch_size):
         return f'{type(error).__name__}: {error}'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('num_images', [1, 9, 12])
 def test_two_processes_give_what_one_gives(tmp_path, num_images):
     """Also a process that has no image."""
@@ -95,6 +96,7 @@ def test_two_processes_give_what_one_gives(tmp_path, num_images):
             assert torch.equal(got, want)
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_stops_the_other(tmp_path):
     first, second = run_ranks(map_on_ranks, 2, tmp_path, 4, 1)
     assert second == 'MemoryError: a batch of one'

@@ -41,6 +41,7 @@ def test_a_real_comparison_of_two_epochs(tmp_path, run_program):
     assert results[0].epochs == 2
 
 
+@pytest.mark.slow
 def test_the_report_of_what_is_there(tmp_path, capsys, monkeypatch):
     monkeypatch.delattr(RUN_ALL)
     rates = (0.0133, 0.04, 0.12, 0.36)
@@ -177,6 +178,7 @@ def test_the_best_rate_is_compared(tmp_path, monkeypatch):
     assert ran == [('mocov2', 0.12, 0), ('mocov2', 0.12, 2)]
 
 
+@pytest.mark.slow
 def test_only_a_whole_suite_goes_into_the_docs(tmp_path, monkeypatch):
     monkeypatch.setattr(compare, '_DOCS', tmp_path / 'docs')
     out = tmp_path / 'out'
@@ -191,6 +193,7 @@ def test_only_a_whole_suite_goes_into_the_docs(tmp_path, monkeypatch):
     assert (tmp_path / 'mine' / 'results.md').is_file()
 
 
+@pytest.mark.slow
 def test_published_results_are_not_lost(tmp_path, monkeypatch, capsys):
     docs, out, less = (tmp_path / name for name in ('docs', 'out', 'less'))
     monkeypatch.setattr(compare, '_DOCS', docs)

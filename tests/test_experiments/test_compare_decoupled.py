@@ -54,6 +54,7 @@ def test_a_real_study_of_five_epochs(tmp_path, run_program):
         assert len(list(path.parent.glob('*.pth'))) == 1
 
 
+@pytest.mark.slow
 def test_failures_and_gaps_are_reported(tmp_path, capsys, monkeypatch):
     runs = study_runs(['digits'], ['balanced'], ['joint', 'decoupled'], [0])
     store_results(tmp_path, [made_result(runs[0], 0.5, 100, 0.9)])

@@ -45,6 +45,7 @@ def changed(state, checkpoint):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('detector', DETECTORS)
 def test_frozen_backbone(train, tiny_checkpoint, detector):
     state, log = train(
@@ -61,17 +62,20 @@ def test_frozen_backbone(train, tiny_checkpoint, detector):
     assert ('loss_mask' in log) == (detector == 'mask-rcnn')
 
 
+@pytest.mark.slow
 def test_trained_backbone(train, tiny_checkpoint):
     state, _ = train('faster-rcnn', tiny_checkpoint)
     assert all(changed(state, tiny_checkpoint).values())
 
 
+@pytest.mark.slow
 def test_random_weights(train, tiny_checkpoint):
     state, log = train('faster-rcnn', 'none', 'model.backbone.frozen_stages=3')
     assert changed(state, tiny_checkpoint)['backbone.layers.0.conv.weight']
     assert 'tensors of model.backbone are in' not in log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('detector', DETECTORS)
 def test_config(detector, monkeypatch):
     monkeypatch.delenv('DIGIT_SCENES_ROOT', raising=False)

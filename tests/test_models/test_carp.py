@@ -354,6 +354,7 @@ def losses_and_gradients(prototypes):
     return values, gradients, means
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('prototypes', KINDS)
 def test_same_for_one_and_two_ranks(tmp_path, prototypes):
     values, gradients, means = losses_and_gradients(prototypes)
@@ -392,6 +393,7 @@ def run(folder, prototypes, epochs, resume=False):
     return runner.model.state_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('prototypes', KINDS)
 def test_a_resumed_run_ends_as_one_not_stopped(tmp_path, prototypes):
     whole = run(tmp_path / 'a', prototypes, epochs=4)
@@ -402,6 +404,7 @@ def test_a_resumed_run_ends_as_one_not_stopped(tmp_path, prototypes):
         assert torch.equal(value, resumed[name]), name
 
 
+@pytest.mark.slow
 def test_a_mixture_without_a_number_resumes(tmp_path):
     """Checkpoints had prototypes.mixture, before there were several."""
     whole = run(tmp_path / 'a', MIXTURE, epochs=4)

@@ -236,6 +236,7 @@ def on_rank(num_clusters):
     return own, values, gradients, model.state_dict()['queue']
 
 
+@pytest.mark.slow
 def test_two_ranks_have_the_loss_and_gradient_of_one(tmp_path):
     # Eight clusters are more than the six samples of a rank.
     _, values, gradients, queue = on_rank(8)
@@ -270,6 +271,7 @@ def refusals():
     return texts
 
 
+@pytest.mark.slow
 def test_all_ranks_refuse_what_is_not_finite_on_one(tmp_path):
     for texts in run_ranks(refusals, 2, tmp_path):
         assert len(texts) == 2 and 'NaN or infinite' in texts[0]
@@ -412,6 +414,7 @@ def test_keys_reach_the_queue_in_a_ring():
         torch.testing.assert_close(queue[:, place], keys[newest])
 
 
+@pytest.mark.slow
 def test_training_raises_the_accuracy_of_groups():
     model = build()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)

@@ -103,6 +103,7 @@ def test_weight_decays_and_the_last_rate(tool, folders):  # noqa: F811
     assert 'at an end of the range' in text
 
 
+@pytest.mark.slow
 def test_low_shot_on_folders(tool, folders):  # noqa: F811
     train, test = map(str, folders)
     options = ('--train', train, '--test', test, '--costs', '1', '10')

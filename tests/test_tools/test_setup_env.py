@@ -95,6 +95,7 @@ def constraints(repo):
     return {line for line in lines if '==' in line}
 
 
+@pytest.mark.slow
 def test_order_and_skipping(repo, env):
     result, calls = run(repo, active=env)
     assert result.returncode == 0, result.stderr

@@ -34,6 +34,7 @@ def passes(monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_features_are_those_of_the_network(options):
     from tests.helpers import load_encoder
 

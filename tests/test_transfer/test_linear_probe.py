@@ -100,6 +100,7 @@ def test_one_rate_alone_gets_the_same_weights():
     assert (together[:, 0] - together[:, 19]).abs().max() > 0.1
 
 
+@pytest.mark.slow
 def test_converged_it_is_logistic_regression():
     from sklearn.linear_model import LogisticRegression
 

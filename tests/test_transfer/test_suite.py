@@ -281,6 +281,7 @@ def test_no_encoder_in_the_checkpoint(tmp_path, capsys):
             evaluate_all([str(path), *more])
 
 
+@pytest.mark.slow
 def test_a_failure_ends_with_its_name(checkpoint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # Twenty classes are not the thousand of ImageNet.

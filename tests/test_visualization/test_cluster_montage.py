@@ -37,6 +37,7 @@ def test_images_lie_in_rows_under_their_coarse_cluster(tmp_path, read_picture):
         assert found[2] == pytest.approx(number * area, rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_page_grows_with_the_rows(tmp_path, read_picture):
     images = [plain(RED)] * 4
     heights = [

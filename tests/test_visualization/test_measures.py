@@ -50,6 +50,7 @@ def test_shading_a_range_leaves_the_view():
     assert len(axis.patches) == 1 and axis.get_ylim() == seen
 
 
+@pytest.mark.slow
 def test_the_pictures_are_written(tmp_path, read_picture):
     curve = (np.arange(1, 40), np.linspace(0, 1, 39))
     values = {f'm{i}': {'a': curve, 'b': curve} for i in range(5)}

@@ -87,6 +87,7 @@ def rates_of(name, epochs):
     return list(zip(*rates))
 
 
+@pytest.mark.slow
 def test_these_are_all():
     found = {
         str(path.relative_to(ROOT))
@@ -96,6 +97,7 @@ def test_these_are_all():
     assert found == set(RECIPES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', RECIPES)
 def test_everything_builds(name):
     cfg, model = load(name), build(name)
@@ -123,6 +125,7 @@ def test_everything_builds(name):
     assert not cfg.val_dataloader.sampler.shuffle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', RECIPES)
 def test_pretrained_weights_are_asked_for(name):
     assert build(name).backbone.init_cfg == dict(
@@ -130,6 +133,7 @@ def test_pretrained_weights_are_asked_for(name):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', RECIPES)
 def test_classifier_fits(name):
     cfg, model = load(name), build(name)
@@ -141,6 +145,7 @@ def test_classifier_fits(name):
     assert scores.shape == (1, model.head.num_classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', LARGE)
 def test_batch_is_256(name):
     cfg = load(name)
@@ -150,6 +155,7 @@ def test_batch_is_256(name):
 
 
 # ---- linear -----------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [*LINEAR, TINY[0]])
 def test_nothing_but_the_classifier_can_change(name):
     model = build(name)
@@ -161,6 +167,7 @@ def test_nothing_but_the_classifier_can_change(name):
     assert not any(m.training for m in norms)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [*LINEAR, TINY[0]])
 def test_no_weight_decay_and_momentum(name):
     optimizer = load(name).optim_wrapper.optimizer
@@ -168,6 +175,7 @@ def test_no_weight_decay_and_momentum(name):
     assert optimizer.weight_decay == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [*MOCO, *PCL])
 def test_schedule_of_moco_and_pcl(name):
     """MoCo's main_lincls.py; PCL, appendix E, eval_cls_imagenet.py."""
@@ -177,6 +185,7 @@ def test_schedule_of_moco_and_pcl(name):
     assert rates_of(name, 100)[1] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_moco_is_mmpretrains_but_for_the_statistics():
     ours, theirs = (
         plain(cfg.to_dict())
@@ -193,6 +202,7 @@ def test_moco_is_mmpretrains_but_for_the_statistics():
     assert ours['val_evaluator'] == theirs['val_evaluator']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [MOCO[1], PCL[1]])
 def test_imagenet_100(name):
     cfg = load(name)
@@ -201,6 +211,7 @@ def test_imagenet_100(name):
         assert loader.dataset.type == 'ImageNet100'
 
 
+@pytest.mark.slow
 def test_places205():
     """PCL, appendix E: lr 0.3, 40 epochs, about 9,000 numbers of conv5."""
     cfg, model = load(PLACES), build(PLACES)
@@ -218,6 +229,7 @@ def test_places205():
         assert plain(dataset.pipeline) == plain(reference.pipeline)
 
 
+@pytest.mark.slow
 def test_voc07():
     cfg, model = load(VOC), build(VOC)
     assert model.head.fc.weight.shape == (20, 2048)
@@ -234,6 +246,7 @@ def test_voc07():
 
 
 # ---- semi-supervised --------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize('name', SEMI)
 def test_values_of_pcl(name):
     """PCL, appendix E."""
@@ -253,6 +266,7 @@ def test_values_of_pcl(name):
     assert 'ann_file' not in cfg.val_dataloader.dataset
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [*SEMI, TINY[1]])
 def test_two_learning_rates_reach_all_parameters(name):
     cfg, model = load(name), build(name)

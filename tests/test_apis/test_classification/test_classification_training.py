@@ -145,6 +145,7 @@ def test_linear_on_digits(train, tiny):
     assert accuracy == pytest.approx(score, abs=3)
 
 
+@pytest.mark.slow
 def test_semi_on_digits(train, tiny):
     saved, log, scalars = train('semi/tiny_digits_10percent', tiny)
     assert saved['meta']['iter'] == 20 * 5  # 145 images in batches of 32
@@ -153,6 +154,7 @@ def test_semi_on_digits(train, tiny):
     assert last['accuracy/top1'] > 40  # of 10 classes, on random features
 
 
+@pytest.mark.slow
 def test_random_weights_are_named_none(train):
     _, log, _ = train(
         'linear/tiny_digits',
@@ -165,6 +167,7 @@ def test_random_weights_are_named_none(train):
 
 
 # ---- wrong input ------------------------------------------------------------
+@pytest.mark.slow
 def test_checkpoint_is_missing(train, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         train('linear/tiny_digits', tmp_path / 'no.pth')
@@ -173,6 +176,7 @@ def test_checkpoint_is_missing(train, tmp_path, capsys):
     assert 'no.pth' in error and '"none" begins with random' in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name', ['linear/tiny_digits', 'semi/tiny_digits_10percent']
 )
@@ -188,11 +192,13 @@ def test_checkpoint_without_a_backbone(train, tmp_path, name):
     assert 'head.fc0.weight, head.fc1.weight' in message
 
 
+@pytest.mark.slow
 def test_checkpoint_of_another_backbone(train, resnet18):
     with pytest.raises(RuntimeError, match='Only 0 of the 15 tensors'):
         train('linear/tiny_digits', resnet18)
 
 
+@pytest.mark.slow
 def test_no_checkpoint_is_an_error_where_the_tool_is_not_used(tmp_path):
     with pytest.raises(ValueError, match='init_cfg: checkpoint is not set'):
         train_main(
@@ -204,6 +210,7 @@ def test_no_checkpoint_is_an_error_where_the_tool_is_not_used(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_list_is_missing(train, resnet18):
     with pytest.raises(SystemExit) as error:
         train('semi/resnet50_8xb32-semi-pcl-20e_in1k-1percent', resnet18)
@@ -212,6 +219,7 @@ def test_list_is_missing(train, resnet18):
     assert 'semi_1percent.txt' in message and 'draw_subset.py' in message
 
 
+@pytest.mark.slow
 def test_places_without_its_lists(train, resnet18, tmp_path, monkeypatch):
     (tmp_path / 'data/vision/torralba/deeplearning/images256').mkdir(
         parents=True

@@ -77,6 +77,7 @@ def tiny_file(tmp_path, text=None):
     return saved(tmp_path, dict(meta=meta, state_dict=state))
 
 
+@pytest.mark.slow
 def test_without_a_config(tmp_path):
     path = tiny_file(tmp_path)
     with pytest.raises(ValueError, match=r'layers\.0.*--config'):

@@ -136,6 +136,7 @@ def test_swav_five_times_as_wide_is_refused(tmp_path):
     assert not (tmp_path / 'x.pth').exists()
 
 
+@pytest.mark.slow
 def test_config_of_the_real_wide_swav():
     """RN50-w2 has base_width 128: 2 * 128 channels inside, 4 * 128 outside."""
     with torch.device('meta'):
@@ -211,6 +212,7 @@ def test_one_of_several_resnets(tmp_path):
     check(tmp_path, state, nets['right'], features, prefix='right.')
 
 
+@pytest.mark.slow
 def test_names_are_those_of_the_config(tmp_path):
     """A torchvision ResNet-18 becomes ResNet(depth=18), strictly."""
     model = shaken(torchvision.models.resnet18())
@@ -242,6 +244,7 @@ def test_other_bottlenecks(tmp_path, width):
     check(tmp_path, model.state_dict(), model, features)
 
 
+@pytest.mark.slow
 def test_cifar_form(tmp_path):
     model = shaken(torchvision.models.resnet18())
     model.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
@@ -395,6 +398,7 @@ def test_building_networks_leaves_the_random_numbers_alone(tmp_path):
     assert torch.equal(after, torch.rand(1))
 
 
+@pytest.mark.slow
 def test_a_backbone_of_mmpretrain_is_taken_as_it_is(tmp_path):
     model = openmm_resnet()
     state = wrapped(model, 'backbone.')

@@ -62,6 +62,7 @@ def test_round_trip_bit_for_bit(tmp_path, depth):
     assert f'torchvision.models.resnet{depth}()' in result.usage
 
 
+@pytest.mark.slow
 def test_printed_code_loads_the_file(tmp_path):
     path = openmm_file(tmp_path, openmm_resnet(base_channels=64))
     result = to_torchvision(path, tmp_path / 'tv.pth')
@@ -73,6 +74,7 @@ def test_printed_code_loads_the_file(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_wide(tmp_path):
     model = openmm_resnet(depth=50, base_channels=32, expansion=8)
     path = openmm_file(tmp_path, model)
@@ -97,6 +99,7 @@ def test_names_of_torchvisions_builders(key, name):
     assert plain.layer1[0].conv2.in_channels == width
 
 
+@pytest.mark.slow
 def test_names_of_the_official_moco(tmp_path):
     """Read it as main_lincls.py of MoCo and PCL does."""
     model = openmm_resnet()
@@ -131,6 +134,7 @@ def test_wide_swav_is_refused(tmp_path):
         to_torchvision(path, tmp_path / 'x.pth')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'options',
     [
@@ -164,6 +168,7 @@ def test_config_that_is_named(tmp_path):
         to_torchvision(path, tmp_path / 'y.pth', config=str(config))
 
 
+@pytest.mark.slow
 def test_other_stems(tmp_path):
     deep = openmm_resnet(depth=50, deep_stem=True, stem_channels=64)
     path = openmm_file(tmp_path, deep)

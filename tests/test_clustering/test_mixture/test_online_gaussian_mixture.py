@@ -260,6 +260,7 @@ def after_rare_visits(seed):
     return share[16:], shared[16:], distance[16:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('seed', [0, 4])
 def test_rare_components_are_kept(seed, monkeypatch):
     share, shared, distance = after_rare_visits(seed)
@@ -315,6 +316,7 @@ def in_pieces_on_ranks():
     return mixture.state_dict(), sizes, cuts
 
 
+@pytest.mark.slow
 def test_ranks_with_batches_of_other_lengths_cut_the_components_alike(
     tmp_path,
 ):
@@ -341,6 +343,7 @@ def refused_on_ranks():
     )
 
 
+@pytest.mark.slow
 def test_what_is_not_finite_on_one_rank_is_refused_by_all(tmp_path):
     assert run_ranks(refused_on_ranks, 2, tmp_path) == [True, True]
 

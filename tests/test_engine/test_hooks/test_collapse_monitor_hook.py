@@ -368,6 +368,7 @@ def test_it_stops_after_the_patience_and_saves(tmp_path):
     assert 'optim_wrapper.optimizer.lr' in stop
 
 
+@pytest.mark.slow
 def test_a_stopped_run_resumes_with_all_its_patience(tmp_path):
     monitor = dict(stop=EVERY, patience=2)
     Runner.from_cfg(monitored(tmp_path, monitor=monitor, max_epochs=9)).train()
@@ -467,6 +468,7 @@ def trained_on_ranks(folder, stop):
     return values, runner.epoch, model.state_dict()
 
 
+@pytest.mark.slow
 def test_two_processes_agree(tmp_path):
     """Each embeds a part; values and the end of the run agree."""
     results = run_ranks(

@@ -64,6 +64,7 @@ def test_losses_without_a_total_and_other_outputs(tmp_path):
         diverging(tmp_path, spoil).train()
 
 
+@pytest.mark.slow
 def test_weights_that_diverge_in_the_last_step_replace_no_checkpoint(tmp_path):
     def spoil(runner, outputs):
         if runner.iter == 5:

@@ -1,6 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from types import SimpleNamespace
 
+import pytest
 from mmengine.dist import get_rank
 from torch import nn
 
@@ -27,6 +28,7 @@ def sampler_seed():
     return loader.sampler.seed, runner.model[1][0].seed
 
 
+@pytest.mark.slow
 def test_ranks_with_seeds_of_their_own_share_the_images_out_alike(tmp_path):
     assert sampler_seed() == (7, 7)
     assert run_ranks(sampler_seed, 2, tmp_path) == [(7, 7), (7, 7)]

@@ -68,6 +68,7 @@ def test_a_run_makes_no_e_step(tmp_path, monkeypatch, kind):
     assert not [line for line in lines if 'without a ClusteringHook' in line]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'changes, seed',
     [
@@ -193,6 +194,7 @@ def test_misfits_are_refused_before_training(tmp_path, changes, message):
     assert runner.iter == 0
 
 
+@pytest.mark.slow
 def test_a_long_collection_is_said(tmp_path):
     changes = {'model.prototypes.init_samples': 60}
     cfg = online_cfg(tmp_path, **changes)

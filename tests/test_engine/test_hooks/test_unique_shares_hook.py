@@ -55,6 +55,7 @@ def test_epochs_are_spaced_geometrically(last, epochs):
     assert recording_epochs(last) == epochs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('decouple', [False, True])
 def test_it_records_and_changes_nothing(tmp_path, decouple):
     states = []
@@ -104,6 +105,7 @@ def test_it_records_and_changes_nothing(tmp_path, decouple):
         assert own[name] == pytest.approx(value, rel=1e-6), name
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_each_record_once(tmp_path):
     whole = tmp_path / 'whole'
     Runner.from_cfg(carp_run(whole, max_epochs=6)).train()

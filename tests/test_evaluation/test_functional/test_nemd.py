@@ -191,6 +191,7 @@ def test_standard_error_of_pairs():
     assert values.mean() == pytest.approx(whole.value, abs=errors.mean())
 
 
+@pytest.mark.slow
 def test_standard_error_of_members():
     x, groups = clusters(3, 60, spread=0.5)
     parts = [nemd(x, groups, num_members=6, seed=s) for s in range(150)]
@@ -236,6 +237,7 @@ def test_pairs_among_many_groups():
     assert pairs.mean(axis=0) / 3e6 == pytest.approx([1 / 3, 2 / 3], abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('spread', [0.1, 1.0])
 def test_sinkhorn_agrees_with_exact_transport(spread):
     pytest.importorskip('ot.batch')

@@ -39,6 +39,7 @@ def voted(query, bank, labels, skip=None, k=20):
     return votes.index(max(votes))
 
 
+@pytest.mark.slow
 def test_accuracies_of_frozen_features():
     bank, labels = blobs(90)
     queries, wanted = blobs(60, seed=1)
@@ -66,6 +67,7 @@ def test_accuracies_of_frozen_features():
     }
 
 
+@pytest.mark.slow
 def test_accuracies_need_both_splits_and_enough_images():
     bank, labels = blobs(90)
     with pytest.raises(ValueError, match='give val_cfg.bank_dataloader'):

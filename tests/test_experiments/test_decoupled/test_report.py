@@ -136,6 +136,7 @@ def test_long_tails_differ_in_the_data_alone(recipe, data):
         assert scheduler.T_max == scheduler.end == cfg.train_cfg.max_epochs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('plot', [plot_over_training, plot_end])
 def test_both_methods_are_drawn(grouped, plot, tmp_path):
     path = plot(grouped, tmp_path / 'new' / 'picture.png')

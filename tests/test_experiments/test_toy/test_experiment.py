@@ -179,6 +179,7 @@ def test_a_run_repeats_and_leaves_the_process_as_it_was(method):
     assert all(math.isfinite(value) for value in metrics.values())
 
 
+@pytest.mark.slow
 def test_the_literal_sign_collapses_to_a_point_and_ours_does_not():
     settings = replace(TINY, rounds=4, steps=40)
     literal, ours = (

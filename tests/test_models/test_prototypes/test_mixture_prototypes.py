@@ -285,6 +285,7 @@ def steps_on_ranks(kind, steps=4):
     return history, gradients, model.prototypes.state_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['PCL', 'PAUC'])
 def test_two_ranks_give_what_one_does(tmp_path, kind):
     history, gradients, state = steps_on_ranks(kind)

@@ -42,6 +42,7 @@ def run(folder, kind, epochs, resume=False):
     return runner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['PCL', 'PAUC'])
 def test_the_documented_example(tmp_path, kind):
     runner = run(tmp_path / 'whole', kind, 4)
