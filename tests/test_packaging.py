@@ -10,16 +10,13 @@ import sys
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-import torchvision
-from PIL import Image
 
 from pauc_mm.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = 'pauc_r50_8xb32_in1k.py'
+HOOK = 'default_hooks.clustering'
 
 # Run with the folder of a config that inherits from the package.
 PROBE = f"""
@@ -47,7 +44,7 @@ print(json.dumps(dict(
 """
 
 
-def run(*command, **kwargs):
+def run(*command, status=0, **kwargs):
     """Output of a program; its error output is shown when it fails."""
     drop = ('PYTHONPATH', 'PYTHONHOME', 'VIRTUAL_ENV')
     env = {k: v for k, v in os.environ.items() if k not in drop}
@@ -55,7 +52,7 @@ def run(*command, **kwargs):
     result = subprocess.run(
         command, env=env, capture_output=True, text=True, timeout=600, **kwargs
     )
-    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.returncode == status, result.stdout + result.stderr
     return result.stdout
 
 
@@ -179,23 +176,44 @@ def test_wheel(wheel, tmp_path):
 
 
 @pytest.mark.slow
-def test_diagnosis_from_a_wheel(wheel, tmp_path):
-    python = make_env(tmp_path / 'env')
+def test_programs_from_a_wheel(wheel, tmp_path, monkeypatch):
+    """In an empty folder: the quickstart's, a diagnosis, a launch."""
+    python, empty = make_env(tmp_path / 'env'), tmp_path / 'empty'
     install(python, wheel)
-    for i in range(40):
-        folder = tmp_path / 'images' / str(i % 2)
-        folder.mkdir(parents=True, exist_ok=True)
-        noise = np.random.default_rng(i).integers(0, 256, (20, 20, 3))
-        Image.fromarray(noise.astype(np.uint8)).save(folder / f'{i}.png')
-    torch.save(torchvision.models.resnet18().state_dict(), tmp_path / 'a.pth')
     tools = next((tmp_path / 'env').glob('lib/*/*/pauc_mm/.mim/tools'))
-    options = ('--data', 'images', '--image-size', 16, '--no-tsne')
-    tool = tools / 'analysis/diagnose.py'
-    run(python, tool, 'a.pth', '--out', 'out', *options, cwd=tmp_path)
-    assert '<style>' in (tmp_path / 'out/report.html').read_text()
+    empty.mkdir()
+
+    def tool(name, *argv, **kwargs):
+        return run(python, tools / name, *argv, cwd=empty, **kwargs)
+
+    config, work_dir = 'pauc_mm::pauc_tiny_digits.py', 'work_dirs/short'
+    short = ('train_cfg.max_epochs=2', f'{HOOK}.warmup_epochs=1')
+    tool('train.py', config, '--work-dir', work_dir, '--cfg-options', *short)
+    report = ('--config', config, '--work-dir', work_dir)
+    table = tool('analysis/quickstart_report.py', *report)
+    assert 'kNN accuracy' in table
+    checkpoint = f'{work_dir}/epoch_2.pth'
+    tool('analysis/diagnose.py', checkpoint, '--out', 'out', '--no-tsne')
+    assert '<style>' in (empty / 'out/report.html').read_text()
+    for folder in ('train/n01558993', 'val/n01558993', 'meta'):
+        (empty / 'data/imagenet' / folder).mkdir(parents=True)
+    for split in ('train', 'val'):
+        lists = empty / f'data/imagenet/meta/{split}.txt'
+        lists.write_text('n01558993/a.JPEG 15\n')
+    bash = tmp_path / 'bin/bash'  # in place of the launcher itself
+    bash.parent.mkdir()
+    bash.write_text(
+        '#!/bin/sh\nhead -n 1 "$1" >launched; echo "$@" >>launched'
+    )
+    bash.chmod(0o755)
+    monkeypatch.setenv('PATH', str(bash.parent), prepend=os.pathsep)
+    argv = (checkpoint, '--gpus', 2, '--tasks', 'imagenet-linear-sgd')
+    tool('benchmarks/evaluate_all.py', *argv, status=1)
+    first, command = (empty / 'launched').read_text().splitlines()
+    assert first == '#!/usr/bin/env bash'
+    assert command.startswith(str(tools / 'benchmarks/classification'))
 
 
-@pytest.mark.slow
 def test_editable(source, tmp_path):
     python = make_env(tmp_path / 'env')
     install(python, '-e', source)

@@ -2,15 +2,16 @@
 """``tools/analysis/quickstart_report.py``: before and after pretraining."""
 
 import json
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.runner import find_latest_checkpoint
 
 from pauc_mm.embedding.e_step import extract_embeddings
+from pauc_mm.engine.whole_checkpoints import last_whole
 from pauc_mm.utils.files import write_json
 from pauc_mm.visualization import plot_embedding_maps, tsne_map
 
@@ -100,8 +101,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         'folder of the training run; the report is written there',
     )
     args = parser.parse_args(argv)
-    checkpoint = find_latest_checkpoint(args.work_dir)
-    if not checkpoint or not Path(checkpoint).is_file():
+    checkpoint = last_whole(Path(args.work_dir), logging.getLogger())
+    if checkpoint is None:
         raise FileNotFoundError(
             f'There is no checkpoint in {args.work_dir}: train first with '
             f'python tools/train.py {args.config} --work-dir {args.work_dir}'

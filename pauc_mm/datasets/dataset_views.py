@@ -76,7 +76,7 @@ def fingerprint(dataset) -> str:
         info = base.get_data_info(int(row))
         if 'img_path' in info:
             name = '/'.join(str(info['img_path']).split('/')[-2:])
-            digest.update(name.encode())
+            digest.update(name.encode(errors='surrogateescape'))  # any bytes
         elif 'img' in info:
             digest.update(np.ascontiguousarray(info['img']).tobytes())
     return digest.hexdigest()

@@ -9,6 +9,7 @@ from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
 from pauc_mm.utils.checks import check_choice
+from pauc_mm.utils.files import printable
 
 from .image_scan import EXTENSIONS, list_images, scan_images
 
@@ -162,6 +163,7 @@ class ImageFolder(CustomDataset):
             text += f'\n  {path}: {reason}'
         if len(bad) > _SHOWN:
             text += f'\n  and {len(bad) - _SHOWN} more'
+        text = printable(text)  # a log file refuses other bytes
         if self.corrupt == 'error':
             raise ValueError(
                 f'{text}\nReplace or delete them, or leave them out with '

@@ -12,6 +12,7 @@ from pauc_mm.embedding.embedded_images import EmbeddedImages
 from pauc_mm.embedding.images import ImageSource
 from pauc_mm.evaluation.functional.checks import subsample
 from pauc_mm.utils import progress
+from pauc_mm.utils.files import printable
 from pauc_mm.visualization import (
     ClusterRow,
     circle_projection,
@@ -90,7 +91,8 @@ class _Groups(NamedTuple):
 
 def _groups(source: ImageSource, clusterings: list[Clustering]) -> _Groups:
     if source.labels is not None:
-        return _Groups(source.labels.numpy(), source.classes, 'class')
+        names = source.classes and [printable(n) for n in source.classes]
+        return _Groups(source.labels.numpy(), names, 'class')
     for c in clusterings:
         if c.assignments is not None:
             names = [str(i) for i in range(len(c.prototypes))]

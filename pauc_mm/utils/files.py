@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Atomic writing, and a lock for a folder."""
+"""Names of any bytes, atomic writing, and a lock for a folder."""
 
 import contextlib
 import json
@@ -50,8 +50,15 @@ def check_output(path: str | os.PathLike, key: str, folder: bool) -> None:
         )
 
 
+def printable(name: str) -> str:
+    r"""Write bytes of a name or path that are no UTF-8 as ``\xe9``."""
+    return os.fsencode(name).decode(errors='backslashreplace')
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically: a kill in between leaves the old file.
+
+    What is no UTF-8 is written by :func:`printable`.
 
     Raises:
         OSError: If it cannot be written; the old file is then untouched.
@@ -59,7 +66,7 @@ def write_text(path: Path, text: str) -> None:
     path = Path(path)
     part = path.with_name(f'{path.name}.part-{os.getpid()}')
     try:
-        part.write_text(text, encoding='utf-8')
+        part.write_text(printable(text), encoding='utf-8')
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -112,8 +119,9 @@ def only_process_in(folder: Path) -> Iterator[None]:
         finally:
             _held.discard(file)
             if fcntl is not None:
-                # At once, also if a child still holds the file open.
-                with contextlib.suppress(OSError):
+                # At once, also if a child still holds the file open. In the
+                # child itself it is closed.
+                with contextlib.suppress(OSError, ValueError):
                     fcntl.flock(file, fcntl.LOCK_UN)
 
 

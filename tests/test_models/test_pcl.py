@@ -210,3 +210,12 @@ def test_wrong_batches_are_explained():
         step(model, batch)
     with pytest.raises(RuntimeError, match='Invalid mode'):
         model(torch.zeros(1, 3, 8, 8), mode='nonsense')
+
+
+def test_negatives_without_a_seed_are_refused_on_several_ranks(monkeypatch):
+    from pauc_mm.models.heads import proto_nce_head
+
+    monkeypatch.setattr(proto_nce_head, 'get_world_size', lambda: 2)
+    head = proto_nce_head.ProtoNCEHead(num_negatives=2)
+    with pytest.raises(ValueError, match='generator is None on 2 processes'):
+        head.loss(torch.eye(2), None, torch.zeros(1, 2, dtype=torch.int64))

@@ -46,12 +46,18 @@ def test_a_folder_is_locked_against_other_processes(tmp_path):
 
 def test_a_forked_child_does_not_hold_the_lock(tmp_path):
     # A loader's worker outlives a killed training by some seconds.
-    with only_process_in(tmp_path):
-        reader, writer = os.pipe()
-        if (child := os.fork()) == 0:
-            os.close(writer)
-            os.read(reader, 1)  # until the parent closes it
-            os._exit(0)
-    with only_process_in(tmp_path):
-        os.close(writer)
-        os.waitpid(child, 0)
+    code = (
+        'import os, runpy, sys; files = runpy.run_path(sys.argv[1])\n'
+        "with files['only_process_in'](sys.argv[2]):\n"
+        '    if os.fork(): os._exit(0)  # as if killed\n'
+        "print('ready', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, '-c', code, files.__file__, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as killed:
+        assert killed.stdout.readline() == b'ready\n'
+        assert killed.wait() == 0
+        with only_process_in(tmp_path):
+            killed.stdin.close()

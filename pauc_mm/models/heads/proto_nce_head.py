@@ -1,7 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_gather, get_rank
+from mmengine.dist import all_gather, get_rank, get_world_size
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 
@@ -57,12 +57,21 @@ class ProtoNCEHead(BaseModule):
             assigned (Tensor): Prototypes of the samples, shape (M, N), int64.
             generator (torch.Generator, optional): Draws the negatives; on the
                 device of ``query``, and seeded alike on all ranks. Defaults
-                to the global one.
+                to the global one, on one process.
 
         Returns:
             dict[str, Tensor]: ``loss_protonce``, and ``acc_proto_{m}`` for
             each set, in [0, 1].
+
+        Raises:
+            ValueError: If there is no generator, but there are other ranks.
         """
+        if generator is None and get_world_size() > 1:
+            raise ValueError(
+                f'generator is None on {get_world_size()} processes, which '
+                'would draw different negatives: call model.seed_negatives('
+                'seed) with the same seed on each.'
+            )
         ids = torch.cat(list(all_gather(assigned.contiguous())), dim=1)
         negatives, mask = self._draw(prototypes, ids, generator)
         loss, accuracy = proto_nce(

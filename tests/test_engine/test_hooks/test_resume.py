@@ -180,6 +180,7 @@ def test_killed_and_resumed_equals_uninterrupted(
     )
     killed = run(tmp_path, changes, sabotage=sabotage)
     assert killed in (-signal.SIGKILL, -signal.SIGTERM)
+    assert list(tmp_path.glob('epoch_*.pth'))  # the one before is there
     assert not (tmp_path / f'epoch_{EPOCHS}.pth').exists()
     assert run(tmp_path, changes, resume=True) == 0
     resumed = final(tmp_path)
