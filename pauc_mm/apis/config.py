@@ -4,7 +4,8 @@
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -160,14 +161,19 @@ def build_runner(cfg: Config) -> Runner:
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
-def lock_work_dir(cfg: Config) -> AbstractContextManager[None]:
-    """Keep a second training out of the work_dir of this one.
+@contextmanager
+def lock_folder(
+    folder: str | Path, parser: ArgumentParser, launcher: str = 'none'
+) -> Iterator[None]:
+    """Keep a second program out of the folder that this one works in.
 
-    The first process of a run locks it, before anything is written there.
-
-    Raises:
-        RuntimeError: If another process has locked it.
+    The first process of a launcher locks it for all. If another program has
+    locked it, this one ends with one line, before anything is written there.
     """
-    if os.environ.get(_RANKS.get(cfg.launcher, ''), '0') != '0':
-        return nullcontext()
-    return only_process_in(cfg.work_dir)
+    with ExitStack() as stack:
+        if os.environ.get(_RANKS.get(launcher, ''), '0') == '0':
+            try:
+                stack.enter_context(only_process_in(Path(folder)))
+            except RuntimeError as error:
+                sys.exit(f'{parser.prog}: {error}')
+        yield

@@ -21,10 +21,11 @@ from pauc_mm.transfer.suite.run import (
 )
 from pauc_mm.transfer.suite.table import suite_table, table_rows
 from pauc_mm.transfer.suite.task import Setup, Task
-from pauc_mm.utils.files import only_process_in, write_json, write_text
+from pauc_mm.utils.files import write_json, write_text
 from pauc_mm.version import __version__
 
 from .arguments import Parser, check_outputs, run_name
+from .config import lock_folder
 from .evaluate import (
     add_feature_arguments,
     add_low_shot_arguments,
@@ -119,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> dict:
         sys.exit(f'{parser.prog}: {error}')
     with roots_in_environment(setup.data):
         if not args.list:
-            with only_process_in(setup.out):
+            with lock_folder(setup.out, parser):
                 return _evaluate(args.checkpoint, chosen, setup, encoder)
         for task in chosen:
             reason = why_not(task, setup)

@@ -12,7 +12,7 @@ from .config import (
     exit_without_data,
     find_config,
     load_config,
-    lock_work_dir,
+    lock_folder,
 )
 from .fine_tune_config import (
     check_batch_size,
@@ -106,7 +106,7 @@ def _fine_tune(
         use_pseudo_collate(cfg)
     cfg = merge_args(cfg, args)
     exit_without_data(cfg, parser)
-    with lock_work_dir(cfg):
+    with lock_folder(cfg.work_dir, parser, cfg.launcher):
         has_plain_norm = use_plain_norm_on_cpu(cfg)
         runner = build_runner(cfg)
         warnings = [check_batch_size(cfg)]

@@ -16,7 +16,7 @@ from pauc_mm.utils.files import write_json
 from pauc_mm.visualization import plot_embedding_maps, tsne_map
 
 from .arguments import Parser
-from .config import build_runner, set_dataloader_defaults
+from .config import build_runner, find_config, set_dataloader_defaults
 
 DESCRIPTION = """\
 Print a table and draw a picture of a model before and after pretraining.
@@ -101,6 +101,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         'folder of the training run; the report is written there',
     )
     args = parser.parse_args(argv)
+    config = find_config(args.config, parser)
     checkpoint = last_whole(Path(args.work_dir), logging.getLogger())
     if checkpoint is None:
         raise FileNotFoundError(
@@ -112,8 +113,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     stamp = [str(checkpoint), Path(checkpoint).stat().st_mtime]
     report = json.loads(stored.read_text()) if stored.is_file() else {}
     if report.get('checkpoint') != stamp or not picture.is_file():
-        before, untrained, labels, names = evaluate(args.config, args.work_dir)
-        after, trained, *_ = evaluate(args.config, args.work_dir, checkpoint)
+        before, untrained, labels, names = evaluate(config, args.work_dir)
+        after, trained, *_ = evaluate(config, args.work_dir, checkpoint)
         print('Drawing the embeddings by t-SNE ...', flush=True)
         maps = {
             'untrained': tsne_map(untrained),

@@ -14,7 +14,7 @@ from .config import (
     exit_without_data,
     find_config,
     load_config,
-    lock_work_dir,
+    lock_folder,
     set_dataloader_defaults,
 )
 
@@ -91,5 +91,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     path = find_config(args.config, parser)
     cfg = merge_args(load_config(args, path), args)
     exit_without_data(cfg, parser)
-    with lock_work_dir(cfg):
+    with lock_folder(cfg.work_dir, parser, cfg.launcher):
         build_runner(cfg).train()

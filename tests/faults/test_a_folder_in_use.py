@@ -2,12 +2,12 @@
 """A second program in the folder of one that is at work, or of its orphan."""
 
 import os
+from argparse import ArgumentParser
 
 import pytest
 import torch
-from mmengine.config import Config
 
-from pauc_mm.apis.config import lock_work_dir
+from pauc_mm.apis.config import lock_folder
 from pauc_mm.apis.evaluate_all import main as evaluate_all
 from pauc_mm.apis.fine_tune import train_classifier
 from pauc_mm.apis.train import main as train
@@ -35,7 +35,7 @@ def test_it_is_refused(tmp_path, monkeypatch, main, argv, option):
     )
     torch.save(WEIGHTS, 'weights.pth')
     with only_process_in('run'):
-        with pytest.raises(RuntimeError, match=rf"pid {os.getpid()} .*'run'"):
+        with pytest.raises(SystemExit, match=rf"pid {os.getpid()} .*'run'"):
             main([*argv, option, 'run'])
     assert os.listdir('run') == ['lock']
 
@@ -46,12 +46,12 @@ def test_it_is_refused(tmp_path, monkeypatch, main, argv, option):
 def test_the_first_rank_locks_for_all(
     tmp_path, monkeypatch, launcher, variable
 ):
-    cfg = Config(dict(launcher=launcher, work_dir=str(tmp_path)))
+    parser = ArgumentParser()
     monkeypatch.setenv(variable, '1')
     with only_process_in(tmp_path):
-        with lock_work_dir(cfg):
+        with lock_folder(tmp_path, parser, launcher):
             pass
         monkeypatch.setenv(variable, '0')
-        with pytest.raises(RuntimeError):
-            with lock_work_dir(cfg):
+        with pytest.raises(SystemExit):
+            with lock_folder(tmp_path, parser, launcher):
                 pass

@@ -50,7 +50,7 @@ def test_a_forked_child_does_not_hold_the_lock(tmp_path):
         'import os, runpy, sys; files = runpy.run_path(sys.argv[1])\n'
         "with files['only_process_in'](sys.argv[2]):\n"
         '    if os.fork(): os._exit(0)  # as if killed\n'
-        "print('ready', flush=True); sys.stdin.read()"
+        "    print('ready', flush=True); sys.stdin.read(); os._exit(0)"
     )
     with subprocess.Popen(
         [sys.executable, '-c', code, files.__file__, str(tmp_path)],
