@@ -75,7 +75,7 @@ def infer_resnet(weights: State, padding: int = 1) -> tuple[ResNet, str]:
         raise ValueError(
             f'has a block of {len(first)} inner and {len(last)} outer channels'
         )
-    known = _BLOCKS[deep]
+    known: tuple[tuple[int, ...], ...] = _BLOCKS[deep]
     if size == 3 and len(stem) == 16 and not deep:
         known += _CIFAR_BLOCKS
     if tuple(counts) not in known:

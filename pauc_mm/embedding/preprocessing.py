@@ -44,8 +44,8 @@ def file_pipeline(
     elif own and encoder.dataset:
         side = array_side(encoder.dataset, own)
         decided_by = f"as {encoder.dataset['type']} of the checkpoint's config"
-    elif side := (encoder.config or {}).get('image_size'):
-        decided_by = 'as the converter noted'
+    elif noted := (encoder.config or {}).get('image_size'):
+        side, decided_by = noted, 'as the converter noted'
     elif sides:
         side, decided_by = max(sides), "as the config's training crops"
     elif own or training:
