@@ -256,7 +256,7 @@ def _run(
     options = feature_options(parser, args)
     try:
         result = evaluate(options, args)
-    except (ValueError, FileNotFoundError, IsADirectoryError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         sys.exit(f'{parser.prog}: {error}')
     result = dict(
         checkpoint=options.checkpoint, **result, options=asdict(options)

@@ -186,6 +186,11 @@ def stored_config(text: str, trust: bool, path: str) -> CheckpointConfig:
             f'config file with --config. {TRUST}.'
         ) from error
     found = _checked(CheckpointConfig(cfg, source, False))
+    # The diagnosis builds the views of the training.
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    if dataset.get('pipeline'):
+        steps = found._allowed(plain(dataset.pipeline), 'training pipeline')
+        dataset.pipeline = steps or []
     imports = (cfg.get('custom_imports') or {}).get('imports') or []
     imports = [imports] if isinstance(imports, str) else imports
     foreign = [m for m in imports if str(m).partition('.')[0] != 'pauc_mm']
