@@ -189,8 +189,8 @@ def stored_config(text: str, trust: bool, path: str) -> CheckpointConfig:
     # The diagnosis builds the views of the training.
     dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     if dataset.get('pipeline'):
-        steps = found._allowed(plain(dataset.pipeline), 'training pipeline')
-        dataset.pipeline = steps or []
+        steps = found._allowed(plain(dataset['pipeline']), 'training pipeline')
+        dataset['pipeline'] = steps or []
     imports = (cfg.get('custom_imports') or {}).get('imports') or []
     imports = [imports] if isinstance(imports, str) else imports
     foreign = [m for m in imports if str(m).partition('.')[0] != 'pauc_mm']
