@@ -2,6 +2,7 @@
 """Any folder of images, checked before training starts."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 
 from mmengine.logging import MMLogger
@@ -11,7 +12,13 @@ from mmpretrain.registry import DATASETS
 from pauc_mm.utils.checks import check_choice
 from pauc_mm.utils.files import printable
 
-from .image_scan import EXTENSIONS, list_images, scan_images
+from .image_list import read_annotations, read_paths
+from .image_scan import (
+    EXTENSIONS,
+    list_images,
+    scan_images,
+    warn_of_left_out,
+)
 
 _SHOWN = 10
 _WARNED: set[tuple] = set()
@@ -24,8 +31,10 @@ class ImageFolder(CustomDataset):
     Files are found at any depth, in the sorted order of their paths
     relative to the folder, so that ``sample_idx`` names the same image in
     every run. Names that begin with a dot are ignored, and so is the case of
-    the extension. An ``ann_file`` (one path a line) is read as by mmpretrain's
-    ``CustomDataset``.
+    the extension. A warning counts the files that are left out, and the
+    images of which reading loses a part: depth, pages, channels,
+    transparency. An ``ann_file`` has one path a line, with its label behind
+    it where ``with_label``.
 
     Args:
         data_root (str): The folder.
@@ -90,7 +99,10 @@ class ImageFolder(CustomDataset):
                 '(DATA_ROOT=... for pauc_r18_folder.py) to a folder of '
                 f'images; relative paths start at {os.getcwd()}.'
             )
-        data_list = super().load_data_list()
+        if self.ann_file:
+            data_list = self._read_list()
+        else:
+            data_list = super().load_data_list()
         if self.corrupt == 'unchecked':
             return data_list
         root = self.img_prefix
@@ -100,12 +112,44 @@ class ImageFolder(CustomDataset):
             for transform in self.pipeline.transforms
         )
         decoder = next(filter(None, backends), 'cv2')
-        self.corrupt_files = scan_images(paths, root, decoder)
+        self.corrupt_files, lossy = scan_images(paths, root, decoder)
+        self._warn_of_losses(lossy)
         if not self.corrupt_files:
             return data_list
         self._report(len(paths))
         bad = {path for path, _ in self.corrupt_files}
         return [s for s, path in zip(data_list, paths) if path not in bad]
+
+    def _read_list(self) -> list[dict]:
+        if self.with_label:
+            images = read_annotations(self.ann_file)
+            samples = zip(images.paths, images.labels.tolist())
+        else:
+            samples = ((path, None) for path in read_paths(self.ann_file))
+        data_list = []
+        for path, label in samples:
+            info = dict(img_path=os.path.join(self.img_prefix, path))
+            if label is not None:
+                info['gt_label'] = label
+            data_list.append(info)
+        return data_list
+
+    def _warn_of_losses(self, lossy: list[tuple[str, str]]) -> None:
+        key = (self._where, tuple(lossy))
+        if not lossy or key in _WARNED:
+            return
+        _WARNED.add(key)
+        first = {loss: path for path, loss in reversed(lossy)}
+        counts = Counter(loss for _, loss in lossy)
+        text = '; '.join(
+            f'{number} of {loss} (first {first[loss]})'
+            for loss, number in counts.most_common()
+        )
+        MMLogger.get_current_instance().warning(
+            f'Of {len(lossy)} images in {self._where} a part is lost, for '
+            f'networks see three channels of 8 bits: {text}. Convert these '
+            'images if that part matters.'
+        )
 
     @property
     def _where(self) -> str:
@@ -118,7 +162,8 @@ class ImageFolder(CustomDataset):
     def _find_samples(self) -> list:
         """Image paths relative to the folder, with labels if asked for."""
         try:
-            paths = list_images(self.img_prefix, self.extensions)
+            left_out = Counter()
+            paths = list_images(self.img_prefix, self.extensions, left_out)
         except OSError as error:
             raise ValueError(
                 f'The image folder {self._where} cannot be read: '
@@ -133,6 +178,10 @@ class ImageFolder(CustomDataset):
                 'upper or lower case, at any depth; set data_root to a '
                 'folder that has some, or add yours to extensions.'
             )
+        key = (self._where, *left_out.items())
+        if key not in _WARNED:
+            _WARNED.add(key)
+            warn_of_left_out(self.img_prefix, left_out)
         return self._label(paths) if self.with_label else paths
 
     def _label(self, paths: list[str]) -> list[tuple[str, int]]:

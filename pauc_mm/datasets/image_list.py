@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from pauc_mm.utils.files import write_text
 from pauc_mm.utils.progress import progress
 
-from .image_scan import list_images
+from .image_scan import list_images, warn_of_left_out
 
 
 @dataclass(frozen=True)
@@ -67,40 +68,63 @@ def read_class_folders(root: str) -> ImageList:
         )
     paths: list[str] = []
     labels: list[int] = []
+    left_out: Counter[str] = Counter()
     for label, name in enumerate(progress(names, 'Listing classes')):
-        files = list_images(os.path.join(root, name))
+        files = list_images(os.path.join(root, name), left_out=left_out)
         paths += [f'{name}/{file}' for file in files]
         labels += [label] * len(files)
+    warn_of_left_out(root, left_out)
     return ImageList(root, paths, np.array(labels, np.int64), names)
 
 
 def read_annotations(file: str) -> ImageList:
     """Read a list with lines ``path label``, mmpretrain's annotation file.
 
-    The classes are the labels from 0 to the highest one.
+    Between the two are spaces or a tab. The classes are the labels from 0 to
+    the highest one.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: A line is malformed or an image is listed twice.
     """
-    paths, labels, seen = [], [], {}
+    paths, labels, numbers = [], [], []
     for number, line in read_lines(file):
-        path, _, label = line.rpartition(' ')
-        if not path or not label.isdecimal():
+        path, label = (line.rsplit(maxsplit=1) + [''])[:2]
+        if not label.isdecimal():
             raise ValueError(
                 f"'{file}', line {number}: expected 'path label' with a label "
                 f"such as 'n01440764/n01440764_18.JPEG 0', not '{line}'."
             )
-        if path in seen:
-            raise ValueError(
-                f"'{file}': image '{path}' is listed twice, in lines "
-                f'{seen[path]} and {number}.'
-            )
-        seen[path] = number
+        numbers.append(number)
         paths.append(path)
         labels.append(int(label))
+    _check_unique(file, paths, numbers)
     classes = [f'label {i}' for i in range(max(labels) + 1)]
     return ImageList(file, paths, np.array(labels, np.int64), classes)
+
+
+def read_paths(file: str) -> list[str]:
+    """Read a list with one path a line.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no text, lists nothing, or an image twice.
+    """
+    numbers, paths = zip(*read_lines(file))
+    _check_unique(file, paths, numbers)
+    return list(paths)
+
+
+def _check_unique(
+    file: str, paths: Sequence[str], numbers: Sequence[int]
+) -> None:
+    first: dict[str, int] = {}
+    for path, number in zip(paths, numbers):
+        if first.setdefault(path, number) != number:
+            raise ValueError(
+                f"'{file}': image '{path}' is listed twice, in lines "
+                f'{first[path]} and {number}.'
+            )
 
 
 def read_lines(file: str) -> list[tuple[int, str]]:
@@ -114,11 +138,11 @@ def read_lines(file: str) -> list[tuple[int, str]]:
         raise FileNotFoundError(
             f"There is no list '{file}' (current folder: {os.getcwd()})."
         )
-    try:
-        with open(file, encoding='utf-8') as stream:
-            lines = [line.strip() for line in stream]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"'{file}' is not UTF-8 text.") from error
+    # File names are bytes: those that are no UTF-8 stay what they are.
+    text = Path(file).read_text('utf-8-sig', 'surrogateescape')
+    if '\0' in text:
+        raise ValueError(f"'{file}' is not UTF-8 text.")
+    lines = [line.strip() for line in text.split('\n')]
     numbered = [(n, line) for n, line in enumerate(lines, 1) if line]
     if not numbered:
         raise ValueError(f"'{file}' lists no image.")

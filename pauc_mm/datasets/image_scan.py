@@ -1,11 +1,13 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""List the images of a folder and find those that do not decode."""
+"""List the images of a folder; find which do not decode or lose a part."""
 
 import hashlib
 import io
 import json
+import logging
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,12 +25,15 @@ EXTENSIONS = tuple('.jpg .jpeg .png .ppm .pgm .bmp .tif .tiff .webp'.split())
 
 # Within a process the training set, the bank and the queries over one folder
 # are checked once, even where no cache can be written.
-_MEMO: dict[str, list[tuple[str, str]]] = {}
+_Found = tuple[list[tuple[str, str]], list[tuple[str, str]]]
+_MEMO: dict[str, _Found] = {}
 _BLOCK = 256
 
 
 def list_images(
-    root: str, extensions: Sequence[str] = EXTENSIONS
+    root: str,
+    extensions: Sequence[str] = EXTENSIONS,
+    left_out: Counter[str] | None = None,
 ) -> list[str]:
     """List all images below a folder, in a fixed order.
 
@@ -39,6 +44,8 @@ def list_images(
         root (str): An existing folder.
         extensions (Sequence[str]): Lower-case, with the dot; the case of the
             files' own extensions does not matter.
+        left_out (Counter[str], optional): Is added the number of other files
+            by their extension.
 
     Returns:
         list[str]: Paths relative to ``root`` with forward slashes, sorted.
@@ -61,15 +68,39 @@ def list_images(
         visited.add(real)
         folders[:] = sorted(f for f in folders if not f.startswith('.'))
         relative = Path(folder).relative_to(root)
-        paths += [
-            (relative / name).as_posix()
-            for name in files
-            if name.lower().endswith(extensions) and not name.startswith('.')
-        ]
+        for name in files:
+            if name.startswith('.'):
+                continue
+            if name.lower().endswith(extensions):
+                paths.append((relative / name).as_posix())
+            elif left_out is not None:
+                left_out[os.path.splitext(name.lower())[1]] += 1
     return sorted(paths)
 
 
-def check_image(path: str, decoder: str = 'cv2') -> str | None:
+def warn_of_left_out(root: str, left_out: Counter[str]) -> None:
+    """Warn of files that are no images by their extensions.
+
+    Args:
+        root (str): Their folder, for the message.
+        left_out (Counter[str]): Number of files by extension.
+    """
+    if left_out:
+        kinds = ', '.join(
+            f'{extension or "no extension"} ({number})'
+            for extension, number in left_out.most_common(8)
+        )
+        print_log(
+            f'{left_out.total()} file(s) below {root!r} are left out, for '
+            f'their extensions are not those of images: {kinds}.',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+def check_image(
+    path: str, decoder: str = 'cv2'
+) -> tuple[str | None, str | None]:
     """Decode one image as the training pipeline would.
 
     ``decoder`` alone is not enough: OpenCV 4 fills the missing part of a
@@ -82,34 +113,68 @@ def check_image(path: str, decoder: str = 'cv2') -> str | None:
         decoder (str): mmcv's ``imdecode_backend``.
 
     Returns:
-        str or None: The reason why it does not decode, or None.
+        tuple[str or None, str or None]: The reason why it does not decode,
+        and what is lost where three channels of 8 bits are made of it.
     """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        return error.strerror or type(error).__name__
+        return error.strerror or type(error).__name__, None
     if not content:
-        return 'empty file'
+        return 'empty file', None
+    loss = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             with Image.open(io.BytesIO(content)) as image:
+                raw_modes = _raw_modes(image)
                 image.load()
+                loss = _lost_part(image, raw_modes)
     except (UnidentifiedImageError, Image.DecompressionBombError):
         pass
     except Exception as error:
         if 'not available' not in str(error):
-            return str(error) or type(error).__name__
+            return str(error) or type(error).__name__, None
     try:
         image = mmcv.imfrombytes(content, flag='color', backend=decoder)
     except Exception as error:
-        return str(error).strip() or type(error).__name__
-    return f'{decoder} cannot decode it' if image is None else None
+        return str(error).strip() or type(error).__name__, None
+    if image is None:
+        return f'{decoder} cannot decode it', None
+    return None, loss
+
+
+DEPTH = 'more than 8 bits a channel'
+PAGES = 'pages after the first'
+BANDS = 'channels after the third'
+TRANSPARENCY = 'transparency, below which there may be any colour'
+
+
+def _raw_modes(image: Image.Image) -> list[str]:
+    """Return the layouts of the pixels in the file; empty once it is loaded.
+
+    A TIFF of RGB and infrared has 'RGBX', a PNG of 16 bits 'RGB;16B'.
+    """
+    arguments = (tile[-1] for tile in image.tile)
+    return [a if isinstance(a, str) else str(a[0]) for a in arguments if a]
+
+
+def _lost_part(image: Image.Image, raw_modes: list[str]) -> str | None:
+    if image.mode in ('I', 'F') or any(';16' in raw for raw in raw_modes):
+        return DEPTH
+    if getattr(image, 'n_frames', 1) > 1:
+        return PAGES
+    if any(raw.startswith('RGBX') for raw in raw_modes):
+        return BANDS
+    if image.mode in ('RGBA', 'LA', 'PA'):
+        least_opaque, _ = image.getchannel('A').getextrema()
+        return TRANSPARENCY if least_opaque < 255 else None
+    return TRANSPARENCY if 'transparency' in image.info else None
 
 
 def scan_images(
     paths: Sequence[str], root: str, decoder: str = 'cv2'
-) -> list[tuple[str, str]]:
+) -> _Found:
     """Decode every image once and name those that cannot be used.
 
     With several processes each decodes a share and all get the same answer;
@@ -123,7 +188,9 @@ def scan_images(
         decoder (str): mmcv's ``imdecode_backend``.
 
     Returns:
-        list[tuple[str, str]]: (path, reason), sorted by path.
+        tuple[list[tuple[str, str]], list[tuple[str, str]]]: (path, reason) of
+        those that do not decode, and (path, loss) of others of which a part
+        is lost, see :func:`check_image`; sorted by path.
 
     Raises:
         RuntimeError: The processes see different files.
@@ -139,15 +206,18 @@ def scan_images(
     if all(is_cached for _, is_cached in answers):
         return cached
     shares = all_gather_object(_scan_share(paths, root, decoder))
-    bad = sorted(tuple(item) for share in shares for item in share)
-    _MEMO[key] = bad
+    bad, lossy = (
+        sorted(item for share in shares for item in share[kind])
+        for kind in range(2)
+    )
+    _MEMO[key] = bad, lossy
     if os.environ.get('LOCAL_RANK', '0') == '0':  # once a node
         try:
             cache_dir().mkdir(parents=True, exist_ok=True)
-            write_json(cache_dir() / f'{key}.json', dict(bad=bad))
+            write_json(cache_dir() / f'{key}.json', dict(bad=bad, lossy=lossy))
         except OSError:  # a cache only saves time
             pass
-    return bad
+    return bad, lossy
 
 
 def cache_dir() -> Path:
@@ -156,12 +226,15 @@ def cache_dir() -> Path:
     return Path(base, 'pauc_mm', 'image_scan')
 
 
-def _read_cache(key: str) -> list[tuple[str, str]] | None:
+def _read_cache(key: str) -> _Found | None:
     if key in _MEMO:
         return _MEMO[key]
     try:
         content = json.loads((cache_dir() / f'{key}.json').read_text())
-        return [(str(path), str(reason)) for path, reason in content['bad']]
+        return tuple(
+            [(str(path), str(text)) for path, text in content[kind]]
+            for kind in ('bad', 'lossy')
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -170,7 +243,7 @@ def _fingerprint(
     paths: Sequence[str], root: str, decoder: str
 ) -> tuple[str, str]:
     """Hash names and sizes, and with them modification times and the root."""
-    content = hashlib.sha256(f'1 {decoder}'.encode())
+    content = hashlib.sha256(f'2 {decoder}'.encode())
     local = hashlib.sha256(os.path.abspath(root).encode())
     for path in paths:
         try:
@@ -184,9 +257,7 @@ def _fingerprint(
     return content.hexdigest(), local.hexdigest()
 
 
-def _scan_share(
-    paths: Sequence[str], root: str, decoder: str
-) -> list[tuple[str, str]]:
+def _scan_share(paths: Sequence[str], root: str, decoder: str) -> _Found:
     """Decode the share of this process."""
     rank, world_size = get_dist_info()
     share = paths[rank::world_size]
@@ -199,18 +270,21 @@ def _scan_share(
         )
         blocks = progress(blocks, 'Decoding')
 
-    def check(path: str) -> str | None:
+    def check(path: str) -> tuple[str | None, str | None]:
         return check_image(os.path.join(root, path), decoder)
 
-    bad = []
+    bad, lossy = [], []
     # Pillow's switch is global; a library may have made it lenient.
     lenient = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
         with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
             for block in blocks:
-                reasons = pool.map(check, block)
-                bad += [(p, r) for p, r in zip(block, reasons) if r]
+                for path, (reason, loss) in zip(block, pool.map(check, block)):
+                    if reason:
+                        bad.append((path, reason))
+                    elif loss:
+                        lossy.append((path, loss))
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = lenient
-    return bad
+    return bad, lossy

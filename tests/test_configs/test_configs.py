@@ -431,13 +431,13 @@ def test_folder_recipe_takes_the_environment(monkeypatch, tmp_path):
     cfg = load('pauc_r18_folder')
     assert cfg.train_dataloader.dataset.data_root == 'data/my_images'
     assert cfg.train_dataloader.dataset.corrupt == 'error'
-    monkeypatch.setenv('DATA_ROOT', str(tmp_path / 'my photos'))
+    monkeypatch.setenv('DATA_ROOT', str(tmp_path / "bob's photos"))
     monkeypatch.setenv('IMAGE_SIZE', '64')
     monkeypatch.setenv('CORRUPT', 'skip')
     cfg = load('pauc_r18_folder')
     for stage in ('train', 'val', 'test'):
         dataset = cfg[f'{stage}_dataloader'].dataset
-        assert dataset.data_root == str(tmp_path / 'my photos')
+        assert dataset.data_root == str(tmp_path / "bob's photos")
         assert dataset.type == 'ImageFolder'
         assert dataset.corrupt == 'skip'
     assert cfg.view_pipeline[0].scale == 64

@@ -3,6 +3,7 @@ import logging
 import os
 from pathlib import Path
 
+import cv2
 import mmcv
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from PIL import Image, ImageFile
 from pauc_mm.datasets import (
     ImageFolder,
     check_image,
+    image_folder,
     image_scan,
     list_images,
 )
+from pauc_mm.datasets.image_scan import BANDS, DEPTH, PAGES, TRANSPARENCY
 
 RNG = np.random.RandomState(0)
 
@@ -118,6 +121,44 @@ def test_labels_from_sub_folders(folder):
         ).full_init()
 
 
+LISTS = [
+    'top.jpg\nb/2.jpg\n\n \n',
+    '\ufefftop.jpg\r\nb/2.jpg\r\n',
+    'top.jpg\t\nb/2.jpg',
+]
+
+
+@pytest.mark.parametrize('text', LISTS)
+def test_lists_as_editors_write_them(folder, text):
+    (folder / 'list.txt').write_bytes(text.encode())
+    dataset = ImageFolder(str(folder), ann_file='list.txt')
+    assert relative(dataset, folder) == ['top.jpg', 'b/2.jpg']
+
+
+@pytest.mark.parametrize('between', [' ', '\t'])
+def test_lists_with_labels(folder, between):
+    lines = f'top.jpg{between}1\nb/2.jpg{between}0\n'
+    (folder / 'list.txt').write_text(lines)
+    dataset = ImageFolder(str(folder), ann_file='list.txt', with_label=True)
+    assert relative(dataset, folder) == ['top.jpg', 'b/2.jpg']
+    assert dataset.get_gt_labels().tolist() == [1, 0]
+
+
+def test_a_list_that_names_an_image_twice(folder):
+    (folder / 'list.txt').write_text('top.jpg\nb/2.jpg\ntop.jpg\n')
+    with pytest.raises(ValueError, match='top.jpg.*lines 1 and 3'):
+        ImageFolder(str(folder), ann_file='list.txt')
+
+
+def test_names_that_are_no_utf_8(folder):
+    name = os.fsdecode(b'caf\xe9.jpg')
+    save_image(folder / name)
+    (folder / 'list.txt').write_bytes(b'caf\xe9.jpg\n')
+    dataset = ImageFolder(str(folder), ann_file='list.txt')
+    assert relative(dataset, folder) == [name]
+    assert name in relative(ImageFolder(str(folder)), folder)
+
+
 def test_annotation_file(folder):
     (folder / 'list.txt').write_text('top.jpg\nb/2.jpg\nb/gone.jpg\n')
     args = dict(data_root=str(folder), ann_file='list.txt')
@@ -182,9 +223,9 @@ def test_bad_arguments(kwargs, match):
 @pytest.mark.parametrize('fmt', ['JPEG', 'PNG', 'BMP', 'TIFF', 'WEBP', 'PPM'])
 def test_whole_images_pass_and_truncated_ones_do_not(tmp_path, fmt):
     path = save_image(tmp_path / f'x.{fmt.lower()}', fmt)
-    assert check_image(str(path)) is None
+    assert check_image(str(path))[0] is None
     truncate(path, 0.6)
-    assert check_image(str(path))
+    assert check_image(str(path))[0]
 
 
 def test_truncation_is_seen_whatever_the_decoder_says(tmp_path, monkeypatch):
@@ -192,13 +233,13 @@ def test_truncation_is_seen_whatever_the_decoder_says(tmp_path, monkeypatch):
     path = truncate(save_image(tmp_path / 'x.jpg'), 0.9)
     grey = np.full((48, 48, 3), 128, np.uint8)
     monkeypatch.setattr(mmcv, 'imfrombytes', lambda *_, **__: grey)
-    assert 'truncated' in check_image(str(path))
+    assert 'truncated' in check_image(str(path))[0]
 
 
 def test_a_defect_that_only_the_decoder_sees(tmp_path, monkeypatch):
     path = save_image(tmp_path / 'x.jpg')
     monkeypatch.setattr(mmcv, 'imfrombytes', lambda *_, **__: None)
-    assert check_image(str(path)) == 'cv2 cannot decode it'
+    assert check_image(str(path)) == ('cv2 cannot decode it', None)
 
 
 @pytest.mark.parametrize('mode', ['L', 'RGBA', 'P', '1', 'I;16', 'CMYK'])
@@ -210,16 +251,90 @@ def test_every_mode_of_a_sound_image_passes(tmp_path, mode):
     else:
         image = Image.new('RGB', (9, 9), 'red').convert(mode)
     image.save(path)
-    assert check_image(str(path)) is None
+    assert check_image(str(path))[0] is None
+
+
+def deep_png(path):
+    cv2.imwrite(str(path), RNG.randint(0, 4096, (9, 9, 3)).astype('u2'))
+
+
+def pages(path):
+    frames = [Image.new('RGB', (9, 9), colour) for colour in ('red', 'blue')]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+
+
+def four_bands(path):
+    Image.new('RGBX', (9, 9)).save(path)
+
+
+def transparent(path):
+    Image.new('RGBA', (9, 9), (255, 0, 0, 0)).save(path)
+
+
+def opaque(path):
+    Image.new('RGBA', (9, 9), (255, 0, 0, 255)).save(path)
+
+
+LOSSES = [
+    (lambda path: Image.new('I;16', (9, 9)).save(path), '.png', DEPTH),
+    (lambda path: Image.new('I;16', (9, 9)).save(path), '.tif', DEPTH),
+    (deep_png, '.png', DEPTH),
+    (deep_png, '.tif', DEPTH),
+    (pages, '.tif', PAGES),
+    (four_bands, '.tif', BANDS),
+    (transparent, '.png', TRANSPARENCY),
+    (transparent, '.webp', TRANSPARENCY),
+    (opaque, '.png', None),
+    (save_image, '.jpg', None),
+]
+
+
+@pytest.mark.parametrize('make, extension, loss', LOSSES)
+def test_what_three_channels_of_8_bits_cannot_hold(
+    tmp_path, make, extension, loss
+):
+    path = tmp_path / f'x{extension}'
+    make(path)
+    assert check_image(str(path)) == (None, loss)
+
+
+def test_losses_are_counted_once_with_an_example(
+    folder, log_lines, decoded, monkeypatch
+):
+    for name in ('c.png', 'd.png'):
+        transparent(folder / name)
+    pages(folder / 'e.tif')
+    assert len(ImageFolder(str(folder))) == 8
+    (line,) = (line for line in log_lines if 'is lost' in line)
+    assert f'2 of {TRANSPARENCY} (first c.png)' in line
+    assert f'1 of {PAGES} (first e.tif)' in line
+    ImageFolder(str(folder))
+    # The cache knows it as well.
+    new_process(decoded, monkeypatch)
+    monkeypatch.setattr(image_folder, '_WARNED', set())
+    ImageFolder(str(folder))
+    assert not decoded
+    assert [line for line in log_lines if 'is lost' in line] == [line, line]
+
+
+def test_files_left_out_are_counted_by_extension(folder, log_lines):
+    for name in ('a/x.gif', 'y.GIF', 'README'):
+        (folder / name).write_text('no image')
+    ImageFolder(str(folder))
+    ImageFolder(str(folder))
+    (line,) = (line for line in log_lines if 'left out' in line)
+    assert line.startswith('4 file')
+    for kind in ('.gif (2)', '.txt (1)', 'no extension (1)'):
+        assert kind in line
 
 
 def test_other_defects(tmp_path):
     path = tmp_path / 'x.jpg'
-    assert check_image(str(path)) == 'No such file or directory'
+    assert check_image(str(path)) == ('No such file or directory', None)
     path.write_bytes(b'')
-    assert check_image(str(path)) == 'empty file'
+    assert check_image(str(path)) == ('empty file', None)
     path.write_bytes(b'<html>404</html>')
-    assert check_image(str(path)) == 'cv2 cannot decode it'
+    assert check_image(str(path)) == ('cv2 cannot decode it', None)
 
 
 def spoil(folder, count):
@@ -248,8 +363,8 @@ def test_skip_leaves_out_and_warns_once(folder, log_lines):
             'z/00.jpg',
             'z/01.jpg',
         ]
-    assert len(log_lines) == 1
-    assert '2 of 7' in log_lines[0] and 'z/01.jpg' in log_lines[0]
+    (line,) = (line for line in log_lines if 'corrupt' in line)
+    assert '2 of 7' in line and 'z/01.jpg' in line
 
 
 def test_nothing_left(tmp_path):
@@ -274,7 +389,9 @@ def test_lenient_pillow_is_made_strict_and_put_back(folder, monkeypatch):
 def test_decoder_of_the_pipeline_is_used(folder, monkeypatch):
     used = set()
     monkeypatch.setattr(
-        image_scan, 'check_image', lambda path, decoder: used.add(decoder)
+        image_scan,
+        'check_image',
+        lambda path, decoder: (used.add(decoder), None),
     )
     loader = dict(type='LoadImageFromFile', imdecode_backend='pillow')
     ImageFolder(str(folder), pipeline=[loader])

@@ -122,7 +122,7 @@ def test_wrong_annotations(tmp_path, text, message):
 
 def test_list_is_no_text(tmp_path):
     path = tmp_path / 'list.txt'
-    path.write_bytes(b'\xff\xd8\xff')
+    path.write_bytes(b'\xff\xd8\xff\xe0\x00\x10JFIF')
     with pytest.raises(ValueError, match='UTF-8'):
         read_annotations(str(path))
     with pytest.raises(FileNotFoundError, match='no list'):

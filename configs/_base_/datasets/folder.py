@@ -5,7 +5,7 @@
 #   IMAGE_SIZE  side of the training crops in pixels; 128 by default
 #   CORRUPT     what to do with images that do not decode: error (by default),
 #               skip or unchecked
-data_root = '{{$DATA_ROOT:data/my_images}}'
+data_root = """{{$DATA_ROOT:data/my_images}}"""
 corrupt = '{{$CORRUPT:error}}'
 image_size = int('{{$IMAGE_SIZE:128}}')
 

@@ -3,7 +3,7 @@
 # environment variable IMAGENET_ROOT; it holds train and val.
 _base_ = 'mmpretrain::_base_/datasets/imagenet_bs32_mocov2.py'
 
-data_root = '{{$IMAGENET_ROOT:data/imagenet}}'
+data_root = """{{$IMAGENET_ROOT:data/imagenet}}"""
 
 # mmpretrain's except for ColorJitter, which overflows with NumPy 2. The
 # papers used torchvision's, which takes a PIL image in RGB.

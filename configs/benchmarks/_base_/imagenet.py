@@ -4,7 +4,7 @@
 # or IMAGENET_ROOT; it holds train and val.
 _base_ = 'mmpretrain::_base_/datasets/imagenet_bs32_pil_resize.py'
 
-data_root = '{{$IMAGENET_ROOT:data/imagenet}}'
+data_root = """{{$IMAGENET_ROOT:data/imagenet}}"""
 
 train_dataloader = dict(
     persistent_workers=False,

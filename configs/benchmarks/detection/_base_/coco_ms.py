@@ -4,7 +4,7 @@
 # COCO_ROOT; it holds train2017, val2017 and annotations.
 _base_ = 'mmdet::_base_/datasets/coco_instance.py'
 
-data_root = '{{$COCO_ROOT:data/coco}}'
+data_root = """{{$COCO_ROOT:data/coco}}"""
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),

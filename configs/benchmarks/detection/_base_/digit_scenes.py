@@ -5,7 +5,7 @@
 # mirrored 2 is no 2.
 _base_ = 'mmdet::_base_/datasets/coco_instance.py'
 
-data_root = '{{$DIGIT_SCENES_ROOT:data/digit_scenes}}'
+data_root = """{{$DIGIT_SCENES_ROOT:data/digit_scenes}}"""
 metainfo = dict(classes=tuple('0123456789'))
 image_prefix = dict(img='VOC2007/JPEGImages/')
 

@@ -4,7 +4,7 @@
 # VOC_ROOT; it holds VOC2007 and VOC2012.
 _base_ = 'mmdet::_base_/datasets/voc0712.py'
 
-data_root = '{{$VOC_ROOT:data/VOCdevkit}}'
+data_root = """{{$VOC_ROOT:data/VOCdevkit}}"""
 
 # mmdet repeats the data three times in an epoch and ignores boxes of fewer
 # than 32 pixels; neither is in the papers.

@@ -4,7 +4,7 @@
 # or PLACES_ROOT. The lists have lines "path label".
 _base_ = '../../_base_/imagenet.py'
 
-data_root = '{{$PLACES_ROOT:data/places205}}'
+data_root = """{{$PLACES_ROOT:data/places205}}"""
 images = 'data/vision/torralba/deeplearning/images256'
 lists = 'trainvalsplit_places205'
 

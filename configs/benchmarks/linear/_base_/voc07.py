@@ -5,7 +5,7 @@
 # left out of the mean average precision.
 _base_ = 'mmpretrain::_base_/datasets/voc_bs16.py'
 
-data_root = '{{$VOC_ROOT:data/VOCdevkit}}/VOC2007'
+data_root = """{{$VOC_ROOT:data/VOCdevkit}}/VOC2007"""
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
