@@ -2,6 +2,7 @@
 """Evaluate a checkpoint with the metrics of a config."""
 
 from pauc_mm.apis.test import main
+from pauc_mm.apis.tool import run_tool
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -29,6 +29,9 @@ class Parser(argparse.ArgumentParser):
             epilog=examples,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        # Taken out of the arguments by run_tool.
+        debug = 'print the traceback of every error'
+        self.switch('--debug', debug, default=argparse.SUPPRESS)
 
     def value(self, option: str, default: Any, text: str, **kwargs) -> None:
         """Add an option that takes a value.

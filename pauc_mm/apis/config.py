@@ -14,6 +14,10 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from pauc_mm.datasets.data_layout import check_config_data
+from pauc_mm.engine.checks.config_keys import (
+    check_config_keys,
+    check_option,
+)
 from pauc_mm.engine.launch import prepare_launch
 from pauc_mm.utils.files import only_process_in
 from pauc_mm.utils.shipped_files import (
@@ -24,7 +28,9 @@ from pauc_mm.utils.shipped_files import (
 )
 
 GUARDS = dict(
-    checkpoint_guard='CheckpointGuardHook', divergence='DivergenceHook'
+    checkpoint_guard='CheckpointGuardHook',
+    divergence='DivergenceHook',
+    setup_check='SetupCheckHook',
 )
 _RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
@@ -68,11 +74,22 @@ def load_config(args: Namespace, path: str) -> Config:
     Returns:
         Config: With ``launcher`` and ``work_dir`` set. The folder is, in this
         order: the option, the config's own, ``work_dirs/NAME``.
+
+    Raises:
+        ValueError: If it cannot be read, or an option does not fit it.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(path)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    where = f"The config '{path}'"
+    try:
+        cfg = Config.fromfile(path)
+        for key, value in (args.cfg_options or {}).items():
+            where = f'--cfg-options {key}={value}'
+            check_option(cfg, key)
+            cfg.merge_from_dict({key: value})
+    except Exception as error:  # a config is a program
+        raise ValueError(
+            f'{where}: {type(error).__name__}: {error}'
+        ) from error
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -135,30 +152,34 @@ def enable_amp(cfg: Config) -> None:
     wrapper.pop('use_fsdp', None)
 
 
-def exit_without_data(cfg: Config, parser: ArgumentParser) -> None:
-    """End the program with one message if a data folder or list is missing.
-
-    Several processes would bury a traceback each in the launcher's own.
-    """
-    try:
-        check_config_data(cfg)
-    except FileNotFoundError as error:
-        sys.exit(f'{parser.prog}: {error}')
-
-
 def build_runner(cfg: Config) -> Runner:
-    """Check the data folders, prepare the launch and build the runner.
+    """Check keys and data folders, prepare the launch, build the runner.
 
     A training gets the hooks that guard its checkpoints and stop it when it
     diverges, whichever config it has inherited.
     """
+    check_config_keys(cfg)
     check_config_data(cfg)
     if cfg.get('train_cfg') is not None:
         hooks = cfg.setdefault('default_hooks', ConfigDict())
         for name, kind in GUARDS.items():
             hooks.setdefault(name, ConfigDict(type=f'mmpretrain.{kind}'))
     prepare_launch(cfg)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
+    runner = build(cfg)
+    if base := (runner.auto_scale_lr or {}).get('base_batch_size'):
+        # mmengine compares it with one batch, the optimizer sees several.
+        base /= accumulated_batches(cfg)
+        runner.auto_scale_lr = {
+            **runner.auto_scale_lr,
+            'base_batch_size': base,
+        }
+    return runner
+
+
+def accumulated_batches(cfg: Config) -> int:
+    """Return the batches of a step of the optimizer on each process."""
+    return (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
 
 
 @contextmanager

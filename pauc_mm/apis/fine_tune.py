@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from .arguments import Parser
 from .config import (
     build_runner,
-    exit_without_data,
     find_config,
     load_config,
     lock_folder,
@@ -93,6 +92,12 @@ def _fine_tune(
                 raise
             parser.error(str(error))
     cfg = load_config(args, path)
+    if cfg.get('default_scope') == ('mmpretrain' if detection else 'mmdet'):
+        other = 'classification' if detection else 'detection'
+        parser.error(
+            f"'{args.config}' has default_scope='{cfg.default_scope}': it "
+            f'belongs to tools/benchmarks/{other}/train.py.'
+        )
     try:
         set_backbone_checkpoint(cfg, args.checkpoint, args.prefix)
     except FileNotFoundError as error:
@@ -105,7 +110,6 @@ def _fine_tune(
     if detection:
         use_pseudo_collate(cfg)
     cfg = merge_args(cfg, args)
-    exit_without_data(cfg, parser)
     with lock_folder(cfg.work_dir, parser, cfg.launcher):
         has_plain_norm = use_plain_norm_on_cpu(cfg)
         runner = build_runner(cfg)

@@ -9,6 +9,8 @@ from mmengine.dist import get_world_size
 
 from pauc_mm.checkpoints.weights import read_weights
 
+from .config import accumulated_batches
+
 PREFIX = 'backbone.'
 
 
@@ -86,6 +88,7 @@ def check_batch_size(cfg: Config) -> str | None:
     scale = cfg.get('auto_scale_lr') or {}
     base = scale.get('base_batch_size')
     batch = cfg.train_dataloader.get('batch_size', 1) * get_world_size()
+    batch *= accumulated_batches(cfg)
     if not base or scale.get('enable') or batch == base:
         return None
     return (

@@ -107,7 +107,6 @@ def main(argv: Sequence[str] | None = None) -> dict:
     check_outputs(parser, out=args.out)
     path = common.find_config(args.config, parser)
     cfg = merge_args(common.load_config(args, path), args)
-    common.exit_without_data(cfg, parser)
     runner = common.build_runner(cfg)
     if cfg.load_from is None:
         get_ori_model(runner.model).init_weights()

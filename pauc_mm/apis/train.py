@@ -11,7 +11,6 @@ from .arguments import Parser, add_runner_arguments
 from .config import (
     build_runner,
     enable_amp,
-    exit_without_data,
     find_config,
     load_config,
     lock_folder,
@@ -90,6 +89,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     path = find_config(args.config, parser)
     cfg = merge_args(load_config(args, path), args)
-    exit_without_data(cfg, parser)
     with lock_folder(cfg.work_dir, parser, cfg.launcher):
         build_runner(cfg).train()

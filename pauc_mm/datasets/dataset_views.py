@@ -4,6 +4,7 @@
 import copy
 import hashlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import BaseDataset, ClassBalancedDataset, RepeatDataset
@@ -63,11 +64,18 @@ def subset(dataset: BaseDataset, rows: Sequence[int]) -> BaseDataset:
     return view
 
 
-def fingerprint(dataset) -> str:
+def fingerprint(dataset, contents: bool = False) -> str:
     """Return a digest by which to recognise a training set.
 
     It covers the number of samples, and the names (file and folder, so that
     a moved data set is the same) or pixels of at most 256 of them.
+
+    Args:
+        dataset (BaseDataset): Or a wrapper of one.
+        contents (bool): Whether to read these files too.
+
+    Raises:
+        ValueError: See :func:`base_dataset`.
     """
     base = base_dataset(dataset)
     digest = hashlib.sha1(str(len(base)).encode())
@@ -77,6 +85,8 @@ def fingerprint(dataset) -> str:
         if 'img_path' in info:
             name = '/'.join(str(info['img_path']).split('/')[-2:])
             digest.update(name.encode(errors='surrogateescape'))  # any bytes
+            if contents and Path(info['img_path']).is_file():
+                digest.update(Path(info['img_path']).read_bytes())
         elif 'img' in info:
             digest.update(np.ascontiguousarray(info['img']).tobytes())
     return digest.hexdigest()

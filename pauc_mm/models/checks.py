@@ -5,9 +5,11 @@ import logging
 import math
 from collections.abc import Sequence
 
+from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.runner import Runner
+from torch import nn
 from torch.utils.data import DataLoader
 
 
@@ -69,21 +71,45 @@ def check_queue(
         )
 
 
-def check_batches(loader: DataLoader, num_samples: int) -> None:
-    """Refuse batches of unequal length over processes, or none at all.
+def smallest_batch(loader: DataLoader) -> int:
+    """Return the images of the smallest step on one process; 0 for no step."""
+    sampler = loader.batch_sampler
+    images = len(loader.sampler)
+    size = loader.batch_size or getattr(sampler, 'batch_size', images)
+    if not len(loader):
+        return 0
+    return (
+        size if getattr(sampler, 'drop_last', True) else images % size or size
+    )
+
+
+def check_batches(loader: DataLoader, model: nn.Module) -> None:
+    """Refuse batches that are missing, unequal over processes, or too small.
 
     Raises:
-        ValueError: If ranks would wait for each other, or have no batch.
+        ValueError: If there is no step, ranks would wait for each other, or
+            BatchNorm would see a single value.
     """
-    if not len(loader):
+    key, images = 'train_dataloader', len(loader.dataset)
+    smallest = smallest_batch(loader)
+    if not smallest and not isinstance(loader.sampler, InfiniteSampler):
+        size = loader.batch_size or loader.batch_sampler.batch_size
         raise ValueError(
-            f'train_dataloader.batch_size={loader.batch_size} leaves no '
-            f'whole batch of {num_samples} images on '
-            f'{get_world_size()} process(es) with drop_last=True. Lower it.'
+            f'{key}.batch_size={size} leaves no whole batch of {images} '
+            f'images on {get_world_size()} process(es) with drop_last=True: '
+            'there would be no step. Lower it.'
+        )
+    if smallest == 1 and any(
+        isinstance(part, nn.BatchNorm1d) for part in model.modules()
+    ):
+        raise ValueError(
+            f'{key}.batch_size={loader.batch_size} leaves a batch of one of '
+            f'the {images} images, but BatchNorm needs several: set '
+            f'{key}.drop_last=True, or change {key}.batch_size.'
         )
     if get_world_size() > 1 and not getattr(loader.sampler, 'round_up', True):
         raise ValueError(
-            'train_dataloader.sampler.round_up must be True with several '
-            'processes: they gather batches, and would wait for ever for one '
-            'that has fewer.'
+            f'{key}.sampler.round_up must be True with several processes: '
+            'they gather batches, and would wait for ever for one that has '
+            'fewer.'
         )

@@ -14,7 +14,7 @@ from pauc_mm.clustering.deferred_flag import DeferredFlag
 from pauc_mm.utils import derive_seed, gather_with_grad
 from pauc_mm.utils.checks import check_integer, check_positive
 
-from .checks import check_queue, global_batch_size
+from .checks import check_queue, smallest_batch
 from .momentum_contrast import MomentumContrast
 
 
@@ -170,7 +170,8 @@ class CLD(MomentumContrast):
 
     def check_setup(self, runner: Runner) -> None:
         """Refuse a training that cannot work, before its first step."""
-        self.check_batch(global_batch_size(runner))
+        smallest = smallest_batch(runner.train_dataloader)
+        self.check_batch(smallest * get_world_size())
         super().check_setup(runner)
 
     def check_batch(self, batch: int) -> None:
@@ -180,7 +181,8 @@ class CLD(MomentumContrast):
                 f'model.num_clusters={self.num_clusters} needs a larger batch '
                 f'than {batch} images over all processes: with one cluster '
                 'for each sample there are no groups. Lower '
-                'model.num_clusters, or raise train_dataloader.batch_size.'
+                'model.num_clusters, raise train_dataloader.batch_size, or '
+                'set train_dataloader.drop_last=True.'
             )
         check_queue(self.queue_len, batch)
 

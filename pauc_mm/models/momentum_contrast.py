@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pauc_mm.utils.checks import check_integer, check_positive
 
-from .checks import check_batches, check_queue, global_batch_size
+from .checks import check_queue, global_batch_size
 from .embed import embed_images
 from .momentum_encoder import MomentumEncoder
 
@@ -175,12 +175,10 @@ class MomentumContrast(MoCo):
 
     def check_setup(self, runner: Runner) -> None:
         """Refuse a training that cannot work, before its first step."""
-        loader = runner.train_dataloader
-        images = loader.dataset
+        images = runner.train_dataloader.dataset
         while isinstance(images, (RepeatDataset, ClassBalancedDataset)):
             images = images.dataset
         check_queue(self.queue_len, global_batch_size(runner), len(images))
-        check_batches(loader, len(loader.dataset))
 
     @torch.compiler.disable  # a changing number would recompile each step
     def count_step(self) -> int:

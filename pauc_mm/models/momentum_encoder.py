@@ -16,7 +16,8 @@ class MomentumEncoder(ExponentialMovingAverage):
     which would pair averaged weights with the running statistics of the query
     encoder. MoCo's key encoder keeps the statistics of the keys it has seen,
     and the E-step, in eval mode, needs those. All parameters are averaged by
-    one multi-tensor operation.
+    one multi-tensor operation. Where gradients are accumulated, ``interval``
+    is the number of batches of a step.
     """
 
     _started = False
@@ -32,7 +33,7 @@ class MomentumEncoder(ExponentialMovingAverage):
             torch._foreach_copy_(averaged, current)
             for buffer, query in zip(self.module.buffers(), model.buffers()):
                 buffer.data.copy_(query.data)
-        else:
+        elif self.interval == 1 or int(self.steps) % self.interval == 0:
             torch._foreach_lerp_(averaged, current, self.momentum)
         self.steps += 1
         self._started = True

@@ -170,6 +170,7 @@ class PCL(MomentumContrast):
             self.encoder_k.update_parameters(
                 nn.Sequential(self.backbone, self.neck)
             )
+            self.encoder_k.steps.zero_()  # it counts the training's batches
 
     def prototype_sets(self) -> list[PrototypeSet]:
         """Return the prototypes, to be measured; [] until they are used."""

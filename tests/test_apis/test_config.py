@@ -6,7 +6,6 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from pauc_mm.apis import config as cli
-from pauc_mm.apis import test, train
 from pauc_mm.apis.arguments import Parser, add_runner_arguments
 from pauc_mm.utils.shipped_files import PREFIX
 
@@ -170,12 +169,3 @@ def test_a_missing_data_folder_names_its_key(tmp_path):
         cli.build_runner(cfg)
     assert 'DIGIT_SCENES_ROOT' in str(error.value)
     assert 'experiments/make_digit_scenes.py' in str(error.value)
-
-
-@pytest.mark.parametrize('main', [train.main, test.main])
-def test_a_program_without_its_data_ends_with_a_message(
-    tmp_path, monkeypatch, main
-):
-    monkeypatch.setenv('IMAGENET_ROOT', str(tmp_path / 'none'))
-    with pytest.raises(SystemExit, match='train_dataloader.*data_root.*none'):
-        main(['pauc_mm::pauc_r50_8xb32_in1k.py'])

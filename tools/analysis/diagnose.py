@@ -2,6 +2,7 @@
 """Diagnose collapse of any self-supervised checkpoint."""
 
 from pauc_mm.apis.diagnose import main
+from pauc_mm.apis.tool import run_tool
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

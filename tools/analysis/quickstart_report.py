@@ -2,6 +2,7 @@
 """Compare a model before and after pretraining."""
 
 from pauc_mm.apis.quickstart_report import main
+from pauc_mm.apis.tool import run_tool
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -2,6 +2,7 @@
 """Run every evaluation of the papers that data allows."""
 
 from pauc_mm.apis.evaluate_all import main
+from pauc_mm.apis.tool import run_tool
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

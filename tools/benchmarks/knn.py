@@ -2,6 +2,7 @@
 """Measure the kNN accuracy of frozen features."""
 
 from pauc_mm.apis.evaluate import knn
+from pauc_mm.apis.tool import run_tool
 
 if __name__ == '__main__':
-    knn()
+    run_tool(knn)

@@ -2,6 +2,7 @@
 """Train a linear classifier on frozen features."""
 
 from pauc_mm.apis.evaluate import linear_probe
+from pauc_mm.apis.tool import run_tool
 
 if __name__ == '__main__':
-    linear_probe()
+    run_tool(linear_probe)

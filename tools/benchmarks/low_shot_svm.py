@@ -2,6 +2,7 @@
 """Train linear SVMs on frozen features of few images."""
 
 from pauc_mm.apis.evaluate import low_shot_svm
+from pauc_mm.apis.tool import run_tool
 
 if __name__ == '__main__':
-    low_shot_svm()
+    run_tool(low_shot_svm)

@@ -2,6 +2,7 @@
 """Write the backbone of a training checkpoint."""
 
 from pauc_mm.apis.convert import extract_backbone
+from pauc_mm.apis.tool import run_tool
 
 if __name__ == '__main__':
-    extract_backbone()
+    run_tool(extract_backbone)

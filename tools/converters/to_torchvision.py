@@ -2,6 +2,7 @@
 """Write the ResNet of any known checkpoint for torchvision."""
 
 from pauc_mm.apis.convert import to_torchvision
+from pauc_mm.apis.tool import run_tool
 
 if __name__ == '__main__':
-    to_torchvision()
+    run_tool(to_torchvision)

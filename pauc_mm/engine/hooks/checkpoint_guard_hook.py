@@ -3,7 +3,7 @@ from pathlib import Path
 
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
@@ -11,6 +11,12 @@ from torch import nn
 
 from pauc_mm.checkpoints.weights import MIN_MATCHED, Fit, compare, shapes
 from pauc_mm.compat import from_plain, to_plain
+from pauc_mm.datasets.dataset_views import fingerprint
+from pauc_mm.engine.checks.resume_checks import (
+    check_same_images,
+    check_same_settings,
+    check_same_steps,
+)
 from pauc_mm.engine.whole_checkpoints import check_whole, last_whole
 from pauc_mm.utils import on_main_process
 
@@ -21,11 +27,15 @@ class CheckpointGuardHook(Hook):
 
     A resumed run takes the newest checkpoint of the work_dir that is whole,
     and says so if a newer one is not. A checkpoint with other parameters is
-    refused: mmengine would only warn, and train on with random weights. New
-    checkpoints are loadable with ``torch.load(weights_only=True)``.
+    refused: mmengine would only warn, and train on with random weights. So are
+    settings that resuming would take from the checkpoint; of others it says
+    whether they take effect. The evaluation that was due at the checkpoint is
+    made before the training goes on: the run may have been stopped within it.
+    New checkpoints are loadable with ``torch.load(weights_only=True)``.
     """
 
     priority = 'VERY_LOW'  # the other hooks have added their state by then
+    _images: str | None = None  # digest of the training set, made once
 
     def before_run(self, runner: Runner) -> None:
         """Choose the checkpoint to resume from, or check the named one.
@@ -50,18 +60,38 @@ class CheckpointGuardHook(Hook):
             )
             runner._resume = False
 
+    def before_train(self, runner: Runner) -> None:
+        """Make the evaluation of the checkpoint that is resumed."""
+        loop = runner.train_loop
+        if not getattr(runner, '_resume', False) or runner.val_loop is None:
+            return
+        done, length = runner.epoch, runner.max_epochs
+        if isinstance(loop, IterBasedTrainLoop):
+            done, length = runner.iter, runner.max_iters
+        if done < max(loop.val_begin, 1):
+            return
+        if done % loop.val_interval == 0 or done == length:
+            runner.logger.info(
+                f'Resumed after {done} of {length}: the evaluation of the '
+                'checkpoint is made first.'
+            )
+            runner.val_loop.run()
+            runner.model.train()
+
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Convert everything to plain types and tensors."""
+        """Note the images, and convert all to plain types and tensors."""
+        checkpoint['meta']['images'] = self._digest(runner)
         for key in list(checkpoint):
             checkpoint[key] = to_plain(checkpoint[key])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Restore the log history, and compare the parameters.
+        """Restore the log history, and compare parameters and settings.
 
         Raises:
             RuntimeError: If a run is resumed from another architecture,
                 fewer than 90% of the backbone's tensors would be loaded for
                 training, or not all of them for a test.
+            ValueError: If a setting of a resumed run would have no effect.
         """
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = from_plain(checkpoint['message_hub'])
@@ -69,12 +99,35 @@ class CheckpointGuardHook(Hook):
         if callable(getattr(model, 'upgrade_state_dict', None)):
             model.upgrade_state_dict(checkpoint.get('state_dict', checkpoint))
         if getattr(runner, '_resume', False):
-            _check_same_model(model, checkpoint)
+            self._check_resumed(runner, model, checkpoint)
         elif isinstance(runner.optim_wrapper, OptimWrapper):
             _check_part(model, checkpoint, 'backbone.', MIN_MATCHED)
         else:  # a test, whose metrics would be of random weights
             learns = isinstance(model, BaseSelfSupervisor)
             _check_part(model, checkpoint, 'backbone.' if learns else '', 1.0)
+
+    def _check_resumed(
+        self, runner: Runner, model: nn.Module, checkpoint: dict
+    ) -> None:
+        meta = checkpoint['meta']
+        if 'cfg' in meta:
+            check_same_settings(meta['cfg'], runner.cfg)
+        _check_same_model(model, checkpoint)
+        if isinstance(runner.train_loop, EpochBasedTrainLoop):
+            steps = len(runner.train_dataloader)
+            check_same_steps(meta, steps, runner.param_schedulers)
+        if meta.get('images', digest := self._digest(runner)) != digest:
+            prototypes = getattr(model, 'prototypes', None)
+            check_same_images(getattr(prototypes, 'needs_e_step', False))
+
+    def _digest(self, runner: Runner) -> str:
+        if self._images is None:
+            try:
+                images = runner.train_dataloader.dataset
+                self._images = fingerprint(images, contents=True)
+            except ValueError:  # a data set without numbered images
+                self._images = ''
+        return self._images
 
 
 def _fit(

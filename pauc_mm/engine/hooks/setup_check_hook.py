@@ -1,12 +1,14 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.model import BaseAveragedModel
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.models import MoCo
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 from torch import nn
 
-from pauc_mm.models.checks import global_batch_size
+from pauc_mm.engine.checks.schedule_checks import check_learning_rates
+from pauc_mm.models.checks import check_batches, global_batch_size
 from pauc_mm.utils.checks import check_positive
 
 
@@ -14,14 +16,29 @@ from pauc_mm.utils.checks import check_positive
 class SetupCheckHook(Hook):
     """Ask an algorithm what it needs, and what an epoch was like.
 
-    Before the training it calls ``model.check_setup(runner)``, after each
-    epoch ``model.end_epoch()``, where the model has them. For mmpretrain's
-    algorithms it checks what they leave unchecked.
+    Before the training it checks batches and schedules and calls
+    ``model.check_setup(runner)``, after each epoch ``model.end_epoch()``,
+    where the model has them. For mmpretrain's algorithms it checks what they
+    leave unchecked. With ``optim_wrapper.accumulative_counts`` it lets
+    momentum encoders move once for each step of the optimizer.
     """
 
     def before_train(self, runner: Runner) -> None:
         """Refuse a setup that would fail later, or train nothing."""
         model = get_ori_model(runner.model)
+        check_batches(runner.train_dataloader, model)
+        schedulers = runner.param_schedulers
+        epochs = isinstance(runner.train_loop, EpochBasedTrainLoop)
+        check_learning_rates(
+            schedulers if isinstance(schedulers, list) else [],
+            runner.max_epochs if epochs else None,
+            runner.max_iters,
+            getattr(runner, '_resume', False),
+        )
+        counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        for part in model.modules():
+            if counts > 1 and isinstance(part, BaseAveragedModel):
+                part.interval = counts  # of calls, one in each forward pass
         check = getattr(model, 'check_setup', None)
         if callable(check):
             check(runner)

@@ -302,7 +302,6 @@ def concat(runner_cfg):
         ),
         ({'model.queue_len': 8}, r'model.queue_len=8 is smaller'),
         ({'train_dataloader.batch_size': 64}, r'no whole batch of 48'),
-        ({'model.queue_len': 64, 'train_dataloader.batch_size': 65}, 'queue'),
     ],
 )
 def test_misfits_are_refused_before_training(tmp_path, changes, message):

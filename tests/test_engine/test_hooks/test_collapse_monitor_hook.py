@@ -379,9 +379,9 @@ def test_a_stopped_run_resumes_with_all_its_patience(tmp_path):
     assert runner.epoch == 4  # two of the first run, two of this one
     history = runner.message_hub.get_scalar('collapse/uniformity')
     assert len(history.data[0]) == 4
-    runner = Runner.from_cfg(
-        monitored(tmp_path, monitor={}, max_epochs=5, resume=True)
-    )
+    cfg = monitored(tmp_path, monitor={}, max_epochs=5, resume=True)
+    cfg.param_scheduler[0].T_max = 9  # the checkpoint's
+    runner = Runner.from_cfg(cfg)
     runner.train()
     assert runner.epoch == 5
 
@@ -566,7 +566,10 @@ NO_NECK = {'model.neck': None}
         (
             'MoCo',
             {},
-            {'train_dataloader.dataset.num_images': 1},
+            {
+                'train_dataloader.dataset.num_images': 1,
+                'train_dataloader.batch_size': 1,
+            },
             ValueError,
             'train_dataloader.dataset has 1',
         ),

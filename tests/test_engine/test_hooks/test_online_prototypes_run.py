@@ -164,7 +164,7 @@ def test_another_kind_of_prototypes_is_not_resumed(tmp_path):
     Runner.from_cfg(cfg).train()
     cfg = online_cfg(tmp_path)
     cfg.resume = True
-    with pytest.raises(RuntimeError, match='prototypes.mixtures.0'):
+    with pytest.raises(ValueError, match='model.prototypes.type'):
         Runner.from_cfg(cfg).train()
 
 

@@ -2,6 +2,7 @@
 """Train a classifier on a pretrained backbone."""
 
 from pauc_mm.apis.fine_tune import train_classifier
+from pauc_mm.apis.tool import run_tool
 
 if __name__ == '__main__':
-    train_classifier()
+    run_tool(train_classifier)

@@ -2,6 +2,7 @@
 """Fine-tune a detector of mmdet from a pretrained backbone."""
 
 from pauc_mm.apis.fine_tune import train_detector
+from pauc_mm.apis.tool import run_tool
 
 if __name__ == '__main__':
-    train_detector()
+    run_tool(train_detector)

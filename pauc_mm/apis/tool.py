@@ -1,0 +1,57 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""End of a program: one line for a user's mistake, a traceback for a fault."""
+
+import dis
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_CHECKED_BY = ('pauc_mm', 'mmengine', 'mmpretrain', 'mmdet', 'mmcv')
+
+
+def run_tool(main: Callable[[], Any]) -> None:
+    """Run the ``main`` of a program and print its errors.
+
+    With ``--debug`` each error has its traceback.
+
+    Raises:
+        SystemExit: With one line, for a mistake, see :func:`is_mistake`.
+        BaseException: What ``main`` raises, if it is a fault.
+    """
+    debug = '--debug' in sys.argv
+    sys.argv[:] = [part for part in sys.argv if part != '--debug']
+    try:
+        main()
+    except Exception as error:
+        if debug or not is_mistake(error):
+            raise
+        # str() of a KeyError is the repr of its message.
+        text = error.args[0] if isinstance(error, KeyError) else error
+        sys.exit(f'{Path(sys.argv[0]).name}: error: {text}')
+
+
+def is_mistake(error: BaseException) -> bool:
+    """Tell a mistake of the user from a fault of the program.
+
+    A mistake is what a check found: an exception with a message that a
+    ``raise`` of this package, or of OpenMMLab's, threw. So are errors of the
+    operating system, a GPU without memory, and arguments in a config that
+    their class does not take. All else, such as an index out of range, is a
+    fault.
+    """
+    if isinstance(error, (OSError, torch.cuda.OutOfMemoryError)):
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or not str(error):
+        return False
+    module = trace.tb_frame.f_globals.get('__name__', '')
+    if module == 'mmengine.registry.build_functions':
+        return True
+    code = trace.tb_frame.f_code.co_code
+    raised = dis.opname[code[trace.tb_lasti]] == 'RAISE_VARARGS'
+    return raised and module.partition('.')[0] in _CHECKED_BY

@@ -1,0 +1,157 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Compare the config of a resumed run with that of its checkpoint."""
+
+import inspect
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from pauc_mm.checkpoints.plain_config import parse_plain_config
+
+_RESTORED = re.compile(  # from the checkpoint, whatever the config says
+    r'param_scheduler|randomness\.(seed|diff_rank_seed)|auto_scale_lr'
+    r'|optim_wrapper\.(optimizer|paramwise_cfg|constructor)'
+    # Of another algorithm or loop the state means something else.
+    r'|model\.type$|model\.prototypes\.type$|train_cfg\.(type|by_epoch)$'
+)
+_NO_EFFECT = re.compile(r'model\.(.*\.)?(init_cfg|pretrained)\b')
+_UNIMPORTANT = re.compile(
+    r'(work_dir|resume|load_from|launcher|experiment_name|log_level|env_cfg'
+    r'|visualizer|log_processor|model_wrapper_cfg|default_scope'
+    r'|default_hooks\.(logger|visualization|setup_check|divergence'
+    r'|checkpoint_guard))(\.|$)'
+    r'|.*\.(num_workers|pin_memory|persistent_workers|prefetch_factor)$'
+    r'|.*\.(collate_fn|_scope_)(\.|$)'
+)
+
+
+def check_same_settings(text: str, cfg: Config) -> None:
+    """Say of each setting that differs whether it takes effect.
+
+    Args:
+        text (str): Config in the checkpoint.
+        cfg (Config): Of the run.
+
+    Raises:
+        ValueError: If a setting would have no effect, since resuming takes
+            the value from the checkpoint.
+    """
+    now = cfg.pretty_text
+    if text == now:
+        return
+    try:
+        saved, current = (
+            dict(_leaves(parse_plain_config(t))) for t in (text, now)
+        )
+    except ValueError as error:
+        print_log(
+            'The config of the run cannot be compared with that of its '
+            f'checkpoint: {error}.',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return
+    lines, refused = [], []
+    for key in dict.fromkeys([*saved, *current]):
+        old, new = saved.get(key), current.get(key)
+        if old == new or _UNIMPORTANT.match(key):
+            continue
+        line = f'{key}={new!r}, in the checkpoint {old!r}'
+        if _RESTORED.match(key):
+            refused.append(line)
+        elif _NO_EFFECT.match(key):
+            lines.append(f'{line}: has no effect')
+        else:
+            lines.append(f'{line}: takes effect')
+    if refused:
+        raise ValueError(
+            'A resumed run takes these from its checkpoint, so that they '
+            f'would have no effect: {"; ".join(refused)}. Leave them as they '
+            'were, or start a new run from its weights: load_from=CHECKPOINT, '
+            'another work_dir, no --resume.'
+        )
+    if lines:
+        print_log(
+            'Resuming with other settings:\n  ' + '\n  '.join(lines),
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+def check_same_steps(meta: dict, now: int, schedulers: Any) -> None:
+    """Compare the steps of an epoch with those in the checkpoint.
+
+    They change with the batch, the number of processes and the images.
+
+    Args:
+        meta (dict): Of the checkpoint.
+        now (int): Steps of an epoch.
+        schedulers (list): Of mmengine, of the run.
+
+    Raises:
+        ValueError: If the learning rate follows a schedule in steps.
+    """
+    if not meta['epoch'] or (old := meta['iter'] / meta['epoch']) == now:
+        return
+    facts = (
+        f'An epoch has {now} steps, in the checkpoint {old:g}: the batch, the '
+        'number of processes or of images has changed'
+    )
+    if isinstance(schedulers, list) and any(
+        not s.by_epoch and s.end > meta['iter'] for s in schedulers
+    ):
+        raise ValueError(
+            f'{facts}, and the schedule of the checkpoint counts steps: it '
+            'would end at another epoch. Resume with the same '
+            'train_dataloader.batch_size, processes and images, or start a '
+            'new run from its weights with load_from.'
+        )
+    print_log(f'{facts}.', logger='current', level=logging.WARNING)
+
+
+def check_same_images(clustered: bool) -> None:
+    """Refuse or report other images under the names of the checkpoint's.
+
+    Args:
+        clustered (bool): Whether prototypes come from an E-step, whose
+            assignments belong to the images.
+
+    Raises:
+        ValueError: If they do.
+    """
+    fact = (
+        'The training images are not those of the checkpoint: other names or '
+        'other contents in train_dataloader.dataset'
+    )
+    if clustered:
+        raise ValueError(
+            f'{fact}. Its cluster assignments do not fit them: resume with '
+            'the same images, or start a new run from its weights with '
+            'load_from.'
+        )
+    print_log(
+        f'{fact}. The run goes on with them.',
+        logger='current',
+        level=logging.WARNING,
+    )
+
+
+def _leaves(value: Any, path: str = '') -> Iterator[tuple[str, Any]]:
+    """Iterate over the settings that a Runner reads, with their paths."""
+    if isinstance(value, dict):
+        names = inspect.signature(Runner).parameters
+        items = [(k, v) for k, v in value.items() if path or k in names]
+    elif isinstance(value, (list, tuple)) and any(
+        isinstance(item, (dict, list, tuple)) for item in value
+    ):
+        items = list(enumerate(value))
+    else:
+        yield path[1:], list(value) if isinstance(value, tuple) else value
+        return
+    for key, item in items:
+        yield from _leaves(item, f'{path}.{key}')

@@ -1,0 +1,90 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Compare the schedules of the learning rate with the length of a run."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.logging import print_log
+
+_REACHED = 0.9  # of its way; recipes with a warm-up end a little early
+
+
+def check_learning_rates(
+    schedulers: Sequence[Any],
+    epochs: int | None,
+    steps: int,
+    resumed: bool = False,
+) -> None:
+    """Warn of a schedule that is cut off; refuse one that is over early.
+
+    Args:
+        schedulers (sequence): Of mmengine, built, and resumed.
+        epochs (int, optional): Length of the run; None if it has no epochs.
+        steps (int): Length of the run.
+        resumed (bool): Whether the schedules are those of a checkpoint.
+
+    Raises:
+        ValueError: If the learning rate would be zero for the rest of the
+            run, or rise again.
+    """
+    ends = []
+    for index, scheduler in enumerate(schedulers):
+        total = epochs if scheduler.by_epoch else steps
+        last = _last_change(scheduler)
+        if scheduler.param_name != 'lr' or total is None or last is None:
+            continue
+        ends.append((last / total, index))
+        milestones = getattr(scheduler, 'milestones', ())
+        if last * _REACHED > total or any(m >= total for m in milestones):
+            print_log(
+                f'{_name(scheduler, index)} is meant for {last} '
+                f'{_unit(scheduler)}, and the run ends after {total}: the '
+                'learning rate does not come down as the schedule says. Scale '
+                'T_max, end and milestones with the run, unless it is only a '
+                'test.',
+                logger='current',
+                level=logging.WARNING,
+            )
+    if len(ends) < len(schedulers):
+        return
+    # The schedule that ends last rules the rest of the run.
+    share, index = max(ends, default=(1, 0))
+    if share >= 1:
+        return
+    scheduler = schedulers[index]
+    total = epochs if scheduler.by_epoch else steps
+    rises = hasattr(scheduler, 'T_max') and scheduler.end > total * share
+    if not rises and getattr(scheduler, 'eta_min', None) != 0:
+        return
+    fault = 'rises again' if rises else 'is 0, so that nothing is learned,'
+    fix = (
+        'A resumed run keeps the schedule of its checkpoint: resume with its '
+        'length, or start a new run from its weights with load_from.'
+        if resumed
+        else f'Scale T_max and end to {total}.'
+    )
+    raise ValueError(
+        f'{_name(scheduler, index)} is meant for {_last_change(scheduler)} '
+        f'{_unit(scheduler)}, and the run has {total}: after that the '
+        f'learning rate {fault} up to the end. {fix}'
+    )
+
+
+def _name(scheduler: Any, index: int) -> str:
+    return f'param_scheduler.{index} ({type(scheduler).__name__})'
+
+
+def _unit(scheduler: Any) -> str:
+    return 'epochs' if scheduler.by_epoch else 'steps'
+
+
+def _last_change(scheduler: Any) -> float | None:
+    """Return the epoch or step after which it stays, if that is known."""
+    if hasattr(scheduler, 'T_max'):
+        return scheduler.begin + scheduler.T_max
+    if hasattr(scheduler, 'milestones'):
+        return scheduler.begin + max(scheduler.milestones, default=0)
+    if hasattr(scheduler, 'total_iters'):
+        return min(scheduler.begin + scheduler.total_iters, scheduler.end)
+    return None

@@ -1,0 +1,140 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Batches and schedules that leave steps out: said before the first one."""
+
+import re
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import PARAM_SCHEDULERS
+from mmengine.runner import Runner
+
+from pauc_mm.apis.config import build_runner, set_dataloader_defaults
+from pauc_mm.engine.checks import schedule_checks
+from pauc_mm.engine.checks.schedule_checks import check_learning_rates
+from pauc_mm.utils.shipped_files import resolve_config
+from tests.helpers import run_cfg
+
+METHODS = [
+    'mocov2/mocov2',
+    'simclr/simclr',
+    'byol/byol',
+    'swav/swav',
+    'carp/carp',
+    'carp/carp_decoupled',
+    'cld/cld',
+    'pcl/pcl',
+    'pauc/pauc',
+    'pauc/pauc_online_gmm',
+    'benchmarks/linear/',
+]
+
+
+def of_method(method, work_dir, **changes):
+    name = method if method.endswith('/') else method + '_'
+    cfg = Config.fromfile(resolve_config(f'{name}tiny_digits'))
+    cfg.work_dir, cfg.launcher = str(work_dir), 'none'
+    cfg.model.backbone.init_cfg = None  # of a classifier
+    cfg.merge_from_dict(changes)
+    set_dataloader_defaults(cfg)
+    return cfg
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('method', METHODS)
+def test_a_batch_larger_than_the_data(tmp_path, method):
+    changes = {'train_dataloader.batch_size': 5000}
+    changes['train_dataloader.drop_last'] = True
+    runner = build_runner(of_method(method, tmp_path, **changes))
+    with pytest.raises(ValueError, match='train_dataloader.batch_size=5000'):
+        runner.train()
+    assert runner.iter == 0 and not list(tmp_path.glob('*.pth'))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'method, batch, message',
+    [
+        # 1,437 images in training: a last batch of one, or of 7
+        ('simclr/simclr', 4, 'batch of one.* drop_last=True'),
+        ('byol/byol', 4, 'drop_last=True'),
+        ('swav/swav', 4, 'drop_last=True'),
+        ('carp/carp', 4, 'drop_last=True'),
+        ('cld/cld', 130, 'model.num_clusters=.* drop_last'),
+        ('mocov2/mocov2', 128, 'drop_last must be True'),
+    ],
+)
+def test_a_last_batch_too_small(tmp_path, method, batch, message):
+    cfg = of_method(method, tmp_path)
+    cfg.train_dataloader.update(batch_size=batch, drop_last=False)
+    with pytest.raises(ValueError, match=message):
+        build_runner(cfg).train()
+
+
+def build(length, epoch_length=10, **cfg):
+    weight = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    cfg.setdefault('end', length)
+    if cfg.get('convert_to_iter_based'):
+        cfg['epoch_length'] = epoch_length
+    return PARAM_SCHEDULERS.build(dict(optimizer=optimizer, **cfg))
+
+
+COSINE = dict(type='CosineAnnealingLR', by_epoch=True)
+STEPS = dict(type='MultiStepLR', by_epoch=True)
+WARMUP = dict(type='LinearLR', start_factor=0.1, by_epoch=True, end=5)
+POLY = dict(type='PolyLR', by_epoch=True)
+
+
+@pytest.mark.parametrize(
+    'epochs, schedules, outcome',
+    [
+        (200, [dict(COSINE, T_max=200)], None),
+        (200, [WARMUP, dict(COSINE, begin=5, T_max=195)], None),
+        (200, [WARMUP, dict(COSINE, begin=5, T_max=200)], None),
+        (200, [dict(STEPS, milestones=[120, 160])], None),
+        (4, [dict(COSINE, T_max=200, end=200)], '200 epochs.* after 4'),
+        (
+            4,
+            [dict(COSINE, T_max=20, end=20, convert_to_iter_based=True)],
+            '200 steps.* after 40',
+        ),
+        (100, [dict(STEPS, milestones=[120, 160])], '160 epochs.* after 100'),
+        (150, [dict(STEPS, milestones=[120, 160])], '160 epochs.* after 150'),
+        (3, [WARMUP, dict(COSINE, begin=5, T_max=195, end=200)], 'LinearLR'),
+        (400, [dict(COSINE, T_max=200, end=200)], ValueError('is 0')),
+        (400, [dict(COSINE, T_max=200)], ValueError('rises again')),
+        (400, [dict(COSINE, T_max=200, end=200, eta_min=0.01)], None),
+        (400, [dict(POLY, end=200)], ValueError('is 0')),
+        (
+            400,
+            [WARMUP, dict(COSINE, T_max=200, end=200, eta_min=0.0)],
+            ValueError('param_scheduler.1'),
+        ),
+        (400, [dict(STEPS, milestones=[120, 160])], None),
+        (400, [dict(type='StepLR', step_size=30, by_epoch=True)], None),
+    ],
+)
+def test_schedule_and_length(monkeypatch, epochs, schedules, outcome):
+    said = []
+    monkeypatch.setattr(
+        schedule_checks, 'print_log', lambda text, **kwargs: said.append(text)
+    )
+    built = [build(epochs, **schedule) for schedule in schedules]
+    if isinstance(outcome, ValueError):
+        with pytest.raises(ValueError, match=str(outcome)):
+            check_learning_rates(built, epochs, 10 * epochs)
+        return
+    check_learning_rates(built, epochs, 10 * epochs)
+    assert len(said) == 0 if outcome is None else said
+    if outcome is not None:
+        assert re.search(outcome, said[0])
+
+
+def test_a_run_longer_than_its_schedule_is_refused(tmp_path):
+    cfg = run_cfg(tmp_path, kind='PCL', max_epochs=4)
+    cfg.train_cfg.max_epochs = 6
+    runner = Runner.from_cfg(cfg)
+    with pytest.raises(ValueError, match='4 epochs, and the run has 6'):
+        runner.train()
+    assert runner.iter == 0
