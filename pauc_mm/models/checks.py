@@ -3,7 +3,8 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
+from typing import Any, cast
 
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_world_size
@@ -73,14 +74,13 @@ def check_queue(
 
 def smallest_batch(loader: DataLoader) -> int:
     """Return the images of the smallest step on one process; 0 for no step."""
-    sampler = loader.batch_sampler
-    images = len(loader.sampler)
-    size = loader.batch_size or getattr(sampler, 'batch_size', images)
+    sampler, indices = cast(Any, (loader.batch_sampler, loader.sampler))
+    images = len(indices)
+    size: int = loader.batch_size or getattr(sampler, 'batch_size', images)
     if not len(loader):
         return 0
-    return (
-        size if getattr(sampler, 'drop_last', True) else images % size or size
-    )
+    whole = getattr(sampler, 'drop_last', True)
+    return size if whole else images % size or size
 
 
 def check_batches(loader: DataLoader, model: nn.Module) -> None:
@@ -90,10 +90,11 @@ def check_batches(loader: DataLoader, model: nn.Module) -> None:
         ValueError: If there is no step, ranks would wait for each other, or
             BatchNorm would see a single value.
     """
-    key, images = 'train_dataloader', len(loader.dataset)
+    key, images = 'train_dataloader', len(cast(Sized, loader.dataset))
     smallest = smallest_batch(loader)
     if not smallest and not isinstance(loader.sampler, InfiniteSampler):
-        size = loader.batch_size or loader.batch_sampler.batch_size
+        sampler = loader.batch_sampler
+        size = loader.batch_size or getattr(sampler, 'batch_size', None)
         raise ValueError(
             f'{key}.batch_size={size} leaves no whole batch of {images} '
             f'images on {get_world_size()} process(es) with drop_last=True: '
