@@ -76,7 +76,7 @@ def smallest_batch(loader: DataLoader) -> int:
     """Return the images of the smallest step on one process; 0 for no step."""
     sampler, indices = cast(Any, (loader.batch_sampler, loader.sampler))
     images = len(indices)
-    size: int = loader.batch_size or getattr(sampler, 'batch_size', images)
+    size: Any = loader.batch_size or getattr(sampler, 'batch_size', images)
     if not len(loader):
         return 0
     whole = getattr(sampler, 'drop_last', True)
