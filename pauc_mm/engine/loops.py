@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from pauc_mm.evaluation.metrics.embedding_metric import EmbeddingMetric
 from pauc_mm.models.embed import embed_batch, encoder_of
 from pauc_mm.utils import progress, share_buffers
+from pauc_mm.utils.checks import check_same_classes, class_names
 
 
 @LOOPS.register_module()
@@ -39,8 +40,9 @@ class EmbeddingValLoop(ValLoop):
 
     Raises:
         ValueError: If a data set is too small for a metric, a sampler does
-            not give each sample to one process, or a metric needs the
-            classes of the training set and it has no labels.
+            not give each sample to one process, the classes of the two sets
+            differ, or a metric needs the classes of the training set and it
+            has no labels.
     """
 
     stage = 'val'
@@ -64,6 +66,13 @@ class EmbeddingValLoop(ValLoop):
             )
         self.bank_dataloader = bank_dataloader
         self._check_samplers()
+        if self.bank_dataloader:
+            check_same_classes(
+                'bank_dataloader',
+                class_names(self.bank_dataloader.dataset),
+                f'{self.stage}_dataloader',
+                class_names(self.dataloader.dataset),
+            )
         for metric in self.evaluator.metrics:
             if isinstance(metric, EmbeddingMetric):
                 metric.prepare(runner, *self._sizes())

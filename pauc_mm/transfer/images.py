@@ -17,7 +17,7 @@ from pauc_mm.embedding.preprocessing import (
     file_pipeline,
     loads_files,
 )
-from pauc_mm.utils.checks import check_choice
+from pauc_mm.utils.checks import check_choice, check_same_classes
 from pauc_mm.utils.shipped_files import resolve_config
 
 from .voc import VOCClassification
@@ -230,21 +230,9 @@ def _without(cfg: dict, *keys: str) -> dict:
 def _checked_pair(sources) -> Pair:
     """Refuse sets that differ in their classes or share images."""
     train, test = sources
-    for one, other in ((train, test), (test, train)):
-        alone = [name for name in one.classes if name not in other.classes]
-        if alone:
-            raise ValueError(
-                f'{len(alone)} of {len(one.classes)} classes of '
-                f'{one.description} are none of {other.description}: '
-                f'{", ".join(alone[:10])}. Both need the same classes, under '
-                'the same names.'
-            )
-    if train.classes != test.classes:
-        orders = [', '.join(s.classes[:5]) for s in (train, test)]
-        raise ValueError(
-            'Training and test images name the same classes in another '
-            f'order: {" and ".join(orders)}.'
-        )
+    check_same_classes(
+        train.description, train.classes, test.description, test.classes
+    )
     real = {os.path.realpath(path) for path in train.paths if path}
     shared = [p for p in test.paths if p and os.path.realpath(p) in real]
     if shared:

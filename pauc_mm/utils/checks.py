@@ -44,3 +44,43 @@ def check_positive(
         message = f'{key} must be {wanted}, got {value!r}. {fix}'
         raise ValueError(message.strip())
     return value
+
+
+def check_same_classes(
+    first: str, ours: Any, second: str, theirs: Any
+) -> None:
+    """Refuse two label sets whose classes differ in names or order.
+
+    Labels are the indices of sorted names: where one class is absent, all
+    that follow mean another in the other set.
+
+    Args:
+        first (str): Who has the first set, for the message.
+        ours (Sequence[str] or None): Its names; None or empty is not compared.
+        second (str): Who has the second.
+        theirs (Sequence[str] or None): Its names.
+
+    Raises:
+        ValueError: Naming the classes that only one of them has.
+    """
+    if not ours or not theirs or list(ours) == list(theirs):
+        return
+    alone = {
+        first: [name for name in ours if name not in theirs],
+        second: [name for name in theirs if name not in ours],
+    }
+    facts = [
+        f'only {who} has {len(names)}: {", ".join(names[:10])}'
+        for who, names in alone.items()
+        if names
+    ] or ['the order is another']
+    raise ValueError(
+        f'{first} has {len(ours)} classes and {second} {len(theirs)}, which '
+        f'differ: {"; ".join(facts)}. Both need the same classes, under the '
+        'same names.'
+    )
+
+
+def class_names(dataset: Any) -> Sequence[str] | None:
+    """Return the names of the classes of a data set, if it has any."""
+    return getattr(dataset, 'metainfo', {}).get('classes')

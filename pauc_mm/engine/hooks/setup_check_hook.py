@@ -2,14 +2,18 @@
 from mmengine.hooks import Hook
 from mmengine.model import BaseAveragedModel
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from mmpretrain.models import MoCo
+from mmpretrain.models import ImageClassifier, MoCo
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 from torch import nn
 
 from pauc_mm.engine.checks.schedule_checks import check_learning_rates
 from pauc_mm.models.checks import check_batches, global_batch_size
-from pauc_mm.utils.checks import check_positive
+from pauc_mm.utils.checks import (
+    check_positive,
+    check_same_classes,
+    class_names,
+)
 
 
 @HOOKS.register_module()
@@ -59,6 +63,8 @@ def _check_mmpretrain(model: nn.Module, runner: Runner) -> None:
         check_positive(
             'model.head.temperature', temperature, fix='MoCo v2 uses 0.2.'
         )
+    if isinstance(model, ImageClassifier):
+        _check_classes(model, runner)
     if not isinstance(model, MoCo):
         return
     loader, batch = runner.train_dataloader, global_batch_size(runner)
@@ -76,4 +82,20 @@ def _check_mmpretrain(model: nn.Module, runner: Runner) -> None:
             'train_dataloader.drop_last must be True: the last batch '
             f'would not have {batch} images, and the queue of '
             "mmpretrain's MoCo takes whole batches only."
+        )
+
+
+def _check_classes(model: ImageClassifier, runner: Runner) -> None:
+    """Compare the classes of both data sets and of the head."""
+    names = class_names(runner.train_dataloader.dataset)
+    if runner.val_loop is not None:
+        validation = class_names(runner.val_loop.dataloader.dataset)
+        check_same_classes(
+            'train_dataloader', names, 'val_dataloader', validation
+        )
+    number = getattr(model.head, 'num_classes', None)
+    if names and number is not None and number != len(names):
+        raise ValueError(
+            f'model.head.num_classes={number}, but the images of '
+            f'train_dataloader have {len(names)} classes: set it to that.'
         )
