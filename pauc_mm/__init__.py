@@ -5,14 +5,15 @@ Importing the package registers its models, hooks, metrics, datasets and loops
 in mmpretrain's registries and makes ``pauc_mm::`` config paths resolve.
 """
 
+import sys
 import warnings
 
-from ._requirements import check_imports, is_check_env_run
+from ._requirements import check_imports
 from .version import __version__
 
-# `python -m pauc_mm.check_env` imports this file first and must run where the
-# dependencies are missing or broken.
-if not is_check_env_run():
+# `python -m pauc_mm.check_env` imports this file first, while sys.argv[0] is
+# '-m', and must run where the dependencies are missing or broken.
+if sys.argv[:1] != ['-m'] or 'pauc_mm.check_env' not in sys.orig_argv:
     check_imports()
 
     with warnings.catch_warnings():

@@ -5,7 +5,6 @@ Standard library only: this must work where nothing else is installed.
 """
 
 import re
-import sys
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,12 +59,3 @@ def check_imports() -> None:
         + '\nFor a full report run: python -m pauc_mm.check_env',
         name=missing[0],
     )
-
-
-def is_check_env_run() -> bool:
-    """Return whether Python was started as ``-m pauc_mm.check_env``.
-
-    While Python looks for the module that follows ``-m``, which imports this
-    package first, ``sys.argv[0]`` is ``'-m'``.
-    """
-    return sys.argv[:1] == ['-m'] and 'pauc_mm.check_env' in sys.orig_argv

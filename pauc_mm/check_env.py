@@ -25,19 +25,14 @@ from .version import __version__
 PYTHON = '>=3.10,<3.14'  # 3.14 removed pkgutil.find_loader of mmengine 0.10
 MMCV = '>=2.0.1,<2.4'
 MMCV_OF_MMDET = '>=2.0.1,<2.2'
-MODULES = {
-    'faiss-cpu': 'faiss',
-    'POT': 'ot',
-    'scikit-learn': 'sklearn',
-    'pillow': 'PIL',
-}
+MODULES = {'faiss-cpu': 'faiss', 'POT': 'ot'}
+MODULES |= {'scikit-learn': 'sklearn', 'pillow': 'PIL'}
 # Distributions that install the same files and so exclude each other.
 ALTERNATIVES = {
     'mmengine': ('mmengine', 'mmengine-lite'),
     'mmcv': ('mmcv-lite', 'mmcv', 'mmcv-full'),
     'faiss-cpu': tuple(
-        f'faiss{kind}'
-        for kind in ('-cpu', '-gpu', '-gpu-cu11', '-gpu-cu12', '')
+        'faiss-cpu faiss-gpu faiss-gpu-cu11 faiss-gpu-cu12 faiss'.split()
     ),
 }
 
@@ -67,11 +62,8 @@ def in_range(version: str, allowed: str) -> bool:
     """Return whether a version is in a range, True if nothing can compare."""
     try:
         from packaging.specifiers import SpecifierSet
-    except ImportError:  # reported as missing; pip has a copy
-        try:
-            from pip._vendor.packaging.specifiers import SpecifierSet
-        except ImportError:
-            return True
+    except ImportError:  # reported as missing
+        return True
     return SpecifierSet(allowed).contains(version, prereleases=True)
 
 
@@ -115,11 +107,10 @@ def check(name: str, allowed: str, probe: bool = True) -> Row:
     row = Row(actual, version, allowed)
     if len(versions) > 1:
         remove = pip(f'uninstall -y {" ".join(versions)}')
-        return row._replace(installed=', '.join(versions.values())).wrong(
-            f'{" and ".join(versions)} install the same files and break each '
-            'other',
-            f'{remove} && {install}',
-        )
+        row = row._replace(installed=', '.join(versions.values()))
+        names = ' and '.join(versions)
+        problem = f'{names} install the same files and break each other'
+        return row.wrong(problem, f'{remove} && {install}')
     if not versions and find_spec(module) is None:
         return row.wrong(f'{name} is not installed', install, 'missing')
     again = install.replace(' install ', ' install --force-reinstall ')
@@ -144,11 +135,9 @@ def fix_import(error: str, reinstall: str) -> str:
         return f'{remove} && {pip("install opencv-python-headless")}'
     if 'torchvision::' in error:
         return pip('install --upgrade torch torchvision')
-    missing = re.search(r"No module named '([\w]+)", error)
-    if missing:
+    if missing := re.search(r"No module named '(\w+)", error):
         names = {'cv2': 'opencv-python', 'PIL': 'pillow', 'yaml': 'pyyaml'}
-        module = missing.group(1)
-        return pip(f'install {names.get(module, module)}')
+        return pip(f'install {names.get(missing[1], missing[1])}')
     return reinstall
 
 
@@ -159,11 +148,8 @@ def check_numpy(allowed: str, probe: bool = True) -> Row:
     is_old = re.match(r'2\.[0-2]\.', torch)
     if row.status != 'ok' or not is_old or in_range(row.installed, '<2'):
         return row
-    return row.wrong(
-        f'torch {torch} was built for numpy 1: tensors of arrays fail with '
-        "'Numpy is not available'",
-        pip('install "numpy<2"'),
-    )
+    problem = f'torch {torch} was built for numpy 1 and cannot use numpy 2'
+    return row.wrong(problem, pip('install "numpy<2"'))
 
 
 def check_detection(allowed: str, probe: bool = True) -> Row:
@@ -175,11 +161,9 @@ def check_detection(allowed: str, probe: bool = True) -> Row:
     versions = installed_versions(('mmcv-lite', 'mmcv'))
     version = next(iter(versions.values()), '2.1')
     if not in_range(version, MMCV_OF_MMDET):
-        return row.wrong(
-            f'mmdet refuses mmcv {version}: it needs {MMCV_OF_MMDET}',
-            pip(f'install {install_argument("mmcv")}'),
-            'note',
-        )
+        problem = f'mmdet refuses mmcv {version}: it needs {MMCV_OF_MMDET}'
+        fix = pip(f'install {install_argument("mmcv")}')
+        return row.wrong(problem, fix, 'note')
     # pauc_mm.detection makes mmdet work on an mmcv without compiled ops.
     error = import_error('pauc_mm.detection') if probe else ''
     if error:
@@ -206,12 +190,9 @@ def collect(probe: bool = True) -> list[Row]:
             rows.append(check('mmcv', MMCV, probe))
     row = check('setuptools', tools, probe=False)
     if row.problem:
-        row = row.wrong(
-            'no pkg_resources: the tools of mmpretrain and mmdet cannot '
-            'resolve `_base_ = "package::config"` (pauc_mm can)',
-            row.fix,
-            'note',
-        )
+        problem = 'no pkg_resources: the tools of mmpretrain and mmdet cannot '
+        problem += 'resolve `_base_ = "package::config"` (pauc_mm can)'
+        row = row.wrong(problem, row.fix, 'note')
     return [*rows, row, check_detection(detection, probe), check_faiss_gpu()]
 
 
@@ -279,9 +260,7 @@ def report(rows: list[Row]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Print the report; return 1 if pretraining cannot work, else 0."""
     argparse.ArgumentParser(
-        prog='python -m pauc_mm.check_env',
-        description='Report what is installed, what is wrong and the command '
-        'that fixes it. Exits with 1 if pretraining cannot work.',
+        prog='python -m pauc_mm.check_env', description=__doc__
     ).parse_args(argv)
     rows = collect()
     print(report(rows))

@@ -60,8 +60,6 @@ def test_ranges_are_those_of_the_requirement_files(monkeypatch):
 
 def test_comparison_without_packaging(monkeypatch):
     monkeypatch.setitem(sys.modules, 'packaging.specifiers', None)
-    assert check_env.in_range('2.1', '>=2') != check_env.in_range('1', '>=2')
-    monkeypatch.setitem(sys.modules, 'pip._vendor.packaging.specifiers', None)
     assert check_env.in_range('1', '>=2')
 
 

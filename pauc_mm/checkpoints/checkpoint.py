@@ -12,6 +12,7 @@ from mmengine.config import Config
 from torch import nn
 
 from pauc_mm.compat.safe_load import has_checksums
+from pauc_mm.utils.checks import listed
 
 from .config import CheckpointConfig, named_config, stored_config
 from .encoder import IMAGENET_PREPROCESS, Encoder
@@ -20,7 +21,7 @@ from .inferred_resnet import assumption, infer_resnet
 from .layouts import Layout, Names, choose_layout, find_layout
 from .projection_head import ProjectionHead
 from .prototypes import read_centroids, read_prototypes
-from .weights import check_finite, listed, load_all, select
+from .weights import check_finite, load_all, select
 
 # Modules of a ResNet. Those that the plain one has not, such as conv2 and bn2
 # of a deep stem or a filter in maxpool, are kept, so that it is refused.

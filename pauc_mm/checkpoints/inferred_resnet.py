@@ -7,8 +7,9 @@ from mmpretrain.models.backbones import ResNet, ResNet_CIFAR
 from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck
 from torch import Tensor
 
+from pauc_mm.utils.checks import listed
+
 from .file import State
-from .weights import listed
 
 # Common to torchvision, mmpretrain and all that is derived from torchvision.
 PARAMETER = re.compile(

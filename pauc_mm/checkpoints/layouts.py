@@ -29,12 +29,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from pauc_mm.utils.checks import check_choice
+from pauc_mm.utils.checks import check_choice, listed
 
 from .file import State
 from .inferred_resnet import PARAMETER, SIGN
 from .projection_head import sequential_neck
-from .weights import listed, select
+from .weights import select
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,15 @@ that is trained further may begin with :data:`MIN_MATCHED` of them
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
+
+from pauc_mm.utils.checks import listed
 
 MIN_MATCHED = 0.9
 """Least share of a network's tensors that a checkpoint must have."""
@@ -59,12 +61,6 @@ class Fit:
             )
             if keys
         )
-
-
-def listed(names: Iterable[str], count: int = 4) -> str:
-    """Join the first few names, with dots if there are more."""
-    names = list(names)
-    return ', '.join(names[:count]) + (', ...' if len(names) > count else '')
 
 
 def shapes(

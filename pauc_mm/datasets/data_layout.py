@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pauc_mm.utils.checks import listed
+
 SPLITS = ('train', 'val')
 VOC = ('ImageSets/Main', 'JPEGImages', 'Annotations')
 PLACES = 'trainvalsplit_places205'
@@ -29,9 +31,10 @@ LAYOUTS = {
     ),
     'coco': (
         'coco',
-        (
-            *(f'annotations/instances_{s}2017.json' for s in SPLITS),
-            *(f'{s}2017' for s in SPLITS),
+        tuple(
+            path
+            for s in SPLITS
+            for path in (f'annotations/instances_{s}2017.json', f'{s}2017')
         ),
     ),
 }
@@ -44,8 +47,6 @@ ROOTS = {
     'coco': 'COCO_ROOT',
 }
 """Environment variables that ``configs/benchmarks`` read, by folder."""
-
-_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,7 @@ def check_layout(key: str, dataset: Any) -> None:
             types are ignored.
 
     Raises:
-        FileNotFoundError: Naming what is missing, what is expected and what
-            exists.
+        FileNotFoundError: Naming what is missing, expected and found.
     """
     if not isinstance(dataset, dict):
         return
@@ -143,9 +143,8 @@ def check_layout(key: str, dataset: Any) -> None:
         )
     expected = list(_expected_paths(dataset, root))
     for name, path, is_folder in expected:
-        if '://' in path:
-            continue
-        if (os.path.isdir if is_folder else os.path.isfile)(path):
+        exists = os.path.isdir if is_folder else os.path.isfile
+        if '://' in path or exists(path):
             continue
         wanted = ', '.join(p + os.sep * folder for _, p, folder in expected)
         kind, hint = _kind(dataset), ''
@@ -175,9 +174,7 @@ def _expected_paths(
     if isinstance(prefix, str):
         prefix = dict(img_path=prefix)
     if kind == 'VOC':
-        lists = dataset.get('image_set_path') or os.path.join(
-            'ImageSets', 'Main', f'{split}.txt'
-        )
+        lists = dataset.get('image_set_path') or f'{VOC[0]}/{split}.txt'
         yield 'split', os.path.join(root, lists), False
         images = prefix.get('img_path', 'JPEGImages')
         yield 'data_prefix.img_path', os.path.join(root, images), True
@@ -200,7 +197,5 @@ def _nearest_content(path: str) -> str:
     folder = os.path.dirname(os.path.abspath(path))
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
-    names = sorted(os.listdir(folder))
-    more = ', ...' if len(names) > _SHOWN else ''
-    shown = ', '.join(names[:_SHOWN]) + more
-    return f"'{folder}' contains {shown or 'nothing'}."
+    content = listed(sorted(os.listdir(folder)), 6) or 'nothing'
+    return f"'{folder}' contains {content}."

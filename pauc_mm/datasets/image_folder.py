@@ -5,7 +5,6 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 
-from mmengine.logging import MMLogger
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
@@ -18,10 +17,10 @@ from .image_scan import (
     list_images,
     scan_images,
     warn_of_left_out,
+    warn_once,
 )
 
 _SHOWN = 10
-_WARNED: set[tuple] = set()
 
 
 @DATASETS.register_module()
@@ -42,13 +41,10 @@ class ImageFolder(CustomDataset):
         with_label (bool): Whether the first-level sub-folders are classes;
             images outside of any are an error then.
         corrupt (str): How to treat files that do not decode, truncated ones
-            included.
-
-            - 'error': decode every image once before training (the result
-              is cached, see :func:`~.image_scan.scan_images`) and stop with
-              the names of the bad ones;
-            - 'skip': the same, but leave them out and warn;
-            - 'unchecked': decode nothing.
+            included. 'error' decodes every image once before training (see
+            :func:`~.image_scan.scan_images`) and stops with the names of the
+            bad ones, 'skip' leaves them out and warns, 'unchecked' decodes
+            nothing.
         extensions (Sequence[str]): Of the files to take, with the dot.
         lazy_init (bool): Whether to find the files later.
         **kwargs: Of mmpretrain's ``CustomDataset`` (``pipeline``, ...).
@@ -107,10 +103,8 @@ class ImageFolder(CustomDataset):
             return data_list
         root = self.img_prefix
         paths = [os.path.relpath(s['img_path'], root) for s in data_list]
-        backends = (
-            getattr(transform, 'imdecode_backend', None)
-            for transform in self.pipeline.transforms
-        )
+        steps = self.pipeline.transforms
+        backends = (getattr(step, 'imdecode_backend', None) for step in steps)
         decoder = next(filter(None, backends), 'cv2')
         self.corrupt_files, lossy = scan_images(paths, root, decoder)
         self._warn_of_losses(lossy)
@@ -121,31 +115,26 @@ class ImageFolder(CustomDataset):
         return [s for s, path in zip(data_list, paths) if path not in bad]
 
     def _read_list(self) -> list[dict]:
-        if self.with_label:
-            images = read_annotations(self.ann_file)
-            samples = zip(images.paths, images.labels.tolist())
-        else:
-            samples = ((path, None) for path in read_paths(self.ann_file))
-        data_list = []
-        for path, label in samples:
-            info = dict(img_path=os.path.join(self.img_prefix, path))
-            if label is not None:
-                info['gt_label'] = label
-            data_list.append(info)
-        return data_list
+        prefix = self.img_prefix
+        if not self.with_label:
+            paths = read_paths(self.ann_file)
+            return [dict(img_path=os.path.join(prefix, p)) for p in paths]
+        images = read_annotations(self.ann_file)
+        return [
+            dict(img_path=os.path.join(prefix, path), gt_label=label)
+            for path, label in zip(images.paths, images.labels.tolist())
+        ]
 
     def _warn_of_losses(self, lossy: list[tuple[str, str]]) -> None:
-        key = (self._where, tuple(lossy))
-        if not lossy or key in _WARNED:
+        if not lossy:
             return
-        _WARNED.add(key)
         first = {loss: path for path, loss in reversed(lossy)}
         counts = Counter(loss for _, loss in lossy)
         text = '; '.join(
             f'{number} of {loss} (first {first[loss]})'
             for loss, number in counts.most_common()
         )
-        MMLogger.get_current_instance().warning(
+        warn_once(
             f'Of {len(lossy)} images in {self._where} a part is lost, for '
             f'networks see three channels of 8 bits: {text}. Convert these '
             'images if that part matters.'
@@ -161,8 +150,8 @@ class ImageFolder(CustomDataset):
 
     def _find_samples(self) -> list:
         """Image paths relative to the folder, with labels if asked for."""
+        left_out: Counter[str] = Counter()
         try:
-            left_out = Counter()
             paths = list_images(self.img_prefix, self.extensions, left_out)
         except OSError as error:
             raise ValueError(
@@ -178,10 +167,7 @@ class ImageFolder(CustomDataset):
                 'upper or lower case, at any depth; set data_root to a '
                 'folder that has some, or add yours to extensions.'
             )
-        key = (self._where, *left_out.items())
-        if key not in _WARNED:
-            _WARNED.add(key)
-            warn_of_left_out(self.img_prefix, left_out)
+        warn_of_left_out(self.img_prefix, left_out)
         return self._label(paths) if self.with_label else paths
 
     def _label(self, paths: list[str]) -> list[tuple[str, int]]:
@@ -221,9 +207,4 @@ class ImageFolder(CustomDataset):
             )
         if len(bad) == total:
             raise ValueError(f'{text}\nNo image is left.')
-        key = (self._where, tuple(bad))
-        if key not in _WARNED:
-            _WARNED.add(key)
-            MMLogger.get_current_instance().warning(
-                f"{text}\nThey are left out (corrupt='skip')."
-            )
+        warn_once(f"{text}\nThey are left out (corrupt='skip').")

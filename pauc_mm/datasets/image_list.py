@@ -51,11 +51,8 @@ def read_class_folders(root: str) -> ImageList:
         raise FileNotFoundError(
             f"There is no folder '{root}' (current folder: {os.getcwd()})."
         )
-    names = sorted(
-        name
-        for name in os.listdir(root)
-        if not name.startswith('.') and os.path.isdir(os.path.join(root, name))
-    )
+    folders = (entry for entry in Path(root).iterdir() if entry.is_dir())
+    names = sorted(f.name for f in folders if not f.name.startswith('.'))
     if not names:
         raise ValueError(
             f"'{root}' has no sub-folders: one a class is expected, "
@@ -104,12 +101,7 @@ def read_annotations(file: str) -> ImageList:
 
 
 def read_paths(file: str) -> list[str]:
-    """Read a list with one path a line.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is no text, lists nothing, or an image twice.
-    """
+    """Read a list with one path a line; raises as :func:`read_annotations`."""
     numbers, paths = zip(*read_lines(file))
     _check_unique(file, paths, numbers)
     return list(paths)
@@ -142,8 +134,8 @@ def read_lines(file: str) -> list[tuple[int, str]]:
     text = Path(file).read_text('utf-8-sig', 'surrogateescape')
     if '\0' in text:
         raise ValueError(f"'{file}' is not UTF-8 text.")
-    lines = [line.strip() for line in text.split('\n')]
-    numbered = [(n, line) for n, line in enumerate(lines, 1) if line]
+    lines = enumerate(map(str.strip, text.split('\n')), 1)
+    numbered = [(number, line) for number, line in lines if line]
     if not numbered:
         raise ValueError(f"'{file}' lists no image.")
     return numbered

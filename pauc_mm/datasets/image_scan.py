@@ -1,6 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """List the images of a folder; find which do not decode or lose a part."""
 
+import functools
 import hashlib
 import io
 import json
@@ -57,7 +58,6 @@ def list_images(
     def fail(error: OSError) -> None:
         raise error
 
-    extensions = tuple(extensions)
     paths, visited = [], set()
     walk = os.walk(root, followlinks=True, onerror=fail)
     for folder, folders, files in walk:
@@ -71,30 +71,29 @@ def list_images(
         for name in files:
             if name.startswith('.'):
                 continue
-            if name.lower().endswith(extensions):
+            if name.lower().endswith(tuple(extensions)):
                 paths.append((relative / name).as_posix())
             elif left_out is not None:
                 left_out[os.path.splitext(name.lower())[1]] += 1
     return sorted(paths)
 
 
-def warn_of_left_out(root: str, left_out: Counter[str]) -> None:
-    """Warn of files that are no images by their extensions.
+@functools.cache
+def warn_once(text: str) -> None:
+    """Log a warning, unless this process has logged the same one."""
+    print_log(text, logger='current', level=logging.WARNING)
 
-    Args:
-        root (str): Their folder, for the message.
-        left_out (Counter[str]): Number of files by extension.
-    """
+
+def warn_of_left_out(root: str, left_out: Counter[str]) -> None:
+    """Warn of files that are no images, given their number by extension."""
     if left_out:
         kinds = ', '.join(
             f'{extension or "no extension"} ({number})'
             for extension, number in left_out.most_common(8)
         )
-        print_log(
+        warn_once(
             f'{left_out.total()} file(s) below {root!r} are left out, for '
-            f'their extensions are not those of images: {kinds}.',
-            logger='current',
-            level=logging.WARNING,
+            f'their extensions are not those of images: {kinds}.'
         )
 
 
@@ -177,10 +176,9 @@ def scan_images(
 ) -> _Found:
     """Decode every image once and name those that cannot be used.
 
-    With several processes each decodes a share and all get the same answer;
-    every process must call it. The answer is kept in
-    :func:`cache_dir` under the hash of all paths, sizes and modification
-    times, so that a resumed run does not decode a million images again.
+    This is a collective call: each process decodes a share, and all get the
+    same answer. It is kept in :func:`cache_dir` under the hash of all paths,
+    sizes and modification times.
 
     Args:
         paths (Sequence[str]): Files, relative to ``root``.
@@ -270,9 +268,6 @@ def _scan_share(paths: Sequence[str], root: str, decoder: str) -> _Found:
         )
         blocks = progress(blocks, 'Decoding')
 
-    def check(path: str) -> tuple[str | None, str | None]:
-        return check_image(os.path.join(root, path), decoder)
-
     bad, lossy = [], []
     # Pillow's switch is global; a library may have made it lenient.
     lenient = ImageFile.LOAD_TRUNCATED_IMAGES
@@ -280,7 +275,9 @@ def _scan_share(paths: Sequence[str], root: str, decoder: str) -> _Found:
     try:
         with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
             for block in blocks:
-                for path, (reason, loss) in zip(block, pool.map(check, block)):
+                files = [os.path.join(root, path) for path in block]
+                found = pool.map(check_image, files, [decoder] * len(files))
+                for path, (reason, loss) in zip(block, found):
                     if reason:
                         bad.append((path, reason))
                     elif loss:

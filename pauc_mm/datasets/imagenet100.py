@@ -11,7 +11,7 @@ from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from mmpretrain.datasets.custom import get_samples
 from mmpretrain.registry import DATASETS
 
-_SHOWN = 10
+from pauc_mm.utils.checks import check_choice, listed
 
 # The list of HobbitLong/CMC, imagenet100.txt (Y. Tian, D. Krishnan, P. Isola,
 # Contrastive Multiview Coding, ECCV 2020), sorted.
@@ -60,11 +60,8 @@ class ImageNet100(ImageNet):
         ann_file: str = '',
         **kwargs,
     ) -> None:
-        if split not in ('train', 'val'):
-            raise ValueError(
-                f"split={split!r} is unknown: ImageNet-100 has 'train' and "
-                "'val' (the test part of ImageNet has no labels)."
-            )
+        # The test part of ImageNet has no labels.
+        check_choice('split', split, ('train', 'val'))
         self._explicit_ann_file = bool(ann_file)
         super().__init__(
             data_root=os.path.expanduser(data_root),
@@ -94,18 +91,16 @@ class ImageNet100(ImageNet):
             raise FileNotFoundError(
                 f'{len(missing)} of the 100 class folders of ImageNet-100 '
                 f'(the list of CMC) are missing in {where}: '
-                + ', '.join(missing[:_SHOWN])
-                + (', ...' if len(missing) > _SHOWN else '')
-                + '. Use one folder a class, or images in one folder with '
-                'meta/val.txt beside it. Other sources call another choice '
-                'of classes ImageNet-100.'
+                f'{listed(missing)}. Use one folder a class, or images in one '
+                'folder with meta/val.txt beside it. Other sources call '
+                'another choice of classes ImageNet-100.'
             )
         else:
             samples, empty = get_samples(root, labels, self.is_valid_file)
             if empty:
                 raise ValueError(
                     f'{len(empty)} class folders of {where} hold no image: '
-                    + ', '.join(sorted(empty)[:_SHOWN])
+                    f'{listed(sorted(empty))}.'
                 )
         if not samples:
             raise ValueError(
@@ -124,7 +119,7 @@ class ImageNet100(ImageNet):
             if not line.strip():
                 continue
             path, _, label = line.strip().rpartition(' ')
-            if not path or not label.isdigit() or int(label) > 999:
+            if not (path and label.isdecimal() and int(label) <= 999):
                 raise ValueError(
                     f'{self.ann_file}, line {number}: {line!r} is not '
                     "'path label' with a label from 0 to 999."

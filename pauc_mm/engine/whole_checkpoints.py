@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from pauc_mm.checkpoints.file import read_file
-from pauc_mm.checkpoints.weights import listed, not_finite
+from pauc_mm.checkpoints.weights import not_finite
+from pauc_mm.utils.checks import listed
 
 POINTER = 'last_checkpoint'
 

@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -84,3 +84,9 @@ def check_same_classes(
 def class_names(dataset: Any) -> Sequence[str] | None:
     """Return the names of the classes of a data set, if it has any."""
     return getattr(dataset, 'metainfo', {}).get('classes')
+
+
+def listed(names: Iterable[str], count: int = 4) -> str:
+    """Join the first few names, with dots if there are more."""
+    names = list(names)
+    return ', '.join(names[:count]) + (', ...' if len(names) > count else '')

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import MAX_LEGEND, colour, marker, panels, save
+from .style import CENTRED, MAX_LEGEND, colour, marker, panels, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,9 +29,8 @@ def circle_projection(embeddings: np.ndarray) -> tuple[np.ndarray, float]:
     projected onto the two leading singular directions, normalised again, and
     turned so that their mean points to the upper right. Nothing is centred: a
     collapsed embedding stays a point, where centring would blow up its
-    rounding errors to a full circle. The direction of a sample near the
-    centre of the plane means little, and voids of the hypersphere need not
-    show: read the picture only if the share kept is high.
+    rounding errors to a full circle. Voids of the hypersphere need not show:
+    read the picture only if the share kept is high.
 
     Args:
         embeddings (np.ndarray): Shape (N, D), D >= 2, real.
@@ -51,12 +50,7 @@ def circle_projection(embeddings: np.ndarray) -> tuple[np.ndarray, float]:
             'embeddings must have shape (N, D) with N >= 1 and D >= 2, got '
             f'{points.shape}.'
         )
-    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
-    if len(bad):
-        raise ValueError(
-            f'{len(bad)} of {len(points)} embeddings are not finite; first '
-            f'rows: {bad[:5].tolist()}.'
-        )
+    _refuse(~np.isfinite(points).all(axis=1), 'are not finite')
     points = _normalised(points, 'have zero norm')
     if points.shape[1] == 2:
         return points, 1.0
@@ -160,8 +154,8 @@ def plot_circles(
     if not isinstance(labels, Mapping):
         labels = dict.fromkeys(points, labels)
     highest = {
-        key: circle_density(p)[1].max() * 2 * math.pi
-        for key, p in points.items()
+        key: 2 * math.pi * circle_density(panel)[1].max()
+        for key, panel in points.items()
     }
     peak = max(2.0, *highest.values())
     figure, axes = panels(len(points), 3.4, 3.75)
@@ -169,9 +163,8 @@ def plot_circles(
         draw_circle(axis, panel, labels[key], class_names, peak)
         axis.set_title(f'{key}\npeak {highest[key]:.1f} x uniform', size=10)
     figure.suptitle(title)
-    figure.supxlabel(
-        'ring: density of the points; dashed: uniform density', size=9
-    )
+    note = 'ring: density of the points; dashed: uniform density'
+    figure.supxlabel(note, size=9)
     return save(figure, path)
 
 
@@ -190,24 +183,16 @@ def _draw_ring(axis: Axes, angles, relative, peak: float) -> None:
 
 
 def _draw_points(axis, points, labels, class_names, size: float) -> None:
+    look = dict(s=size, linewidths=0, zorder=4)
     if labels is None:
-        axis.scatter(
-            *points.T, s=size, color=colour(0), alpha=0.35, linewidths=0
-        )
+        axis.scatter(*points.T, color=colour(0), alpha=0.35, **look)
         return
     number = int(labels.max()) + 1
-    radii = np.linspace(1, _INNERMOST, number) if number > 1 else np.ones(1)
+    radii = np.linspace(1, _INNERMOST, number)
     for c in np.unique(labels):
         members = points[labels == c]
-        axis.scatter(
-            *(members * radii[c]).T,
-            s=size,
-            color=colour(c),
-            marker=marker(c),
-            alpha=0.5,
-            linewidths=0,
-            zorder=4,
-        )
+        look.update(color=colour(c), marker=marker(c), alpha=0.5)
+        axis.scatter(*(members * radii[c]).T, **look)
         if class_names is None or number > MAX_LEGEND:
             continue
         # Its name inside the circle at the mean direction; neighbours at
@@ -215,24 +200,20 @@ def _draw_points(axis, points, labels, class_names, size: float) -> None:
         mean = members.mean(axis=0)
         norm = np.linalg.norm(mean)
         direction = mean / norm if norm > 1e-6 else members[0]
-        axis.annotate(
-            class_names[c],
-            direction * (0.6 - 0.16 * (c % 3)),
-            color=colour(c),
-            size=8,
-            weight='bold',
-            ha='center',
-            va='center',
-            zorder=5,
-        )
+        place = direction * (0.6 - 0.16 * (c % 3))
+        text = dict(CENTRED, color=colour(c), size=8, zorder=5)
+        axis.annotate(class_names[c], place, **text)
 
 
 def _normalised(points: np.ndarray, fault: str) -> np.ndarray:
     norms = np.linalg.norm(points, axis=1, keepdims=True)
-    zero = np.flatnonzero(norms[:, 0] == 0)
-    if len(zero):
-        raise ValueError(
-            f'{len(zero)} of {len(points)} embeddings {fault}; first rows: '
-            f'{zero[:5].tolist()}.'
-        )
+    _refuse(norms[:, 0] == 0, fault)
     return points / norms
+
+
+def _refuse(bad: np.ndarray, fault: str) -> None:
+    if bad.any():
+        raise ValueError(
+            f'{bad.sum()} of {len(bad)} embeddings {fault}; first rows: '
+            f'{np.flatnonzero(bad)[:5].tolist()}.'
+        )

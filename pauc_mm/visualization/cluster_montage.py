@@ -79,9 +79,8 @@ def plot_cluster_montage(
     for name, members in groups.items():
         if name:
             page.band(top + 0.04, _GROUP_IN - 0.08)
-            page.text(
-                0.15, top + _GROUP_IN / 2, name, weight='bold', va='center'
-            )
+            middle = top + _GROUP_IN / 2
+            page.text(0.15, middle, name, weight='bold', va='center')
             top += _GROUP_IN
         for row in members:
             caption = '\n'.join(textwrap.wrap(row.caption, 26)[:4])
@@ -106,21 +105,15 @@ class _Page:
         )
 
     def _axes(self, x: float, y: float, width: float, height: float):
-        axis = self.figure.add_axes(
-            (
-                x / self.width,
-                1 - (y + height) / self.height,
-                width / self.width,
-                height / self.height,
-            )
-        )
+        w, h = self.width, self.height
+        place = (x / w, 1 - (y + height) / h, width / w, height / h)
+        axis = self.figure.add_axes(place)
         axis.set_axis_off()
         return axis
 
     def band(self, y: float, height: float) -> None:
         axis = self._axes(0.1, y, self.width - 0.2, height)
-        axis.imshow(np.full((1, 1), 0.9), cmap='gray', vmin=0, vmax=1)
-        axis.set_aspect('auto')
+        axis.imshow([[0.9]], cmap='gray', vmin=0, vmax=1, aspect='auto')
 
     def images(self, x: float, y: float, images: Sequence) -> None:
         for i, image in enumerate(images):
@@ -136,10 +129,6 @@ def letterbox(image: np.ndarray, side: int = _TILE) -> np.ndarray:
     # Blocks show the pixels that the network gets of a small image.
     small = max(image.shape[:2]) <= side // 2
     method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
-    squared = ImageOps.pad(
-        Image.fromarray(np.ascontiguousarray(image)),
-        (side, side),
-        method=method,
-        color=(225, 225, 225),
-    )
-    return np.asarray(squared)
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    grey = (225, 225, 225)
+    return np.asarray(ImageOps.pad(picture, (side, side), method, grey))

@@ -47,23 +47,15 @@ def plot_cluster_sizes(
         axis.stairs(counts, edges, linewidth=2, label=label, **line(i))
         axis.stairs(counts, edges, fill=True, alpha=0.1, color=colour(i))
         axis.axvline(mean, linewidth=1, alpha=0.8, **line(i))
-        axis.plot(
-            mean,
-            1,
-            'v',
-            markersize=9,
-            color=colour(i),
-            transform=axis.get_xaxis_transform(),
-            clip_on=False,
-        )
+        look = dict(markersize=9, color=colour(i), clip_on=False)
+        axis.plot(mean, 1, 'v', transform=axis.get_xaxis_transform(), **look)
     if logarithmic:
         axis.set_xscale('symlog', linthresh=1, linscale=0.4)
         axis.xaxis.set_major_formatter('{x:.0f}')
     axis.set_xlim(edges[0], edges[-1] * 1.02)
     axis.set_ylim(bottom=0)
     axis.yaxis.get_major_locator().set_params(integer=True)
-    axis.set_xlabel('images in the cluster')
-    axis.set_ylabel('number of clusters')
+    axis.set(xlabel='images in the cluster', ylabel='number of clusters')
     tidy(axis, 'y')
     legend_below(axis)
     return save(figure, path)

@@ -45,22 +45,14 @@ def plot_spectra(
         label = key
         if ranks and key in ranks:
             label += f' (effective rank {ranks[key]:.1f} of {len(values)})'
-            axis.plot(
-                ranks[key],
-                np.interp(ranks[key], indices, np.maximum(values, _FLOOR)),
-                marker(i),
-                markersize=9,
-                markeredgecolor='white',
-                color=colour(i),
-                zorder=4,
-            )
+            height = np.interp(ranks[key], indices, np.maximum(values, _FLOOR))
+            look = dict(color=colour(i), markeredgecolor='white', zorder=4)
+            axis.plot(ranks[key], height, marker(i), markersize=9, **look)
         axis.plot(indices, values, **line(i), linewidth=2, label=label)
         lowest = min(lowest, max(_FLOOR, values.min()))
     axis.set_yscale('log', nonpositive='clip')
-    axis.set_ylim(lowest / 2, 1.6)
-    axis.set_xlim(left=0)
-    axis.set_xlabel('index of the singular value')
-    axis.set_ylabel('singular value / largest')
+    axis.set(ylim=(lowest / 2, 1.6), ylabel='singular value / largest')
+    axis.set(xlim=(0, None), xlabel='index of the singular value')
     tidy(axis)
     legend_below(axis)
     return save(figure, path)
@@ -83,33 +75,20 @@ def plot_unique_curves(
             :func:`pauc_mm.evaluation.functional.unique_curve`.
         path (str or Path): File to write; its folder is made.
         title (str): Title of the figure.
-        references (bool): Whether to draw the paper's values at 0.025: DINO
-            1.5%, CARP 10.8%, decoupled 100%.
+        references (bool): Whether to draw the paper's values at 0.025.
     """
     figure, axis = single_panel(len(curves), title)
     for i, (key, (epsilons, shares)) in enumerate(curves.items()):
-        axis.plot(
-            epsilons,
-            100 * np.asarray(shares),
-            **line(i),
-            marker=marker(i) if len(epsilons) <= 20 else None,
-            linewidth=2,
-            label=key,
-            zorder=3,
-        )
+        look = dict(line(i), linewidth=2, label=key, zorder=3)
+        look['marker'] = marker(i) if len(epsilons) <= 20 else None
+        axis.plot(epsilons, 100 * np.asarray(shares), **look)
     axis.axvline(THRESHOLD, color='0.4', linestyle='--', linewidth=1)
     if references:
+        look = dict(markerfacecolor='white', markeredgecolor='black', zorder=4)
         for symbol, (name, percent) in zip('^v<', PUBLISHED.items()):
-            axis.plot(
-                THRESHOLD,
-                percent,
-                symbol,
-                markersize=9,
-                markerfacecolor='white',
-                markeredgecolor='black',
-                zorder=4,
-                label=f'published: {name} {percent:g}% at {THRESHOLD}',
-            )
+            label = f'published: {name} {percent:g}% at {THRESHOLD}'
+            look.update(markersize=9, label=label)
+            axis.plot(THRESHOLD, percent, symbol, **look)
     low = min(THRESHOLD, *(epsilons[0] for epsilons, _ in curves.values()))
     high = max(THRESHOLD, *(epsilons[-1] for epsilons, _ in curves.values()))
     axis.set_xscale('log')
@@ -117,9 +96,8 @@ def plot_unique_curves(
     ticks = [tick for tick in _TICKS if low / 1.1 <= tick <= high * 1.1]
     axis.set_xticks(ticks, [f'{tick:g}' for tick in ticks])
     axis.minorticks_off()
-    axis.set_ylim(-3, 106)
+    axis.set(ylim=(-3, 106), ylabel='unique prototypes (%)')
     axis.set_xlabel('cosine distance of a copy (epsilon)')
-    axis.set_ylabel('unique prototypes (%)')
     tidy(axis)
     legend_below(axis, 2 if references else 1)
     return save(figure, path)

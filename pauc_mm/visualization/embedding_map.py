@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .style import MAX_LEGEND, colour, marker, new_figure, save
+from .style import CENTRED, MAX_LEGEND, colour, marker, new_figure, save
 
 
 def tsne_map(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -28,12 +28,8 @@ def tsne_map(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
         # scikit-learn 1.9 divides by their deviation and ends the process.
         raise ValueError('embeddings must differ, but all are equal.')
     perplexity = min(30.0, (len(embeddings) - 1) / 3)
-    return TSNE(
-        perplexity=perplexity,
-        init='pca',
-        learning_rate='auto',
-        random_state=seed,
-    ).fit_transform(embeddings)
+    tsne = TSNE(perplexity=perplexity, random_state=seed)
+    return tsne.fit_transform(embeddings)
 
 
 def plot_embedding_maps(
@@ -56,7 +52,6 @@ def plot_embedding_maps(
         class_names (sequence of str, optional): Names of the classes.
         path (str or Path): File to write; its folder is made.
         title (str): Title of the figure.
-
     """
     named = class_names is not None and 0 < len(class_names) <= MAX_LEGEND
     groups: Sequence[int] = range(1)
@@ -69,39 +64,20 @@ def plot_embedding_maps(
         for c in groups:
             members = points if labels is None else points[labels == c]
             name = class_names[c] if named and labels is not None else None
-            axis.scatter(
-                *members.T,
-                s=22,
-                color=colour(c),
-                marker=marker(c),
-                alpha=0.8,
-                linewidths=0,
-                label=name,
-            )
+            look = dict(color=colour(c), marker=marker(c), label=name)
+            axis.scatter(*members.T, s=22, alpha=0.8, linewidths=0, **look)
             if name is not None and len(members):
-                axis.annotate(
-                    name,
-                    np.median(members, axis=0),
-                    ha='center',
-                    va='center',
-                    weight='bold',
-                    bbox=dict(
-                        boxstyle='round,pad=0.2',
-                        facecolor='white',
-                        edgecolor=colour(c),
-                        alpha=0.85,
-                    ),
-                )
+                box = dict(boxstyle='round,pad=0.2', edgecolor=colour(c))
+                box.update(facecolor='white', alpha=0.85)
+                middle = np.median(members, axis=0)
+                axis.annotate(name, middle, bbox=box, **CENTRED)
         axis.set(title=caption, xticks=[], yticks=[])
     if labels is not None and named:
-        handles, names = axes[-1].get_legend_handles_labels()
-        figure.legend(
-            handles, names, loc='outside right center', title='class'
-        )
+        legend = axes[-1].get_legend_handles_labels()
+        figure.legend(*legend, loc='outside right center', title='class')
     elif labels is not None:
         many = ', too many to name' if class_names is not None else ''
-        figure.supxlabel(
-            f'{len(groups)} groups{many}: colours and markers repeat', size=9
-        )
+        note = f'{len(groups)} groups{many}: colours and markers repeat'
+        figure.supxlabel(note, size=9)
     figure.suptitle(title)
     return save(figure, path)

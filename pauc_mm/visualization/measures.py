@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 Range = tuple[float | None, float | None]
 
-_SHADE = '#009E73'
 _LONGEST_NAME = 28
 
 
@@ -42,25 +41,15 @@ def plot_epoch_curves(
     for axis, (measure, curves) in zip(axes, values.items()):
         for run, (epochs, heights) in curves.items():
             i = runs.index(run)
-            (handles[run],) = axis.plot(
-                epochs,
-                heights,
-                **line(i),
-                marker=marker(i) if len(epochs) <= 25 else None,
-                markersize=4,
-                linewidth=1.7,
-            )
+            look = dict(line(i), markersize=4, linewidth=1.7)
+            look['marker'] = marker(i) if len(epochs) <= 25 else None
+            (handles[run],) = axis.plot(epochs, heights, **look)
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axis.set_xlabel('epoch', size=9)
         _finish(axis, measure, ranges, 'y')
     if len(runs) > 1:
-        figure.legend(
-            [handles[run] for run in runs],
-            runs,
-            loc='outside lower center',
-            ncols=4,
-            fontsize=8.5,
-        )
+        look = dict(loc='outside lower center', ncols=4, fontsize=8.5)
+        figure.legend([handles[run] for run in runs], runs, **look)
     figure.suptitle(title if len(runs) > 1 else f'{title}: {runs[0]}')
     return save(figure, path)
 
@@ -86,14 +75,9 @@ def plot_comparison(
         for name, value in dots.items():
             i = names.index(name)
             axis.plot(value, i, marker(i), color=colour(i), markersize=8)
-            axis.annotate(
-                f'{value:.3g}',
-                (value, i),
-                xytext=(0, 7),
-                textcoords='offset points',
-                ha='center',
-                size=7.5,
-            )
+            above = dict(xytext=(0, 7), textcoords='offset points')
+            text = f'{value:.3g}'
+            axis.annotate(text, (value, i), ha='center', size=7.5, **above)
         axis.set_yticks(range(len(names)), [_short(name) for name in names])
         axis.set_ylim(len(names) - 0.5, -0.7)
         axis.margins(x=0.2)
@@ -104,12 +88,7 @@ def plot_comparison(
     return save(figure, path)
 
 
-def _finish(
-    axis: Axes,
-    measure: str,
-    ranges: Mapping[str, Range] | None,
-    direction: str,
-) -> None:
+def _finish(axis: Axes, measure: str, ranges, direction: str) -> None:
     axis.tick_params(labelsize=8.5)
     tidy(axis)
     axis.set_title(measure, size=10)
@@ -125,7 +104,8 @@ def shade(axis: Axes, limits: Range | None, direction: str) -> None:
     high = seen[1] if limits[1] is None else min(limits[1], seen[1])
     if low < high:
         span = axis.axhspan if direction == 'y' else axis.axvspan
-        span(low, high, color=_SHADE, alpha=0.12, linewidth=0, zorder=0)
+        green = colour(2)
+        span(low, high, color=green, alpha=0.12, linewidth=0, zorder=0)
     (axis.set_ylim if direction == 'y' else axis.set_xlim)(seen)
 
 

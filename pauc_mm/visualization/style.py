@@ -21,7 +21,7 @@ LINE_STYLES = ('-', '--', '-.', ':', (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 # Nobody reads a longer legend.
 MAX_LEGEND = 12
 
-_DPI = 130
+CENTRED = dict(ha='center', va='center', weight='bold')
 
 
 def colour(i: int) -> str:
@@ -41,25 +41,15 @@ def line(i: int) -> dict[str, Any]:
 
 def new_figure(width: float, height: float) -> Figure:
     """Create a figure in inches, without a window system or global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout='constrained')
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width, height), layout='constrained')
 
 
 def panels(
     number: int, width: float, height: float, columns: int = 4
 ) -> tuple[Figure, list[Axes]]:
-    """Create a figure of equal panels in rows of nearly equal length.
-
-    Args:
-        number (int): Number of panels.
-        width (float): Width of a panel in inches.
-        height (float): Height of a panel in inches.
-        columns (int): Most panels in a row.
-    """
+    """Create panels of a size in inches, at most ``columns`` in a row."""
     rows = -(-number // columns)
     columns = -(-number // rows)
     figure = new_figure(width * columns, height * rows + 0.5)
@@ -81,7 +71,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     """Write a figure to a file, whose folder is made, and return its path."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=_DPI)
+    figure.savefig(path, dpi=130)
     return path
 
 
@@ -94,10 +84,5 @@ def tidy(axis: Axes, grid: str = 'both') -> None:
 
 def legend_below(axis: Axes, columns: int = 1) -> None:
     """Place a legend under the axes, where it hides no data."""
-    axis.legend(
-        loc='upper center',
-        bbox_to_anchor=(0.5, -0.15),
-        ncols=columns,
-        fontsize=8.5,
-        frameon=False,
-    )
+    place = dict(loc='upper center', bbox_to_anchor=(0.5, -0.15))
+    axis.legend(ncols=columns, fontsize=8.5, frameon=False, **place)

@@ -163,7 +163,6 @@ def test_train_split(dataset, imbalance, counts):
     test = images_of(dataset(split='test', **options))
     assert test == images_of(dataset(split='test'))
     assert not set(test) & set(chosen)
-    assert f'Imbalance: \t{imbalance}' in repr(data)
 
 
 def images_of(data):

@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-import sys
 
 import numpy as np
 import pytest
@@ -86,9 +85,3 @@ def test_pipeline_from_the_registry():
 def test_bad_arguments(kwargs, key):
     with pytest.raises(ValueError, match=key):
         SklearnDigits(**kwargs)
-
-
-def test_scikit_learn_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'sklearn.datasets', None)
-    with pytest.raises(ImportError, match='pip install scikit-learn'):
-        SklearnDigits()
