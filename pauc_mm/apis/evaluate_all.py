@@ -12,13 +12,8 @@ from pauc_mm.datasets.data_layout import (
     find_data,
     roots_in_environment,
 )
-from pauc_mm.transfer.suite.run import (
-    FAILED,
-    all_tasks,
-    check_checkpoint,
-    run_tasks,
-    why_not,
-)
+from pauc_mm.transfer.features import load_encoder
+from pauc_mm.transfer.suite.run import FAILED, all_tasks, run_tasks, why_not
 from pauc_mm.transfer.suite.table import suite_table, table_rows
 from pauc_mm.transfer.suite.task import Setup, Task
 from pauc_mm.utils.files import write_json, write_text
@@ -89,11 +84,7 @@ def get_parser() -> Parser:
         'also run the evaluations that train a network, with this many '
         'processes; 0 skips them',
     )
-    value(
-        '--cfg-options KEY=VALUE',
-        [str],
-        'changes of the configs of those, see tools/train.py',
-    )
+    value('--cfg-options KEY=VALUE', [str], 'changes of the configs of those')
     add_low_shot_arguments(parser)
     return parser
 
@@ -115,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> dict:
     names = args.tasks or tasks
     chosen = [task for name, task in tasks.items() if name in names]
     try:
-        encoder = check_checkpoint(setup)
+        encoder = load_encoder(setup.options)
     except (ValueError, OSError) as error:
         sys.exit(f'{parser.prog}: {error}')
     with roots_in_environment(setup.data):
@@ -143,18 +134,10 @@ def _make_setup(args: Namespace, parser: Parser) -> Setup:
     name = run_name(args.checkpoint)
     out = Path(args.out or f'work_dirs/evaluations/{name}')
     check_outputs(parser, folder=True, out=out, cache=args.cache)
-    return Setup(
-        options,
-        data,
-        out,
-        gpus=args.gpus,
-        seed=args.seed,
-        draws=args.draws,
-        jobs=args.jobs,
-        image_size=args.image_size,
-        cfg_options=tuple(args.cfg_options or ()),
-        force=args.force,
-    )
+    shared = 'gpus', 'seed', 'draws', 'jobs', 'image_size', 'force'
+    settings = {name: getattr(args, name) for name in shared}
+    settings['cfg_options'] = tuple(args.cfg_options or ())
+    return Setup(options, data, out, **settings)
 
 
 def _evaluate(

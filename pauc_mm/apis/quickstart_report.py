@@ -27,21 +27,9 @@ ROWS = (
     ('knn/k200', 'kNN accuracy, k=200', 'higher is better'),
     ('nemd/value', 'NEMD between classes', 'not a score: read with the next'),
     ('nemd/uniformity', 'uniformity', '0 is collapse; lower is more uniform'),
-    (
-        'nemd/intra_variance',
-        'variance within a class',
-        'near 0: coagulated into points',
-    ),
-    (
-        'nemd/effective_rank',
-        'effective rank',
-        'dimensions in use; low is dimensional collapse',
-    ),
-    (
-        'nemd/unique_share',
-        'unique class prototypes',
-        'share at cosine distance 0.025',
-    ),
+    ('nemd/intra_variance', 'variance within a class', 'near 0: points'),
+    ('nemd/effective_rank', 'effective rank', 'low: dimensional collapse'),
+    ('nemd/unique_share', 'unique class prototypes', 'low: many are copies'),
 )
 
 
@@ -95,11 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = Parser(DESCRIPTION, '')
     value = partial(parser.value, required=True)
     value('--config CFG', str, 'config with a test loop')
-    value(
-        '--work-dir DIR',
-        str,
-        'folder of the training run; the report is written there',
-    )
+    value('--work-dir DIR', str, 'folder of the run, and of the report')
     args = parser.parse_args(argv)
     config = find_config(args.config, parser)
     checkpoint = last_whole(Path(args.work_dir), logging.getLogger())
@@ -120,8 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             'untrained': tsne_map(untrained),
             'after pretraining without labels': tsne_map(trained),
         }
-        title = f'Embeddings of {len(labels)} held-out images (t-SNE), '
-        title += 'coloured by class'
+        title = f'Embeddings of {len(labels)} held-out images (t-SNE)'
         plot_embedding_maps(maps, labels, names, picture, title)
         report = dict(checkpoint=stamp, untrained=before, trained=after)
         write_json(stored, report)

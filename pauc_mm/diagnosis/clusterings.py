@@ -13,8 +13,6 @@ from pauc_mm.embedding.embedded_images import EmbeddedImages
 
 # Fewer images a prototype say nothing about its size.
 IMAGES_A_PROTOTYPE = 10
-# Of at most so many images k-means takes the best of five runs.
-MAX_REDO = 10_000
 
 
 @dataclass
@@ -49,16 +47,14 @@ def find_clusterings(
     num_clusters: Sequence[int] | None = None,
     seed: int = 0,
 ) -> list[Clustering]:
-    """Assign images to the model's prototypes, and run k-means.
-
-    k-means runs if the model has no prototypes in the space of its
-    embeddings, or if ``num_clusters`` is given.
+    """Assign images to the model's prototypes, or run k-means.
 
     Args:
         encoder (Encoder): Source of the prototypes.
         images (EmbeddedImages): N embedded images.
         num_clusters (sequence of int, optional): K of each k-means. None
-            takes about N / 100 and N / 20 if the model has no prototypes.
+            takes about N / 100 and N / 20 if the model has no prototypes in
+            the space of its embeddings, else none.
         seed (int): Seed of k-means.
 
     Returns:
@@ -87,8 +83,7 @@ def find_clusterings(
         clusterings.append(Clustering(name, prototypes, assignments, own=True))
     if num_clusters is None:
         compared = any(c.assignments is not None for c in clusterings)
-        number = len(vectors)
-        sizes = {max(2, number // 100), max(4, number // 20)}
+        sizes = {max(2, len(vectors) // 100), max(4, len(vectors) // 20)}
         num_clusters = () if compared else sizes
     clusterings.sort(key=lambda clustering: len(clustering.prototypes))
     return clusterings + [
@@ -99,11 +94,7 @@ def find_clusterings(
 def check_num_clusters(
     num_clusters: Sequence[int] | None, num_images: int
 ) -> None:
-    """Check that k-means can find so many clusters.
-
-    Raises:
-        ValueError: If a K is below 2 or leaves fewer than two images each.
-    """
+    """Raise a ValueError if a K is below 2 or above half of the images."""
     for k in num_clusters or ():
         if not 2 <= k <= num_images // 2:
             raise ValueError(
@@ -124,7 +115,7 @@ def nearest(vectors: Tensor, prototypes: Tensor) -> Tensor:
 
 
 def _kmeans(vectors: Tensor, k: int, seed: int) -> Clustering:
-    runs = 5 if len(vectors) <= MAX_REDO else 1
+    runs = 5 if len(vectors) <= 10_000 else 1  # of which the best is taken
     result = FaissKMeans(nredo=runs).fit(vectors.numpy(), k, seed)
     # Empty clusters are dropped: of a total collapse one cluster remains.
     return Clustering(

@@ -41,10 +41,9 @@ class Criterion:
     @property
     def healthy_range(self) -> tuple | None:
         """Lowest and highest healthy value, None where open; or None."""
-        if self.watch is None:
-            return None
         lower = self.better == 'lower'
-        return (None, self.watch) if lower else (self.watch, None)
+        limits = (None, self.watch) if lower else (self.watch, None)
+        return None if self.watch is None else limits
 
     def level(self, value: float) -> str | None:
         """Return 'good', 'watch' or 'bad', or None without a limit.

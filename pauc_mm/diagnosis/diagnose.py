@@ -5,6 +5,8 @@ import hashlib
 import json
 from pathlib import Path
 
+import torch
+
 from pauc_mm.checkpoints import Checkpoint
 from pauc_mm.embedding.embedded_images import drop_zeros, embed_all
 from pauc_mm.embedding.images import find_images
@@ -14,9 +16,10 @@ from pauc_mm.version import __version__
 
 from .clusterings import check_num_clusters, find_clusterings
 from .figures import draw_all
-from .measures import measure
+from .measures import headline, measure
 from .options import DiagnosisOptions
-from .report import make_report, write_report
+from .report import write_report
+from .verdict import judge
 
 
 def diagnose(
@@ -64,19 +67,21 @@ def diagnose(
         options.seed,
     )
     check_num_clusters(options.clusters, len(source))
+    config = encoder.config
+    if config is not None:
+        config = hashlib.sha256(repr(config.to_dict()).encode()).hexdigest()
     stat = Path(checkpoint).stat()
     stamp = [
         __version__,
         str(Path(checkpoint).resolve()),
         stat.st_size,
         stat.st_mtime_ns,
-        _digest(encoder.config),
+        config,
         json.dumps(describe_input(encoder, source)),
         source.fingerprint(),
     ]
     settings = options.settings()
-    previous = _previous(out, stamp, settings)
-    if previous is not None:
+    if previous := _previous(out, stamp, settings):
         return previous
     images = embed_all(
         encoder,
@@ -107,26 +112,33 @@ def diagnose(
         options.tsne,
         options.seed,
     )
-    report = make_report(name, encoder, source, measures, pictures, settings)
-    report['stamp'] = stamp
+    values = headline(measures)
+    report = dict(
+        checkpoint=name,
+        layout=encoder.layout,
+        epoch=encoder.epoch,
+        notes=list(encoder.notes),
+        images=source.description,
+        input=describe_input(encoder, source),
+        settings=settings,
+        versions=dict(pauc_mm=__version__, torch=torch.__version__),
+        headline=values,
+        verdict=dict(vars(judge(values))),
+        pictures=pictures,
+        measures=measures,
+        stamp=stamp,
+    )
     write_report(report, out)
     return report
 
 
-def _digest(config) -> str | None:
-    if config is None:
-        return None
-    return hashlib.sha256(repr(config.to_dict()).encode()).hexdigest()
-
-
 def _previous(out: Path, stamp: list, settings: dict) -> dict | None:
     """Return the existing report if it is of the same input."""
-    file = out / 'report.json'
-    if not file.is_file() or not (out / 'report.html').is_file():
+    if not (out / 'report.html').is_file():
         return None
     try:
-        report = json.loads(file.read_text(encoding='utf-8'))
-    except ValueError:  # another program's file, or a truncated one
+        report = json.loads((out / 'report.json').read_text('utf-8'))
+    except (FileNotFoundError, ValueError):  # or truncated
         return None
     previous = report.get('stamp'), report.get('settings')
     return report if previous == (stamp, settings) else None

@@ -27,9 +27,6 @@ from pauc_mm.visualization import (
 
 from .clusterings import Clustering
 
-# t-SNE of more takes minutes and shows no more.
-MAX_TSNE = 2000
-MONTAGE_ROWS = 12
 MONTAGE_IMAGES = 8
 MAX_CURVES = 5
 
@@ -44,21 +41,20 @@ def draw_all(
     tsne: bool = True,
     seed: int = 0,
 ) -> list[dict]:
-    """Draw every picture that the data allow.
+    """Draw every picture that the data allow, into a folder that is made.
 
     Args:
-        folder (Path): Folder to write to; it is made.
+        folder (Path): Folder to write to.
         name (str): Name of the checkpoint, for titles.
-        source (ImageSource): The images.
+        source (ImageSource): Origin of the images.
         images (EmbeddedImages): Their features and embeddings.
-        clusterings (list[Clustering]): The sets of prototypes.
+        clusterings (list[Clustering]): See :func:`find_clusterings`.
         measures (dict): See :func:`~.measures.measure`.
         tsne (bool): Whether to draw the t-SNE map, the slowest.
         seed (int): Seed of draws and t-SNE.
 
     Returns:
-        list[dict]: ``file``, ``title`` and ``caption`` of each, in the order
-        of the report.
+        list[dict]: In the order of the report, see :func:`picture`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     groups = _groups(source, clusterings)
@@ -109,18 +105,13 @@ def _circle(folder, name, images, groups: _Groups) -> dict:
     points, kept = circle_projection(images.vectors.numpy())
     path = folder / 'circle.png'
     plot_circles({name: points}, path, groups.labels, groups.names)
-    how = (
-        'Embeddings have two dimensions: nothing is hidden.'
-        if images.vectors.shape[1] == 2
-        else f'The two leading singular directions hold {100 * kept:.0f}% of '
-        'the squared lengths; the lower this share, the less the picture says '
-        'about voids on the sphere.'
-    )
     return picture(
         path,
         'On the unit circle',
         'Embeddings projected onto the unit circle, and their density along '
-        f'it, as in figures 2 and 3 of PAUC. {how}',
+        'it, as in figures 2 and 3 of PAUC. The two leading singular '
+        f'directions hold {100 * kept:.0f}% of the squared lengths; the lower '
+        'this share, the less the picture says about voids on the sphere.',
     )
 
 
@@ -196,12 +187,9 @@ def _montage(folder, source, images, clusterings) -> dict:
                 parent_name,
             )
         )
-    right = (
-        f' Right: other images of the coarse prototype ({coarse.name}) of '
-        'most of them.'
-        if coarse is not None
-        else ''
-    )
+    right = ''
+    if coarse is not None:
+        right = f' Right: others of their coarse prototype ({coarse.name}).'
     return picture(
         plot_cluster_montage(rows, folder / 'montage.png'),
         'Nearest images',
@@ -222,7 +210,7 @@ def _chosen(fine: Clustering, coarse: Clustering | None) -> list[int]:
     sizes = fine.sizes
     order = sizes.argsort(descending=True)
     order = order[sizes[order] > 0]
-    picks = np.linspace(0, len(order) - 1, MONTAGE_ROWS).round().astype(int)
+    picks = np.linspace(0, len(order) - 1, 12).round().astype(int)
     chosen = [int(order[i]) for i in np.unique(picks)]
     if coarse is None:
         return chosen
@@ -234,17 +222,13 @@ def _pixels(dataset, index: int, bgr: bool) -> np.ndarray:
     image = dataset[index]['inputs']
     if isinstance(image, (list, tuple)):
         image = image[0]
-    image = image.permute(1, 2, 0).numpy()
-    if image.shape[2] == 1:
-        image = image.repeat(3, axis=2)
-    if bgr:
-        image = image[..., ::-1]
-    return np.ascontiguousarray(image).astype(np.uint8)
+    image = image.expand(3, -1, -1).permute(1, 2, 0).numpy()
+    return np.ascontiguousarray(image[..., ::-1] if bgr else image, np.uint8)
 
 
 def _tsne(folder, name, images, groups: _Groups, seed) -> dict:
     indices = torch.arange(len(images.features))
-    rows = subsample(indices, MAX_TSNE, seed).numpy()
+    rows = subsample(indices, 2000, seed).numpy()  # more takes minutes
     # PAUC, too, maps the features of the backbone.
     features = F.normalize(images.features, dim=1).numpy()[rows]
     path = plot_embedding_maps(

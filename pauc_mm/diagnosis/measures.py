@@ -36,8 +36,6 @@ MAX_CURVE = 20_000
 # With fewer dimensions or prototypes the healthy ranges do not hold.
 MIN_DIMENSION = 4
 MIN_PROTOTYPES = 4
-# Expected samples in an arc of the circle, for the void fraction.
-_PER_ARC = 20
 EPSILONS = (0.025, 0.1, 0.25, 0.5)
 
 
@@ -128,6 +126,10 @@ def _clustering(
     if groups is None:
         return result
     sizes = clustering.sizes
+    in_pairs = torch.where(sizes[groups] > 1, groups, -1)
+    result['intra_variance'] = None
+    if (in_pairs >= 0).any():
+        result['intra_variance'] = intra_group_variance(vectors, in_pairs)
     result.update(
         sizes=sizes.tolist(),
         empty_share=(sizes == 0).double().mean().item(),
@@ -136,7 +138,6 @@ def _clustering(
         size_entropy=cluster_entropy(sizes),
         # With too few images a prototype in use is empty by chance.
         sizes_can_be_judged=len(vectors) >= IMAGES_A_PROTOTYPE * len(sizes),
-        intra_variance=_variance(vectors, groups, sizes),
         nemd=_nemd(vectors, groups, seed),
     )
     if labels is not None:
@@ -147,14 +148,6 @@ def _clustering(
             label_information=group_label_information(groups, labels),
         )
     return result
-
-
-def _variance(vectors: Tensor, groups: Tensor, sizes: Tensor) -> float | None:
-    """Variance of groups with two members or more, None without such."""
-    groups = torch.where(sizes[groups] > 1, groups, -1)
-    if not (groups >= 0).any():
-        return None
-    return intra_group_variance(vectors, groups)
 
 
 def _nemd(vectors: Tensor, groups: Tensor, seed: int) -> dict | None:
@@ -173,7 +166,7 @@ def _circle(vectors: Tensor) -> dict:
         return dict(
             void_fraction=None, arcs=0, share_kept=None, why=str(error)
         )
-    bins = int(min(100, len(points) // _PER_ARC))
+    bins = min(100, len(points) // 20)  # 20 samples an arc
     void = void_fraction(points, bins=bins) if bins >= 10 else None
     return dict(void_fraction=void, arcs=bins, share_kept=float(kept))
 
@@ -183,6 +176,11 @@ def _labels(
 ) -> dict:
     rows = subsample(torch.arange(len(labels)), MAX_SAMPLES, seed)
     counts = torch.bincount(labels)
+    information = None  # if nearly all classes have one image
+    if (counts > 1).sum() > 1:
+        information = feature_label_information(
+            images.vectors, labels, max_samples=MAX_SAMPLES, seed=seed
+        )
     result: dict = dict(
         num_classes=int((counts > 0).sum()),
         majority_share=counts.max().item() / len(labels),
@@ -191,7 +189,7 @@ def _labels(
         knn={},
         intra_variance=intra_group_variance(images.vectors, labels),
         nemd=_nemd(images.vectors, labels, seed),
-        label_information=_information(images.vectors, labels, seed),
+        label_information=information,
     )
     pixels = images.pixels.float()
     if pixels.norm(dim=1).min() > 0:  # an all-black image has no direction
@@ -199,15 +197,6 @@ def _labels(
     for name, vectors in spaces.items():
         result['knn'][name] = _knn(vectors[rows], labels[rows])
     return result
-
-
-def _information(vectors: Tensor, labels: Tensor, seed: int) -> float | None:
-    """Mutual information, None if nearly all classes have one image."""
-    if (torch.bincount(labels) > 1).sum() < 2:
-        return None
-    return feature_label_information(
-        vectors, labels, max_samples=MAX_SAMPLES, seed=seed
-    )
 
 
 def _knn(vectors: Tensor, labels: Tensor) -> dict[str, float]:

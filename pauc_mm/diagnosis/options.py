@@ -62,12 +62,10 @@ class DiagnosisOptions:
             )
         check_integer('--batch-size', self.batch_size, 1)
         check_integer('--workers', self.workers, 0)
-        for key, value in (
-            ('--max-images', self.max_images),
-            ('--image-size', self.image_size),
-        ):
-            if value is not None:
-                check_integer(key, value, 1)
+        for key in ('max_images', 'image_size'):
+            if getattr(self, key) is not None:
+                option = f'--{key.replace("_", "-")}'
+                check_integer(option, getattr(self, key), 1)
 
     def settings(self) -> dict[str, Any]:
         """Return the options that a report depends on, ready for JSON."""

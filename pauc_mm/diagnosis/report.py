@@ -7,56 +7,12 @@ import math
 from pathlib import Path
 
 import jinja2
-import torch
 
-from pauc_mm.embedding.images import ImageSource
-from pauc_mm.embedding.preprocessing import describe_input
 from pauc_mm.utils.files import write_text
-from pauc_mm.version import __version__
 
 from .criteria import CRITERIA
-from .measures import headline
-from .verdict import judge
 
 TEMPLATES = Path(__file__).parent / 'templates'
-
-
-def make_report(
-    name: str,
-    encoder,
-    source: ImageSource,
-    measures: dict,
-    pictures: list[dict],
-    settings: dict,
-) -> dict:
-    """Assemble a report.
-
-    Args:
-        name (str): Name of the checkpoint.
-        encoder (Encoder): Source of the layout, epoch and notes.
-        source (ImageSource): The images.
-        measures (dict): See :func:`~.measures.measure`.
-        pictures (list[dict]): See :func:`~.figures.draw_all`.
-        settings (dict): Options that were used; plain values.
-
-    Returns:
-        dict: Content of ``report.json``.
-    """
-    values = headline(measures)
-    return dict(
-        checkpoint=name,
-        layout=encoder.layout,
-        epoch=encoder.epoch,
-        notes=list(encoder.notes),
-        images=source.description,
-        input=describe_input(encoder, source),
-        settings=settings,
-        versions=dict(pauc_mm=__version__, torch=torch.__version__),
-        headline=values,
-        verdict=dict(vars(judge(values))),
-        pictures=pictures,
-        measures=measures,
-    )
 
 
 def write_report(report: dict, folder: Path) -> Path:
@@ -98,11 +54,7 @@ def render(template: str, **values) -> str:
 def criteria_rows(headlines: list[dict]) -> list[dict]:
     """Return a table row for each measure that any checkpoint has.
 
-    Args:
-        headlines (list[dict]): :func:`~.measures.headline` of checkpoints.
-
-    Returns:
-        list[dict]: ``criterion``, and ``cells``: (value, level) or None.
+    Its ``cells`` are a (value, level) or None for each headline.
     """
     rows = []
     for criterion in CRITERIA:

@@ -103,18 +103,19 @@ class LabelledFeatures:
         return len(self.features)
 
 
-def find_images(
-    options: FeatureOptions,
-) -> tuple[Encoder, ImageSource, ImageSource]:
-    """Load the encoder and find training and test images.
-
-    See :class:`~pauc_mm.checkpoints.Checkpoint` and :mod:`~.images` for
-    errors.
-    """
+def load_encoder(options: FeatureOptions) -> Encoder:
+    """Load the encoder; for errors see :meth:`.Checkpoint.encoder`."""
     checkpoint = Checkpoint.open(
         options.checkpoint, options.config, options.trust_checkpoint
     )
-    encoder = checkpoint.encoder(options.momentum)
+    return checkpoint.encoder(options.momentum)
+
+
+def find_images(
+    options: FeatureOptions,
+) -> tuple[Encoder, ImageSource, ImageSource]:
+    """Load the encoder and find training and test images."""
+    encoder = load_encoder(options)
     size = options.image_size
     if options.voc:
         sets = from_voc(encoder, options.voc, size, options.difficult)
@@ -152,16 +153,14 @@ def embed(
     network = [str(path.resolve()), options.momentum, options.config]
     facts = [network, [images.description, images.paths]]
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
-    store = None
-    if options.cache:
-        store = Path(options.cache) / f'{path.stem}_{name}.pt'
+    cached = Path(options.cache) / f'{path.stem}_{name}.pt'
     result = embed_all(
         encoder,
         images,
         options.batch_size,
         options.workers,
         pick_device(options.device),
-        store=store,
+        store=cached if options.cache else None,
         key=dict(network=network, checkpoint=[stat.st_size, stat.st_mtime_ns]),
     )
     embedded = options.space == 'embedding'

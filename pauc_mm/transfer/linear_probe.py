@@ -169,10 +169,7 @@ def fit_linear_probe(
 def split_by_class(
     labels: Tensor, held_out: float, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Return rows to train on and a share of each class held out, ascending.
-
-    Of each class with two images at least one is held out.
-    """
+    """Return rows to train on and a share of each class, one or more."""
     rng = np.random.default_rng(seed)
     numbers = labels.numpy()
     chosen = []

@@ -84,13 +84,7 @@ def cross_validate(
     Folds have equal shares of the positives of a class. They are the same for
     all classes if each image has one class, else each class has its own.
 
-    Args:
-        features (ndarray): Shape (N, D), float64.
-        targets (ndarray): Shape (N, K), 1, -1 or 0.
-        costs (sequence of float): Values of C to try.
-        folds (int): Number of folds.
-        seed (int): Seed of the folds.
-        jobs (int): Number of processes.
+    Arguments are those of :func:`fit_svms`, but each class tries all costs.
 
     Returns:
         tuple[ndarray, ndarray, int]: Scores, shape (costs, N, K), NaN where
@@ -137,8 +131,6 @@ def is_single_label(targets: np.ndarray) -> bool:
 
 def _run(tasks: list[tuple], jobs: int) -> list[tuple]:
     require('sklearn', 'scikit-learn', 'A linear SVM')
-    if jobs == 1:
-        return [_fit_class(*task) for task in tasks]
     from joblib import Parallel, delayed
 
     # Threads of one process would share liblinear's random numbers.
@@ -158,12 +150,6 @@ def _fit_class(features, column, costs, fold, seed) -> tuple:
     unconverged = 0
     for i, rows in enumerate(parts):
         x, y = features[rows], column[rows]
-        if not ((y == 1).any() and (y == -1).any()):
-            raise ValueError(
-                'An SVM must have positives and negatives, got '
-                f'{sum(y == 1)} and {sum(y == -1)}. Give more images of each '
-                'class.'
-            )
         for j, cost in enumerate(costs):
             svm = LinearSVC(C=cost, random_state=seed, **SETTINGS)
             with warnings.catch_warnings():

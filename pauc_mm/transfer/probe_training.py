@@ -18,9 +18,6 @@ from pauc_mm.utils.checks import check_integer, check_positive
 LEARNING_RATES = tuple(float(x) for x in np.logspace(-4, 1, 20))
 """20 rates from 1e-4 to 10, evenly spaced in the logarithm."""
 
-MIN_EPOCHS = 10
-MIN_STEPS = 2000
-
 # Rows that are standardised or classified at once.
 _CHUNK = 2048
 
@@ -80,7 +77,7 @@ class ProbeOptions:
         if self.epochs is not None:
             return self.epochs
         steps_an_epoch = -(-images // self.batch_size)
-        return max(MIN_EPOCHS, -(-MIN_STEPS // steps_an_epoch))
+        return max(10, -(-2000 // steps_an_epoch))
 
 
 class Standardiser:
@@ -143,9 +140,8 @@ def train_classifiers(
         device (torch.device, optional): Defaults to that of the features.
 
     Returns:
-        tuple[Standardiser, Tensor]: Standardisation of the features, and
-        weights, shape (C + 1, L, K), float32, the last row being the bias.
-        Weights of a classifier that diverged are not finite.
+        tuple[Standardiser, Tensor]: Weights have shape (C + 1, L, K), float32,
+        the last row being the bias; not finite where a classifier diverged.
     """
     device = torch.device(device or features.device)
     standardise = Standardiser(features, rows, device)
@@ -183,11 +179,7 @@ def logits_in_parts(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield some rows (m,) and the logits (m, L, K) of all classifiers.
 
-    Args:
-        features (Tensor): Shape (N, C).
-        rows (Tensor): Shape (n,), int64.
-        standardise (Standardiser): On the weights' device, as the logits.
-        weights (Tensor): Shape (C + 1, L, K).
+    They are on the device of the weights, (C + 1, L, K), and `standardise`.
     """
     flat = weights.flatten(1)
     for part in rows.split(_CHUNK):

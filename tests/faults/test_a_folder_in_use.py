@@ -31,7 +31,7 @@ WEIGHTS = {'backbone.conv1.weight': torch.zeros(8, 3, 3, 3)}
 def test_it_is_refused(tmp_path, monkeypatch, main, argv, option):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        'pauc_mm.apis.evaluate_all.check_checkpoint', lambda setup: None
+        'pauc_mm.apis.evaluate_all.load_encoder', lambda options: None
     )
     torch.save(WEIGHTS, 'weights.pth')
     with only_process_in('run'):

@@ -7,7 +7,6 @@ import torch
 from mmengine.dataset import Compose, default_collate
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS, TASK_UTILS
 from mmpretrain.utils import get_ori_model
@@ -26,7 +25,6 @@ from pauc_mm.engine.checks.clustering_checks import (
     check_same_clustering,
     check_schedule,
 )
-from pauc_mm.engine.cpu_amp import CPUAmpOptimWrapper
 from pauc_mm.engine.shared_seed import shared_seed
 from pauc_mm.models.checks import global_batch_size
 from pauc_mm.models.embed import embed_batch
@@ -226,8 +224,9 @@ class ClusteringHook(Hook):
         model, times = get_ori_model(runner.model), [time.perf_counter()]
         model.start_momentum_encoder()
         embeddings = self._embed(runner, epoch)  # (N, D)
-        precision = _precision(runner.optim_wrapper, self.amp_dtype)
-        check_finite(embeddings, epoch + 1, self._path, precision)
+        amp = f'{type(runner.optim_wrapper).__name__} in training and '
+        amp += f'{self.amp_dtype} in the E-step'
+        check_finite(embeddings, epoch + 1, self._path, amp)
         times.append(time.perf_counter())
         results = self._cluster(embeddings, runner, epoch)  # M clusterings
         times.append(time.perf_counter())
@@ -274,8 +273,6 @@ class ClusteringHook(Hook):
         what = f'embedding {len(self.dataset)} images'
         if bank is not None:
             what = "from the last epoch's momentum embeddings"
-        elif self.features == 'momentum_bank':
-            what += ', since no epoch has filled the momentum bank'
         runner.logger.info(f'E-step for epoch {epoch + 1}: {what}.')
         return extract_embeddings(
             runner.model,
@@ -357,16 +354,3 @@ def _identity(runner: Runner) -> dict:
         num_samples=len(base_dataset(dataset)),
         fingerprint=fingerprint(dataset),
     )
-
-
-def _precision(wrapper: OptimWrapper, amp_dtype: str | None) -> str:
-    """Name the half precision in use, for a message."""
-    used = []
-    if isinstance(wrapper, CPUAmpOptimWrapper):
-        used.append('bfloat16 in training')
-    elif isinstance(wrapper, AmpOptimWrapper):
-        dtype = str(wrapper.cast_dtype or torch.float16)
-        used.append(f'{dtype.removeprefix("torch.")} in training')
-    if amp_dtype is not None:
-        used.append(f'{amp_dtype} in the E-step')
-    return ' and '.join(used) or 'off'

@@ -107,12 +107,7 @@ class EmbeddingHook(Hook):
         rows: Sequence[int] | None = None,
         features: bool = True,
     ) -> tuple[Tensor | None, Tensor]:
-        """Embed training images; a collective call.
-
-        Args:
-            runner (Runner): The runner.
-            rows (sequence of int, optional): Their indices; None takes all.
-            features (bool): Whether to return features.
+        """Embed some training images, or all; a collective call.
 
         Returns:
             tuple[Tensor or None, Tensor]: Features (n, C) and embeddings

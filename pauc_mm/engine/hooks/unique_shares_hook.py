@@ -21,12 +21,7 @@ EPSILONS = (0.025, 0.1, 0.25, 0.5)
 
 
 def recording_epochs(max_epochs: int) -> list[int]:
-    """List the epochs after which prototypes are recorded.
-
-    Returns:
-        list[int]: 0 (before the first), 1, 2, 5, 10, 20, 40 and so on,
-        doubling, and the last.
-    """
+    """List the epochs to record: 0, 1, 2, 5, 10, 20, 40 ... and the last."""
     doubling = [10 * 2**i for i in range(max_epochs.bit_length())]
     epochs = {0, 1, 2, 5, *doubling, max_epochs}
     return sorted(e for e in epochs if e <= max_epochs)
@@ -82,10 +77,8 @@ class UniqueSharesHook(EmbeddingHook):
         self.path = Path(runner.work_dir) / FILE_NAME
 
         def read() -> list[dict]:
-            """Return the records that a resumed run keeps."""
-            if runner.epoch == 0 or not self.path.is_file():
-                return []
-            records = read_records(self.path)
+            resumed = runner.epoch > 0 and self.path.is_file()
+            records = read_records(self.path) if resumed else []
             return [r for r in records if r['epoch'] <= runner.epoch]
 
         # The same on all ranks, for the rest is collective.

@@ -73,10 +73,6 @@ class EmbeddingGeometry(EmbeddingMetric):
     def _top_share(self, variances: Tensor) -> float:
         if variances[0] > 0:
             return (variances[0] / variances.sum()).item()
-        print_log(
-            f'EmbeddingGeometry: all `{self.field}` vectors are one point '
-            '(total collapse): there is no variance, and top_share is 1.',
-            logger='current',
-            level=logging.WARNING,
-        )
+        text = f'EmbeddingGeometry: all `{self.field}` vectors are one point.'
+        print_log(text, logger='current', level=logging.WARNING)
         return 1.0

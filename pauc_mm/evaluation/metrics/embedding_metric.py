@@ -15,7 +15,6 @@ from pauc_mm.embedding.dataset import non_finite_rows
 from pauc_mm.utils import on_main_process
 from pauc_mm.utils.checks import check_choice
 
-FIELDS = ('embedding', 'feature')
 SPLITS = ('bank', 'query')
 
 
@@ -52,14 +51,11 @@ class EmbeddingMetric(BaseMetric):
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix, collect_dir)
-        self.field = check_choice(f'{self.name}.field', field, FIELDS)
+        self.name = type(self).__name__
+        check_choice(f'{self.name}.field', field, ('embedding', 'feature'))
+        self.field = field
         self.labelled = labelled
         self.splits = tuple(splits)
-
-    @property
-    def name(self) -> str:
-        """Name of the metric in messages."""
-        return type(self).__name__
 
     def prepare(self, runner: Runner, bank: int, query: int) -> None:
         """Check the metric before a loop runs the network."""
@@ -174,22 +170,14 @@ class EmbeddingMetric(BaseMetric):
         return merged
 
     def queries(self, results: list[dict]) -> dict:
-        """Return all query samples, see :meth:`select`.
-
-        Raises:
-            ValueError: If there are none, or vectors are not finite.
-        """
+        """Select the query samples; a ValueError if there are none."""
         query = self.select(results, 'query')
         if query is None:
             raise ValueError(f'{self.name} got no query samples.')
         return query
 
     def select(self, results: list[dict], split: str) -> dict | None:
-        """Return all samples of a split, checked to be finite.
-
-        Args:
-            results (list[dict]): Batches from :meth:`process`.
-            split (str): ``'bank'`` or ``'query'``.
+        """Return all samples of a split, ``'bank'`` or ``'query'``.
 
         Returns:
             dict, optional: ``vectors``, shape (N, D), float32, ``labels``,

@@ -78,12 +78,11 @@ class KNNAccuracy(EmbeddingMetric):
         """See :meth:`EmbeddingMetric.check_sizes`."""
         available = bank or query - 1
         if max(self.k) > available:
-            source = f'{query} samples without a bank (leave-one-out)'
-            if bank:
-                source = f'a bank of {bank} samples'
             raise ValueError(
-                f'KNNAccuracy.k={max(self.k)} is too large for {source}: set '
-                f'it to at most {available}, or give a larger bank_dataloader.'
+                f'KNNAccuracy.k={max(self.k)} is too large for a bank of '
+                f'{bank} samples (without one: for the other of {query} '
+                f'queries): set it to at most {available}, or give a larger '
+                'bank_dataloader.'
             )
 
     def prepare(self, runner: Runner, bank: int, query: int) -> None:
@@ -142,9 +141,8 @@ class KNNAccuracy(EmbeddingMetric):
             absent = [c for c in classes if c not in present]
             if absent:
                 raise ValueError(
-                    f'KNNAccuracy.class_groups: no query is of class '
-                    f'{absent[0]} of group {name!r}; the queries have '
-                    f'{len(present)} classes from {min(present)} to '
+                    f'KNNAccuracy.class_groups[{name!r}]: no query is of '
+                    f'class {absent[0]}, only of {min(present)} to '
                     f'{max(present)}.'
                 )
         return self.class_groups or {}

@@ -24,11 +24,6 @@ from pauc_mm.utils.checks import check_choice, check_integer
 from .clusters import check_num_clusters, cluster
 from .embedding_metric import EmbeddingMetric
 
-GROUPS = ('labels', 'clusters')
-
-# Mean squared distance to the mean below which float32 unit vectors are one.
-_COLLAPSED = 1e-10
-
 
 @METRICS.register_module()
 class NEMD(EmbeddingMetric):
@@ -90,7 +85,8 @@ class NEMD(EmbeddingMetric):
             splits=('query',),
             **kwargs,
         )
-        self.groups = check_choice('NEMD.groups', groups, GROUPS)
+        check_choice('NEMD.groups', groups, ('labels', 'clusters'))
+        self.groups = groups
         if num_clusters is not None:
             check_integer('NEMD.num_clusters', num_clusters, 2)
             if groups == 'labels':
@@ -148,14 +144,11 @@ class NEMD(EmbeddingMetric):
     def _nemd(self, points: Tensor, groups: Tensor) -> NEMDResult:
         """Measure, or explain why clusters leave nothing to measure."""
         several = self.groups == 'labels' or groups.any()
-        if several or intra_group_variance(points, groups) > _COLLAPSED:
+        # A smaller variance is float32's rounding of one point.
+        if several or intra_group_variance(points, groups) > 1e-10:
             return nemd(points, groups, **self.options)
-        print_log(
-            f'NEMD: all {len(points)} embeddings are the same point (total '
-            'collapse), which k-means puts into one cluster: the value is 0.',
-            logger='current',
-            level=logging.WARNING,
-        )
+        text = 'NEMD: all embeddings are one point (one cluster): value is 0.'
+        print_log(text, logger='current', level=logging.WARNING)
         return NEMDResult(0.0, 0.0, 0, 0, 1, 0, 0.0, 0)
 
 

@@ -119,10 +119,9 @@ def _batch_options(config: Config, setup: Setup) -> list[str]:
     """Return options of the batch, the seed, and the user's own."""
     settings = [f'randomness.seed={setup.seed}']
     scaled = []
-    base = (config.get('auto_scale_lr') or {}).get('base_batch_size')
-    if base:
+    if scaling := config.get('auto_scale_lr'):
         scaled = ['--auto-scale-lr']
-        batch, rest = divmod(base, setup.gpus)
+        batch, rest = divmod(scaling['base_batch_size'], setup.gpus)
         if not rest:
             settings.append(f'train_dataloader.batch_size={batch}')
     return [*scaled, '--cfg-options', *settings, *setup.cfg_options]

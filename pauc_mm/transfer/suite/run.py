@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 
-from pauc_mm.checkpoints import Checkpoint, Encoder
 from pauc_mm.embedding.preprocessing import input_line
-from pauc_mm.transfer.features import find_images
+from pauc_mm.transfer.features import find_images, load_encoder
 from pauc_mm.utils.files import write_json
 
 from .fine_tuned import fine_tuning_tasks
@@ -18,21 +17,11 @@ from .frozen import frozen_tasks
 from .task import OWN, Setup, Task
 
 DONE, FAILED, NOT_RUN = 'done', 'failed', 'not run'
-SHOWN = 3
 
 
 def all_tasks() -> list[Task]:
     """Return every evaluation, in the order of the table."""
     return [*frozen_tasks(), *fine_tuning_tasks()]
-
-
-def check_checkpoint(setup: Setup) -> Encoder:
-    """Load the encoder; for errors see :meth:`.Checkpoint.encoder`."""
-    options = setup.options
-    checkpoint = Checkpoint.open(
-        options.checkpoint, options.config, options.trust_checkpoint
-    )
-    return checkpoint.encoder(options.momentum)
 
 
 def why_not(task: Task, setup: Setup) -> str | None:
@@ -47,9 +36,7 @@ def why_not(task: Task, setup: Setup) -> str | None:
         return None
     data = setup.data[task.data]
     if not data:
-        more = len(data.missing) - SHOWN
-        reason = f'there is no {", ".join(data.missing[:SHOWN])}'
-        reason += f' and {more} more' * (more > 0)
+        reason = f'there is no {", ".join(data.missing)}'
         if any('semi_' in part for part in data.missing):
             reason += ' (tools/data/draw_subset.py makes the list)'
         return reason
@@ -72,7 +59,7 @@ def run_tasks(
     """Run evaluations, or read the results of an earlier call.
 
     A failure does not stop the others, but a checkpoint without encoder
-    does, see :func:`check_checkpoint`.
+    does, see :func:`.load_encoder`.
 
     Args:
         tasks (sequence of Task): In their order.
@@ -87,7 +74,7 @@ def run_tasks(
         (:func:`~pauc_mm.embedding.preprocessing.describe_input`; None where
         a network is trained).
     """
-    check_checkpoint(setup)
+    load_encoder(setup.options)
     results: dict[str, dict] = {}
     for number, task in enumerate(tasks, 1):
         head = f'[{number}/{len(tasks)}] {task.name}'

@@ -45,13 +45,7 @@ def table_rows(
 def suite_table(
     title: str, tasks: Sequence[Task], results: Mapping[str, dict]
 ) -> str:
-    """Format the table as Markdown, with notes, failures and sources.
-
-    Args:
-        title (str): The checkpoint.
-        tasks (sequence of Task): See :func:`table_rows`.
-        results (Mapping[str, dict]): See :func:`table_rows`.
-    """
+    """Format :func:`table_rows` as Markdown, with failures and sources."""
     rows = table_rows(tasks, results)
     shown = [m for m in METHODS if any(m in row['published'] for row in rows)]
     cells = []

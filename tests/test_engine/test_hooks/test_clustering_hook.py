@@ -239,8 +239,8 @@ def test_they_are_named_with_the_precision(tmp_path, monkeypatch):
     original = type(hook.dataset).get_data_info.__get__(hook.dataset)
     with pytest.raises(
         RuntimeError,
-        match=r'0 \(0.jpg\), 1 \(1.jpg\).* AMP: bfloat16 in training and '
-        'bfloat16 in the E-step',
+        match=r'0 \(0.jpg\), 1 \(1.jpg\).* AMP: CPUAmpOptimWrapper in '
+        'training and bfloat16 in the E-step',
     ):
         hook.e_step(runner, 2)
 

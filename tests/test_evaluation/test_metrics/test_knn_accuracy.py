@@ -121,7 +121,7 @@ def test_padding_is_dropped():
     'bank, query, found',
     [
         (10, 30, r'KNNAccuracy.k=20 .*bank of 10 samples.*at most 10'),
-        (0, 20, r'KNNAccuracy.k=20 .*20 samples without a bank.*at most 19'),
+        (0, 20, r'KNNAccuracy.k=20 .*other of 20 queries.*at most 19'),
     ],
 )
 def test_k_beyond_the_bank(bank, query, found):
@@ -274,9 +274,7 @@ def test_groups_of_the_training_set():
 
 def test_group_of_an_unknown_class():
     metric = KNNAccuracy(k=1, class_groups=dict(head=[0], tail=[2, 7]))
-    with pytest.raises(
-        ValueError, match="class 7 of group 'tail'.*3 classes from 0 to 2"
-    ):
+    with pytest.raises(ValueError, match=r"'tail'.*class 7, only of 0 to 2"):
         evaluate(metric, hand_made())
 
 
