@@ -2,10 +2,8 @@
 """The way from command-line arguments to a runner."""
 
 import os
-import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -14,10 +12,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from pauc_mm.datasets.data_layout import check_config_data
-from pauc_mm.engine.checks.config_keys import (
-    check_config_keys,
-    check_option,
-)
+from pauc_mm.engine.checks.config_keys import check_config_keys, check_option
 from pauc_mm.engine.launch import prepare_launch
 from pauc_mm.utils.files import only_process_in
 from pauc_mm.utils.shipped_files import (
@@ -34,8 +29,6 @@ GUARDS = dict(
 )
 _RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
-CONFIG_SUFFIXES = ('.py', '.json', '.yml', '.yaml')
-
 
 def find_config(name: str, parser: ArgumentParser) -> str:
     """Return the path of the config that a user named.
@@ -50,22 +43,17 @@ def find_config(name: str, parser: ArgumentParser) -> str:
         except FileNotFoundError as error:
             parser.error(str(error))
     if Path(name).is_file():
-        if Path(name).suffix not in CONFIG_SUFFIXES:
+        if Path(name).suffix not in ('.py', '.json', '.yml', '.yaml'):
             parser.error(
-                f"'{name}' is no config, which ends in "
-                f'{", ".join(CONFIG_SUFFIXES)}. The config comes first, then '
-                'the checkpoint.'
+                f"'{name}' is no config, which ends in .py, .json, .yml or "
+                '.yaml. The config comes first, then the checkpoint.'
             )
         return name
-    message = f"config '{name}' is not a file (current folder: {os.getcwd()})."
-    if near := near_configs(name):
-        # configs/NAME.py of a checkout is configs/METHOD/NAME.py.
-        paths = [Path(name).parent / config for config in near]
-        if not all(path.is_file() for path in paths):
-            paths = [PREFIX + config for config in near]
-        parser.error(f'{message} Did you mean {", ".join(map(str, paths))}?')
-    shipped = '\n'.join(f'  {PREFIX}{config}' for config in list_configs())
-    parser.error(f'{message} Configs that come with pauc_mm:\n{shipped}')
+    shipped = near_configs(name) or list_configs()
+    parser.error(
+        f"config '{name}' is not a file (current folder: {os.getcwd()}). "
+        'Did you mean one of:\n' + '\n'.join(PREFIX + c for c in shipped)
+    )
 
 
 def load_config(args: Namespace, path: str) -> Config:
@@ -91,10 +79,8 @@ def load_config(args: Namespace, path: str) -> Config:
             f'{where}: {type(error).__name__}: {error}'
         ) from error
     cfg.launcher = args.launcher
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        cfg.work_dir = os.path.join('work_dirs', Path(path).stem)
+    default = os.path.join('work_dirs', Path(path).stem)
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or default
     return cfg
 
 
@@ -118,9 +104,8 @@ def set_dataloader_defaults(
             if not isinstance(loader, dict):
                 continue
             loader.setdefault('collate_fn', ConfigDict(type='default_collate'))
-            loader.setdefault('pin_memory', torch.cuda.is_available())
-            if pin_memory is not None:
-                loader['pin_memory'] = pin_memory
+            pinned = loader.get('pin_memory', torch.cuda.is_available())
+            loader['pin_memory'] = pinned if pin_memory is None else pin_memory
             if loader.get('num_workers', 0) == 0:
                 loader['persistent_workers'] = False
 
@@ -133,21 +118,20 @@ def enable_amp(cfg: Config) -> None:
             has no counterpart in mixed precision.
     """
     wrapper = cfg.get('optim_wrapper')
+    kind = wrapper and wrapper.get('type', 'OptimWrapper')
     known = ('OptimWrapper', 'AmpOptimWrapper', 'CPUAmpOptimWrapper')
-    kind = (wrapper or {}).get('type', 'OptimWrapper')
-    if wrapper is None or kind.split('.')[-1] not in known:
+    if not kind or kind.split('.')[-1] not in known:
         raise ValueError(
-            f'--amp replaces an optim_wrapper of type {known[0]}, but the '
-            f'config has {kind if wrapper else None}: set optim_wrapper.type '
-            'in the config and leave out --amp.'
+            '--amp replaces an optim_wrapper of type OptimWrapper, but the '
+            f'config has {kind}: set optim_wrapper.type in the config and '
+            'leave out --amp.'
         )
     if torch.cuda.is_available():
         wrapper['type'] = 'AmpOptimWrapper'
         wrapper.setdefault('loss_scale', 'dynamic')
         return
     # The scope is for mmdet's configs.
-    wrapper['type'] = 'mmpretrain.CPUAmpOptimWrapper'
-    wrapper['dtype'] = 'bfloat16'
+    wrapper.update(type='mmpretrain.CPUAmpOptimWrapper', dtype='bfloat16')
     wrapper.pop('loss_scale', None)
     wrapper.pop('use_fsdp', None)
 
@@ -170,10 +154,7 @@ def build_runner(cfg: Config) -> Runner:
     if base := (runner.auto_scale_lr or {}).get('base_batch_size'):
         # mmengine compares it with one batch, the optimizer sees several.
         base /= accumulated_batches(cfg)
-        runner.auto_scale_lr = {
-            **runner.auto_scale_lr,
-            'base_batch_size': base,
-        }
+        runner.auto_scale_lr = dict(runner.auto_scale_lr, base_batch_size=base)
     return runner
 
 
@@ -182,19 +163,16 @@ def accumulated_batches(cfg: Config) -> int:
     return (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
 
 
-@contextmanager
 def lock_folder(
-    folder: str | Path, parser: ArgumentParser, launcher: str = 'none'
-) -> Iterator[None]:
+    folder: str | Path, launcher: str = 'none'
+) -> AbstractContextManager[None]:
     """Keep a second program out of the folder that this one works in.
 
-    The first process of a launcher locks it for all. If another program has
-    locked it, this one ends with one line, before anything is written there.
+    The first process of a launcher locks it for all.
+
+    Raises:
+        RuntimeError: If another program has locked it, see
+            :func:`~pauc_mm.utils.files.only_process_in`.
     """
-    with ExitStack() as stack:
-        if os.environ.get(_RANKS.get(launcher, ''), '0') == '0':
-            try:
-                stack.enter_context(only_process_in(Path(folder)))
-            except RuntimeError as error:
-                sys.exit(f'{parser.prog}: {error}')
-        yield
+    first = os.environ.get(_RANKS.get(launcher, ''), '0') == '0'
+    return only_process_in(Path(folder)) if first else nullcontext()

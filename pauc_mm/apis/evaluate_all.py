@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> dict:
         sys.exit(f'{parser.prog}: {error}')
     with roots_in_environment(setup.data):
         if not args.list:
-            with lock_folder(setup.out, parser):
+            with lock_folder(setup.out):
                 return _evaluate(args.checkpoint, chosen, setup, encoder)
         for task in chosen:
             reason = why_not(task, setup)

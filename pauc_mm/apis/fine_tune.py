@@ -110,7 +110,7 @@ def _fine_tune(
     if detection:
         use_pseudo_collate(cfg)
     cfg = merge_args(cfg, args)
-    with lock_folder(cfg.work_dir, parser, cfg.launcher):
+    with lock_folder(cfg.work_dir, cfg.launcher):
         has_plain_norm = use_plain_norm_on_cpu(cfg)
         runner = build_runner(cfg)
         warnings = [check_batch_size(cfg)]

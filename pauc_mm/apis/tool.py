@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 
-_CHECKED_BY = ('pauc_mm', 'mmengine', 'mmpretrain', 'mmdet', 'mmcv')
-
 
 def run_tool(main: Callable[[], Any]) -> None:
     """Run the ``main`` of a program and print its errors.
@@ -45,13 +43,14 @@ def is_mistake(error: BaseException) -> bool:
     if isinstance(error, (OSError, torch.cuda.OutOfMemoryError)):
         return True
     trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
     if trace is None or not str(error):
         return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
     module = trace.tb_frame.f_globals.get('__name__', '')
     if module == 'mmengine.registry.build_functions':
         return True
     code = trace.tb_frame.f_code.co_code
     raised = dis.opname[code[trace.tb_lasti]] == 'RAISE_VARARGS'
-    return raised and module.partition('.')[0] in _CHECKED_BY
+    checked_by = ('pauc_mm', 'mmengine', 'mmpretrain', 'mmdet', 'mmcv')
+    return raised and module.partition('.')[0] in checked_by

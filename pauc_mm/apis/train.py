@@ -89,5 +89,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     path = find_config(args.config, parser)
     cfg = merge_args(load_config(args, path), args)
-    with lock_folder(cfg.work_dir, parser, cfg.launcher):
+    with lock_folder(cfg.work_dir, cfg.launcher):
         build_runner(cfg).train()

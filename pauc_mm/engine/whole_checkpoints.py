@@ -23,34 +23,22 @@ def last_whole(work_dir: Path, logger: logging.Logger) -> str | None:
         RuntimeError: If there are some, but none is; or if the one that
             ``last_checkpoint`` names is gone.
     """
-    damaged = []
+    problems = []
     noted = _noted(work_dir)
+    if noted != Path() and not os.path.isfile(noted):
+        pointer = work_dir / POINTER
+        problems.append(f'{pointer} names {str(noted)!r}, which is not there')
     for path in _newest_first(work_dir, noted):
         if problem := _problem(path):
-            damaged.append(f'{path} ({problem})')
+            problems.append(f'{path} ({problem})')
             continue
-        for entry in damaged:
-            logger.warning(
-                f'Skipping a damaged checkpoint: {entry}. Resuming from '
-                f'{path}.'
-            )
-        if noted != Path() and not os.path.isfile(noted):
-            logger.warning(
-                f'{work_dir / POINTER} names {str(noted)!r}, which is not '
-                f'there. Resuming from {path}.'
-            )
+        for entry in problems:
+            logger.warning(f'Passed over: {entry}. Resuming from {path}.')
         return str(path)
-    if damaged:
+    if problems:
         raise RuntimeError(
-            'No checkpoint in the work_dir can be read: '
-            f'{"; ".join(damaged)}. Start without --resume, or name a '
-            'checkpoint: --resume PATH.'
-        )
-    if noted != Path():
-        raise RuntimeError(
-            f'{work_dir / POINTER} names {str(noted)!r}, which is not there, '
-            'and the folder has no other checkpoint. Start without --resume, '
-            'or name a checkpoint: --resume PATH.'
+            f'No checkpoint in the work_dir can be read: {"; ".join(problems)}'
+            '. Start without --resume, or name a checkpoint: --resume PATH.'
         )
     return None
 
@@ -66,26 +54,20 @@ def check_whole(name: str) -> None:
         return
     path = Path(name).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(
-            f'The checkpoint does not exist: {path.absolute()}.'
-        )
+        raise FileNotFoundError(f'There is no checkpoint {path.absolute()}.')
     if problem := _problem(path):
         raise RuntimeError(
-            f'The checkpoint cannot be used: {path} ({problem}). Name a '
-            'whole one; --resume without a path finds the last whole one of '
-            'the work_dir.'
+            f'The checkpoint cannot be used: {path} ({problem}). Name a whole '
+            'one; --resume without a path finds the last one of the work_dir.'
         )
 
 
 def not_finite_in(checkpoint: Mapping[str, Any]) -> str:
     """Name some weights that are NaN or infinite; '' if there are none."""
-    bad = []
-    for part in ('state_dict', 'ema_state_dict'):
-        weights = checkpoint.get(part) or {}
-        bad += not_finite(
-            {k: v for k, v in weights.items() if isinstance(v, Tensor)}
-        )
-    return listed(bad)
+    parts = [checkpoint.get(k) for k in ('state_dict', 'ema_state_dict')]
+    items = [item for part in parts if part for item in part.items()]
+    tensors = [{k: v} for k, v in items if isinstance(v, Tensor)]
+    return listed(bad for item in tensors for bad in not_finite(item))
 
 
 def _noted(work_dir: Path) -> Path:
@@ -111,14 +93,10 @@ def _newest_first(work_dir: Path, noted: Path) -> list[Path]:
         noted = Path()
     if not os.path.isfile(noted):
         return sorted(paths, key=_written, reverse=True)
-    paths.sort(key=_number, reverse=True)
-    later = [
-        path
-        for path in paths
-        if _number(path) > _number(noted) and _written(path) > _written(noted)
-    ]
-    earlier = [path for path in paths if _number(path) < _number(noted)]
-    return [*later, noted, *earlier]
+    number, time = _number(noted), _written(noted)
+    earlier = [p for p in paths if _number(p) < number]
+    later = [p for p in paths if _number(p) > number and _written(p) > time]
+    return sorted([*later, noted, *earlier], key=_number, reverse=True)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

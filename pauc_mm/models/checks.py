@@ -21,29 +21,27 @@ def global_batch_size(runner: Runner) -> int:
         ValueError: If a custom batch sampler has no ``batch_size``.
     """
     loader = runner.train_dataloader
-    size = loader.batch_size
-    if size is None:
-        size = getattr(loader.batch_sampler, 'batch_size', None)
+    size = _batch_size(loader)
     if size is None:
         raise ValueError(
             'train_dataloader.batch_sampler='
             f'{type(loader.batch_sampler).__name__} has no attribute '
-            'batch_size: give it one, the images of a step on one process, by '
-            'which queue, clusters and mixtures are checked.'
+            'batch_size: give it one, the images of a step on one process.'
         )
     return size * get_world_size()
+
+
+def _batch_size(loader: DataLoader) -> Any:
+    sampler = loader.batch_sampler
+    return loader.batch_size or getattr(sampler, 'batch_size', None)
 
 
 def check_clusters(num_clusters: Sequence[int], num_samples: int) -> None:
     """Refuse more clusters than there are images."""
     if max(num_clusters) > num_samples:
-        largest = max(2, num_samples // 10)
-        fitting = [max(2, largest // 4), max(2, largest // 2), largest]
         raise ValueError(
-            f'model.num_clusters={list(num_clusters)} asks for '
-            f'{max(num_clusters)} clusters of {num_samples} training images. '
-            'Lower it to about one cluster for every 10 to 50 images: '
-            f"--cfg-options model.num_clusters='{fitting}'"
+            f'model.num_clusters={list(num_clusters)} exceeds {num_samples} '
+            'training images. Take about one cluster for every 10 to 50.'
         )
 
 
@@ -65,8 +63,7 @@ def check_queue(
     if queue_len > num_samples:
         print_log(
             f'model.queue_len={queue_len} exceeds the {num_samples} training '
-            'images: the queue will hold keys of the very images that it '
-            'serves as negatives for. Lower it.',
+            'images, which would be their own negatives. Lower it.',
             logger='current',
             level=logging.WARNING,
         )
@@ -74,12 +71,11 @@ def check_queue(
 
 def smallest_batch(loader: DataLoader) -> int:
     """Return the images of the smallest step on one process; 0 for no step."""
-    sampler, indices = cast(Any, (loader.batch_sampler, loader.sampler))
-    images = len(indices)
-    size: Any = loader.batch_size or getattr(sampler, 'batch_size', images)
     if not len(loader):
         return 0
-    whole = getattr(sampler, 'drop_last', True)
+    images = len(cast(Sized, loader.sampler))
+    size = _batch_size(loader) or images
+    whole = getattr(loader.batch_sampler, 'drop_last', True)
     return size if whole else images % size or size
 
 
@@ -93,16 +89,13 @@ def check_batches(loader: DataLoader, model: nn.Module) -> None:
     key, images = 'train_dataloader', len(cast(Sized, loader.dataset))
     smallest = smallest_batch(loader)
     if not smallest and not isinstance(loader.sampler, InfiniteSampler):
-        sampler = loader.batch_sampler
-        size = loader.batch_size or getattr(sampler, 'batch_size', None)
         raise ValueError(
-            f'{key}.batch_size={size} leaves no whole batch of {images} '
-            f'images on {get_world_size()} process(es) with drop_last=True: '
-            'there would be no step. Lower it.'
+            f'{key}.batch_size={_batch_size(loader)} leaves no whole batch of '
+            f'{images} images on {get_world_size()} process(es) with '
+            'drop_last=True: there would be no step. Lower it.'
         )
-    if smallest == 1 and any(
-        isinstance(part, nn.BatchNorm1d) for part in model.modules()
-    ):
+    normed = any(isinstance(m, nn.BatchNorm1d) for m in model.modules())
+    if smallest == 1 and normed:
         raise ValueError(
             f'{key}.batch_size={loader.batch_size} leaves a batch of one of '
             f'the {images} images, but BatchNorm needs several: set '
@@ -111,6 +104,5 @@ def check_batches(loader: DataLoader, model: nn.Module) -> None:
     if get_world_size() > 1 and not getattr(loader.sampler, 'round_up', True):
         raise ValueError(
             f'{key}.sampler.round_up must be True with several processes: '
-            'they gather batches, and would wait for ever for one that has '
-            'fewer.'
+            'they would wait for ever for one that has fewer batches.'
         )

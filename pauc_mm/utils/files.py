@@ -8,15 +8,9 @@ import socket
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from typing import Any
 
 LOCK = 'lock'
-_held: set[IO] = set()  # locked files
 
 
 def check_output(path: str | os.PathLike, key: str, folder: bool) -> None:
@@ -33,21 +27,16 @@ def check_output(path: str | os.PathLike, key: str, folder: bool) -> None:
         PermissionError: If it may not be written.
     """
     target = Path(path).expanduser().absolute()
+    where = f"{key} '{path}'"
     if not folder and target.is_dir():
-        raise IsADirectoryError(
-            f"{key} '{path}' is a folder: name the file to write."
-        )
+        raise IsADirectoryError(f'{where} is a folder: name a file.')
     above = target if folder else target.parent
     above = next(p for p in (above, *above.parents) if p.exists())
+    where += f" cannot be written: '{above}'"
     if not above.is_dir():
-        raise NotADirectoryError(
-            f"{key} '{path}' cannot be written: '{above}' is a file."
-        )
+        raise NotADirectoryError(f'{where} is a file.')
     if not os.access(above, os.W_OK | os.X_OK):
-        raise PermissionError(
-            f"{key} '{path}' cannot be written: '{above}' may not be written "
-            'to.'
-        )
+        raise PermissionError(f'{where} may not be written to.')
 
 
 def printable(name: str) -> str:
@@ -95,8 +84,8 @@ def only_process_in(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / LOCK, 'a+', errors='replace') as file:
         try:
-            if fcntl is None:
-                raise OSError('the system has no file locks')
+            import fcntl
+
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
@@ -105,7 +94,7 @@ def only_process_in(folder: Path) -> Iterator[None]:
                 f"Another process ({name}) is at work in '{folder}': wait "
                 'for it, end it, or name another folder.'
             ) from error
-        except OSError as error:
+        except (ImportError, OSError) as error:
             warnings.warn(
                 f"'{folder}' is not locked against other runs: {error}.",
                 stacklevel=3,
@@ -113,23 +102,6 @@ def only_process_in(folder: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(f'pid {os.getpid()} on {socket.gethostname()}\n')
         file.flush()
-        _held.add(file)
-        try:
-            yield
-        finally:
-            _held.discard(file)
-            if fcntl is not None:
-                # At once, also if a child still holds the file open. In the
-                # child itself it is closed.
-                with contextlib.suppress(OSError, ValueError):
-                    fcntl.flock(file, fcntl.LOCK_UN)
-
-
-def _release() -> None:
-    """Close the locks in a forked child, which would hold them as well."""
-    for file in _held:
-        file.close()
-
-
-if hasattr(os, 'register_at_fork'):
-    os.register_at_fork(after_in_child=_release)
+        if hasattr(os, 'register_at_fork'):  # a child would hold the lock too
+            os.register_at_fork(after_in_child=file.close)
+        yield

@@ -2,7 +2,6 @@
 """A second program in the folder of one that is at work, or of its orphan."""
 
 import os
-from argparse import ArgumentParser
 
 import pytest
 import torch
@@ -35,7 +34,7 @@ def test_it_is_refused(tmp_path, monkeypatch, main, argv, option):
     )
     torch.save(WEIGHTS, 'weights.pth')
     with only_process_in('run'):
-        with pytest.raises(SystemExit, match=rf"pid {os.getpid()} .*'run'"):
+        with pytest.raises(RuntimeError, match=rf"pid {os.getpid()} .*'run'"):
             main([*argv, option, 'run'])
     assert os.listdir('run') == ['lock']
 
@@ -46,12 +45,11 @@ def test_it_is_refused(tmp_path, monkeypatch, main, argv, option):
 def test_the_first_rank_locks_for_all(
     tmp_path, monkeypatch, launcher, variable
 ):
-    parser = ArgumentParser()
     monkeypatch.setenv(variable, '1')
     with only_process_in(tmp_path):
-        with lock_folder(tmp_path, parser, launcher):
+        with lock_folder(tmp_path, launcher):
             pass
         monkeypatch.setenv(variable, '0')
-        with pytest.raises(SystemExit):
-            with lock_folder(tmp_path, parser, launcher):
+        with pytest.raises(RuntimeError):
+            with lock_folder(tmp_path, launcher):
                 pass

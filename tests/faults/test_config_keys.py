@@ -91,7 +91,7 @@ ROWS = [
     (
         MOCO,
         'default_hooks.clustering.interval=2',
-        'default_hooks.clustering has',
+        'default_hooks.clustering, which has no type',
     ),
     (MOCO, 'default_hooks.checkpoints.interval=2', 'default_hooks.checkpoint'),
     (LINEAR, 'model.head.num_class=3', 'model.head.num_classes'),

@@ -45,42 +45,28 @@ def check_same_settings(text: str, cfg: Config) -> None:
     if text == now:
         return
     try:
-        saved, current = (
-            dict(_leaves(parse_plain_config(t))) for t in (text, now)
-        )
+        old, new = (dict(_leaves(parse_plain_config(t))) for t in (text, now))
     except ValueError as error:
-        print_log(
-            'The config of the run cannot be compared with that of its '
-            f'checkpoint: {error}.',
-            logger='current',
-            level=logging.WARNING,
-        )
+        _warn(f'The config of the checkpoint cannot be compared: {error}.')
         return
     lines, refused = [], []
-    for key in dict.fromkeys([*saved, *current]):
-        old, new = saved.get(key), current.get(key)
-        if old == new or _UNIMPORTANT.match(key):
+    for key in old | new:
+        if old.get(key) == new.get(key) or _UNIMPORTANT.match(key):
             continue
-        line = f'{key}={new!r}, in the checkpoint {old!r}'
+        line = f'{key}={new.get(key)!r}, in the checkpoint {old.get(key)!r}'
         if _RESTORED.match(key):
             refused.append(line)
-        elif _NO_EFFECT.match(key):
-            lines.append(f'{line}: has no effect')
         else:
-            lines.append(f'{line}: takes effect')
+            verb = 'has no' if _NO_EFFECT.match(key) else 'takes'
+            lines.append(f'{line}: {verb} effect')
     if refused:
         raise ValueError(
             'A resumed run takes these from its checkpoint, so that they '
             f'would have no effect: {"; ".join(refused)}. Leave them as they '
-            'were, or start a new run from its weights: load_from=CHECKPOINT, '
-            'another work_dir, no --resume.'
+            'were, or start a new run with load_from, in another work_dir.'
         )
     if lines:
-        print_log(
-            'Resuming with other settings:\n  ' + '\n  '.join(lines),
-            logger='current',
-            level=logging.WARNING,
-        )
+        _warn('\n  '.join(['Resuming with other settings:', *lines]))
 
 
 def check_same_steps(meta: dict, now: int, schedulers: Any) -> None:
@@ -111,34 +97,30 @@ def check_same_steps(meta: dict, now: int, schedulers: Any) -> None:
             'train_dataloader.batch_size, processes and images, or start a '
             'new run from its weights with load_from.'
         )
-    print_log(f'{facts}.', logger='current', level=logging.WARNING)
+    _warn(f'{facts}.')
 
 
 def check_same_images(clustered: bool) -> None:
-    """Refuse or report other images under the names of the checkpoint's.
-
-    Args:
-        clustered (bool): Whether prototypes come from an E-step, whose
-            assignments belong to the images.
+    """Report images that are not the checkpoint's.
 
     Raises:
-        ValueError: If they do.
+        ValueError: If they are ``clustered``, for the assignments of an E-step
+            belong to the images.
     """
     fact = (
-        'The training images are not those of the checkpoint: other names or '
-        'other contents in train_dataloader.dataset'
+        'The names or contents of the images in train_dataloader.dataset are '
+        'not those of the checkpoint.'
     )
     if clustered:
         raise ValueError(
-            f'{fact}. Its cluster assignments do not fit them: resume with '
-            'the same images, or start a new run from its weights with '
-            'load_from.'
+            f'{fact} Its cluster assignments do not fit them: resume with the '
+            'same images, or start a new run from its weights with load_from.'
         )
-    print_log(
-        f'{fact}. The run goes on with them.',
-        logger='current',
-        level=logging.WARNING,
-    )
+    _warn(f'{fact} The run goes on with them.')
+
+
+def _warn(text: str) -> None:
+    print_log(text, logger='current', level=logging.WARNING)
 
 
 def _leaves(value: Any, path: str = '') -> Iterator[tuple[str, Any]]:
@@ -146,12 +128,10 @@ def _leaves(value: Any, path: str = '') -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         names = inspect.signature(Runner).parameters
         items = [(k, v) for k, v in value.items() if path or k in names]
-    elif isinstance(value, (list, tuple)) and any(
-        isinstance(item, (dict, list, tuple)) for item in value
-    ):
+    elif isinstance(value, (list, tuple)):
         items = list(enumerate(value))
     else:
-        yield path[1:], list(value) if isinstance(value, tuple) else value
+        yield path[1:], value
         return
     for key, item in items:
         yield from _leaves(item, f'{path}.{key}')

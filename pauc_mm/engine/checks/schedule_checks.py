@@ -7,14 +7,9 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-_REACHED = 0.9  # of its way; recipes with a warm-up end a little early
-
 
 def check_learning_rates(
-    schedulers: Sequence[Any],
-    epochs: int | None,
-    steps: int,
-    resumed: bool = False,
+    schedulers: Sequence[Any], epochs: int | None, steps: int
 ) -> None:
     """Warn of a schedule that is cut off; refuse one that is over early.
 
@@ -22,7 +17,6 @@ def check_learning_rates(
         schedulers (sequence): Of mmengine, built, and resumed.
         epochs (int, optional): Length of the run; None if it has no epochs.
         steps (int): Length of the run.
-        resumed (bool): Whether the schedules are those of a checkpoint.
 
     Raises:
         ValueError: If the learning rate would be zero for the rest of the
@@ -34,49 +28,37 @@ def check_learning_rates(
         last = _last_change(scheduler)
         if scheduler.param_name != 'lr' or total is None or last is None:
             continue
-        ends.append((last / total, index))
+        meant = (
+            f'param_scheduler.{index} ({type(scheduler).__name__}) is meant '
+            f'for {last} {"epochs" if scheduler.by_epoch else "steps"}'
+        )
+        ends.append((last / total, index, total, scheduler, meant))
         milestones = getattr(scheduler, 'milestones', ())
-        if last * _REACHED > total or any(m >= total for m in milestones):
+        # Recipes with a warm-up end a little early.
+        if last * 0.9 > total or any(m >= total for m in milestones):
             print_log(
-                f'{_name(scheduler, index)} is meant for {last} '
-                f'{_unit(scheduler)}, and the run ends after {total}: the '
-                'learning rate does not come down as the schedule says. Scale '
-                'T_max, end and milestones with the run, unless it is only a '
-                'test.',
+                f'{meant}, and the run ends after {total}: the learning rate '
+                'does not come down as the schedule says. Scale T_max, end '
+                'and milestones with the run, unless it is only a test.',
                 logger='current',
                 level=logging.WARNING,
             )
-    if len(ends) < len(schedulers):
+    if not ends or len(ends) < len(schedulers):
         return
     # The schedule that ends last rules the rest of the run.
-    share, index = max(ends, default=(1, 0))
+    share, _, total, scheduler, meant = max(ends)
     if share >= 1:
         return
-    scheduler = schedulers[index]
-    total = epochs if scheduler.by_epoch else steps
     rises = hasattr(scheduler, 'T_max') and scheduler.end > total * share
     if not rises and getattr(scheduler, 'eta_min', None) != 0:
         return
     fault = 'rises again' if rises else 'is 0, so that nothing is learned,'
-    fix = (
-        'A resumed run keeps the schedule of its checkpoint: resume with its '
-        'length, or start a new run from its weights with load_from.'
-        if resumed
-        else f'Scale T_max and end to {total}.'
-    )
     raise ValueError(
-        f'{_name(scheduler, index)} is meant for {_last_change(scheduler)} '
-        f'{_unit(scheduler)}, and the run has {total}: after that the '
-        f'learning rate {fault} up to the end. {fix}'
+        f'{meant}, and the run has {total}: after that the learning rate '
+        f'{fault} up to the end. Scale T_max and end to {total}. A resumed '
+        'run keeps the schedule of its checkpoint: start a new one from its '
+        'weights with load_from.'
     )
-
-
-def _name(scheduler: Any, index: int) -> str:
-    return f'param_scheduler.{index} ({type(scheduler).__name__})'
-
-
-def _unit(scheduler: Any) -> str:
-    return 'epochs' if scheduler.by_epoch else 'steps'
 
 
 def _last_change(scheduler: Any) -> float | None:

@@ -45,32 +45,28 @@ class CheckpointGuardHook(Hook):
                 the named one is not.
             FileNotFoundError: If the named checkpoint does not exist.
         """
-        named = getattr(runner, '_load_from', None)
-        if named:
+        if named := runner._load_from:
             on_main_process(lambda: check_whole(named), f'Reading {named}')
-        if named or not getattr(runner, '_resume', False):
+        if named or not runner._resume:
             return
         runner._load_from = on_main_process(
             lambda: last_whole(Path(runner.work_dir), runner.logger),
             'Looking for the last checkpoint',
         )
         if runner._load_from is None:
-            runner.logger.info(
-                f'Nothing to resume in {runner.work_dir}; the run starts.'
-            )
+            runner.logger.info(f'Nothing to resume in {runner.work_dir}.')
             runner._resume = False
 
     def before_train(self, runner: Runner) -> None:
         """Make the evaluation of the checkpoint that is resumed."""
         loop = runner.train_loop
-        if not getattr(runner, '_resume', False) or runner.val_loop is None:
+        if not runner._resume or runner.val_loop is None:
             return
         done, length = runner.epoch, runner.max_epochs
         if isinstance(loop, IterBasedTrainLoop):
             done, length = runner.iter, runner.max_iters
-        if done < max(loop.val_begin, 1):
-            return
-        if done % loop.val_interval == 0 or done == length:
+        due = done % loop.val_interval == 0 or done == length
+        if due and done >= max(loop.val_begin, 1):
             runner.logger.info(
                 f'Resumed after {done} of {length}: the evaluation of the '
                 'checkpoint is made first.'
@@ -81,8 +77,7 @@ class CheckpointGuardHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note the images, and convert all to plain types and tensors."""
         checkpoint['meta']['images'] = self._digest(runner)
-        for key in list(checkpoint):
-            checkpoint[key] = to_plain(checkpoint[key])
+        checkpoint.update(to_plain(checkpoint))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Restore the log history, and compare parameters and settings.
@@ -98,21 +93,23 @@ class CheckpointGuardHook(Hook):
         model = get_ori_model(runner.model)
         if callable(getattr(model, 'upgrade_state_dict', None)):
             model.upgrade_state_dict(checkpoint.get('state_dict', checkpoint))
-        if getattr(runner, '_resume', False):
-            self._check_resumed(runner, model, checkpoint)
-        elif isinstance(runner.optim_wrapper, OptimWrapper):
-            _check_part(model, checkpoint, 'backbone.', MIN_MATCHED)
-        else:  # a test, whose metrics would be of random weights
-            learns = isinstance(model, BaseSelfSupervisor)
-            _check_part(model, checkpoint, 'backbone.' if learns else '', 1.0)
-
-    def _check_resumed(
-        self, runner: Runner, model: nn.Module, checkpoint: dict
-    ) -> None:
+        if not runner._resume:
+            if isinstance(runner.optim_wrapper, OptimWrapper):
+                _check_part(model, checkpoint, 'backbone.', MIN_MATCHED)
+            else:  # a test, whose metrics would be of random weights
+                learns = isinstance(model, BaseSelfSupervisor)
+                part = 'backbone.' if learns else ''
+                _check_part(model, checkpoint, part, 1.0)
+            return
         meta = checkpoint['meta']
         if 'cfg' in meta:
             check_same_settings(meta['cfg'], runner.cfg)
-        _check_same_model(model, checkpoint)
+        if str(fit := _fit(model, checkpoint['state_dict'])):
+            raise RuntimeError(
+                f'The checkpoint belongs to another model: {fit}. Resume with '
+                'the config that wrote it, or use load_from (without '
+                '--resume) to start a new run from its weights.'
+            )
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             steps = len(runner.train_dataloader)
             check_same_steps(meta, steps, runner.param_schedulers)
@@ -133,13 +130,10 @@ class CheckpointGuardHook(Hook):
 def _fit(
     model: nn.Module, state_dict: dict, prefix: str = '', counters: bool = True
 ) -> Fit:
-    """Compare a part of the model with a checkpoint's tensors."""
     saved = {k.removeprefix('module.'): v for k, v in state_dict.items()}
-    wanted = shapes(model, counters)
-    return compare(
-        {k: v for k, v in wanted.items() if k.startswith(prefix)},
-        shapes(saved, counters),
-    )
+    own = shapes(model, counters)
+    own = {k: v for k, v in own.items() if k.startswith(prefix)}
+    return compare(own, shapes(saved, counters))
 
 
 def _check_part(
@@ -153,14 +147,4 @@ def _check_part(
             f'{prefix.rstrip(".") or "model"} are in the checkpoint, and '
             f'{least:.0%} must be: {fit}. Use the config that wrote it, or '
             'convert its keys to the prefix backbone.'
-        )
-
-
-def _check_same_model(model: nn.Module, checkpoint: dict) -> None:
-    fit = _fit(model, checkpoint['state_dict'])
-    if str(fit):
-        raise RuntimeError(
-            f'The checkpoint belongs to another model: {fit}. Resume with the '
-            'config that wrote it, or use load_from (without --resume) to '
-            'start a new run from its weights.'
         )

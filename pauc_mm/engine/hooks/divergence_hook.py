@@ -43,11 +43,8 @@ class DivergenceHook(Hook):
             RuntimeError: If one of another process is not.
         """
         hub = runner.message_hub  # mmengine has just logged them there
-        losses = {
-            name: hub.get_scalar(f'train/{name}').current()
-            for name in outputs or ()
-            if 'loss' in name
-        }
+        names = [name for name in outputs or () if 'loss' in name]
+        losses = {k: hub.get_scalar(f'train/{k}').current() for k in names}
         if self._error is None and not all(map(isfinite, losses.values())):
             values = ', '.join(f'{k}={v}' for k, v in losses.items())
             self._error = FloatingPointError(

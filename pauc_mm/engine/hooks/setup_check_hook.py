@@ -37,7 +37,6 @@ class SetupCheckHook(Hook):
             schedulers if isinstance(schedulers, list) else [],
             runner.max_epochs if epochs else None,
             runner.max_iters,
-            getattr(runner, '_resume', False),
         )
         counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         for part in model.modules():
