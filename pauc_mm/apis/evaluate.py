@@ -126,18 +126,25 @@ def linear_probe(argv: Sequence[str] | None = None) -> dict:
 
 def low_shot_svm(argv: Sequence[str] | None = None) -> dict:
     """Run ``tools/benchmarks/low_shot_svm.py``; see :func:`_run`."""
-    parser = _get_parser('low_shot_svm', SVM, SVM_EXAMPLES, voc=True)
+    parser = _get_parser('low_shot_svm', SVM, SVM_EXAMPLES)
+    parser.value(
+        '--voc DIR',
+        str,
+        'use Pascal VOC 2007 instead: VOCdevkit, or the folder above or below '
+        'it',
+    )
+    parser.value(
+        '--difficult',
+        'ignore',
+        'an image that shows a class in difficult examples only is ignored '
+        "for this class, or a negative, as in PCL's code",
+        choices=['ignore', 'negative'],
+    )
     shots = "images of each class, or 'full'"
     parser.value('--shots K', list(SHOTS), shots, type=_shots)
     add_low_shot_arguments(parser)
-    parser.add_argument(
-        '--costs',
-        type=float,
-        nargs='+',
-        default=list(COSTS),
-        metavar='C',
-        help='costs to choose from (10^-7 to 10^2 and 2^-19 to 2^-4)',
-    )
+    costs = 'costs to choose from (10^-7 to 10^2 and 2^-19 to 2^-4)'
+    parser.value('--costs C', [float], costs)
     parser.value(
         '--ap',
         MODES[0],
@@ -147,7 +154,7 @@ def low_shot_svm(argv: Sequence[str] | None = None) -> dict:
     )
 
     def evaluate(options: FeatureOptions, args: Namespace) -> dict:
-        costs = sorted(args.costs)
+        costs = sorted(args.costs or COSTS)
         low_shot_options = LowShotOptions(
             args.shots, costs, args.draws, args.seed, args.ap, args.jobs
         )
@@ -198,10 +205,8 @@ def _shots(text: str) -> int | str:
     return text if text == 'full' else int(text)
 
 
-def _get_parser(
-    prog: str, description: str, examples: str, voc: bool = False
-) -> Parser:
-    """The options that all three share, those of Pascal VOC if ``voc``."""
+def _get_parser(prog: str, description: str, examples: str) -> Parser:
+    """Return a parser of the options that all three share."""
     parser = Parser(description, examples, prog)
     add_feature_arguments(parser)
     parser.value(
@@ -211,20 +216,6 @@ def _get_parser(
         'example '
         'configs/benchmarks/linear/resnet50_8xb32-linear-pcl-100e_in100.py',
     )
-    if voc:
-        parser.value(
-            '--voc DIR',
-            str,
-            'use Pascal VOC 2007 instead: VOCdevkit, or the folder above or '
-            'below it',
-        )
-        parser.value(
-            '--difficult',
-            'ignore',
-            'an image that shows a class in difficult examples only is '
-            "ignored for this class, or a negative, as in PCL's code",
-            choices=['ignore', 'negative'],
-        )
     parser.value(
         '--space',
         'feature',

@@ -148,47 +148,33 @@ class Checkpoint:
         names = self.names(momentum)
         backbone, network = self._backbone(names)
         neck, no_neck = self._head(names)
-        prototypes, centroids = self._prototypes(names)
-        self._check_finite(backbone, neck, prototypes)
-        notes = [*self.notes, *no_neck, *centroids]
-        described = self.layout.describe(self.weights, network)
-        pipeline, dataset, preprocess = None, None, dict(IMAGENET_PREPROCESS)
-        if config is not None:
-            pipeline, dataset = config.data()
-            preprocess = config.preprocess()
-            notes += config.notes
-            if self.layout.is_openmm:
-                described = config.kind
-        else:
-            notes += self.assumptions(backbone, names, momentum)
-        notes += self.left_out(names)
-        return Encoder(
-            backbone=backbone,
-            neck=neck,
-            layout=described,
-            prototypes=prototypes,
-            prototype_space='embedding' if prototypes else None,
-            epoch=self.epoch,
-            preprocess=preprocess,
-            pipeline=pipeline,
-            dataset=dataset,
-            config=None if config is None else config.cfg,
-            notes=notes,
+        learned = read_prototypes(select(self.weights, *names.prototypes))
+        centroids, origin = read_centroids(self.content)
+        prototypes = {**learned, **centroids}
+        parts = nn.ModuleDict(dict(backbone=backbone))
+        if neck is not None:
+            parts['neck'] = neck
+        check_finite({**parts.state_dict(), **prototypes}, self.path)
+        encoder = Encoder(
+            backbone,
+            neck,
+            self.layout.describe(self.weights, network),
+            prototypes,
+            'embedding' if prototypes else None,
+            self.epoch,
+            config.preprocess() if config else dict(IMAGENET_PREPROCESS),
+            notes=[*self.notes, *no_neck, *origin],
         )
-
-    def head(self, momentum: bool = False) -> nn.Module | None:
-        """Load the projection head; None if there is none of a known form."""
-        return self._head(self.names(momentum))[0]
-
-    def prototypes(self, momentum: bool = False) -> State:
-        """Return learned prototypes and the centroids of an E-step.
-
-        Returns:
-            dict[str, Tensor]: Name with K to prototypes (K, D), float32, one
-            entry a set; of the momentum encoder if it is asked for and has
-            its own. Empty if there are none.
-        """
-        return self._prototypes(self.names(momentum))[0]
+        if config is not None:
+            encoder.config = config.cfg
+            encoder.pipeline, encoder.dataset = config.data()
+            encoder.notes += config.notes
+            if self.layout.is_openmm:
+                encoder.layout = config.kind
+        else:
+            encoder.notes += self.assumptions(backbone, names, momentum)
+        encoder.notes += self.left_out(names)
+        return encoder
 
     def names(self, momentum: bool = False) -> Names:
         """Return the prefixes of the parts of one encoder."""
@@ -269,16 +255,8 @@ class Checkpoint:
             if hasattr(backbone, 'depth'):
                 network += f'-{backbone.depth}'
         else:
-            try:
-                backbone, network = infer_resnet(
-                    weights, self.layout.stem_padding
-                )
-            except ValueError as error:
-                where = names.backbone and f" under '{names.backbone}'"
-                raise ValueError(
-                    f"The network{where} in '{self.path}' {error}. Name the "
-                    'config that builds it with --config.'
-                ) from error
+            padding = self.layout.stem_padding
+            backbone, network = infer_resnet(weights, self.path, padding)
         load_all(backbone, weights, f"weights of '{self.path}'")
         return backbone, network
 
@@ -289,9 +267,8 @@ class Checkpoint:
             has_neck = self.config.cfg.model.get('neck') is not None
             neck = self.config.build('neck') if has_neck else None
             if neck is None or not neck.state_dict():
-                note = 'The model has no projection head: no embeddings.'
-                return None, [note]
-            if weights:
+                weights = {}
+            elif weights:
                 load_all(neck, weights, f"neck's weights of '{self.path}'")
                 return neck, []
         if not weights:
@@ -305,17 +282,3 @@ class Checkpoint:
                 f"The projection head under '{names.head}' was left out, "
                 f'because {error}: no embeddings.'
             ]
-
-    def _prototypes(self, names: Names) -> tuple[State, list[str]]:
-        """Return the prototypes and notes on where they are from."""
-        learned = read_prototypes(select(self.weights, *names.prototypes))
-        centroids, notes = read_centroids(self.content)
-        return {**learned, **centroids}, notes
-
-    def _check_finite(
-        self, backbone: nn.Module, neck: nn.Module | None, prototypes: State
-    ) -> None:
-        parts = nn.ModuleDict(dict(backbone=backbone))
-        if neck is not None:
-            parts['neck'] = neck
-        check_finite({**parts.state_dict(), **prototypes}, self.path)

@@ -35,12 +35,23 @@ class CheckpointConfig:
         trusted (bool): Whether it may build whatever it names; not if it
             came inside an untrusted file.
         notes (list[str]): Sentences for the user.
+
+    Raises:
+        ValueError: If it has no model with a backbone.
     """
 
     cfg: Config
     source: str
     trusted: bool
     notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        model = self.cfg.get('model')
+        if not isinstance(model, dict) or not model.get('backbone'):
+            raise ValueError(
+                f'There is no model with a backbone in {self.source}: name '
+                'the config of the pretraining with --config.'
+            )
 
     @property
     def kind(self) -> str:
@@ -64,11 +75,11 @@ class CheckpointConfig:
                 part_cfg = restrict_types(plain(part_cfg), MODELS)
             module = MODELS.build(part_cfg)
         except Exception as error:
-            trust = '' if self.trusted else f' {TRUST}.'
-            skipped = ' '.join(['', *self.notes])
+            trust = [] if self.trusted else [f'{TRUST}.']
+            more = ' '.join([*self.notes, *trust])
             raise ValueError(
-                f'The {part} of {self.source} cannot be built: {error}.'
-                f'{skipped} Name a config that can be with --config.{trust}'
+                f'The {part} of {self.source} cannot be built: {error}. Name '
+                f'a config that can be with --config. {more}'
             ) from error
         return revert_sync_batchnorm(module)
 
@@ -159,7 +170,7 @@ def named_config(named: str | Config) -> CheckpointConfig:
     """
     cfg = named if isinstance(named, Config) else read_config(named)
     label = getattr(cfg, 'filename', None) or 'that was given'
-    return _checked(CheckpointConfig(cfg, f'the config {label}', True))
+    return CheckpointConfig(cfg, f'the config {label}', True)
 
 
 def stored_config(text: str, trust: bool, path: str) -> CheckpointConfig:
@@ -176,21 +187,19 @@ def stored_config(text: str, trust: bool, path: str) -> CheckpointConfig:
     """
     source = f"the config in '{path}'"
     if trust:
-        cfg = Config.fromstring(text, '.py')
-        return _checked(CheckpointConfig(cfg, source, True))
+        return CheckpointConfig(Config.fromstring(text, '.py'), source, True)
     try:
         cfg = Config(parse_plain_config(text))
     except (ValueError, KeyError) as error:
         raise ValueError(
-            f'{source[0].upper()}{source[1:]} was refused: {error}. Name its '
-            f'config file with --config. {TRUST}.'
+            f"The config in '{path}' was refused: {error}. Name its config "
+            f'file with --config. {TRUST}.'
         ) from error
-    found = _checked(CheckpointConfig(cfg, source, False))
+    found = CheckpointConfig(cfg, source, False)
     # The diagnosis builds the views of the training.
     dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    if dataset.get('pipeline'):
-        steps = found._allowed(plain(dataset['pipeline']), 'training pipeline')
-        dataset['pipeline'] = steps or []
+    if steps := plain(dataset.get('pipeline')):
+        dataset['pipeline'] = found._allowed(steps, 'training pipeline') or []
     imports = (cfg.get('custom_imports') or {}).get('imports') or []
     imports = [imports] if isinstance(imports, str) else imports
     foreign = [m for m in imports if str(m).partition('.')[0] != 'pauc_mm']
@@ -222,16 +231,6 @@ def read_config(name: str) -> Config:
             f"'{name}' is no config: {error} Name a config file such as "
             'configs/pauc_tiny_digits.py.'
         ) from error
-
-
-def _checked(found: CheckpointConfig) -> CheckpointConfig:
-    model = found.cfg.get('model')
-    if not isinstance(model, dict) or not model.get('backbone'):
-        raise ValueError(
-            f'{found.source[0].upper()}{found.source[1:]} has no model with '
-            'a backbone: name the config of the pretraining with --config.'
-        )
-    return found
 
 
 def _is_path(text: str) -> bool:

@@ -4,7 +4,6 @@
 import os
 import re
 import zipfile
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +45,13 @@ def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
     """
     path = Path(path).expanduser()
     _check_file(path)
-    options = dict(mmap=True) if zipfile.is_zipfile(path) else {}
-    load = load_without_code
-    if trust:
-        load = partial(torch.load, map_location='cpu', weights_only=False)
+    name, mmap = str(path), zipfile.is_zipfile(path)
     try:
         if trust:
-            refuse_damage(path)
-        content = load(str(path), **options)
+            refuse_damage(name)
+            content = torch.load(name, 'cpu', weights_only=False, mmap=mmap)
+        else:
+            content = load_without_code(name, mmap=mmap)
     except Exception as error:
         raise ValueError(_explain(path, error)) from error
     if isinstance(content, nn.Module):
@@ -68,8 +66,7 @@ def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
 
 def _check_file(path: Path) -> None:
     if path.is_dir():
-        inside = [*path.glob('*.pth'), *path.glob('*.pth.tar')]
-        inside = sorted(inside, key=lambda p: p.stat().st_mtime)
+        inside = sorted(path.glob('*.pth*'), key=os.path.getmtime)
         found = ', '.join(p.name for p in inside[-3:]) or 'none'
         raise IsADirectoryError(
             f"'{path}' is a folder; name a checkpoint file. Checkpoints in "
@@ -81,15 +78,12 @@ def _check_file(path: Path) -> None:
         start = file.read(16)
     size = f'{path.stat().st_size} bytes'
     if start[:2] == b'PK':
-        if not zipfile.is_zipfile(path):
-            raise ValueError(
-                f"'{path}' is truncated: {size}. Copy or download it again."
-            )
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        if any(name.endswith('data.pkl') for name in names):
+        if zipfile.is_zipfile(path):
             return
-    elif start[:1] == b'\x80':  # a pickle, as torch before 1.6 wrote
+        raise ValueError(
+            f"'{path}' is truncated: {size}. Copy or download it again."
+        )
+    if start[:1] == b'\x80':  # a pickle, as torch before 1.6 wrote
         return
     hint = ''
     if path.suffix in ('.py', '.json', '.yml', '.yaml'):
@@ -122,23 +116,22 @@ def find_weights(content: dict, path: str) -> tuple[State, list[str]]:
 
     Returns:
         tuple[dict[str, Tensor], list[str]]: The weights, without the
-        prefixes of DistributedDataParallel and torch.compile; a student and
-        a teacher, as DINO saves them, both under these prefixes. And notes
-        for the user.
+        prefixes of DistributedDataParallel and torch.compile; DINO's student
+        and teacher and VISSL's trunk and heads under these prefixes. And
+        notes for the user.
 
     Raises:
         ValueError: If there are none; names the file ``path``.
     """
-    if vissl := _vissl_parts(content):
+    inner: Any = content
+    for key in ('classy_state_dict', 'base_model', 'model'):
+        inner = inner.get(key) if isinstance(inner, dict) else None
+    if vissl := _parts(inner, 'trunk', 'heads'):
         return vissl, []
     groups = {'': _tensors(content)}
     groups.update((str(k), _tensors(v)) for k, v in content.items())
     if groups.get('student') and groups.get('teacher'):
-        return {
-            f'{net}.{_WRAPPERS.sub("", key)}': value
-            for net in ('student', 'teacher')
-            for key, value in groups[net].items()
-        }, []
+        return _parts(content, 'student', 'teacher'), []
     notes = []
     name = 'state_dict'
     if not groups.get(name):
@@ -161,19 +154,13 @@ def find_weights(content: dict, path: str) -> tuple[State, list[str]]:
     return named, notes
 
 
-def _vissl_parts(content: dict) -> State:
-    """Return VISSL's trunk and heads under these names; {} if there are none.
-
-    They are below 'classy_state_dict', 'base_model', 'model'.
-    """
-    inner: Any = content
-    for key in ('classy_state_dict', 'base_model', 'model'):
-        inner = inner.get(key) if isinstance(inner, dict) else None
-    parts = inner if isinstance(inner, dict) else {}
+def _parts(content: Any, *names: str) -> State:
+    """Return the weights of parts below their names; {} if there are none."""
+    parts = content if isinstance(content, dict) else {}
     return {
-        f'{part}.{_WRAPPERS.sub("", key)}': value
-        for part in ('trunk', 'heads')
-        for key, value in _tensors(parts.get(part)).items()
+        f'{name}.{_WRAPPERS.sub("", key)}': value
+        for name in names
+        for key, value in _tensors(parts.get(name)).items()
     }
 
 
@@ -195,12 +182,10 @@ def _named_children(weights: State) -> State:
         for key in weights
         if re.search(r'(?:^|\.)4\.0\.conv1\.weight$', key)
     ]
-    child = re.compile(rf'({"|".join(map(re.escape, prefixes))})([014567])\.')
-
-    def name(key: str) -> str:
-        match = child.match(key) if prefixes else None
-        if match is None:
-            return key
-        return f'{match[1]}{_CHILDREN[match[2]]}.{key[match.end() :]}'
-
-    return {name(key): value for key, value in weights.items()}
+    if not prefixes:
+        return weights
+    child = rf'^({"|".join(map(re.escape, prefixes))})([014567])\.'
+    return {
+        re.sub(child, lambda m: f'{m[1]}{_CHILDREN[m[2]]}.', key): value
+        for key, value in weights.items()
+    }

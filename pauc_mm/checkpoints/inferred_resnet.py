@@ -2,6 +2,7 @@
 """Infer a ResNet of mmpretrain from the names and shapes of weights."""
 
 import re
+from collections import Counter
 
 from mmpretrain.models.backbones import ResNet, ResNet_CIFAR
 from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck
@@ -19,18 +20,15 @@ PARAMETER = re.compile(
 SIGN = 'layer1.0.conv1.weight'
 
 # Other numbers are those of a file from which weights are missing.
-_BLOCKS = {
-    False: ((1, 1, 1, 1), (2, 2, 2, 2), (3, 4, 6, 3)),
-    True: (
-        *((1, 1, 1, 1), (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 23, 3)),
-        *((3, 8, 36, 3), (3, 24, 36, 3)),
-    ),
-}
+_BASIC = ((1, 1, 1, 1), (2, 2, 2, 2), (3, 4, 6, 3))
+_DEEP = (*_BASIC, (3, 4, 23, 3), (3, 8, 36, 3), (3, 24, 36, 3))
 # ResNet-20 to ResNet-110 for CIFAR: three stages, the first of 16 channels.
 _CIFAR_BLOCKS = ((3,) * 3, (5,) * 3, (7,) * 3, (9,) * 3, (18,) * 3)
 
 
-def infer_resnet(weights: State, padding: int = 1) -> tuple[ResNet, str]:
+def infer_resnet(
+    weights: State, path: str, padding: int = 1
+) -> tuple[ResNet, str]:
     """Build the ResNet that weights belong to, with fresh weights.
 
     The stride is in the 3x3 convolution, as in torchvision; a first
@@ -40,15 +38,29 @@ def infer_resnet(weights: State, padding: int = 1) -> tuple[ResNet, str]:
     Args:
         weights (dict[str, Tensor]): State under torchvision's names,
             without the classifier.
+        path (str): Their file, for messages.
         padding (int): Of a first convolution of 3x3.
 
     Returns:
-        tuple[ResNet, str]: The network and its name, such as 'ResNet-50' or
-        'ResNet-50 (width 128)'.
+        tuple[ResNet, str]: The network, giving the maps of all stages, and
+        its name, such as 'ResNet-50' or 'ResNet-50 (width 128)'.
 
     Raises:
-        ValueError: If they are not those of a ResNet of this family.
+        ValueError: If they are not those of a ResNet of this family, which
+            mmpretrain's class can express.
     """
+    try:
+        return _infer(weights, padding)
+    # mmpretrain asserts that a BasicBlock does not expand.
+    except (ValueError, AssertionError) as error:
+        reason = str(error) or 'has blocks of two convolutions that expand'
+        raise ValueError(
+            f"The network in '{path}' {reason}. Name the config that builds "
+            'it with --config.'
+        ) from error
+
+
+def _infer(weights: State, padding: int) -> tuple[ResNet, str]:
     foreign = sorted(k for k in weights if not PARAMETER.fullmatch(k))
     if foreign:
         raise ValueError(
@@ -57,26 +69,24 @@ def infer_resnet(weights: State, padding: int = 1) -> tuple[ResNet, str]:
         )
     stem = _get(weights, 'conv1.weight')
     first = _get(weights, SIGN)
-    counts: list[int] = []
-    while f'layer{len(counts) + 1}.0.conv1.weight' in weights:
-        stage = f'layer{len(counts) + 1}.'
-        blocks = {k.split('.')[1] for k in weights if k.startswith(stage)}
-        counts.append(len(blocks))
+    blocks = {(*k.split('.')[:2],) for k in weights if k.startswith('layer')}
+    counts = list(Counter(stage for stage, _ in sorted(blocks)).values())
     deep = 'layer1.0.conv3.weight' in weights
-    last = _get(weights, f'layer1.0.conv{3 if deep else 2}.weight')
+    inner = _get(weights, 'layer1.0.conv2.weight')
+    last = _get(weights, 'layer1.0.conv3.weight') if deep else inner
     size = stem.shape[-1]
     if stem.shape[1] != 3 or size not in (3, 7):
         raise ValueError(
             f'begins with a convolution of shape {tuple(stem.shape)}: only '
             '3x3 and 7x7 ones on three channels are known'
         )
-    if deep and _get(weights, 'layer1.0.conv2.weight').shape[1] != len(first):
+    if deep and inner.shape[1] != len(first):
         raise ValueError('has grouped convolutions (ResNeXt), not known here')
     if len(last) % len(first):
         raise ValueError(
             f'has a block of {len(first)} inner and {len(last)} outer channels'
         )
-    known: tuple[tuple[int, ...], ...] = _BLOCKS[deep]
+    known: tuple[tuple[int, ...], ...] = _DEEP if deep else _BASIC
     if size == 3 and len(stem) == 16 and not deep:
         known += _CIFAR_BLOCKS
     if tuple(counts) not in known:
@@ -99,7 +109,7 @@ def infer_resnet(weights: State, padding: int = 1) -> tuple[ResNet, str]:
         num_stages=stages,
         strides=(1, 2, 2, 2)[:stages],
         dilations=(1,) * stages,
-        out_indices=(stages - 1,),
+        out_indices=range(stages),
         init_cfg=None,
     )
     if size == 3:

@@ -9,7 +9,6 @@ that is trained further may begin with :data:`MIN_MATCHED` of them
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from mmengine.runner import CheckpointLoader
@@ -19,9 +18,6 @@ from pauc_mm.utils.checks import listed
 
 MIN_MATCHED = 0.9
 """Least share of a network's tensors that a checkpoint must have."""
-
-# BatchNorm's counters: old checkpoints and some converters leave them out.
-COUNTER = 'num_batches_tracked'
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -47,18 +43,12 @@ class Fit:
         """Number of tensors of the network."""
         return len(self.matched) + len(self.missing) + len(self.changed)
 
-    def is_enough(self, least: float = MIN_MATCHED) -> bool:
-        """Tell whether a share of the network's tensors is matched."""
-        return bool(self.total) and len(self.matched) >= least * self.total
-
     def __str__(self) -> str:
+        kinds = ('missing', 'of another shape', 'unknown')
+        groups = (self.missing, self.changed, self.unknown)
         return '; '.join(
-            f'{len(keys)} {name}: {listed(keys, 3)}'
-            for name, keys in (
-                ('missing', self.missing),
-                ('of another shape', self.changed),
-                ('unknown', self.unknown),
-            )
+            f'{len(keys)} {kind}: {listed(keys, 3)}'
+            for kind, keys in zip(kinds, groups)
             if keys
         )
 
@@ -68,14 +58,15 @@ def shapes(
 ) -> Shapes:
     """Return the shape of each tensor of a module or a state dict by name.
 
-    BatchNorm's counters are left out unless ``counters`` is set.
+    BatchNorm's counters, which old checkpoints and some converters leave out,
+    are left out unless ``counters`` is set.
     """
     state = source.state_dict() if isinstance(source, nn.Module) else source
-    tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}
     return {
         key: tuple(value.shape)
-        for key, value in tensors.items()
-        if counters or not key.endswith(COUNTER)
+        for key, value in state.items()
+        if isinstance(value, Tensor)
+        and (counters or not key.endswith('num_batches_tracked'))
     }
 
 
@@ -157,11 +148,6 @@ def read_weights(
         FileNotFoundError: If there is no such file.
         RuntimeError: If it has no tensors, or none with the prefix.
     """
-    if '://' not in checkpoint and not Path(checkpoint).is_file():
-        raise FileNotFoundError(
-            f"there is no checkpoint '{checkpoint}' "
-            f'({Path(checkpoint).absolute()}).'
-        )
     state = CheckpointLoader.load_checkpoint(
         checkpoint, map_location='cpu', logger='silent'
     )
@@ -224,7 +210,7 @@ def matching_names(
             k for k in saved if all(k in fit.unknown for fit in fits.values())
         ],
     )
-    if not together.is_enough(min_matched):
+    if len(together.matched) < min_matched * together.total:
         raise RuntimeError(
             f'Only {len(together.matched)} of the {together.total} tensors of '
             f"{' and '.join(parts)} are in '{checkpoint}', fewer than "

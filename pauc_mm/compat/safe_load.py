@@ -23,8 +23,6 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from torch import serialization
 
-_LOCAL = ''  # the prefix of files in mmengine's table of loaders
-
 
 class Inert:
     """Record of what a pickle says of an object, which is not made."""
@@ -77,11 +75,11 @@ def refuse_damage(path: str | os.PathLike) -> None:
     Raises:
         pickle.UnpicklingError: If a record of a zip file has changed.
     """
-    if not zipfile.is_zipfile(path):
-        return
+    record = None
     try:
-        with zipfile.ZipFile(path) as archive:
-            record = archive.testzip() if has_checksums(path) else None
+        if has_checksums(path):
+            with zipfile.ZipFile(path) as archive:
+                record = archive.testzip()
     except Exception as error:  # a damaged header raises anything
         raise pickle.UnpicklingError(str(error)) from error
     if record is not None:
@@ -109,7 +107,12 @@ def _stand_ins_allowed() -> Iterator[None]:
         yield
         return
     before = serialization.get_safe_globals()
-    others = [one for one in before if _global_name(one) not in _STAND_INS]
+    others = []
+    for one in before:  # a class, or a pair with the name that torch looks up
+        name = getattr(one, '__qualname__', None)
+        name = f'{one.__module__}.{name}' if name else one[1]
+        if name not in _STAND_INS:
+            others.append(one)
     serialization.clear_safe_globals()
     serialization.add_safe_globals([*others, *_STAND_INS.values()])
     try:
@@ -119,17 +122,11 @@ def _stand_ins_allowed() -> Iterator[None]:
         serialization.add_safe_globals(before)
 
 
-def _global_name(allowed: Any) -> str:
-    """Return the name under which torch looks up an allowed global."""
-    if isinstance(allowed, tuple):
-        return allowed[1]
-    return f'{allowed.__module__}.{allowed.__qualname__}'
-
-
 def install_local_loader() -> None:
     """Make mmengine read local files by :func:`load_without_code`."""
     if hasattr(serialization, 'safe_globals'):
-        CheckpointLoader.register_scheme(_LOCAL, load_from_local, force=True)
+        # '' is the prefix of local files in mmengine's table of loaders.
+        CheckpointLoader.register_scheme('', load_from_local, force=True)
 
 
 # mmengine shows the end of this name in the log.
@@ -142,30 +139,21 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
             values and history buffers.
     """
     path = os.path.expanduser(filename)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'{filename} can not be found.')
     try:
         return _revive(load_without_code(path, map_location))
-    except _Refused as error:
-        name, cause = str(error), error
     except pickle.UnpicklingError as error:
-        match = re.search(r'GLOBAL ([\w.]+)', str(error))
-        if match is None:  # no pickle, or a damaged one
+        name = re.search(r'GLOBAL ([\w.]+)', str(error))
+        if name is None:  # no pickle, or a damaged one
             raise RuntimeError(
                 f"'{filename}' cannot be read as a checkpoint: {error}. Copy "
                 'it again, or take another one.'
             ) from error
-        name, cause = match[1], error
-    raise RuntimeError(
-        f"'{filename}' was not loaded: beside weights and mmengine's log "
-        f'history it holds {name}, and making that may run code. If you trust '
-        'where it comes from, a script of tools/converters with '
-        '--trust-checkpoint writes its weights alone.'
-    ) from cause
-
-
-class _Refused(Exception):
-    """Name of a stand-in that is no log history and no numpy value."""
+        raise RuntimeError(
+            f"'{filename}' was not loaded: beside weights and mmengine's log "
+            f'history it holds {name[1]}, and making that may run code. If '
+            'you trust where it comes from, a script of tools/converters with '
+            '--trust-checkpoint writes its weights alone.'
+        ) from error
 
 
 def _revive(value: Any) -> Any:
@@ -188,7 +176,7 @@ def _revive(value: Any) -> Any:
                 )
             return _array(value)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise _Refused(kind) from error
+            raise pickle.UnpicklingError(f'GLOBAL {kind}') from error
     return value
 
 

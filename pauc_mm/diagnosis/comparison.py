@@ -109,10 +109,9 @@ def short_names(checkpoints: Sequence[str]) -> list[str]:
         if files.count(file) > 1:
             raise ValueError(f'--compare got {checkpoint} twice.')
     # Suffixes only where two files differ in nothing else.
-    stems = [path.with_suffix('').parts for path in paths]
-    parts = (
-        stems if len(set(stems)) == len(stems) else [p.parts for p in paths]
-    )
+    parts = [path.with_suffix('').parts for path in paths]
+    if len(set(parts)) < len(parts):
+        parts = [path.parts for path in paths]
     for depth in range(1, max(map(len, parts)) + 1):
         names = [os.sep.join(part[-depth:]) for part in parts]
         # Folders are named after them, with _ for the separator.
@@ -177,19 +176,14 @@ def _draw(
         path = plot_spectra(spectra, out / 'spectra.png')
         caption = 'Singular values relative to the largest.'
         pictures.append(picture(path, f'Spectra ({space})', caption))
-    path = plot_unique_curves(
-        {name: _largest_curve(report) for name, report in zip(names, reports)},
-        out / 'unique_prototypes.png',
-        references=True,
-    )
+    unique = {}
+    for name, report in zip(names, reports):
+        sets = report['measures']['clusterings']
+        largest = max(sets, key=lambda c: (c['own'], c['num_prototypes']))
+        curve = largest['unique_curve']
+        unique[name] = curve['epsilons'], curve['shares']
+    path = out / 'unique_prototypes.png'
+    plot_unique_curves(unique, path, references=True)
     caption = 'Largest set of prototypes of each checkpoint.'
     pictures.append(picture(path, 'Unique prototypes', caption))
     return pictures
-
-
-def _largest_curve(report: dict) -> tuple[list[float], list[float]]:
-    sets = report['measures']['clusterings']
-    largest = max(sets, key=lambda c: (c['own'], c['num_prototypes']))
-    return tuple(
-        largest['unique_curve'][key] for key in ('epsilons', 'shares')
-    )

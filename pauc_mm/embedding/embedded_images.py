@@ -2,7 +2,7 @@
 """Features and embeddings of images, cached in a file."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +90,25 @@ def embed_all(
             return EmbeddedImages(**kept)
     encoder.to(device)
     options = dict(batch_size=batch_size, num_workers=num_workers)
-    features, embeddings, pixels = _embed(encoder, source.dataset, **options)
-    for vectors in (features, embeddings):
-        if vectors is not None:
-            _check(vectors, source, encoder.layout)
-    views = None
-    if source.views is not None:
-        views = _embed_views(encoder, source.views, seed, **options)
-    result = EmbeddedImages(features, embeddings, pixels, views)
+    try:
+        result = _embed(encoder, source.dataset, **options)
+        for vectors in (result.features, result.embeddings):
+            if vectors is not None and (bad := non_finite_rows(vectors)):
+                names = [source.paths[i] or f'image {i}' for i in bad[:5]]
+                raise RuntimeError(
+                    f'The vectors of {len(bad)} of {len(vectors)} images are '
+                    f'not finite; first: {", ".join(names)}. The training of '
+                    f'this checkpoint ({encoder.layout}) has diverged: take '
+                    'one of an earlier epoch. If it is only a few images, '
+                    'look at those.'
+                )
+        if source.views is not None:
+            result.views = _embed_views(encoder, source.views, seed, **options)
+    except AssertionError as error:  # mmcv's
+        raise ValueError(
+            f'An image does not decode ({error}): leave such files out with '
+            '--corrupt skip.'
+        ) from error
     if store is not None:
         store.parent.mkdir(parents=True, exist_ok=True)
         partial = store.with_suffix('.part')
@@ -139,31 +150,27 @@ def drop_zeros(
         )
     if len(rows) == len(kept):
         return images, source, 0.0
-    embeddings = images.embeddings
-    some = EmbeddedImages(
-        images.features[rows],
-        None if embeddings is None else embeddings[rows],
-        images.pixels[rows],
-        images.views,
+    some = replace(
+        images, features=images.features[rows], pixels=images.pixels[rows]
     )
+    if images.embeddings is not None:
+        some.embeddings = images.embeddings[rows]
     return some, source.select(rows.tolist()), 1 - len(rows) / len(kept)
 
 
-def _embed(encoder: Any, dataset: BaseDataset, **options: Any) -> tuple:
-    """Return features, embeddings or None, and shrunken images."""
-
+def _embed(
+    encoder: Any, dataset: BaseDataset, **options: Any
+) -> EmbeddedImages:
     def embed(batch: dict) -> tuple[Tensor, ...]:
         images = encoder.preprocess_images(batch['inputs'])
         feature, embedding = encoder.embed(images)
         small = F.interpolate(images, (PIXELS, PIXELS), mode='area')
-        small = small.flatten(1).half()
-        both = () if embedding is None else (embedding,)
-        return (feature, small, *both)
+        both = (feature,) if embedding is None else (feature, embedding)
+        return (small.flatten(1).half(), *both)
 
-    features, pixels, *embeddings = _map(
-        embed, dataset, range(len(dataset)), **options
-    )
-    return features, embeddings[0] if embeddings else None, pixels
+    rows = range(len(dataset))
+    pixels, features, *rest = map_dataset(embed, dataset, rows, **options)
+    return EmbeddedImages(features, rest[0] if rest else None, pixels, None)
 
 
 def _embed_views(
@@ -184,30 +191,7 @@ def _embed_views(
 
     # The draws of the loading processes, or of this one, follow from it.
     set_random_seed(seed)
-    views = torch.stack(_map(embed, dataset, rows, **options))
+    views = torch.stack(map_dataset(embed, dataset, rows, **options))
     # A vector without a direction has no alignment.
     views = views[:, (views.norm(dim=2) > 0).all(dim=0)]
     return views if views.shape[1] else None
-
-
-def _map(*args: Any, **options: Any) -> tuple[Tensor, ...]:
-    try:
-        return map_dataset(*args, **options)
-    except AssertionError as error:  # mmcv's
-        raise ValueError(
-            f'An image does not decode ({error}): leave such files out with '
-            '--corrupt skip.'
-        ) from error
-
-
-def _check(vectors: Tensor, source: ImageSource, layout: str) -> None:
-    bad = non_finite_rows(vectors)
-    if not bad:
-        return
-    names = [source.paths[i] or f'image {i}' for i in bad[:5]]
-    raise RuntimeError(
-        f'The vectors of {len(bad)} of {len(vectors)} images are not finite; '
-        f'first: {", ".join(names)}. The training of this checkpoint '
-        f'({layout}) has diverged: take one of an earlier epoch. If it is '
-        'only a few images, look at those.'
-    )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ from .preprocessing import (
     file_pipeline,
     gives_bgr,
     image_shape,
+    loads_files,
 )
 
 # Fewer say nothing about prototypes.
@@ -41,7 +43,6 @@ class ImageSource:
             shape (N, K), int8, with 1 where an image has a class, -1 where it
             has not, and 0 where that is left open.
         classes (list[str], optional): Names of the K classes.
-        paths (list[str]): File of each image, '' where it has none.
         description (str): For the report.
         decided_by (str): What decided the size and the loading of images.
         bgr (bool): Whether the channels of an image are blue, green, red.
@@ -51,32 +52,30 @@ class ImageSource:
     views: BaseDataset | None
     labels: torch.Tensor | None
     classes: list[str] | None
-    paths: list[str]
     description: str
     decided_by: str
     bgr: bool = True
 
     def select(self, rows: Sequence[int]) -> ImageSource:
         """Return the images of some indices, in their order."""
-        rows = [int(row) for row in rows]
         return replace(
             self,
             dataset=subset(self.dataset, rows),
             views=self.views and subset(self.views, rows),
             labels=None if self.labels is None else self.labels[rows],
-            paths=[self.paths[i] for i in rows],
         )
+
+    @functools.cached_property
+    def paths(self) -> list[str]:
+        """File of each image, '' where it has none."""
+        infos = map(self.dataset.get_data_info, range(len(self)))
+        return [str(info.get('img_path', '')) for info in infos]
 
     def fingerprint(self) -> str:
         """Return a digest of the image files, labels and transforms."""
-        files = []
-        for path in self.paths:
-            stat = os.stat(path) if os.path.isfile(path) else None
-            files.append(
-                [path, stat and stat.st_size, stat and stat.st_mtime_ns]
-            )
+        stats = map(os.stat, filter(os.path.isfile, self.paths))
         facts = [
-            files,
+            [self.paths, [[s.st_size, s.st_mtime_ns] for s in stats]],
             None if self.labels is None else self.labels.tolist(),
             repr(self.dataset.pipeline),
             repr(self.views.pipeline) if self.views is not None else None,
@@ -85,7 +84,7 @@ class ImageSource:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.dataset)
 
 
 def find_images(
@@ -124,16 +123,7 @@ def find_images(
     cfg, pipeline, bgr, decided_by = _dataset_config(encoder, data, image_size)
     if data is not None:
         cfg.update(with_label=with_labels, corrupt=corrupt)
-    try:
-        dataset = DATASETS.build(dict(copy.deepcopy(cfg), pipeline=pipeline))
-    except (FileNotFoundError, ValueError) as error:
-        if data is None:
-            raise
-        raise type(error)(
-            f'{error}\nHere the folder is --data; --corrupt skip leaves out '
-            'images that do not decode; without --labels sub-folders are no '
-            'classes.'
-        ) from error
+    dataset = DATASETS.build(dict(copy.deepcopy(cfg), pipeline=pipeline))
     chosen = list(range(len(dataset)))
     if max_images is not None and len(chosen) > max_images:
         rng = np.random.default_rng(seed)
@@ -155,22 +145,16 @@ def find_images(
             'leave out --labels, or sort the images into one sub-folder for '
             'each class',
         )
+    size = ' x '.join(map(str, image_shape(dataset)[1:]))
     return ImageSource(
         dataset=dataset,
         views=_views(encoder, cfg, pipeline, chosen),
         labels=labels,
         classes=classes,
-        paths=image_paths(dataset),
-        description=f'{where}: {len(dataset)} images of {_size(dataset)}',
+        description=f'{where}: {len(dataset)} images of {size} pixels',
         decided_by=decided_by,
         bgr=bgr,
     )
-
-
-def image_paths(dataset: BaseDataset) -> list[str]:
-    """Return the file of each image of a data set, '' where it has none."""
-    infos = (dataset.get_data_info(i) for i in range(len(dataset)))
-    return [str(info.get('img_path', '')) for info in infos]
 
 
 def read_labels(
@@ -222,10 +206,6 @@ def read_labels(
     return numbers, [str(name) for name in names]
 
 
-def _size(dataset: BaseDataset) -> str:
-    return ' x '.join(map(str, image_shape(dataset)[1:])) + ' pixels'
-
-
 def _dataset_config(
     encoder: Any, data: str | None, image_size: int | None
 ) -> tuple[dict, list, bool, str]:
@@ -253,9 +233,13 @@ def _views(
     encoder: Any, cfg: dict, pipeline: list[dict], chosen: list[int]
 ) -> BaseDataset | None:
     """Return the images augmented twice, as in training if that is known."""
-    loading = [s for s in pipeline if 'LoadImage' in str(s['type'])]
-    views = _training_views(encoder)
-    if views is None:
+    loading = [s for s in pipeline if loads_files([s])]
+    loader = (encoder.config or {}).get('train_dataloader') or {}
+    for step in (loader.get('dataset') or {}).get('pipeline') or []:
+        if step['type'] == 'MultiView' and np.sum(step['num_views']) == 2:
+            views = dict(step)
+            break
+    else:
         crops = [s for s in pipeline if s['type'] == 'CenterCrop']
         if not loading or not crops:
             return None
@@ -268,17 +252,5 @@ def _views(
         flip = dict(type='RandomFlip', prob=0.5)
         views = dict(type='MultiView', num_views=2, transforms=[[crop, flip]])
     steps = [*loading, views, dict(type='PackInputs')]
-    dataset = DATASETS.build(dict(copy.deepcopy(cfg), pipeline=steps))
+    dataset = DATASETS.build(copy.deepcopy(dict(cfg, pipeline=steps)))
     return subset(dataset, chosen)
-
-
-def _training_views(encoder: Any) -> dict | None:
-    """Return the two views of the config's training pipeline, if it has."""
-    loader = (encoder.config or {}).get('train_dataloader') or {}
-    for step in (loader.get('dataset') or {}).get('pipeline') or []:
-        if step['type'] == 'MultiView':
-            counts = step['num_views']
-            counts = [counts] if isinstance(counts, int) else list(counts)
-            if sum(counts) == 2:
-                return copy.deepcopy(dict(step))
-    return None

@@ -9,7 +9,6 @@ from mmengine.dataset import BaseDataset
 from mmpretrain.registry import DATASETS
 
 OWN_PIPELINE = "by the pipeline of the checkpoint's config"
-IMAGENET_SIDE = 224
 
 
 def file_pipeline(
@@ -54,9 +53,9 @@ def file_pipeline(
             'give their side with --image-size.'
         )
     else:
-        side = IMAGENET_SIDE
+        side = 224
         decided_by = 'assumed, as nothing tells; --image-size changes it'
-    loads = [step for step in own if 'LoadImage' in str(step['type'])]
+    loads = [step for step in own if loads_files([step])]
     channels = encoder.channels
     if not loads and channels not in (1, 3):
         raise ValueError(
@@ -65,23 +64,18 @@ def file_pipeline(
             'val_dataloader.dataset.pipeline with --config.'
         )
     bgr = gives_bgr(encoder, own or training)
-    turn: list[dict] = []
-    if not bgr and channels == 3:
-        turn += [dict(type='NumpyToPIL', to_rgb=True), dict(type='PILToNumpy')]
     colour = 'grayscale' if channels == 1 else 'color'
-    pipeline = [
-        *(loads or [dict(type='LoadImageFromFile', color_type=colour)]),
-        *turn,
-        dict(
-            type='ResizeEdge',
-            scale=side * 8 // 7,
-            edge='short',
-            backend='pillow',
-        ),
+    steps = loads or [dict(type='LoadImageFromFile', color_type=colour)]
+    if not bgr and channels == 3:
+        steps.append(dict(type='NumpyToPIL', to_rgb=True))
+        steps.append(dict(type='PILToNumpy'))
+    edge = dict(edge='short', backend='pillow')
+    steps += [
+        dict(type='ResizeEdge', scale=side * 8 // 7, **edge),
         dict(type='CenterCrop', crop_size=side),
         dict(type='PackInputs'),
     ]
-    return pipeline, bgr, decided_by
+    return steps, bgr, decided_by
 
 
 def loads_files(pipeline: list[dict]) -> bool:
@@ -121,10 +115,8 @@ def _sides(steps: list[dict], kind: str) -> list[int]:
     """Return the sides in pixels of what transforms of a kind give."""
     sides = []
     for step in steps:
-        name = str(step['type'])
-        if name.endswith(kind):
-            side = step.get('size' if 'torchvision' in name else 'crop_size')
-            side = step.get('scale') if side is None else side
+        if str(step['type']).endswith(kind):
+            side = step.get('size', step.get('crop_size', step.get('scale')))
             sides.append(max(side) if isinstance(side, Sequence) else side)
     return [side for side in sides if isinstance(side, int)]
 

@@ -11,7 +11,7 @@ from mmpretrain.registry import DATASETS
 from pauc_mm.checkpoints.config import read_config
 from pauc_mm.checkpoints.encoder import Encoder
 from pauc_mm.checkpoints.plain_config import plain, restrict_data
-from pauc_mm.embedding.images import ImageSource, image_paths, read_labels
+from pauc_mm.embedding.images import ImageSource, read_labels
 from pauc_mm.embedding.preprocessing import (
     OWN_PIPELINE,
     file_pipeline,
@@ -89,11 +89,8 @@ def from_voc(
         if difficult == 'negative':
             labels[labels == 0] = -1
         where = f'{split} of {dataset.folder}'
-        sources.append(
-            _source(
-                dataset, labels, dataset.metainfo['classes'], where, decided_by
-            )
-        )
+        classes = dataset.metainfo['classes']
+        sources.append(_source(dataset, labels, classes, where, decided_by))
     return _checked_pair(sources)
 
 
@@ -127,13 +124,11 @@ def from_config(encoder: Encoder, trusted: bool = False) -> Pair:
         ) from error
     pair = (('training', bank), ('test', encoder.dataset))
     sources = [
-        _build_of(
-            cfg, encoder.pipeline, f'{name} images', 'the config', OWN_PIPELINE
-        )
+        _build_of(cfg, encoder.pipeline, name, 'the config', OWN_PIPELINE)
         for name, cfg in pair
     ]
-    bare = [_without(cfg, 'pipeline', '_scope_') for _, cfg in pair]
-    if bare[0] == bare[1]:
+    one, other = (_without(cfg, 'pipeline', '_scope_') for _, cfg in pair)
+    if one == other:
         raise ValueError(
             "The checkpoint's config takes the same images for training and "
             f'for test: {GIVE_FOLDERS}.'
@@ -169,17 +164,13 @@ def from_data_config(
         pipeline, _, decided_by = file_pipeline(encoder, image_size)
         if not loads_files(dataset.get('pipeline') or pipeline):
             pipeline = [s for s in pipeline if not loads_files([s])]  # arrays
-        images = f'{part} images'
-        sources.append(
-            _build_of(dataset, pipeline, images, config, decided_by)
-        )
+        sources.append(_build_of(dataset, pipeline, part, config, decided_by))
     return _checked_pair(sources)
 
 
 def _build(
     cfg: dict, pipeline: list, where: str, decided_by: str
 ) -> ImageSource:
-    """Build a data set and read its labels."""
     dataset = DATASETS.build(copy.deepcopy(dict(cfg, pipeline=pipeline)))
     labels, classes = read_labels(dataset, where, GIVE_FOLDERS)
     return _source(dataset, labels, classes, where, decided_by)
@@ -193,7 +184,6 @@ def _source(
         views=None,
         labels=labels,
         classes=list(classes),
-        paths=image_paths(dataset),
         description=f'{where}: {len(dataset)} images',
         decided_by=decided_by,
     )
@@ -202,14 +192,13 @@ def _source(
 def _build_of(
     cfg: dict, pipeline: list, name: str, config: str, decided_by: str
 ) -> ImageSource:
-    """Build a data set of a config."""
     root = cfg.get('data_root')
     if root and '://' not in root and not os.path.isdir(root):
         raise FileNotFoundError(
-            f"The {name} of {config} are in '{root}', which is not a folder "
-            f'here (current folder: {os.getcwd()}): {GIVE_FOLDERS}.'
+            f"The {name} images of {config} are in '{root}', which is not a "
+            f'folder here (current folder: {os.getcwd()}): {GIVE_FOLDERS}.'
         )
-    where = f'{name} of {os.path.basename(config)} ({cfg["type"]})'
+    where = f'{name} images of {os.path.basename(config)} ({cfg["type"]})'
     return _build(cfg, pipeline, where, decided_by)
 
 

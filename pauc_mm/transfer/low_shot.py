@@ -179,9 +179,8 @@ def _fit(features, targets, k, single, options: LowShotOptions) -> tuple:
         scores, fold, unconverged = cross_validate(
             features, targets, costs, folds, seed, jobs
         )
-        values = np.stack(
-            [_value(s, fold, targets, single, options.ap) for s in scores]
-        )
+        values = [_value(s, fold, targets, single, options.ap) for s in scores]
+        values = np.stack(values)
         if k != 'full':
             values = values.mean(1, keepdims=True)
         # The first of equals has the largest margin.

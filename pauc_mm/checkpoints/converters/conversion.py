@@ -140,9 +140,10 @@ def convert(
     network = checkpoint.names(momentum).backbone
     described = checkpoint.layout.describe(checkpoint.weights, 'ResNet')
     described = described.removesuffix(' ResNet')
+    file = Path(checkpoint.path).expanduser()
     meta = dict(
-        source=Path(checkpoint.path).name,
-        source_sha256=_sha256(checkpoint.path),
+        source=file.name,
+        source_sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
         layout=described,
         network=network.rstrip('.') or 'the whole file',
         momentum_encoder=momentum,
@@ -153,14 +154,11 @@ def convert(
         date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
     )
     known = [*meta, 'epoch']
-    if checkpoint.epoch is not None:
-        meta['epoch'] = checkpoint.epoch
+    meta.update(epoch=checkpoint.epoch, backbone=plan.backbone)
     if 'source_sha256' in checkpoint.meta:
         meta['previous'] = _earlier(checkpoint.meta, known)
-    if plan.backbone is not None:
-        meta['backbone'] = plan.backbone
-    if plan.notes:
-        meta['notes'] = plan.notes
+    meta['notes'] = plan.notes or None
+    meta = {key: value for key, value in meta.items() if value is not None}
     state = {plan.prefix + key: value for key, value in weights.items()}
     _write(path, state, meta, plan.config_text)
     left_out = checkpoint.left_out(Names(network))
@@ -200,14 +198,6 @@ def _earlier(meta: dict, keys: list[str], depth: int = 8) -> dict:
     if depth and isinstance(meta.get('previous'), dict):
         earlier['previous'] = _earlier(meta['previous'], keys, depth - 1)
     return earlier
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(Path(path).expanduser(), 'rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _write(path: Path, state: State, meta: dict, text: str | None) -> None:

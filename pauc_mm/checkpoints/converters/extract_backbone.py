@@ -8,11 +8,11 @@ from torch import nn
 from pauc_mm.checkpoints.checkpoint import Checkpoint
 from pauc_mm.checkpoints.config import CheckpointConfig, stored_config
 from pauc_mm.checkpoints.file import State
-from pauc_mm.checkpoints.inferred_resnet import assumption
+from pauc_mm.checkpoints.inferred_resnet import assumption, infer_resnet
 
 from .conversion import Conversion, Plan, convert
 from .equality import IMAGE_SIZE
-from .networks import backbone_config, build_resnet, resnet_of
+from .networks import backbone_config, build_resnet
 
 PREFIX = 'backbone.'
 USAGE = """backbone=dict({backbone},
@@ -106,13 +106,7 @@ def openmm_network(
         ValueError: If there is no config, and it is no ResNet.
     """
     if checkpoint.config is None:
-        try:
-            return resnet_of(weights, checkpoint.path)
-        except ValueError as error:
-            raise ValueError(
-                f'{error} If it is another network of mmpretrain, name the '
-                'config that builds it with --config.'
-            ) from error
+        return infer_resnet(weights, checkpoint.path)
     model = _configured(checkpoint.config)
     name = type(model).__name__
     if isinstance(model, ResNet):

@@ -9,9 +9,6 @@ from mmpretrain.registry import MODELS
 from torch import nn
 from torchvision.models import resnet as tv
 
-from pauc_mm.checkpoints.file import State
-from pauc_mm.checkpoints.inferred_resnet import infer_resnet
-
 _NAMES = {
     ('BasicBlock', (2, 2, 2, 2), 64): 'resnet18',
     ('BasicBlock', (3, 4, 6, 3), 64): 'resnet34',
@@ -23,35 +20,8 @@ _NAMES = {
 }
 
 
-def resnet_of(
-    weights: State, path: str, padding: int = 1
-) -> tuple[ResNet, str]:
-    """Build the ResNet of mmpretrain that weights belong to, all of them.
-
-    Returns:
-        tuple[ResNet, str]: Without the weights, giving the maps of all
-        stages; and its name, such as 'ResNet-50'.
-
-    Raises:
-        ValueError: It is another network, which mmpretrain's ResNet cannot
-            express, such as SwAV's fivefold wide one, ResNeXt or ResNet-D.
-    """
-    try:
-        model, name = infer_resnet(weights, padding)
-    # mmpretrain asserts that a BasicBlock does not expand.
-    except (ValueError, AssertionError) as error:
-        reason = str(error) or 'has blocks of two convolutions that expand'
-        raise ValueError(
-            f"The network in '{path}' {reason}: it is no ResNet "
-            "that mmpretrain's class ResNet can be given, and is not "
-            'converted.'
-        ) from error
-    model.out_indices = tuple(range(model.num_stages))
-    return model, name
-
-
 def backbone_config(model: ResNet) -> dict | None:
-    """Return the config that builds a ResNet from :func:`resnet_of`.
+    """Return the config that builds a ResNet from :func:`.infer_resnet`.
 
     None if no depth that mmpretrain knows has its blocks.
     """

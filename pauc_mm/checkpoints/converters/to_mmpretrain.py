@@ -4,11 +4,12 @@ from typing import Any
 
 from pauc_mm.checkpoints.checkpoint import Checkpoint
 from pauc_mm.checkpoints.file import State
+from pauc_mm.checkpoints.inferred_resnet import infer_resnet
 from pauc_mm.checkpoints.layouts import Names
 
 from .conversion import Conversion, Plan, convert
 from .extract_backbone import PREFIX, USAGE, openmm_plan
-from .networks import StagedResNet, backbone_config, build_resnet, resnet_of
+from .networks import StagedResNet, backbone_config, build_resnet
 
 
 def to_mmpretrain(
@@ -35,7 +36,7 @@ def to_mmpretrain(
 def _plan(checkpoint: Checkpoint, weights: State, momentum: bool) -> Plan:
     if checkpoint.layout.is_openmm or checkpoint.config is not None:
         return openmm_plan(checkpoint, weights)
-    like, name = resnet_of(
+    like, name = infer_resnet(
         weights, checkpoint.path, checkpoint.layout.stem_padding
     )
     cfg = backbone_config(like)

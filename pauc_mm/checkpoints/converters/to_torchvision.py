@@ -7,12 +7,13 @@ from mmpretrain.models.backbones import ResNet
 
 from pauc_mm.checkpoints.checkpoint import Checkpoint
 from pauc_mm.checkpoints.file import State
+from pauc_mm.checkpoints.inferred_resnet import infer_resnet
 from pauc_mm.checkpoints.layouts import Names
 from pauc_mm.utils.checks import check_choice
 
 from .conversion import Conversion, Plan, convert
 from .extract_backbone import openmm_network
-from .networks import StagedResNet, plain_torchvision, resnet_of, stage_maps
+from .networks import StagedResNet, plain_torchvision, stage_maps
 
 NAMES = {'torchvision': '', 'moco': 'module.encoder_q.'}
 """Prefix of torchvision's names in the new file."""
@@ -67,7 +68,7 @@ def _plan(
                 'counterpart in torchvision: only ResNets are converted. '
                 'tools/converters/extract_backbone.py writes it alone.'
             )
-    like, name = resnet_of(
+    like, name = infer_resnet(
         weights, checkpoint.path, checkpoint.layout.stem_padding
     )
     if checkpoint.config is None:

@@ -141,7 +141,7 @@ def _check_part(
 ) -> None:
     state = checkpoint.get('state_dict', checkpoint)
     fit = _fit(model, state, prefix, counters=False)
-    if fit.total and not fit.is_enough(least):
+    if len(fit.matched) < least * fit.total:
         raise RuntimeError(
             f'Only {len(fit.matched)} of the {fit.total} tensors of the '
             f'{prefix.rstrip(".") or "model"} are in the checkpoint, and '

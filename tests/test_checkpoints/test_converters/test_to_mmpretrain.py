@@ -15,6 +15,7 @@ from torchvision.models.resnet import Bottleneck
 
 from pauc_mm import __version__
 from pauc_mm.checkpoints.converters import networks, to_mmpretrain
+from pauc_mm.checkpoints.inferred_resnet import infer_resnet
 from tests.helpers import load_encoder
 from tests.test_checkpoints.source_models import (
     OfficialDINO,
@@ -118,7 +119,7 @@ def test_wide_swav(tmp_path, widen):
         model,
         maps(model, images())[-1].mean((2, 3)),
     )
-    like, _ = networks.resnet_of(body(model), 'x')
+    like, _ = infer_resnet(body(model), 'x')
     like.load_state_dict(body(model))
     like.eval()
     for new, old in zip(maps(like, images()), maps(model, images())):
@@ -149,7 +150,7 @@ def test_config_of_the_real_wide_swav():
                 block = Bottleneck(channels, planes, base_width=128)
                 channels = 4 * planes
                 weights.update(wrapped(block, f'layer{stage}.{i}.'))
-    like, _ = networks.resnet_of(weights, 'x')
+    like, _ = infer_resnet(weights, 'x')
     cfg = networks.backbone_config(like)
     assert cfg['type'] == 'ResNet' and cfg['depth'] == 50
     assert cfg['stem_channels'] == 128 and cfg['base_channels'] == 256
@@ -326,7 +327,7 @@ def test_resnext_is_refused(tmp_path):
         Bottleneck, [1] * 4, groups=32, width_per_group=4
     )
     path = saved(tmp_path, model.state_dict())
-    with pytest.raises(ValueError, match='ResNeXt.* not converted'):
+    with pytest.raises(ValueError, match='ResNeXt.*--config'):
         to_mmpretrain(path, tmp_path / 'x.pth')
 
 
