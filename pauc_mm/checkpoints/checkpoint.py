@@ -176,6 +176,22 @@ class Checkpoint:
         encoder.notes += self.left_out(names)
         return encoder
 
+    def head(self, momentum: bool = False) -> nn.Module | None:
+        """Load the projection head; None if there is none of a known form."""
+        return self._head(self.names(momentum))[0]
+
+    def prototypes(self, momentum: bool = False) -> State:
+        """Return learned prototypes and the centroids of an E-step.
+
+        Returns:
+            dict[str, Tensor]: Name with K to prototypes (K, D), float32, one
+            entry a set; of the momentum encoder if it is asked for and has
+            its own. Empty if there are none.
+        """
+        prefixes = self.names(momentum).prototypes
+        learned = read_prototypes(select(self.weights, *prefixes))
+        return {**learned, **read_centroids(self.content)[0]}
+
     def names(self, momentum: bool = False) -> Names:
         """Return the prefixes of the parts of one encoder."""
         return self.layout.names(self.weights, momentum, self.path)

@@ -7,6 +7,7 @@ import os
 import socket
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ def only_process_in(folder: Path) -> Iterator[None]:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unlock = partial(fcntl.flock, file, fcntl.LOCK_UN)
         except BlockingIOError as error:
             file.seek(0)
             name = file.read().strip()
@@ -95,6 +97,7 @@ def only_process_in(folder: Path) -> Iterator[None]:
                 'for it, end it, or name another folder.'
             ) from error
         except (ImportError, OSError) as error:
+            unlock = None
             warnings.warn(
                 f"'{folder}' is not locked against other runs: {error}.",
                 stacklevel=3,
@@ -104,4 +107,8 @@ def only_process_in(folder: Path) -> Iterator[None]:
         file.flush()
         if hasattr(os, 'register_at_fork'):  # a child would hold the lock too
             os.register_at_fork(after_in_child=file.close)
-        yield
+        try:
+            yield
+        finally:
+            if unlock:  # at once: a new child closes the file a moment later
+                unlock()

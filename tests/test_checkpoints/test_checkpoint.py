@@ -416,6 +416,23 @@ def test_shipped_configs_are_known_by_name(tmp_path):
         load_encoder(path, 'pauc_mm::pauc_tiny_digit.py')
 
 
+def test_parts_are_read_without_the_others(tmp_path):
+    model = built(SWAV)
+    content = checkpoint(model, SWAV)
+    for key in list(content['state_dict']):
+        if key.startswith('backbone.layer'):  # no encoder can be loaded
+            del content['state_dict'][key]
+    opened = Checkpoint.open(saved(tmp_path, content))
+    (prototypes,) = opened.prototypes().values()
+    weight = model.head.loss_module.prototypes.weight
+    assert torch.equal(prototypes, weight.detach())
+    state = opened.head().state_dict()
+    for key, value in model.neck.state_dict().items():
+        assert torch.equal(state[key], value)
+    with pytest.raises(ValueError, match=r'missing: \w+'):
+        opened.encoder()
+
+
 def test_a_checkpoint_is_opened_once_for_both_encoders(tmp_path):
     model = built(MOCO)
     opened = Checkpoint.open(saved(tmp_path, checkpoint(model, MOCO)))

@@ -27,6 +27,7 @@ def unguarded(tmp_path_factory):
     """Checkpoint of two epochs as mmengine writes it, with its objects."""
     folder = tmp_path_factory.mktemp('unguarded')
     cfg = run_cfg(folder, max_epochs=2)
+    cfg.param_scheduler[0].T_max = 3  # of the run that goes on
     cfg.default_hooks.pop('checkpoint_guard')
     Runner.from_cfg(cfg).train()
     return folder / 'epoch_2.pth'
