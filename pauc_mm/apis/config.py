@@ -140,14 +140,18 @@ def build_runner(cfg: Config) -> Runner:
     """Check keys and data folders, prepare the launch, build the runner.
 
     A training gets the hooks that guard its checkpoints and stop it when it
-    diverges, whichever config it has inherited.
+    diverges, whichever config it has inherited; ``default_hooks.NAME=None``
+    switches one off.
     """
+    cfg.default_hooks = cfg.get('default_hooks') or ConfigDict()
+    hooks = cfg.default_hooks
+    for name, kind in GUARDS.items():
+        if name in hooks and hooks[name] is None:
+            del hooks[name]  # switched off
+        elif cfg.get('train_cfg') is not None:
+            hooks.setdefault(name, ConfigDict(type=f'mmpretrain.{kind}'))
     check_config_keys(cfg)
     check_config_data(cfg)
-    if cfg.get('train_cfg') is not None:
-        hooks = cfg.setdefault('default_hooks', ConfigDict())
-        for name, kind in GUARDS.items():
-            hooks.setdefault(name, ConfigDict(type=f'mmpretrain.{kind}'))
     prepare_launch(cfg)
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     runner = build(cfg)

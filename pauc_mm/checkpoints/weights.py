@@ -7,7 +7,7 @@ that is trained further may begin with :data:`MIN_MATCHED` of them
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,9 @@ from pauc_mm.utils.checks import listed
 
 MIN_MATCHED = 0.9
 """Least share of a network's tensors that a checkpoint must have."""
+
+# mmpretrain interpolates these for images of another size.
+_RESIZED = ('pos_embed', 'relative_position_bias_table')
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -73,7 +76,11 @@ def shapes(
 def compare(own: Shapes, saved: Shapes) -> Fit:
     """Compare the shapes of a network with those of a checkpoint."""
     both = [key for key in own if key in saved]
-    changed = [key for key in both if own[key] != saved[key]]
+    changed = [
+        key
+        for key in both
+        if own[key] != saved[key] and not key.endswith(_RESIZED)
+    ]
     return Fit(
         matched=[k for k in both if own[k] == saved[k]],
         missing=[k for k in own if k not in saved],
@@ -174,6 +181,15 @@ def read_weights(
     return part
 
 
+def _frozen(part: nn.Module) -> Iterator[str]:
+    """Iterate over the names of the tensors of layers that do not learn."""
+    for name, layer in part.named_modules():
+        learning = [p.requires_grad for p in layer.parameters(recurse=False)]
+        if learning and not any(learning):
+            yield from dict(layer.named_parameters(name, recurse=False))
+            yield from dict(layer.named_buffers(name, recurse=False))
+
+
 def matching_names(
     parts: Mapping[str, nn.Module],
     weights: Mapping[str, Tensor],
@@ -189,17 +205,12 @@ def matching_names(
         weights (Mapping[str, Tensor]): From :func:`read_weights`.
         checkpoint (str): Where the weights are from, for the message.
         min_matched (float): Least share of the tensors of the parts that
-            must be there with the same shape. Where parameters are frozen,
-            it is 1.
+            must be there with the same shape. Of frozen layers all must.
 
     Raises:
         RuntimeError: If they are fewer; the message shows both sides' names.
         ValueError: If weights are not finite.
     """
-    frozen = (
-        not p.requires_grad for m in parts.values() for p in m.parameters()
-    )
-    min_matched = 1.0 if any(frozen) else min_matched
     saved = shapes(weights)
     fits = {n: compare(shapes(part), saved) for n, part in parts.items()}
     together = Fit(
@@ -210,6 +221,11 @@ def matching_names(
             k for k in saved if all(k in fit.unknown for fit in fits.values())
         ],
     )
+    absent = {k.split(' ')[0] for k in together.missing + together.changed}
+    frozen = absent & {
+        f'{n}.{k}' for n, part in parts.items() for k in _frozen(part)
+    }
+    min_matched = 1.0 if frozen else min_matched
     if len(together.matched) < min_matched * together.total:
         raise RuntimeError(
             f'Only {len(together.matched)} of the {together.total} tensors of '

@@ -123,7 +123,16 @@ def find_images(
     cfg, pipeline, bgr, decided_by = _dataset_config(encoder, data, image_size)
     if data is not None:
         cfg.update(with_label=with_labels, corrupt=corrupt)
-    dataset = DATASETS.build(dict(copy.deepcopy(cfg), pipeline=pipeline))
+    try:
+        dataset = DATASETS.build(dict(copy.deepcopy(cfg), pipeline=pipeline))
+    except (FileNotFoundError, ValueError) as error:
+        if data is None:
+            raise
+        raise type(error)(
+            f'{error}\nHere the folder is --data; --corrupt skip leaves out '
+            'images that do not decode; without --labels sub-folders are no '
+            'classes.'
+        ) from error
     chosen = list(range(len(dataset)))
     if max_images is not None and len(chosen) > max_images:
         rng = np.random.default_rng(seed)

@@ -71,6 +71,8 @@ def check_queue(
 
 def smallest_batch(loader: DataLoader) -> int:
     """Return the images of the smallest step on one process; 0 for no step."""
+    if isinstance(loader.sampler, InfiniteSampler):
+        return _batch_size(loader)
     if not len(loader):
         return 0
     images = len(cast(Sized, loader.sampler))
@@ -86,9 +88,11 @@ def check_batches(loader: DataLoader, model: nn.Module) -> None:
         ValueError: If there is no step, ranks would wait for each other, or
             BatchNorm would see a single value.
     """
-    key, images = 'train_dataloader', len(cast(Sized, loader.dataset))
+    if not isinstance(loader.dataset, Sized):
+        return
+    key, images = 'train_dataloader', len(loader.dataset)
     smallest = smallest_batch(loader)
-    if not smallest and not isinstance(loader.sampler, InfiniteSampler):
+    if not smallest:
         raise ValueError(
             f'{key}.batch_size={_batch_size(loader)} leaves no whole batch of '
             f'{images} images on {get_world_size()} process(es) with '

@@ -83,8 +83,8 @@ def test_the_same_classes(tmp_path, start):
     start(tmp_path, *sets)()
 
 
-@pytest.mark.parametrize('number', [3, 5])
-def test_the_head_of_a_classifier(tmp_path, number):
+def test_the_head_of_a_classifier(tmp_path):
     sets = folder(tmp_path / 'a', FOUR), folder(tmp_path / 'b', FOUR)
-    with pytest.raises(ValueError, match=f'model.head.num_classes={number}'):
-        classifier(tmp_path, *sets, number)()
+    with pytest.raises(ValueError, match='model.head.num_classes=3'):
+        classifier(tmp_path, *sets, 3)()
+    classifier(tmp_path, *sets, 5)()

@@ -143,6 +143,12 @@ def test_shipped_configs_pass(name):
     check_config_keys(Config.fromfile(config_root() / name))
 
 
+def test_a_constructor_takes_several_optimizers():
+    part = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1))
+    wrapper = dict(constructor='Mine', generator=part, discriminator=part)
+    check_config_keys(dict(optim_wrapper=wrapper))
+
+
 def test_a_class_that_keeps_its_options_to_itself():
     class Own(functools.partial):
         def __init__(self, x, **options):

@@ -76,19 +76,28 @@ def test_not_all_weights_of_a_backbone(tmp_path, case, prefix):
         to_mmpretrain(path, tmp_path / 'x.pth')
 
 
-@pytest.mark.parametrize('frozen', [False, True])
+@pytest.mark.parametrize('frozen', [None, '0', '4'])
 def test_fine_tuning_from_nine_tenths(frozen):
-    """Enough to begin a training with, but not for what stays as it is."""
+    """Enough to begin a training with, but not for a layer that is frozen."""
     net = nn.ModuleDict({str(i): nn.Linear(2, 2) for i in range(5)})
     weights = net.state_dict()
     del weights['4.bias']
-    net['0'].requires_grad_(not frozen)
     if frozen:
+        net[frozen].requires_grad_(False)
+    if frozen == '4':
         with pytest.raises(RuntimeError, match=r'fewer than 100%.*4\.bias'):
             matching_names({'backbone': net}, weights, 'a.pth')
     else:
         names = matching_names({'backbone': net}, weights, 'a.pth')
         assert len(names['backbone']) == 9
+
+
+def test_position_embeddings_of_another_size_are_resized():
+    net = nn.Linear(2, 2).requires_grad_(False)
+    net.pos_embed = nn.Parameter(torch.zeros(1, 9, 2), requires_grad=False)
+    weights = {**net.state_dict(), 'pos_embed': torch.zeros(1, 4, 2)}
+    names = matching_names({'backbone': net}, weights, 'a.pth')
+    assert names == {'backbone': ['weight', 'bias']}
 
 
 def test_weights_that_are_not_finite_in_fine_tuning():

@@ -6,12 +6,16 @@ import re
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import InfiniteSampler
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
 
 from pauc_mm.apis.config import build_runner, set_dataloader_defaults
 from pauc_mm.engine.checks import schedule_checks
 from pauc_mm.engine.checks.schedule_checks import check_learning_rates
+from pauc_mm.models.checks import check_batches
 from pauc_mm.utils.shipped_files import resolve_config
 from tests.helpers import run_cfg
 
@@ -106,6 +110,8 @@ POLY = dict(type='PolyLR', by_epoch=True)
         (400, [dict(COSINE, T_max=200)], ValueError('rises again')),
         (400, [dict(COSINE, T_max=200, end=200, eta_min=0.01)], None),
         (400, [dict(POLY, end=200)], ValueError('is 0')),
+        (400, [dict(POLY, end=400)], None),
+        (9, [dict(POLY, by_epoch=False, begin=5, end=90)], None),
         (
             400,
             [WARMUP, dict(COSINE, T_max=200, end=200, eta_min=0.0)],
@@ -129,6 +135,20 @@ def test_schedule_and_length(monkeypatch, epochs, schedules, outcome):
     assert len(said) == 0 if outcome is None else said
     if outcome is not None:
         assert re.search(outcome, said[0])
+
+
+class Stream(torch.utils.data.IterableDataset):
+    def __iter__(self):
+        return iter(range(65))
+
+
+@pytest.mark.parametrize(
+    'images, sampler',
+    [(Stream(), None), (range(65), InfiniteSampler(range(65)))],
+)
+def test_data_without_an_end_has_no_last_batch(images, sampler):
+    loader = DataLoader(images, batch_size=32, sampler=sampler)
+    check_batches(loader, nn.BatchNorm1d(3))
 
 
 def test_a_run_longer_than_its_schedule_is_refused(tmp_path):

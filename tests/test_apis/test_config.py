@@ -6,6 +6,7 @@ from mmengine.config import Config, ConfigDict
 from pauc_mm.apis import config as cli
 from pauc_mm.apis.arguments import Parser, add_runner_arguments
 from pauc_mm.utils.shipped_files import PREFIX
+from tests.helpers import run_cfg
 
 
 @pytest.fixture
@@ -161,3 +162,13 @@ def test_a_missing_data_folder_names_its_key(tmp_path):
         cli.build_runner(cfg)
     assert 'DIGIT_SCENES_ROOT' in str(error.value)
     assert 'experiments/make_digit_scenes.py' in str(error.value)
+
+
+def test_every_training_is_guarded_unless_told_otherwise(tmp_path):
+    cfg = run_cfg(tmp_path, 'PCL')
+    for name in cli.GUARDS:
+        cfg.default_hooks.pop(name, None)
+    cfg.default_hooks.divergence = None
+    hooks = {type(h).__name__ for h in cli.build_runner(cfg).hooks}
+    assert {'CheckpointGuardHook', 'SetupCheckHook'} <= hooks
+    assert 'DivergenceHook' not in hooks

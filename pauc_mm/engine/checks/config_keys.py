@@ -170,6 +170,8 @@ def _accepted(value: dict, path: str, scope: str) -> _Arguments:
     """Return what a part takes; anything if nothing tells."""
     if path in _FIXED:
         return _Arguments(dict.fromkeys(_FIXED[path]))
+    if path == 'optim_wrapper' and 'optimizer' not in value:
+        return _Arguments({}, False)  # several, for a constructor
     kind = value.get('type')
     if isinstance(kind, str):
         found = _classes(kind, scope)

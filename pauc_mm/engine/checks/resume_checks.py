@@ -72,7 +72,8 @@ def check_same_settings(text: str, cfg: Config) -> None:
 def check_same_steps(meta: dict, now: int, schedulers: Any) -> None:
     """Compare the steps of an epoch with those in the checkpoint.
 
-    They change with the batch, the number of processes and the images.
+    They change with the batch, the number of processes and the images. A
+    checkpoint of an older version does not tell them.
 
     Args:
         meta (dict): Of the checkpoint.
@@ -82,10 +83,10 @@ def check_same_steps(meta: dict, now: int, schedulers: Any) -> None:
     Raises:
         ValueError: If the learning rate follows a schedule in steps.
     """
-    if not meta['epoch'] or (old := meta['iter'] / meta['epoch']) == now:
+    if (old := meta.get('epoch_steps', now)) == now:
         return
     facts = (
-        f'An epoch has {now} steps, in the checkpoint {old:g}: the batch, the '
+        f'An epoch has {now} steps, in the checkpoint {old}: the batch, the '
         'number of processes or of images has changed'
     )
     if isinstance(schedulers, list) and any(

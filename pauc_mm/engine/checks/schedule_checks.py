@@ -55,7 +55,7 @@ def check_learning_rates(
     fault = 'rises again' if rises else 'is 0, so that nothing is learned,'
     raise ValueError(
         f'{meant}, and the run has {total}: after that the learning rate '
-        f'{fault} up to the end. Scale T_max and end to {total}. A resumed '
+        f'{fault} up to the end. Scale the schedule to {total}. A resumed '
         'run keeps the schedule of its checkpoint: start a new one from its '
         'weights with load_from.'
     )
@@ -68,5 +68,7 @@ def _last_change(scheduler: Any) -> float | None:
     if hasattr(scheduler, 'milestones'):
         return scheduler.begin + max(scheduler.milestones, default=0)
     if hasattr(scheduler, 'total_iters'):
-        return min(scheduler.begin + scheduler.total_iters, scheduler.end)
+        # mmengine counts the changes, one fewer than the steps.
+        last = scheduler.begin + scheduler.total_iters + 1
+        return min(last, scheduler.end)
     return None

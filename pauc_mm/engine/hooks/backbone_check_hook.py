@@ -29,8 +29,8 @@ class BackboneCheckHook(Hook):
 
     Args:
         min_matched (float): Least share of the tensors of such a part that its
-            checkpoint has, with the same shape. A part with frozen parameters
-            must be there as a whole.
+            checkpoint has, with the same shape. Of frozen layers all must be
+            there.
     """
 
     def __init__(self, min_matched: float = MIN_MATCHED) -> None:
@@ -68,7 +68,9 @@ class BackboneCheckHook(Hook):
                     parts, weights, checkpoint, self.min_matched
                 )
             except (OSError, RuntimeError, ValueError) as error:
-                raise type(error)(f'{keys}: {error}') from error
+                known = (FileNotFoundError, ValueError)
+                kind = type(error) if type(error) in known else RuntimeError
+                raise kind(f'{keys}: {error}') from error
             for name, module in parts.items():
                 self._expected[name] = {k: weights[k] for k in names[name]}
                 runner.logger.info(

@@ -75,8 +75,10 @@ class CheckpointGuardHook(Hook):
             runner.model.train()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note the images, and convert all to plain types and tensors."""
+        """Note images and steps, convert all to plain types and tensors."""
         checkpoint['meta']['images'] = self._digest(runner)
+        if isinstance(runner.train_loop, EpochBasedTrainLoop):
+            checkpoint['meta']['epoch_steps'] = len(runner.train_dataloader)
         checkpoint.update(to_plain(checkpoint))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

@@ -42,9 +42,14 @@ class DivergenceHook(Hook):
             FloatingPointError: If one is not finite.
             RuntimeError: If one of another process is not.
         """
-        hub = runner.message_hub  # mmengine has just logged them there
+        log = runner.message_hub.log_scalars  # as mmengine has logged them
         names = [name for name in outputs or () if 'loss' in name]
-        losses = {k: hub.get_scalar(f'train/{k}').current() for k in names}
+        losses = {
+            k: log[f'train/{k}'].current()
+            if f'train/{k}' in log  # not without RuntimeInfoHook
+            else outputs[k].item()
+            for k in names
+        }
         if self._error is None and not all(map(isfinite, losses.values())):
             values = ', '.join(f'{k}={v}' for k, v in losses.items())
             self._error = FloatingPointError(

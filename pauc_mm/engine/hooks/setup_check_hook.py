@@ -93,7 +93,7 @@ def _check_classes(model: ImageClassifier, runner: Runner) -> None:
             'train_dataloader', names, 'val_dataloader', validation
         )
     number = getattr(model.head, 'num_classes', None)
-    if names and number is not None and number != len(names):
+    if names and number is not None and number < len(names):
         raise ValueError(
             f'model.head.num_classes={number}, but the images of '
             f'train_dataloader have {len(names)} classes: set it to that.'

@@ -53,6 +53,15 @@ def test_a_training_stops_at_the_first_loss_that_is_not_finite(
     assert left(tmp_path) == ['epoch_1.pth']
 
 
+def test_without_the_log(tmp_path):
+    def spoil(runner, outputs):
+        outputs['loss'] = outputs['loss'] * NAN
+
+    runner = diverging(tmp_path, spoil, **{'default_hooks.runtime_info': None})
+    with pytest.raises(FloatingPointError, match='loss=nan'):
+        runner.train()
+
+
 def test_losses_without_a_total_and_other_outputs(tmp_path):
     def spoil(runner, outputs):
         outputs.clear()
