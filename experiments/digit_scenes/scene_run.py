@@ -62,14 +62,16 @@ class SceneRun(Run):
             RuntimeError: If the training failed or made no evaluation.
         """
         setting = self.setting
-        logs = set(_logs(folder))
+        # Below, for both this process and the training lock their folder.
+        work_dir = folder / 'training'
+        logs = set(_logs(work_dir))
         command = [
             sys.executable,
             self.tool,
             str(CONFIGS / f'{setting["detector"]}_tiny_digits.py'),
             self.checkpoint,
             '--work-dir',
-            str(folder),
+            str(work_dir),
             '--cfg-options',
             f'randomness.seed={setting["seed"]}',
             'model.backbone.frozen_stages='
@@ -80,7 +82,7 @@ class SceneRun(Run):
         code = subprocess.run(command, env=env).returncode
         if code:
             raise RuntimeError(f'{self} ended with code {code}.')
-        return dict(metrics=_last_metrics(set(_logs(folder)) - logs))
+        return dict(metrics=_last_metrics(set(_logs(work_dir)) - logs))
 
 
 def scene_run(

@@ -32,8 +32,9 @@ def global_batch_size(runner: Runner) -> int:
 
 
 def _batch_size(loader: DataLoader) -> Any:
-    sampler = loader.batch_sampler
-    return loader.batch_size or getattr(sampler, 'batch_size', None)
+    if loader.batch_size is not None:
+        return loader.batch_size
+    return getattr(loader.batch_sampler, 'batch_size', None)
 
 
 def check_clusters(num_clusters: Sequence[int], num_samples: int) -> None:

@@ -95,7 +95,7 @@ def test_a_folder_is_no_list(folder, tmp_path, capsys, overwrite):
         draw([*args, *overwrite])
     assert stop.value.code == 2
     message = capsys.readouterr().err
-    assert f"--out '{tmp_path}' is a folder: name the file" in message
+    assert f"--out '{tmp_path}' is a folder" in message
     assert 'replaces it' not in message
     assert [p.name for p in tmp_path.iterdir()] == ['train']
 

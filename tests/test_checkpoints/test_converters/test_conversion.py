@@ -89,7 +89,7 @@ def test_destinations(tmp_path, convert):
         with pytest.raises(error, match=message):
             convert(source, target, **options)
 
-    fails(tmp_path, IsADirectoryError, 'name the file to write')
+    fails(tmp_path, IsADirectoryError, 'is a folder')
     fails(source / 'x.pth', NotADirectoryError, "source.pth.tar' is a file")
     fails(source / 'a' / 'x', NotADirectoryError, "source.pth.tar' is a file")
     fails(source, ValueError, 'the file to convert', force=True)

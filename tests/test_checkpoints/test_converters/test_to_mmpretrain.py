@@ -238,7 +238,7 @@ def test_names_are_those_of_the_config(tmp_path):
 @pytest.mark.parametrize('width', [32, 128])  # 128 is a wide ResNet
 def test_other_bottlenecks(tmp_path, width):
     model = torchvision.models.ResNet(
-        Bottleneck, [1, 2, 1, 1], width_per_group=width
+        Bottleneck, [1, 1, 1, 1], width_per_group=width
     )
     shaken(model)
     features = without_fc(model, images())

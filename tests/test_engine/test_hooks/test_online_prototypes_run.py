@@ -180,7 +180,7 @@ def test_another_kind_of_prototypes_is_not_resumed(tmp_path):
             {'model.prototypes.warmup_steps': 11},
             r'begin after 13 steps or 4.33 epochs .*warmup_steps=11',
         ),
-        ({'model.num_clusters': [4, 49]}, '49 clusters of 48 training'),
+        ({'model.num_clusters': [4, 49]}, 'model.num_clusters=.*49'),
         ({'model.queue_len': 8}, 'model.queue_len=8 is smaller'),
         ({'train_dataloader.batch_size': 64}, 'no whole batch of 48'),
     ],
