@@ -4,8 +4,9 @@
 #
 #   bash tools/run_tests.sh [--fast] [PYTEST_OPTIONS]
 #
-#   --fast       leaves out tests marked slow
-#   --coverage   reports which lines of pauc_mm the tests run; slower
+#   --fast        leaves out tests marked slow
+#   --benchmarks  also runs each program of benchmarks/ once, with few data
+#   --coverage    reports which lines of pauc_mm the tests run; slower
 #
 # PYTEST_WORKERS is the number of processes (2). Nothing is installed outside
 # the Python environment: the tests that look at HTML reports are skipped
@@ -13,13 +14,15 @@
 set -uo pipefail
 
 options=()
+left_out=benchmark
 for option in "$@"; do
     case $option in
         -h | --help)
             sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
             exit 0
             ;;
-        --fast) options+=(-m 'not slow') ;;
+        --fast) left_out='slow or benchmark' ;;
+        --benchmarks) left_out= ;;
         --coverage) options+=(--cov --cov-report=term:skip-covered) ;;
         *) options+=("$option") ;;
     esac
@@ -40,5 +43,5 @@ check env PYTHONPATH="$REPO" "$(dirname "$PYTHON")/lint-imports" --no-cache
 check "$PYTHON" -m mypy
 [[ $status == 0 ]] || echo 'linter, import contracts or types: see above'
 OMP_NUM_THREADS=1 "$PYTHON" -m pytest -n "${PYTEST_WORKERS:-2}" \
-    "${options[@]}" || status=1
+    ${left_out:+-m "not ($left_out)"} "${options[@]}" || status=1
 exit "$status"
