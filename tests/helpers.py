@@ -179,6 +179,28 @@ def images_batch(num=6, views=2, seed=0):
     return dict(inputs=pixels, data_samples=samples)
 
 
+def apart(model, by=0.3):
+    """Start the momentum encoders, and move the model away from them.
+
+    In a first step they are equal, and to take one for the other shows not.
+    """
+    advance(model)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if '_k.' not in name:
+                parameter.add_(by * torch.randn_like(parameter))
+    return model
+
+
+def advance(model):
+    """Move the momentum encoders a step, as a training step does first."""
+    model.encoder_k.update_parameters(
+        torch.nn.Sequential(model.backbone, model.neck)
+    )
+    if getattr(model, 'prototypes_k', None) is not None:
+        model.prototypes_k.update_parameters(model.prototypes)
+
+
 def embed_by_hand(model, dataset, rows, momentum=False):
     """Features and embeddings, one image at a time."""
     backbone, neck = model.backbone, model.neck

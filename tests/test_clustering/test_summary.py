@@ -1,10 +1,15 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Expected members of a batch against drawn batches."""
 
+import re
+
+import numpy as np
 import pytest
 import torch
 
+from pauc_mm.clustering import KMeansResult
 from pauc_mm.clustering.summary import (
+    clustering_summary,
     others_of_the_cluster,
     prototypes_of_a_step,
 )
@@ -42,3 +47,31 @@ def test_no_more_prototypes_than_there_are():
     sizes = torch.tensor([5, 5])
     assert prototypes_of_a_step(sizes, 4, 8, 16000) == 4
     assert prototypes_of_a_step(torch.tensor([5]), 2, 1, 0) == 1
+
+
+@pytest.mark.parametrize(
+    'previous, nmi',
+    # The same under other names; another cut, whose NMI is 2 I / (H + H').
+    [([2, 2, 2, 0, 0, 1], 1.0), ([0, 0, 0, 1, 1, 1], 0.813)],
+)
+def test_every_figure_of_the_line(previous, nmi):
+    assignments = np.array([0, 0, 0, 1, 1, 2])
+    distances = np.array([0.1, 0.2, 0.3, 0.1, 0.1, 0.0])
+    result = KMeansResult(assignments, np.eye(3), distances, 5)
+    line = clustering_summary(
+        m=7,
+        k=4,
+        result=result,
+        phi=torch.tensor([0.1, 0.2, 0.6]),
+        previous=torch.tensor(previous),
+        batch=4,
+        num_negatives=1,
+    )
+    figures = [float(x) for x in re.findall(r'\d+(?:\.\d+)?', line)]
+    rivals = prototypes_of_a_step(torch.tensor([3, 2, 1]), 4, 4, 1)
+    others = 3 * (3 * 2 + 2 * 1) / (6 * 5)
+    # K, used, sizes, objective, concentration, batch, others, set, chance,
+    # trained on, of, NMI
+    want = [4, 3, 1, 2, 3, result.objective, 0.3, 0.1, 0.6, 4, others, 7]
+    want += [1 / rivals, 5, 6, nmi]
+    assert figures == pytest.approx(want, rel=0.06, abs=6e-4)

@@ -26,7 +26,14 @@ from pauc_mm.models.losses.partition import (
     random_partition,
 )
 from pauc_mm.utils import derive_seed
-from tests.helpers import images_batch, model_cfg, run_cfg, run_ranks
+from tests.helpers import (
+    advance,
+    apart,
+    images_batch,
+    model_cfg,
+    run_cfg,
+    run_ranks,
+)
 from tests.test_models.test_step_never_waits import RefuseToWait
 
 K, BLOCK, DIM = 12, 4, 8
@@ -176,24 +183,25 @@ def test_a_step_is_the_equations_on_the_embeddings(prototypes):
     if decouple:
         model.prototypes.learn(F.normalize(torch.randn(20, DIM), dim=1))
         assert model.prototypes.ready
+    apart(model)
     data = prepared(model, images_batch(num=6))
     before = copy.deepcopy(model)
     losses = model.loss(**data)
     views = data['inputs']
-    before.encoder_k.update_parameters(
-        nn.Sequential(before.backbone, before.neck)
-    )
+    advance(before)
     with torch.no_grad():
         z = before.neck(before.backbone(torch.cat(views)))[0]
         h = before.encoder_k(torch.cat(views))[0]
         if decouple:
-            vectors = F.normalize(before.prototypes.mixtures[0].means, dim=1)
+            weight = target = before.prototypes.mixtures[0].means
         else:
-            vectors = F.normalize(before.prototypes.weight, dim=1)
+            weight = before.prototypes.weight
+            target = before.prototypes_k.module.weight
+        vectors, targets = (F.normalize(x, dim=1) for x in (weight, target))
     order = random_partition(K, derive_seed(0, 3))
     consistency, uniform = slow_carp(
         (z @ vectors.T).double().chunk(2),
-        (h @ vectors.T).double().chunk(2),
+        (h @ targets.T).double().chunk(2),
         order,
         BLOCK,
     )
@@ -201,7 +209,11 @@ def test_a_step_is_the_equations_on_the_embeddings(prototypes):
         consistency, rel=1e-4
     )
     assert losses['loss_uniform'].item() == pytest.approx(uniform, rel=1e-4)
-    assert 0 <= losses['acc_block'] <= 1
+    blocks = [
+        (x @ v.T)[:, order].unflatten(1, (-1, BLOCK)).argmax(dim=2)
+        for x, v in ((z[:6], vectors), (h[6:], targets))
+    ]
+    assert losses['acc_block'] == (blocks[0] == blocks[1]).float().mean()
     total(losses).backward()
     got = {n for n, p in model.named_parameters() if p.grad is not None}
     wanted = {n for n, _ in model.named_parameters() if '_k.' not in n}
@@ -230,7 +242,7 @@ def test_local_views_are_seen_by_the_student_alone():
 
 
 def test_the_mixture_learns_after_the_loss_and_from_the_teacher():
-    model = build(prototypes=MIXTURE)
+    model = apart(build(prototypes=MIXTURE))
     twin = OnlineGaussianMixture(K, DIM, init_samples=16, eta=0.9)
     start = model.prototypes.vectors()
     for step in range(4):

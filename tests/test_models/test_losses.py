@@ -338,8 +338,9 @@ def test_modules_weight_their_function_and_are_registered(loss, arguments):
 
     inputs = [unit(4, 3, seed=i) for i in range(arguments)]
     one = loss(loss_weight=1.0)(*inputs)
-    built = MODELS.build(dict(type=loss.__name__, loss_weight=2.5))
-    torch.testing.assert_close(built(*inputs), 2.5 * one)
+    for weight in (2.5, 0):  # 0 is an ablation
+        built = MODELS.build(dict(type=loss.__name__, loss_weight=weight))
+        torch.testing.assert_close(built(*inputs), weight * one)
     # half precision comes in under AMP; the terms stay in float32
     half = [x.bfloat16() for x in inputs]
     assert loss()(*half).dtype == torch.float32

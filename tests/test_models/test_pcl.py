@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from tests.helpers import images_batch, model_cfg
+from tests.helpers import advance, apart, images_batch, model_cfg
+from tests.test_models.test_losses import proto_nce_loop
 
 
 def with_prototypes(model, num_samples=6, seed=0):
@@ -34,7 +35,7 @@ def step(model, batch=None):
 
 def test_infonce_alone_before_the_first_e_step():
     torch.manual_seed(0)
-    model = MODELS.build(model_cfg('PCL'))
+    model = apart(MODELS.build(model_cfg('PCL')))
     reference = copy.deepcopy(model)
     queue = model.queue.clone()
     losses = step(model)
@@ -44,17 +45,18 @@ def test_infonce_alone_before_the_first_e_step():
     reference.train()
     q = reference.neck(reference.backbone(data['inputs'][0]))[0]
     q = F.normalize(q, dim=1)
-    # at the first step the momentum encoder is the query encoder
-    encoder = torch.nn.Sequential(reference.backbone, reference.neck)
-    k = F.normalize(encoder(data['inputs'][1])[0], dim=1)
-    total = 0.0
+    advance(reference)
+    k = F.normalize(reference.encoder_k(data['inputs'][1])[0], dim=1)
+    total, hits = 0.0, 0
     for v, key in zip(q, k):
         positive = torch.exp(v @ key / 0.1)
         negatives = torch.exp(v @ queue / 0.1).sum()
         total -= torch.log(positive / (positive + negatives))
+        hits += int(v @ key > (v @ queue).max())
     assert losses['loss_infonce'].item() == pytest.approx(
         total.item() / 6, rel=1e-5
     )
+    assert losses['acc_instance'].item() == pytest.approx(hits / 6)
 
 
 def test_queue_is_a_ring_for_any_batch_size():
@@ -210,6 +212,31 @@ def test_wrong_batches_are_explained():
         step(model, batch)
     with pytest.raises(RuntimeError, match='Invalid mode'):
         model(torch.zeros(1, 3, 8, 8), mode='nonsense')
+
+
+@pytest.mark.parametrize('mask', [True, False])
+def test_the_head_passes_its_option_on(mask):
+    model = with_prototypes(MODELS.build(model_cfg('PCL')))
+    prototypes = model.prototypes
+    head = dict(type='ProtoNCEHead', num_negatives=9, mask_same_cluster=mask)
+    query = F.normalize(torch.randn(6, 8), dim=1)
+    assigned = torch.tensor([[0, 1, 0, 2, 1, 0], [3, 3, 3, 5, 0, 1]])
+    losses = MODELS.build(head).loss(query, prototypes, assigned)
+    # So many negatives are all others of each set.
+    want = [
+        proto_nce_loop(
+            query, c, p, ids, set(range(len(c))) - set(ids), 0, mask
+        )
+        for c, p, ids in zip(
+            prototypes.centroids,
+            prototypes.concentrations().split(prototypes.sizes),
+            assigned.tolist(),
+        )
+    ]
+    mean = sum(loss for loss, _ in want) / 2
+    assert losses['loss_protonce'].item() == pytest.approx(mean, rel=1e-4)
+    for m, (_, accuracy) in enumerate(want):
+        assert losses[f'acc_proto_{m}'].item() == pytest.approx(accuracy)
 
 
 def test_negatives_without_a_seed_are_refused_on_several_ranks(monkeypatch):

@@ -176,13 +176,16 @@ def test_exponentials_without_underflow():
 
 def test_far_from_zero_no_digits_are_lost():
     near, far = OnlineGaussianMixture(3, 4), OnlineGaussianMixture(3, 4)
+    place = torch.tensor([1000, -1000, 0, 500])
     for step in range(6):
         batch = normal(12, 4, seed=step)
         # exact in float32, so that both see the same
         batch = (batch * 64).round() / 64
         near.update(batch)
-        far.update(batch + 1000)
-    torch.testing.assert_close(far.means - 1000, near.means, atol=5e-3, rtol=0)
+        far.update(batch + place)
+    torch.testing.assert_close(
+        far.means - place, near.means, atol=5e-3, rtol=0
+    )
     torch.testing.assert_close(
         far.variances, near.variances, atol=5e-3, rtol=0
     )
@@ -369,24 +372,33 @@ def test_a_checkpoint_of_mmengine_holds_everything(tmp_path):
 
 
 def test_a_copy_and_an_empty_state():
-    mixture = begun()
+    mixture = OnlineGaussianMixture(5, 3, init_samples=12)
+    mixture.update(normal(12, 3))
     mixture.update(normal(4, 3))
     other = copy.deepcopy(mixture)
     assert torch.equal(
         other.assign(normal(9, 3)), mixture.assign(normal(9, 3))
     )
-    mixture.load_state_dict(OnlineGaussianMixture(5, 3).state_dict())
+    new = OnlineGaussianMixture(5, 3, init_samples=12)
+    mixture.load_state_dict(new.state_dict())
     assert not mixture.ready
+    for seed in (1, 2):  # it begins like a new one, from 12 samples
+        mixture.update(normal(6, 3, seed=seed))
+        new.update(normal(6, 3, seed=seed))
+    assert mixture.ready and torch.equal(mixture.means, new.means)
 
 
 def test_precision_and_gradients():
     h = normal(20, 3)
     plain, lowered = begun(), begun()
+    plain.counts[0] = lowered.counts[0] = 2**24 + 1  # not in float32
     assert not list(plain.parameters())
     lowered.half()
     lowered.bfloat16()
+    lowered.cpu()
     assert lowered.means.dtype == lowered.scatter.dtype == torch.float32
     assert lowered.counts.dtype == torch.float64
+    assert torch.equal(lowered.counts, plain.counts)
     plain.update(h)
     inputs = h.clone().requires_grad_()
     with torch.autocast('cpu', torch.bfloat16):

@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 
 from pauc_mm.clustering import concentration
 from pauc_mm.embedding.e_step import extract_embeddings
+from pauc_mm.utils import derive_seed
 from tests.helpers import TWO_VIEWS, run_cfg, run_ranks
 
 
@@ -122,6 +123,8 @@ def test_log_line_says_what_matters(tmp_path):
     handler.emit = lambda record: lines.append(record.getMessage())
     runner.logger.addHandler(handler)
     runner.train()
+    # 8 is the dimension, and 64 the length of the queue.
+    assert any('48 embeddings of 8 dimensions' in line for line in lines)
     lines = [line for line in lines if line.startswith('Clustering K=')]
     assert len(lines) == 4  # two clusterings in two epochs
     for word in ('clusters used', 'median', 'objective', 'concentration'):
@@ -175,6 +178,27 @@ def test_warm_start_begins_with_the_last_centroids(tmp_path):
         (2, 4, False),
         (2, 6, False),
     ]
+
+
+def test_each_epoch_and_clustering_has_a_seed_of_its_own(tmp_path):
+    runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=3))
+    kmeans, model = clustering_hook(runner).kmeans, runner.model
+    fit, seed_negatives = kmeans.fit, model.seed_negatives
+    clusterings, negatives = [], []
+    kmeans.fit = lambda features, k, seed: (
+        clusterings.append(seed),
+        fit(features, k, seed),
+    )[1]
+    model.seed_negatives = lambda seed: (
+        negatives.append(seed),
+        seed_negatives(seed),
+    )
+    runner.train()
+    assert negatives == [derive_seed(7, epoch) for epoch in range(3)]
+    assert clusterings == [
+        derive_seed(7, epoch, m) for epoch in (1, 2) for m in (0, 1)
+    ]
+    assert len(set(negatives)) == 3 and len(set(clusterings)) == 4
 
 
 def test_a_clusterer_without_warm_start_is_not_asked_for_it(tmp_path):

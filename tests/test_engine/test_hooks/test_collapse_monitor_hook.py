@@ -4,14 +4,19 @@ import json
 import logging
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 
-from pauc_mm.engine.hooks.collapse_monitor_hook import parse_conditions
+from pauc_mm.engine.hooks.collapse_monitor_hook import (
+    CollapseMonitorHook,
+    parse_conditions,
+)
 from pauc_mm.engine.launch import prepare_launch
 from pauc_mm.evaluation.collapse import measure_collapse, prototype_sets
 from pauc_mm.evaluation.functional import (
@@ -616,3 +621,31 @@ def test_a_diverged_network_is_named(tmp_path):
         RuntimeError, match=r'check after epoch 1 failed: 48 of 48 embeddings'
     ):
         runner.train()
+
+
+@pytest.mark.parametrize(
+    'patience, values, said',
+    [
+        # A check that meets no condition starts the count again.
+        (2, [1, -1, 1, -1, -1], ['', '1 of 2', '', '1 of 2', 'after epoch 5']),
+        (1, [0, -1], ['', 'after epoch 2']),
+        (3, [-1, -1, 1, 1], ['1 of 3', '2 of 3', '', '']),
+    ],
+)
+def test_checks_in_a_row_are_counted(patience, values, said):
+    hook = CollapseMonitorHook(
+        stop={'uniformity': '< 0'}, patience=patience, start_epoch=1
+    )
+    lines = []
+    runner = SimpleNamespace(
+        message_hub=MessageHub('monitor'),
+        logger=SimpleNamespace(warning=lines.append),
+        train_loop=SimpleNamespace(_max_epochs=9),
+        hooks=[],
+    )
+    for runner.epoch, (value, words) in enumerate(zip(values, said)):
+        lines.clear()
+        hook._stop(runner, {'uniformity': value, 'effective_rank': -1.0})
+        assert words in ''.join(lines) and len(lines) == bool(words)
+    stopped = 'after' in said[-1]
+    assert runner.train_loop._max_epochs == (len(values) if stopped else 9)

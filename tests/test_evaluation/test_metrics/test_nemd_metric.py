@@ -114,20 +114,21 @@ def test_groups_that_cancel_out_and_samples_without_group():
 
 
 @pytest.mark.parametrize(
-    'options',
+    'options, num_groups',
     [
-        dict(),
-        dict(groups='clusters', num_clusters=3),
-        dict(groups='clusters'),
+        (dict(), 3),
+        (dict(groups='clusters', num_clusters=3), 1),
+        (dict(groups='clusters'), 1),
     ],
 )
-def test_total_collapse_is_zero_and_says_so(options):
+def test_total_collapse_is_zero_and_says_so(options, num_groups):
     points = torch.randn(6).expand(30, 6)
     got = evaluate(NEMD(**options), samples(points, torch.arange(30) % 3))
     assert all(value == value for value in got.values())
     assert got['nemd/value'] == pytest.approx(0, abs=1e-12)
     assert got['nemd/uniformity'] == pytest.approx(0, abs=1e-12)
     assert got['nemd/effective_rank'] == 0
+    assert got['nemd/num_groups'] == num_groups
 
 
 @pytest.mark.parametrize('num, expected', [(30, 2), (90, 4), (2100, 100)])
