@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sets up an environment in which everything here runs; skips finished steps.
 #
-#   bash tools/setup_env.sh [dev] [detection]
-#   source tools/setup_env.sh [dev] [detection]   # also sets PYTHON
+#   bash tools/setup_env.sh [dev] [detection] [mutation]
+#   source tools/setup_env.sh [dev] ...   # also sets PYTHON
 #
 # Uses the active virtual or conda environment, else .venv in this repository,
 # which is created with $PYTHON (python3). There it installs the tested versions
@@ -167,9 +167,9 @@ pauc_setup() {
         >"$limits" || return
     prefix=$("$PYTHON" -c 'import sys; print(sys.prefix)') || return
     for group in runtime "$@"; do
-        if [[ ! $group =~ ^(runtime|dev|detection)$ ]]; then
-            pauc_say "there is no group '$group'; there are: dev, detection" \
-                '(for faiss-gpu see requirements/gpu.txt)'
+        if [[ ! $group =~ ^(runtime|dev|detection|mutation)$ ]]; then
+            pauc_say "there is no group '$group'; there are: dev, detection," \
+                'mutation (for faiss-gpu see requirements/gpu.txt)'
             return 1
         fi
         local stamp=$prefix/.pauc_mm-$group state

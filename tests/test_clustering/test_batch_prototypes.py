@@ -41,9 +41,15 @@ def test_gradient_flows_and_is_right():
 
 
 def test_mixing_in_the_stored_centroid():
-    embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    stored = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
-    (prototypes,), _ = batch_prototypes(
-        torch.tensor([1, 1]), embeddings, stored=stored, centroid_weight=0.5
+    embeddings = F.normalize(torch.randn(3, 4), dim=1)
+    stored = F.normalize(torch.randn(2, 4, dtype=torch.float64), dim=1)
+    ids = torch.tensor([1, 0, 1])
+    (plain,), _ = batch_prototypes(ids, embeddings, stored=stored[ids])
+    (mixed,), _ = batch_prototypes(
+        ids, embeddings, stored=stored[ids], centroid_weight=0.3
     )
-    torch.testing.assert_close(prototypes, torch.full((2, 2), 0.5**0.5))
+    for i, own in enumerate(ids.tolist()):
+        mean = F.normalize(embeddings[ids == own].sum(dim=0), dim=0)
+        torch.testing.assert_close(plain[i], mean)
+        want = 0.7 * mean + 0.3 * stored[own].float()
+        torch.testing.assert_close(mixed[i], want / want.norm())

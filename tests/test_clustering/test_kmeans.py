@@ -4,9 +4,13 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import adjusted_rand_score
 
-from pauc_mm.clustering import FaissKMeans, cluster_on_ranks
+from pauc_mm.clustering import FaissKMeans, KMeansResult, cluster_on_ranks
+from pauc_mm.clustering import kmeans as kmeans_file
+
+WARM = dict(niter=2, nredo=1)  # every redo from given centroids is the same
 
 
 def unit_blobs(num_clusters=4, size=30, dim=8, noise=0.05, seed=0):
@@ -64,6 +68,119 @@ def test_as_many_clusters_as_points():
     points, _ = unit_blobs(noise=0.5)
     result = FaissKMeans(niter=2).fit(points, len(points), seed=0)
     assert result.objective == pytest.approx(0, abs=1e-6)
+    assert sorted(result.assignments) == list(range(len(points)))
+    assert len(result.centroids) == len(points)
+
+
+def test_one_cluster_of_any_precision():
+    points, _ = unit_blobs()
+    result = FaissKMeans().fit(points.astype(np.float64), 1, seed=0)
+    mean = points.sum(axis=0) / np.linalg.norm(points.sum(axis=0))
+    np.testing.assert_allclose(result.centroids, mean[None], atol=1e-6)
+
+
+def test_empty_clusters_are_dropped_and_the_others_renumbered(monkeypatch):
+    # as faiss answers: inner products, nearest of four, all centroids
+    centroids = np.eye(4, dtype=np.float32)
+    nearest = np.array([0, 2, 2, 2, 0])
+    scores = np.ones(5, np.float32)
+    kmeans = FaissKMeans()
+    monkeypatch.setattr(
+        kmeans, '_run', lambda *_: (scores, nearest, centroids)
+    )
+    result = kmeans.fit(centroids[nearest], 4, seed=0)
+    assert result.assignments.tolist() == [0, 1, 1, 1, 0]
+    assert np.array_equal(result.centroids, centroids[[0, 2]])
+    assert result.distances.tolist() == [0] * 5
+
+
+def test_the_objective_is_a_mean_in_float64():
+    distances = np.full(3, 1e20, np.float32)
+    result = KMeansResult(None, None, distances, 3)
+    assert result.objective == pytest.approx(1e40)
+
+
+class FaissThatWritesDown:
+    """What is asked of faiss, which has a GPU here."""
+
+    def __init__(self, gpus=1):
+        self.gpus, self.asked = gpus, {}
+
+    def get_num_gpus(self):
+        return self.gpus
+
+    def Kmeans(self, dim, k, **options):
+        self.asked.update(options, dim=dim, k=k)
+        self.index, self.centroids = 'CPU index', np.eye(k, dim)
+        return self
+
+    def StandardGpuResources(self):
+        return self
+
+    def setTempMemory(self, size):
+        self.asked['scratch'] = size
+
+    def index_cpu_to_gpu(self, resources, gpu, index):
+        assert (resources, index) == (self, 'CPU index')
+        self.asked['gpu'] = gpu
+        return 'GPU index'
+
+    def train(self, features, init_centroids):
+        self.asked.update(index=self.index, init=init_centroids)
+
+    def assign(self, features):
+        return np.ones(len(features)), np.arange(len(features))
+
+
+@pytest.mark.parametrize('gpu', [False, 0, 3])
+def test_what_faiss_is_asked_for(monkeypatch, gpu):
+    points = np.eye(2, 5, dtype=np.float32)
+    for init, runs in ((None, dict(niter=7, nredo=3)), (points, WARM)):
+        faiss = FaissThatWritesDown()
+        monkeypatch.setattr(kmeans_file, '_import_faiss', lambda f=faiss: f)
+        kmeans = FaissKMeans(
+            *(7, 3, 40, 4), warm_niter=2, spherical=init is None
+        )
+        monkeypatch.setattr(kmeans, 'gpu_id', lambda: gpu)
+        kmeans.fit(points, 2, seed=11, init=init)
+        on_gpu = dict(gpu=gpu, scratch=2**29, index='GPU index')
+        assert faiss.asked == dict(
+            **(dict(index='CPU index') if gpu is False else on_gpu),
+            **runs,
+            **dict(dim=5, k=2, seed=11, spherical=init is None, init=init),
+            **dict(max_points_per_centroid=40, min_points_per_centroid=1),
+        )
+
+
+@pytest.mark.parametrize(
+    'device, gpus, cuda, want',
+    [
+        ('auto', 1, True, 2),
+        ('gpu', 1, True, 2),
+        ('cpu', 1, True, False),
+        ('auto', 0, True, False),
+        ('auto', 1, False, False),
+    ],
+)
+def test_a_gpu_is_taken_where_both_libraries_see_one(
+    monkeypatch, device, gpus, cuda, want
+):
+    faiss = FaissThatWritesDown(gpus)
+    monkeypatch.setattr(kmeans_file, '_import_faiss', lambda: faiss)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: cuda)
+    monkeypatch.setattr(torch.cuda, 'current_device', lambda: 2)
+    assert FaissKMeans(device=device).gpu_id() is want
+    # float32 centroids and their squared norms, beside the scratch space
+    assert FaissKMeans().gpu_memory(10, 7) == 2**29 + 10 * (7 + 1) * 4
+
+
+def test_the_defaults_of_the_published_runs():
+    assert vars(FaissKMeans()) == dict(
+        **dict(niter=20, nredo=5, spherical=True, device='auto'),
+        **dict(max_points_per_centroid=1000, min_points_per_centroid=10),
+        **dict(warm_start=False, warm_niter=5),
+    )
+    assert FaissKMeans(warm_start=True).warm_start is True
 
 
 def test_every_clustering_has_its_own_seed_and_start():
@@ -71,6 +188,7 @@ def test_every_clustering_has_its_own_seed_and_start():
 
     class Recorder:
         def fit(self, features, k, seed, init=None):
+            assert features is points
             calls.append((k, seed, init))
             return len(calls)
 
@@ -175,11 +293,19 @@ def test_a_full_gpu_falls_back_to_the_cpu_and_says_so(monkeypatch, error):
         lambda text, **_: said.append(text),
     )
     points, _ = unit_blobs()
-    result = exhausted(monkeypatch, error, gpu=True).fit(points, 4, seed=1)
-    want = FaissKMeans(device='cpu').fit(points, 4, seed=1)
-    assert np.array_equal(result.assignments, want.assignments)
+    start = points[:4]  # four of one blob
+    result = exhausted(monkeypatch, error, gpu=True).fit(points, 4, 1, start)
+    want = FaissKMeans(device='cpu').fit(points, 4, 1, start)
+    assert np.array_equal(result.centroids, want.centroids)
     (text,) = said
-    for part in ('120 x 8', 'k=4', 'CUDA device 1', 'about 512 MiB', 'CPU'):
+    for part in (
+        '120 x 8',
+        'k=4',
+        'CUDA device 1',
+        'about 512 MiB',
+        'CPU',
+        str(error),
+    ):
         assert part in text
 
 
@@ -191,8 +317,9 @@ def test_no_room_at_all_stops_with_sizes_and_keys(monkeypatch, error, gpu):
     if gpu:
         kmeans.device = 'gpu'  # asked for by name: no silent fall-back
     message = '120 x 8 .* k=4 .*max_points_per_centroid.*num_clusters'
-    with pytest.raises(RuntimeError, match=message):
+    with pytest.raises(RuntimeError, match=message) as raised:
         kmeans.fit(points, 4, seed=1)
+    assert raised.value.__cause__ is error
 
 
 def test_other_errors_of_faiss_are_not_taken_for_a_lack_of_memory(monkeypatch):

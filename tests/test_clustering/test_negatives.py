@@ -1,8 +1,13 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import numpy as np
 import pytest
 import torch
 
 from pauc_mm.clustering import sample_negative_prototypes
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize(
@@ -17,9 +22,8 @@ from pauc_mm.clustering import sample_negative_prototypes
 )
 def test_number_and_exclusion(num_prototypes, batch, wanted, expected):
     for seed in range(20):
-        generator = torch.Generator().manual_seed(seed)
         ids, mask = sample_negative_prototypes(
-            num_prototypes, torch.tensor(batch), wanted, generator
+            num_prototypes, torch.tensor(batch), wanted, seeded(seed)
         )
         drawn = ids[mask].tolist()
         assert len(drawn) == len(set(drawn)) == expected
@@ -31,7 +35,7 @@ def test_number_and_exclusion(num_prototypes, batch, wanted, expected):
 def test_every_free_prototype_is_equally_likely():
     # The last one, which an off-by-one in the official code never drew,
     # included. 8 of 16 free: each in half of the draws.
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded(0)
     batch = torch.tensor([3, 7, 7, 11])
     counts = torch.zeros(19)
     draws = 4000
@@ -48,21 +52,20 @@ def test_seeded_draws_repeat_and_leave_the_global_state_alone():
     batch = torch.tensor([0, 1])
     state = torch.get_rng_state()
     draws = [
-        sample_negative_prototypes(
-            50, batch, 8, torch.Generator().manual_seed(4)
-        )
-        for _ in range(2)
+        sample_negative_prototypes(50, batch, 8, seeded(4)) for _ in range(2)
     ]
     assert torch.equal(draws[0][0], draws[1][0])
+    # the stream that published runs have used
+    seed = torch.randint(2**62, (1,), generator=seeded(4)).numpy()
+    want = np.random.default_rng(seed).choice(50, 8 + 2, replace=False)
+    assert draws[0][0].tolist() == want.tolist()
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_another_seed_draws_others():
     batch = torch.tensor([0, 1])
     ids = [
-        sample_negative_prototypes(
-            50, batch, 8, torch.Generator().manual_seed(seed)
-        )[0].tolist()
+        sample_negative_prototypes(50, batch, 8, seeded(seed))[0].tolist()
         for seed in range(4)
     ]
     assert len({tuple(drawn) for drawn in ids}) == 4

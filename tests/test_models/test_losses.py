@@ -326,29 +326,32 @@ def test_descending_uniformity_and_correlation_drives_prototypes_apart():
 
 
 @pytest.mark.parametrize(
-    'loss, arguments',
+    'loss, function, arguments',
     [
-        (PrototypeAlignmentLoss, 2),
-        (PrototypeUniformityLoss, 1),
-        (PrototypeCorrelationLoss, 1),
+        (PrototypeAlignmentLoss, prototype_alignment, 2),
+        (PrototypeUniformityLoss, prototype_uniformity, 1),
+        (PrototypeCorrelationLoss, prototype_correlation, 1),
     ],
 )
-def test_modules_weight_their_function_and_are_registered(loss, arguments):
+def test_modules_weight_their_function_and_are_registered(
+    loss, function, arguments
+):
     from mmpretrain.registry import MODELS
 
-    inputs = [unit(4, 3, seed=i) for i in range(arguments)]
+    # two prototypes are the fewest that have a pair
+    inputs = [unit(2, 3, seed=i).float() for i in range(arguments)]
     one = loss(loss_weight=1.0)(*inputs)
+    torch.testing.assert_close(one, function(*inputs))
     for weight in (2.5, 0):  # 0 is an ablation
         built = MODELS.build(dict(type=loss.__name__, loss_weight=weight))
         torch.testing.assert_close(built(*inputs), weight * one)
     # half precision comes in under AMP; the terms stay in float32
     half = [x.bfloat16() for x in inputs]
     assert loss()(*half).dtype == torch.float32
-    single = [x.float() for x in inputs]
-    exact = loss()(*single)
+    exact = loss()(*inputs)
     with torch.autocast('cpu', dtype=torch.bfloat16):
-        assert torch.equal(loss()(*single), exact)
-        assert loss()(*single).dtype == torch.float32
+        assert torch.equal(loss()(*inputs), exact)
+        assert loss()(*inputs).dtype == torch.float32
 
 
 @pytest.mark.parametrize(
