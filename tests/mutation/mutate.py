@@ -3,9 +3,10 @@
 
 A change that no test notices is a survivor. mutmut makes the changes, in the
 copy mutants/, and measures which tests run a function; a change in
-pauc_mm/PACKAGE is tried with those of them that lie in tests/test_PACKAGE,
-the fast ones first. What is known stays in mutants/: the command goes on where
-it was stopped, and tries a function again once it is edited.
+pauc_mm/PACKAGE is tried with those of them that lie in tests/test_PACKAGE, the
+fast ones first. What is known stays in mutants/: the command goes on where it
+was stopped, and tries a function again once it is edited. --again tries the
+survivors too, with all tests that run them.
 
 Survivors are printed as entries of tests/mutation/equivalent.txt. The entries
 there behave as the original and are not counted.
@@ -16,6 +17,7 @@ import os
 import random
 import re
 from collections import Counter, defaultdict
+from functools import partial
 from math import ceil
 from pathlib import Path
 
@@ -71,7 +73,7 @@ def decorated_functions_too():
     file_mutation.function_trampoline_arrangement = arrange_without_decorators
 
 
-def try_mutants(mutants, runner):
+def try_mutants(mutants, runner, every):
     """Run the tests of each mutant and save how they end."""
     data_by_name = {name: data for data, name, _ in mutants}
     with Progress() as progress:
@@ -86,28 +88,34 @@ def try_mutants(mutants, runner):
 
         runner.startup()
         try:
-            for name in sorted(data_by_name, key=seconds):
+            for name in sorted(
+                data_by_name, key=partial(seconds, every=every)
+            ):
                 while not runner.has_capacity():
                     wait()
-                limit = ceil(2 * seconds(name) + 10)
-                runner.submit(name, tests_of(name), 2 * limit, limit)
+                limit = ceil(2 * seconds(name, every) + 10)
+                tests = tests_of(name, every)
+                runner.submit(name, tests, 2 * limit, limit)
             while runner.pending_count():
                 wait()
         finally:
             runner.stop_all_workers()
 
 
-def tests_of(name):
+def tests_of(name, every=False):
     """Tests that run the function of a mutant, if any those of its package."""
     tests = state().tests_by_mangled_function_name
+    found = list(tests.get(mangled_name_from_mutant_name(name), ()))
     folder = f'tests/test_{name.split(".")[1]}/'
-    found = tests.get(mangled_name_from_mutant_name(name), set())
-    return [t for t in found if t.startswith(folder)] or list(found)
+    nearest = [test for test in found if test.startswith(folder)]
+    return found if every else nearest or found
 
 
-def seconds(name):
+def seconds(name, every=False):
     """How long these tests take on the code as it is."""
-    return sum(state().duration_by_test[test] for test in tests_of(name))
+    return sum(
+        state().duration_by_test[test] for test in tests_of(name, every)
+    )
 
 
 def entry(data, name):
@@ -127,6 +135,13 @@ def without_line(entry):
     return (entry[0].partition(':')[0], *entry[1:])
 
 
+def same_on_cpu(entry):
+    """Whether only the device changes, which here is the CPU."""
+    texts = (line[2:] for line in entry[1:])
+    bare = {re.sub(r'(, )?device=[\w.]+|, (?=\))', '', t) for t in texts}
+    return len(bare) == 1
+
+
 def report(mutants):
     """Print the survivors, then how many there are of each kind."""
     entries = re.sub('^#.*\n', '', EQUIVALENT.read_text(), flags=re.M).strip()
@@ -136,7 +151,7 @@ def report(mutants):
         verdict = mutmut.status_by_exit_code[data.exit_code_by_key[name]]
         if verdict in ('survived', 'no tests'):
             found = entry(data, name)
-            if without_line(found) in known:
+            if without_line(found) in known or same_on_cpu(found):
                 verdict = 'equivalent'
             else:
                 print('\n'.join([f'# {verdict}', *found]), end='\n\n')
@@ -160,7 +175,7 @@ def main():
     parser.add_argument('--seed', type=int, default=0, help='of the sample')
     parser.add_argument('--jobs', type=int, default=1, help='processes')
     parser.add_argument(
-        '--again', action='store_true', help='try the survivors once more'
+        '--again', action='store_true', help='try the survivors too'
     )
     args = parser.parse_args()
 
@@ -189,7 +204,7 @@ def main():
         for data, name, code in mutants
         if code is None or mutmut.status_by_exit_code[code] in again
     ]
-    try_mutants(untried, runner)
+    try_mutants(untried, runner, args.again)
     report(mutants)
 
 

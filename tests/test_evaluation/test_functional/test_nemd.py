@@ -77,8 +77,9 @@ def test_equals_assignment_solver_at_64_members():
 @pytest.mark.parametrize('spread', [1e-9, 1e-4, 1e-2, 1.0])
 def test_equals_pot_at_any_distance(build, spread):
     # Also where the distance is too small for dot products to give it.
+    # torch.cdist takes dot products for more than 25.
     make = dict(clusters=clusters, uneven=uneven)[build]
-    x, groups = make(4, 12)
+    x, groups = make(4, 29)
     x = torch.ones(x.shape[1]).double() + spread * x.double()
     parts = [unit(x[groups == g]) for g in range(4)]
     costs = [
@@ -191,6 +192,44 @@ def test_standard_error_of_pairs():
     assert values.mean() == pytest.approx(whole.value, abs=errors.mean())
 
 
+def test_standard_error_of_two_draws():
+    # Var[(a + b) / 2] is estimated by (a - b)^2 / 4, summed over the pairs.
+    costs = torch.tensor([[1.0, 3.0], [2.0, 2.5], [4.0, 4.0]])
+    want = math.sqrt((2**2 + 0.5**2) / 4) / 3
+    got = nemd_module._standard_error(costs, exhaustive=True)
+    assert got == pytest.approx(want)
+
+
+def test_members_are_drawn_once_and_twice_for_an_error():
+    x, groups = clusters(3, 10)
+    assert nemd(x, groups, num_members=10) == nemd(x, groups)
+    assert nemd(x, groups).num_draws == 1
+    some = nemd(x, groups, num_members=9)
+    assert some.num_draws == 2 and some.standard_error > 0
+    assert type(some.total_pairs) is int
+    rows = nemd_module._draw_members(
+        np.arange(5, 15), 9, np.random.default_rng(0)
+    )
+    assert len(set(rows.tolist())) == 9
+
+
+def test_members_keep_the_order_of_the_samples():
+    ids, members = nemd_module._members(np.arange(3000) % 7 - 1)
+    assert ids.tolist() == list(range(6))
+    for group, rows in enumerate(members):
+        assert rows.tolist() == list(range(group + 1, 3000, 7))
+
+
+def test_the_defaults():
+    # 65 groups have 2080 pairs
+    x = torch.randn(130, 3)
+    result = nemd(x, torch.arange(130) % 65)
+    assert (result.num_pairs, result.total_pairs) == (2000, 2080)
+    assert result == nemd(x, torch.arange(130) % 65, seed=0)
+    assert nemd(x, torch.arange(130) % 2).mean_members == 64
+    assert nemd(x, torch.arange(130) % 2, num_members=65).num_draws == 1
+
+
 @pytest.mark.slow
 def test_standard_error_of_members():
     x, groups = clusters(3, 60, spread=0.5)
@@ -208,6 +247,7 @@ def test_pair_numbers_cover_each_pair_once(num_groups):
 
     class Ordered:
         def choice(self, population, size, replace):
+            assert replace is False
             return np.arange(population)[:size]
 
     got = nemd_module._draw_pairs(num_groups, total - 1, Ordered())
@@ -235,6 +275,29 @@ def test_pairs_among_many_groups():
     assert pairs.min() >= 0 and pairs.max() < 3_000_000
     # The smaller of two uniform numbers is a third of the range on average.
     assert pairs.mean(axis=0) / 3e6 == pytest.approx([1 / 3, 2 / 3], abs=0.02)
+
+
+def sinkhorn_by_loops(x, y, reg):
+    """Cost of the entropic plan between two sets (Cuturi, 2013)."""
+    cost = np.sqrt(((x[:, None] - y[None]) ** 2).sum(-1))
+    kernel, v = np.exp(-cost / reg), np.ones(len(y))
+    for _ in range(2000):
+        u = 1 / len(x) / (kernel @ v)
+        v = 1 / len(y) / (kernel.T @ u)
+    return (u[:, None] * kernel * v * cost).sum()
+
+
+def test_sinkhorn_equals_the_loop():
+    pytest.importorskip('ot.batch')
+    x, groups = uneven(4, 6)
+    parts = [unit(x[groups == g]) for g in range(4)]
+    costs = [
+        sinkhorn_by_loops(a, b, 0.1)
+        for a, b in itertools.combinations(parts, 2)
+    ]
+    result = nemd(x, groups, solver='sinkhorn', reg=0.1, batch_size=4)
+    assert result.value == pytest.approx(np.mean(costs), abs=2e-4)
+    assert (result.num_pairs, result.min_members) == (6, 3)
 
 
 @pytest.mark.slow

@@ -59,6 +59,23 @@ def test_larger_epsilons_do_not_keep_a_subset():
         assert got == {0.03: 0.75, 0.1: 0.5, 0.2: 0.5}
 
 
+@pytest.mark.parametrize('chunk', [1, 2, 3, 6])
+def test_what_an_epsilon_drops_it_does_not_compare_with_later(chunk):
+    # 0.09 is near 0 for both; 1.0 is kept by the small one alone, and with it
+    # begins a chunk; 0.15 is near 0.09, but not near 0.
+    angles = torch.tensor([0, 3, 0.09, 1.0, 0.15, 2.8], dtype=torch.float64)
+    points = torch.stack([angles.cos(), angles.sin()], dim=1)
+    got = unique_prototypes(points, (0.005, 0.5), chunk)
+    assert got == {0.005: 5 / 6, 0.5: 2 / 6}
+
+
+def test_distances_have_the_precision_of_the_prototypes():
+    # 1 - cos is 8e-10, which float32 rounds to 0.
+    points = torch.tensor([[1.0, 0.0], [1.0, 4e-5]], dtype=torch.float64)
+    assert unique_prototypes(points, (1e-10,)) == {1e-10: 1}
+    assert unique_prototypes(points.float(), (1e-10,)) == {1e-10: 0.5}
+
+
 def test_curve():
     points = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
     curve = unique_curve(points)

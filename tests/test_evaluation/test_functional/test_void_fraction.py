@@ -44,6 +44,8 @@ def test_collapse_to_a_point(degrees):
 def test_even_circle_has_no_voids():
     points = on_circle(torch.arange(1000) * 0.36 + 0.1)
     assert void_fraction(points) == 0
+    # ten in each arc: none has fewer than the uniform number
+    assert void_fraction(points, threshold=1) == 0
     random = np.random.default_rng(0).standard_normal((20000, 2))
     assert void_fraction(random) == 0
 
