@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from pauc_mm.clustering import OnlineGaussianMixture
 from pauc_mm.clustering.deferred_flag import DeferredFlag
+from pauc_mm.clustering.mixture import start, steps
 from pauc_mm.clustering.mixture.steps import (
     TINY,
     exponential_,
@@ -118,6 +119,15 @@ def test_densities_against_torch():
         torch.distributions.Normal(mixture.means, mixture.variances.sqrt()), 1
     )
     joint = gaussians.log_prob(h[:, None]) + mixture.weights.log()
+    parameters = steps.natural_parameters(
+        mixture.means, mixture.variances, mixture.weights.log()
+    )
+    torch.testing.assert_close(
+        steps.sufficient_statistics(h) @ parameters.T,
+        joint,
+        rtol=1e-5,
+        atol=1e-5,
+    )
     wanted = (joint / 2).log_softmax(dim=1)
     found = mixture.log_responsibilities(h)
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
@@ -478,6 +488,37 @@ def test_the_beginning():
     own = (known[:, None] == order).int().argmax(dim=1)
     variance = (first - means[own]).square().mean(dim=0)
     torch.testing.assert_close(mixture.variances, variance.expand(8, 8))
+
+
+def test_the_distances_of_the_start():
+    data = normal(30, 5)
+    data[7] = data[3]
+    squares = data.square().sum(dim=1)
+    rows = torch.tensor([3, 0, 29])
+    found = start._squared_distances(data, squares, rows)
+    torch.testing.assert_close(found, torch.cdist(data[rows], data).square())
+    assert found[0, 3] == found[0, 7] == 0
+
+
+def test_a_mean_without_members_stays_and_one_of_its_own_moves():
+    data = torch.tensor([[0.0], [1.0], [9.0]])
+    means, sizes = start._lloyd(data, torch.tensor([[1.0], [7.0], [99.0]]), 2)
+    assert means.flatten().tolist() == [0.5, 9, 99]
+    assert sizes.tolist() == [2, 1, 0]
+
+
+def test_runs_of_k_means_begin_elsewhere_for_each_seed(monkeypatch):
+    seeds = []
+    plus_plus = start._plus_plus
+
+    def recorded(embeddings, k, seed):
+        seeds.append(seed)
+        return plus_plus(embeddings, k, seed)
+
+    monkeypatch.setattr(start, '_plus_plus', recorded)
+    for seed in (0, 1):
+        start.best_kmeans(normal(40, 3), 4, seed, 16)
+    assert len(set(seeds)) == len(seeds) == 2 * start.RUNS
 
 
 def test_the_start_in_random_directions():

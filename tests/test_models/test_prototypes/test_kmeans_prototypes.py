@@ -1,4 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from types import SimpleNamespace
+
+import pytest
 import torch
 
 from pauc_mm.models.prototypes import KMeansPrototypes
@@ -7,13 +10,14 @@ from tests.helpers import model_cfg
 CPU = torch.device('cpu')
 
 
-def filled():
+def filled(epoch=None):
     prototypes = KMeansPrototypes([2, 2], 2)
     prototypes.update(
         [torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.eye(2)],
         [torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.4])],
         torch.tensor([[0, 1, 1], [1, 0, 1]], dtype=torch.int32),
         CPU,
+        epoch,
     )
     return prototypes
 
@@ -32,12 +36,44 @@ def test_centroids_are_normalised_and_assignments_looked_up():
 
 def test_state_survives_bit_for_bit():
     # normalising once more on loading would change the last bit
-    prototypes = filled()
+    prototypes = filled(epoch=3)
+    state = prototypes.clustering()
     other = KMeansPrototypes([2, 2], 2)
-    other.load_clustering(prototypes.clustering(), CPU)
+    other.load_clustering(state, CPU)
+    assert other.epoch == 3
     for a, b in zip(prototypes.centroids, other.centroids):
         assert torch.equal(a, b)
     assert torch.equal(prototypes.assignments, other.assignments)
+    # a view would take all sets into the file
+    for part in state['centroids'] + state['concentrations']:
+        assert part.untyped_storage().nbytes() == part.nbytes
+
+
+@pytest.mark.parametrize('num_sets', [1, 2])
+def test_sets_have_their_centroids_and_assignments(num_sets):
+    prototypes = KMeansPrototypes([2] * num_sets, 2)
+    assert prototypes.sets() == prototypes.centroids == []
+    assignments = torch.tensor([[0, 1, 1], [1, 0, 1]])[:num_sets]
+    centroids = [torch.eye(2), -torch.eye(2)][:num_sets]
+    phi = [torch.tensor([0.1, 0.2])] * num_sets
+    prototypes.update(centroids, phi, assignments, CPU)
+    assert prototypes.ready
+    for m, found in enumerate(prototypes.sets()):
+        assert torch.equal(found[0], centroids[m])
+        assert torch.equal(found[1], assignments[m])
+
+
+def test_without_an_e_step_the_loss_is_said_to_be_infonce_alone(monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        'pauc_mm.models.prototypes.kmeans_prototypes.print_log',
+        lambda text, **_: told.append(text),
+    )
+    hook = SimpleNamespace(e_step=None)
+    for hooks, warnings in (([object(), hook], 0), ([object()], 1), ([], 2)):
+        filled().check_setup(SimpleNamespace(hooks=hooks), 8)
+        assert len(told) == warnings
+    assert 'model.prototypes=KMeansPrototypes' in told[0]
 
 
 def test_no_integer_of_it_is_a_buffer_that_a_hook_would_average():

@@ -2,6 +2,7 @@
 """PCL and PAUC whose prototypes are means of online mixtures."""
 
 import copy
+import itertools
 import logging
 import math
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce, get_rank, get_world_size
+from mmengine.hooks import CheckpointHook
 from mmpretrain.registry import MODELS
 
 from pauc_mm.clustering import OnlineGaussianMixture
@@ -436,6 +438,90 @@ def test_epochs_of_warm_up_need_the_length_of_an_epoch():
     )
     prototypes.check_setup(runner, 8)
     assert prototypes.warmup_steps == 2
+    assert MixturePrototypes((4, 6), 8, warmup_epochs=0).warmup_epochs == 0
+
+
+@pytest.mark.parametrize(
+    'warmup, done, begin', [(5, 0, 8), (5, 3, 8), (5, 7, 10), (0, 0, 3)]
+)
+def test_when_the_mixtures_begin_is_said_or_refused(warmup, done, begin):
+    # 24 samples take three steps of 8, after the warm-up
+    prototypes = MixturePrototypes((6,), 8, 0.1, warmup_steps=warmup)
+    told = []
+    runner = SimpleNamespace(
+        train_dataloader=range(4),
+        iter=done,
+        max_iters=begin + 1,
+        hooks=[],
+        logger=SimpleNamespace(info=told.append),
+    )
+    prototypes.check_setup(runner, 8)
+    assert f'after {begin} steps or {begin / 4:.3g} epochs' in told[0]
+    runner.max_iters = begin
+    with pytest.raises(ValueError, match='model.prototypes.init_samples'):
+        prototypes.check_setup(runner, 8)
+
+
+@pytest.mark.parametrize('by_epoch', [True, False])
+@pytest.mark.parametrize('interval', [-1, 1, 2, 3, 5, 7])
+def test_a_checkpoint_while_samples_are_collected_is_said(interval, by_epoch):
+    period = interval * (4 if by_epoch else 1)
+    for warmup in range(20):
+        prototypes = MixturePrototypes((6,), 8, 0.1, warmup_steps=warmup)
+        told = []
+        runner = SimpleNamespace(
+            train_dataloader=range(4),
+            iter=0,
+            max_iters=100,
+            hooks=[
+                SimpleNamespace(interval=1, by_epoch=False),
+                CheckpointHook(interval=interval, by_epoch=by_epoch),
+            ],
+            logger=SimpleNamespace(info=str, warning=told.append),
+        )
+        prototypes.check_setup(runner, 8)
+        # after the first or second step of three, which end the collection
+        between = (warmup + 1, warmup + 2)
+        want = period > 0 and any(step % period == 0 for step in between)
+        assert bool(told) is want, (warmup, told)
+
+
+def test_every_set_seed_and_run_draws_its_own_directions():
+    def build(run=None, **options):
+        prototypes = MixturePrototypes((4, 4, 4), 8, **options)
+        if run is not None:
+            prototypes.seed_run(run)
+        return prototypes
+
+    drawn = [
+        *build().vectors().split(4),
+        *build(seed=1).vectors().split(4),
+        *build(run=7).vectors().split(4),
+        *build(run=7, seed=1).vectors().split(4),
+        *MixturePrototypes((4, 4), 8, seed=2).vectors().split(4),
+    ]
+    for one, other in itertools.combinations(drawn, 2):
+        assert not torch.equal(one, other)
+    assert torch.equal(build(run=7).vectors(), build(run=7).vectors())
+    # those of a checkpoint stay, but what is drawn later has the run's seed
+    loaded, fresh = build(), build(run=7)
+    loaded.load_state_dict(build(seed=1).state_dict())
+    loaded.seed_run(7)
+    assert torch.equal(loaded.vectors(), build(seed=1).vectors())
+    for one, other in zip(loaded.mixtures, fresh.mixtures):
+        assert one.seed == other.seed
+    assert loaded.temperature == 1
+
+
+def test_the_summary_counts_equal_clusters():
+    prototypes = MixturePrototypes((4,), 8, 0.1)
+    prototypes.learn(unit(24, 8))
+    shares = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    prototypes.mixtures[0].frequency.copy_(2.5 * shares)
+    used = math.exp(-sum(p * math.log(p) for p in shares.tolist()))
+    (line,) = prototypes.summary()
+    assert f'used as {used:.1f} equal clusters' in line
+    assert 'min 0.1 / median 0.2 / max 0.4' in line
 
 
 def test_embeddings_that_are_alike_cannot_begin():
