@@ -220,7 +220,7 @@ def embed_by_hand(model, dataset, rows, momentum=False):
 
 
 _forkserver = multiprocessing.get_context('forkserver')
-_forkserver.set_forkserver_preload(['tests.helpers'])
+_forkserver.set_forkserver_preload(['tests.forked'])
 
 
 def _rank(function, rank, world_size, folder, args):
@@ -260,6 +260,22 @@ def run_ranks(function, world_size, folder, *args):
         torch.load(folder / f'result_{rank}.pt', weights_only=False)
         for rank in range(world_size)
     ]
+
+
+def assert_same(left, right, where=''):
+    """Compare two checkpoints, or parts of them, bit for bit."""
+    if isinstance(left, torch.Tensor):
+        assert torch.equal(left, right), where
+    elif isinstance(left, dict):
+        assert left.keys() == right.keys(), where
+        for key in left:
+            assert_same(left[key], right[key], f'{where}.{key}')
+    elif isinstance(left, (list, tuple)):
+        assert len(left) == len(right), where
+        for i, (a, b) in enumerate(zip(left, right)):
+            assert_same(a, b, f'{where}[{i}]')
+    else:
+        assert left == right, where
 
 
 def load_encoder(path, config=None, trust=False, **options):

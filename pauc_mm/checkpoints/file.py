@@ -10,7 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pauc_mm.compat.safe_load import load_without_code, refuse_damage
+from pauc_mm.compat.safe_load import (
+    load_without_code,
+    reason,
+    refuse_damage,
+    refuse_other_files,
+)
 
 State = dict[str, Tensor]
 
@@ -44,7 +49,7 @@ def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
         ValueError: If it is no checkpoint, damaged, or would run code.
     """
     path = Path(path).expanduser()
-    _check_file(path)
+    refuse_other_files(path)
     name, mmap = str(path), zipfile.is_zipfile(path)
     try:
         if trust:
@@ -64,38 +69,6 @@ def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
     return content
 
 
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        inside = sorted(path.glob('*.pth*'), key=os.path.getmtime)
-        found = ', '.join(p.name for p in inside[-3:]) or 'none'
-        raise IsADirectoryError(
-            f"'{path}' is a folder; name a checkpoint file. Checkpoints in "
-            f'it: {found}.'
-        )
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no checkpoint '{path}'.")
-    with open(path, 'rb') as file:
-        start = file.read(16)
-    size = f'{path.stat().st_size} bytes'
-    if start[:2] == b'PK':
-        if zipfile.is_zipfile(path):
-            return
-        raise ValueError(
-            f"'{path}' is truncated: {size}. Copy or download it again."
-        )
-    if start[:1] == b'\x80':  # a pickle, as torch before 1.6 wrote
-        return
-    hint = ''
-    if path.suffix in ('.py', '.json', '.yml', '.yaml'):
-        hint = ' It is a config: were the two swapped?'
-    if path.suffix == '.safetensors':
-        hint = ' Convert it: torch.save(safetensors.torch.load_file(A), B).'
-    raise ValueError(
-        f"'{path}' is not a checkpoint of torch: {size} that begin with "
-        f'{start!r}.{hint}'
-    )
-
-
 def _explain(path: Path, error: Exception) -> str:
     text = str(error)
     name = re.search(r'(?:GLOBAL|global|class) `?([\w.]+\.\w+|\w+)', text)
@@ -107,7 +80,7 @@ def _explain(path: Path, error: Exception) -> str:
         )
     return (
         f"'{path}' cannot be read as a checkpoint; it may be damaged. "
-        f'{type(error).__name__}: {text.splitlines()[0] if text else ""}'
+        f'{reason(error)}'
     )
 
 

@@ -15,6 +15,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,52 @@ def refuse_damage(path: str | os.PathLike) -> None:
         raise pickle.UnpicklingError(f'damaged record {record}')
 
 
+def refuse_other_files(path: Path) -> None:
+    """Refuse what is seen to be no checkpoint before it is read.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        IsADirectoryError: If it is a folder; the checkpoints in it are
+            named.
+        ValueError: If it is a part of a file, or another kind of file.
+    """
+    if path.is_dir():
+        inside = sorted(path.glob('*.pth*'), key=os.path.getmtime)
+        found = ', '.join(p.name for p in inside[-3:]) or 'none'
+        raise IsADirectoryError(
+            f"'{path}' is a folder; name a checkpoint file. Checkpoints in "
+            f'it: {found}.'
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no checkpoint '{path}'.")
+    with open(path, 'rb') as file:
+        start = file.read(16)
+    size = f'{path.stat().st_size} bytes'
+    if start[:2] == b'PK':
+        if zipfile.is_zipfile(path):
+            return
+        raise ValueError(
+            f"'{path}' is truncated: {size}. Copy or download it again."
+        )
+    if start[:1] == b'\x80':  # a pickle, as torch before 1.6 wrote
+        return
+    hint = ''
+    if path.suffix in ('.py', '.json', '.yml', '.yaml'):
+        hint = ' It is a config: were the two swapped?'
+    if path.suffix == '.safetensors':
+        hint = ' Convert it: torch.save(safetensors.torch.load_file(A), B).'
+    raise ValueError(
+        f"'{path}' is not a checkpoint of torch: {size} that begin with "
+        f'{start!r}.{hint}'
+    )
+
+
+def reason(error: Exception) -> str:
+    """Say why torch cannot read a file, without its advice to trust it."""
+    text = str(error).partition('WeightsUnpickler error:')[2] or str(error)
+    return f'{type(error).__name__}: {text.strip().partition(chr(10))[0]}'
+
+
 def has_checksums(path: str | os.PathLike) -> bool:
     """Tell whether damage of a file would be noticed."""
     if not zipfile.is_zipfile(path):
@@ -135,18 +182,23 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        RuntimeError: If it holds anything but weights, plain values, numpy
-            values and history buffers.
+        RuntimeError: If it is damaged, or holds anything but weights, plain
+            values, numpy values and history buffers.
     """
-    path = os.path.expanduser(filename)
+    path = Path(filename).expanduser()
     try:
-        return _revive(load_without_code(path, map_location))
-    except pickle.UnpicklingError as error:
+        refuse_other_files(path)
+        return _revive(load_without_code(str(path), map_location))
+    except OSError:
+        raise
+    except ValueError as error:
+        raise RuntimeError(str(error)) from error
+    except Exception as error:
         name = re.search(r'GLOBAL ([\w.]+)', str(error))
         if name is None:  # no pickle, or a damaged one
             raise RuntimeError(
-                f"'{filename}' cannot be read as a checkpoint: {error}. Copy "
-                'it again, or take another one.'
+                f"'{filename}' cannot be read as a checkpoint: "
+                f'{reason(error)}. Copy it again, or take another one.'
             ) from error
         raise RuntimeError(
             f"'{filename}' was not loaded: beside weights and mmengine's log "

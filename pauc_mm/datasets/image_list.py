@@ -14,7 +14,7 @@ import numpy as np
 from pauc_mm.utils.files import write_text
 from pauc_mm.utils.progress import progress
 
-from .image_scan import list_images, warn_of_left_out
+from .image_scan import EXTENSIONS, list_images, warn_of_left_out
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ def read_class_folders(root: str) -> ImageList:
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: It has no sub-folders, or is the one above the classes.
+        ValueError: It has no sub-folders, or images beside them, or is the
+            one above the classes.
     """
     if not os.path.isdir(root):
         raise FileNotFoundError(
@@ -62,6 +63,12 @@ def read_class_folders(root: str) -> ImageList:
         raise ValueError(
             f"'{root}' holds train and val, which are no classes: give "
             f"'{os.path.join(root, 'train')}'."
+        )
+    own = [f for f in os.listdir(root) if f.lower().endswith(EXTENSIONS)]
+    if loose := [f for f in sorted(own) if not f.startswith('.')]:
+        raise ValueError(
+            f"'{root}' itself has {len(loose)} images, which are of no class, "
+            f"such as '{loose[0]}': move them into a sub-folder."
         )
     paths: list[str] = []
     labels: list[int] = []

@@ -11,6 +11,7 @@ from pauc_mm.apis.config import build_runner
 from pauc_mm.apis.fine_tune_config import check_batch_size
 from tests.helpers import run_cfg
 
+pytestmark = pytest.mark.verdict('works')
 # of 6 batches: the query encoder moves after the 2nd, 4th and 6th
 COUNTS = 2
 

@@ -39,6 +39,7 @@ SENTENCES = {
 }
 
 
+@pytest.mark.verdict('noted')
 @pytest.mark.parametrize('form', SENTENCES)
 def test_assumptions_are_named_by_every_reader(tmp_path, form):
     path = tmp_path / 'a.pth'
@@ -71,6 +72,7 @@ class UnpooledResNet(ResNet):
         self.maxpool = nn.Identity()
 
 
+@pytest.mark.verdict('works')
 def test_a_config_describes_the_network(tmp_path):
     """Of any layout, for the encoder and for the converters."""
     model = stem(7, 2, 3, False)
@@ -88,6 +90,7 @@ def test_a_config_describes_the_network(tmp_path):
     assert not any(n.startswith('Assumed') for n in converted.notes)
 
 
+@pytest.mark.verdict('works')
 def test_solo_learn_pads_by_two(tmp_path):
     model = stem(3, 1, 2, False)
     model.fc = nn.Identity()
@@ -115,6 +118,7 @@ def test_solo_learn_pads_by_two(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.verdict('refused')
 def test_no_copy_is_written_of_what_a_config_cannot_say(tmp_path):
     """mmpretrain's ResNet_CIFAR(depth=18) pads by one, solo-learn by two."""
     model = torchvision.models.resnet18()
@@ -129,6 +133,7 @@ def test_no_copy_is_written_of_what_a_config_cannot_say(tmp_path):
         to_mmpretrain(path, tmp_path / 'c.pth')
 
 
+@pytest.mark.verdict('works')
 def test_vissl(tmp_path):
     model = small_resnet()
     head = shaken(nn.Sequential(nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 6)))

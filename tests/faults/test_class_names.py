@@ -69,6 +69,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.verdict('refused')
 @pytest.mark.parametrize('start', [bank_run, classifier])
 @pytest.mark.parametrize('classes, name', ROWS)
 def test_other_classes(tmp_path, start, classes, name):
@@ -77,12 +78,14 @@ def test_other_classes(tmp_path, start, classes, name):
         start(tmp_path, *sets)()
 
 
+@pytest.mark.verdict('works')
 @pytest.mark.parametrize('start', [bank_run, classifier])
 def test_the_same_classes(tmp_path, start):
     sets = folder(tmp_path / 'a', FOUR), folder(tmp_path / 'b', FOUR)
     start(tmp_path, *sets)()
 
 
+@pytest.mark.verdict('refused')
 def test_the_head_of_a_classifier(tmp_path):
     sets = folder(tmp_path / 'a', FOUR), folder(tmp_path / 'b', FOUR)
     with pytest.raises(ValueError, match='model.head.num_classes=3'):

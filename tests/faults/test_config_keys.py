@@ -103,12 +103,14 @@ ROWS = [
 ]
 
 
+@pytest.mark.verdict('refused')
 @pytest.mark.parametrize('config, option, message', ROWS)
 def test_an_option_that_nothing_reads(config, option, message):
     with pytest.raises(ValueError, match=message):
         check_config_keys(load(config, option))
 
 
+@pytest.mark.verdict('refused')
 def test_a_misspelt_key_of_a_file_and_variables_of_its_own(tmp_path):
     path = tmp_path / 'recipe.py'
     text = f"_base_ = '{resolve_config(DIGITS)}'\n"
@@ -120,6 +122,7 @@ def test_a_misspelt_key_of_a_file_and_variables_of_its_own(tmp_path):
     check_config_keys(Config.fromfile(path))
 
 
+@pytest.mark.verdict('works')
 @pytest.mark.parametrize(
     'option',
     [
@@ -137,18 +140,21 @@ def test_what_is_read_passes(option):
     check_config_keys(load(DIGITS, option))
 
 
+@pytest.mark.verdict('works')
 @pytest.mark.slow
 @pytest.mark.parametrize('name', list_configs())
 def test_shipped_configs_pass(name):
     check_config_keys(Config.fromfile(config_root() / name))
 
 
+@pytest.mark.verdict('works')
 def test_a_constructor_takes_several_optimizers():
     part = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1))
     wrapper = dict(constructor='Mine', generator=part, discriminator=part)
     check_config_keys(dict(optim_wrapper=wrapper))
 
 
+@pytest.mark.verdict('refused')
 def test_a_class_that_keeps_its_options_to_itself():
     class Own(functools.partial):
         def __init__(self, x, **options):
@@ -160,6 +166,7 @@ def test_a_class_that_keeps_its_options_to_itself():
         check_config_keys(dict(custom_hooks=[dict(type=DictAction, y=1)]))
 
 
+@pytest.mark.verdict('refused')
 @pytest.mark.parametrize(
     'main, argv, message',
     [

@@ -63,6 +63,7 @@ def _block(state, name):
     }
 
 
+@pytest.mark.verdict('refused')
 @pytest.mark.parametrize('prefix', ['', 'module.encoder_q.', 'backbone.'])
 @pytest.mark.parametrize('case', CASES)
 def test_not_all_weights_of_a_backbone(tmp_path, case, prefix):
@@ -76,22 +77,27 @@ def test_not_all_weights_of_a_backbone(tmp_path, case, prefix):
         to_mmpretrain(path, tmp_path / 'x.pth')
 
 
-@pytest.mark.parametrize('frozen', [None, '0', '4'])
-def test_fine_tuning_from_nine_tenths(frozen):
+@pytest.mark.parametrize(
+    'frozen, verdict',
+    [
+        (None, 'works'),
+        ('0', 'works'),
+        ('4', r'refused: fewer than 100%.*4\.bias'),
+    ],
+)
+def test_fine_tuning_from_nine_tenths(ends, frozen, verdict):
     """Enough to begin a training with, but not for a layer that is frozen."""
     net = nn.ModuleDict({str(i): nn.Linear(2, 2) for i in range(5)})
     weights = net.state_dict()
     del weights['4.bias']
     if frozen:
         net[frozen].requires_grad_(False)
-    if frozen == '4':
-        with pytest.raises(RuntimeError, match=r'fewer than 100%.*4\.bias'):
-            matching_names({'backbone': net}, weights, 'a.pth')
-    else:
+    with ends(verdict):
         names = matching_names({'backbone': net}, weights, 'a.pth')
         assert len(names['backbone']) == 9
 
 
+@pytest.mark.verdict('works')
 def test_position_embeddings_of_another_size_are_resized():
     net = nn.Linear(2, 2).requires_grad_(False)
     net.pos_embed = nn.Parameter(torch.zeros(1, 9, 2), requires_grad=False)
@@ -100,6 +106,7 @@ def test_position_embeddings_of_another_size_are_resized():
     assert names == {'backbone': ['weight', 'bias']}
 
 
+@pytest.mark.verdict('refused')
 def test_weights_that_are_not_finite_in_fine_tuning():
     net = nn.Linear(2, 2)
     weights = {**net.state_dict(), 'bias': torch.tensor([0, float('nan')])}

@@ -17,6 +17,7 @@ from pauc_mm.apis import (
     train,
 )
 
+pytestmark = pytest.mark.verdict('refused')
 CONFIG = 'pauc_mm::pauc_tiny_digits.py'
 OUTPUTS = {
     'knn': (evaluate.knn, ['a.pth', '--out', 'FILE/x.json']),

@@ -528,26 +528,10 @@ def cld_run(folder, **changes):
 
 
 @pytest.mark.slow
-def test_a_resumed_run_ends_as_one_that_was_not_stopped(tmp_path):
-    whole = cld_run(tmp_path / 'whole')
+def test_a_run_learns(tmp_path):
+    whole = cld_run(tmp_path)
     whole.train()
-    stopped = cld_run(tmp_path / 'stopped')
-    original = stopped.model.train_step
-
-    def train_step(*args, **kwargs):
-        if stopped.iter == 7:  # in the middle of the third epoch
-            raise KeyboardInterrupt
-        return original(*args, **kwargs)
-
-    stopped.model.train_step = train_step
-    with pytest.raises(KeyboardInterrupt):
-        stopped.train()
-    resumed = cld_run(tmp_path / 'stopped', resume=True)
-    resumed.train()
-    theirs = resumed.model.state_dict()
-    for name, value in whole.model.state_dict().items():
-        assert torch.equal(value, theirs[name]), name
-    assert theirs['encoder_k.steps'] == 12
+    assert whole.model.state_dict()['encoder_k.steps'] == 12
     logged = whole.message_hub.log_scalars
     for name in ('loss_infonce', 'loss_group', 'acc_instance', 'acc_group'):
         values = logged[f'train/{name}'].data[0]

@@ -8,8 +8,13 @@ import torch
 from mmengine.runner import Runner
 
 from pauc_mm.clustering import FaissKMeans
-from tests.helpers import TWO_VIEWS, loader_cfg, run_cfg, run_ranks
-from tests.test_engine.test_hooks.test_resume import assert_same
+from tests.helpers import (
+    TWO_VIEWS,
+    assert_same,
+    loader_cfg,
+    run_cfg,
+    run_ranks,
+)
 
 EPOCHS = 4
 # Of 48 images in batches of 16: three steps an epoch.
