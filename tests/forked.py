@@ -6,6 +6,7 @@ import matplotlib.pyplot  # noqa: F401
 import mmengine.config.config as mmengine_config
 import mmengine.runner  # noqa: F401
 import mmengine.visualization  # noqa: F401
+import pytest  # noqa: F401
 import sklearn.metrics  # noqa: F401
 
 import pauc_mm.engine.launch  # noqa: F401

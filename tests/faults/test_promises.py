@@ -314,7 +314,7 @@ def prepared(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_folders(folder / 'train', range(8))
-        write_folders(folder / 'test', range(8, 22))
+        write_folders(folder / 'test', range(8, 28))
         recipe(folder)
         torch.manual_seed(0)
         torch.save(dict(state_dict=small_resnet().state_dict()), 'resnet.pth')
