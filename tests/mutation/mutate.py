@@ -98,6 +98,8 @@ def try_mutants(mutants, runner, every):
                 runner.submit(name, tests, 2 * limit, limit)
             while runner.pending_count():
                 wait()
+        except KeyboardInterrupt:
+            print('Stopped: the same command goes on.')
         finally:
             runner.stop_all_workers()
 
@@ -136,10 +138,10 @@ def without_line(entry):
 
 
 def same_on_cpu(entry):
-    """Whether only the device changes, which here is the CPU."""
-    texts = (line[2:] for line in entry[1:])
-    bare = {re.sub(r'(, )?device=[\w.]+|, (?=\))', '', t) for t in texts}
-    return len(bare) == 1
+    """Whether only the device changes, which here is the CPU anyway."""
+    device = r'(, )?\b(device|non_blocking)=[\w.]+|[\w.]*\bdevice\b|\bNone\b'
+    texts = [re.sub(device, '', line[2:]) for line in entry[1:]]
+    return len({re.sub(r'(?<=\(), |, (?=\))', '', t) for t in texts}) == 1
 
 
 def report(mutants):

@@ -1,4 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import itertools
+
 import torch
 import torch.nn.functional as F
 
@@ -43,13 +45,14 @@ def test_gradient_flows_and_is_right():
 def test_mixing_in_the_stored_centroid():
     embeddings = F.normalize(torch.randn(3, 4), dim=1)
     stored = F.normalize(torch.randn(2, 4, dtype=torch.float64), dim=1)
-    ids = torch.tensor([1, 0, 1])
+    ids = torch.tensor([[1, 0, 1], [0, 0, 0]])  # two clusterings
     (plain,), _ = batch_prototypes(ids, embeddings, stored=stored[ids])
     (mixed,), _ = batch_prototypes(
         ids, embeddings, stored=stored[ids], centroid_weight=0.3
     )
-    for i, own in enumerate(ids.tolist()):
-        mean = F.normalize(embeddings[ids == own].sum(dim=0), dim=0)
-        torch.testing.assert_close(plain[i], mean)
+    for m, i in itertools.product(range(2), range(3)):
+        own = ids[m, i]
+        mean = F.normalize(embeddings[ids[m] == own].sum(dim=0), dim=0)
+        torch.testing.assert_close(plain[m, i], mean)
         want = 0.7 * mean + 0.3 * stored[own].float()
-        torch.testing.assert_close(mixed[i], want / want.norm())
+        torch.testing.assert_close(mixed[m, i], want / want.norm())

@@ -423,6 +423,24 @@ def test_a_mixture_without_a_number_resumes(tmp_path):
         assert torch.equal(value, resumed[name]), name
 
 
+def test_a_mixture_without_a_number_is_renamed():
+    model = build(prototypes=MIXTURE)
+    model.encoder_k.steps.fill_(7)
+    want = model.state_dict()
+    state = dict(want)
+    del state['prototypes.steps']
+    for name in [n for n in state if 'mixtures.0' in n]:
+        state[name.replace('mixtures.0', 'mixture')] = state.pop(name)
+    model.upgrade_state_dict(state)
+    assert state.pop('prototypes.steps') == 7
+    assert state.keys() == want.keys() - {'prototypes.steps'}
+    for name, value in state.items():
+        assert value is want[name]
+    new = dict(want)  # and one of today stays as it is
+    model.upgrade_state_dict(new)
+    assert new == want
+
+
 # ---- wrong input -----------------------------------------------------------
 @pytest.mark.parametrize(
     'changes, message',

@@ -1,6 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import copy
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,9 +9,12 @@ import torch.nn.functional as F
 from mmengine.dist import all_reduce, get_rank, get_world_size
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
+from torch.utils.data import DataLoader
 
 from pauc_mm.clustering import batch_kmeans
 from pauc_mm.models.embed import embed_images
+from pauc_mm.models.heads import ProtoNCEHead
+from pauc_mm.models.necks.cld_neck import NormProduct
 from pauc_mm.utils import derive_seed
 from tests.helpers import (
     PLAIN,
@@ -219,6 +223,71 @@ def test_a_batch_of_one_is_refused():
 def test_a_batch_longer_than_the_queue_is_refused():
     with pytest.raises(ValueError, match='model.queue_len=8'):
         step(build(queue_len=8))
+
+
+def test_the_defaults_and_the_least_that_is_allowed():
+    cfg = cld_cfg()
+    del cfg['num_clusters']
+    model = MODELS.build(cfg)
+    assert (model.num_clusters, model.num_iters) == (120, 5)
+    assert (model.group_temperature, model.group_weight) == (0.4, 0.25)
+    assert model.centroid_grad is True
+    # the official code's layers: rows of length 1
+    assert isinstance(model.neck.group, NormProduct)
+    norms = model.neck.group.weight.norm(dim=1)
+    torch.testing.assert_close(norms, torch.ones(8))
+    least = build(num_iters=1, group_weight=0)
+    assert (least.num_iters, least.group_weight) == (1, 0)
+    narrow = dict(type='CLDNeck', in_channels=1, hid_channels=1)
+    assert MODELS.build(dict(narrow, out_channels=1)).hidden.in_features == 1
+
+
+@pytest.mark.parametrize(
+    'build, queue_len',
+    [(lambda: model_cfg('PCL'), 16384), (cld_cfg, 65536)],
+)
+def test_the_defaults_of_the_papers(build, queue_len):
+    cfg = build()
+    for name in ('queue_len', 'feat_dim', 'momentum'):
+        del cfg[name]
+    model = MODELS.build(cfg)
+    assert model.queue.shape == (128, queue_len)
+    assert model.encoder_k.momentum == 0.001
+    for momentum in (0, 1):
+        with pytest.raises(ValueError, match='model.momentum'):
+            MODELS.build(dict(cfg, momentum=momentum))
+    assert MODELS.build(dict(cfg, queue_len=1)).queue_len == 1
+    head = ProtoNCEHead()
+    assert (head.num_negatives, head.mask_same_cluster) == (16000, True)
+    assert ProtoNCEHead(1).num_negatives == 1
+
+
+def test_the_smallest_batch_of_all_processes_is_checked(monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        'pauc_mm.models.checks.print_log', lambda text, **_: told.append(text)
+    )
+    model = build()  # four clusters, and a queue of 64
+    for size, world, drop_last, fits in (
+        (12, 1, False, False),  # the last batch has 3 of 27 images
+        (12, 1, True, True),
+        (9, 1, False, True),
+        (12, 2, False, True),
+        (4, 1, True, False),
+    ):
+        loader = DataLoader(range(27), size, drop_last=drop_last)
+        runner = SimpleNamespace(train_dataloader=loader)
+        for name in ('cld', 'checks'):
+            monkeypatch.setattr(
+                f'pauc_mm.models.{name}.get_world_size', lambda w=world: w
+            )
+        if fits:
+            model.check_setup(runner)
+            # longer than the data
+            assert 'model.queue_len=64 exceeds the 27' in told.pop()
+        else:
+            with pytest.raises(ValueError, match='model.num_clusters=4'):
+                model.check_setup(runner)
 
 
 # ---- several processes -----------------------------------------------------

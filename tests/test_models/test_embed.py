@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from pauc_mm.models import TinyConvNet, embed_batch
+from pauc_mm.models import TinyConvNet, embed_batch, embed_images
+from pauc_mm.models.embed import encoder_of
 from tests.helpers import images_batch, model_cfg
 
 
@@ -36,6 +37,58 @@ def test_embeddings_of_either_encoder(model, momentum):
     torch.testing.assert_close(embeddings, expected)
     assert not embeddings.requires_grad
     assert [s.sample_idx for s in samples] == list(range(5))
+
+
+def test_the_query_encoder_unless_told_otherwise(model):
+    images = single_view()['inputs'].float()
+    for function, given in ((embed_images, images), (embed_batch, None)):
+        given = single_view() if given is None else given
+        one, other = function(model, given), function(model, given, False)
+        torch.testing.assert_close(one[1], other[1])
+    assert encoder_of(model) == (model.backbone, model.neck)
+
+
+@pytest.mark.parametrize('shape', [(5, 16), (5, 16, 4), (5, 16, 2, 3)])
+@pytest.mark.parametrize('pack', [tuple, list, None])
+def test_features_of_any_shape_are_pooled(shape, pack):
+    maps = torch.randn(shape)
+    earlier = torch.randn(5, 3, 2, 2)
+    given = maps if pack is None else pack([earlier, maps])
+    net = torch.nn.Module()
+    net.backbone, net.neck = (lambda _: given), (lambda _: torch.eye(5))
+    features, _ = embed_images(net, None)
+    want = maps if len(shape) == 2 else maps.flatten(2).mean(dim=2)
+    torch.testing.assert_close(features, want)
+
+
+@pytest.mark.parametrize('channels_last', [None, False, True])
+@pytest.mark.parametrize('amp_dtype', [None, 'float16', 'bfloat16'])
+def test_how_images_go_through_the_network(model, amp_dtype, channels_last):
+    seen = []
+    preprocess = model.data_preprocessor.forward
+
+    def forward(data, training=None):
+        seen.append(training)
+        data = preprocess(data, training)
+        return dict(data, inputs=[data['inputs']])  # as of one view
+
+    def look(module, args):
+        seen.append(
+            (
+                torch.is_autocast_enabled('cpu')
+                and torch.get_autocast_dtype('cpu'),
+                args[0].is_contiguous(memory_format=torch.channels_last),
+            )
+        )
+
+    model.data_preprocessor.forward = forward
+    model.backbone.register_forward_pre_hook(look)
+    options = {} if channels_last is None else dict(channels_last=True)
+    if channels_last is False:
+        options = dict(channels_last=False)
+    embed_batch(model, single_view(), amp_dtype=amp_dtype, **options)
+    dtype = getattr(torch, amp_dtype) if amp_dtype else False
+    assert seen == [False, (dtype, bool(channels_last))]
 
 
 def test_works_for_mmpretrains_algorithms():
@@ -117,7 +170,7 @@ def test_explains_what_it_cannot_embed(model):
     with pytest.raises(ValueError, match='2 views of each image'):
         embed_batch(model, images_batch(views=2))
     del model.encoder_k
-    with pytest.raises(TypeError, match='no momentum encoder'):
+    with pytest.raises(TypeError, match='PCL has no momentum encoder'):
         embed_batch(model, single_view(), momentum=True)
     model.neck = None
     with pytest.raises(TypeError, match='set model.neck'):

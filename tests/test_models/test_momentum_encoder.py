@@ -1,4 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import copy
+
 import torch
 from torch import nn
 
@@ -20,6 +22,18 @@ def test_average_equals_the_formula_and_starts_as_a_copy():
         expected = 0.9 * expected + 0.1 * model[0].weight.detach()
     torch.testing.assert_close(encoder.module[0].weight.data, expected)
     assert encoder.steps.item() == 4
+
+
+def test_whether_it_has_started_is_that_of_what_is_loaded():
+    model = nn.Linear(2, 2)
+    started, fresh = (MomentumEncoder(model, momentum=0.1) for _ in range(2))
+    started.update_parameters(model)
+    before, after = (copy.deepcopy(e.state_dict()) for e in (fresh, started))
+    assert started.started and not fresh.started
+    for encoder in (started, fresh):
+        for state, want in ((before, False), (after, True), (before, False)):
+            encoder.load_state_dict(state)
+            assert encoder.started is want
 
 
 def test_keeps_its_own_batchnorm_statistics():

@@ -105,6 +105,7 @@ def test_batches_in_one_cluster_have_no_pairs_and_are_counted(monkeypatch):
         'pauc_mm.models.pauc.print_log', lambda text, **_: said.append(text)
     )
     model = with_prototypes(MODELS.build(model_cfg('PAUC')))
+    model.prototypes.assignments[0] = torch.arange(6) % 2  # one pair
     step(model)
     model.prototypes.assignments[1] = 1
     for _ in range(2):

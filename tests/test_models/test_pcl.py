@@ -1,12 +1,22 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.dataset import RepeatDataset
 from mmpretrain.registry import MODELS
+from torch import nn
 
-from tests.helpers import advance, apart, images_batch, model_cfg
+from pauc_mm.models.momentum_contrast import MomentumContrast
+from tests.helpers import (
+    TinyImages,
+    advance,
+    apart,
+    images_batch,
+    model_cfg,
+)
 from tests.test_models.test_losses import proto_nce_loop
 
 
@@ -118,6 +128,65 @@ def test_training_on_fixed_prototypes_raises_prototype_accuracy():
         optimizer.step()
     assert losses['loss_protonce'] < 0.7 * first['loss_protonce']
     assert losses['acc_proto_0'] == 1
+
+
+def test_the_momentum_encoder_starts_once_as_the_query_encoder():
+    model = MODELS.build(model_cfg('PCL'))
+    query = nn.Sequential(model.backbone, model.neck)
+    for start in (True, False):
+        with torch.no_grad():
+            for parameter in query.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        before = copy.deepcopy(model.encoder_k.module.state_dict())
+        model.start_momentum_encoder()
+        want = query.state_dict() if start else before
+        for name, value in model.encoder_k.module.state_dict().items():
+            assert torch.equal(value, want[name]), name
+        assert model.encoder_k.steps == (0 if start else 1)
+        model.encoder_k.steps.fill_(1)  # as after a step
+
+
+@pytest.mark.parametrize('weight', [0.0, 0.25, 1.0, 2.0])
+def test_the_weight_of_the_ramp_multiplies_the_losses_alone(weight):
+    model = MODELS.build(model_cfg('PCL'))
+    assert model.prototype_weight == 1
+    model.prototype_weight = weight
+    losses = dict(loss_proto=torch.tensor(3.0), acc_proto=torch.tensor(0.5))
+    want = dict(loss_proto=3 * weight, acc_proto=0.5)
+    assert model._ramped(losses) == want
+
+
+def test_few_prototypes_are_said_and_the_batch_is_passed_on(monkeypatch):
+    told, passed = [], []
+    monkeypatch.setattr(
+        'pauc_mm.models.pcl.print_log', lambda text, **_: told.append(text)
+    )
+    # eight negatives and a batch of twelve
+    model = MODELS.build(model_cfg('PCL', num_clusters=[20, 19, 30]))
+    monkeypatch.setattr(
+        model.prototypes, 'check_setup', lambda *args: passed.append(args)
+    )
+    data = SimpleNamespace(dataset=TinyImages(num_images=64), batch_size=12)
+    runner = SimpleNamespace(train_dataloader=data)
+    model.check_setup(runner)
+    assert 'model.proto_head.num_negatives=8' in told[0]
+    assert 'K=[19]:' in told[0]
+    assert passed == [(runner, 12)]
+
+
+def test_a_repeated_data_set_counts_once(monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        'pauc_mm.models.checks.print_log', lambda text, **_: told.append(text)
+    )
+    data = TinyImages(num_images=30)
+    for dataset in (data, RepeatDataset(data, 4)):
+        loader = SimpleNamespace(dataset=dataset, batch_size=12)
+        model = MODELS.build(model_cfg('PCL'))
+        MomentumContrast.check_setup(
+            model, SimpleNamespace(train_dataloader=loader)
+        )
+        assert 'model.queue_len=64 exceeds the 30' in told.pop()
 
 
 def test_predict_returns_samples_with_embeddings():
