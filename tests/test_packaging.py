@@ -175,7 +175,7 @@ def test_wheel(wheel, tmp_path):
     assert Path(answers['tool']) == package / '.mim/tools/dist_train.sh'
 
 
-@pytest.mark.slow
+@pytest.mark.program
 def test_programs_from_a_wheel(wheel, tmp_path, monkeypatch):
     """In an empty folder: the quickstart's, a diagnosis, a launch."""
     python, empty = make_env(tmp_path / 'env'), tmp_path / 'empty'

@@ -5,7 +5,8 @@
 #   bash tools/run_tests.sh [--fast] [PYTEST_OPTIONS]
 #
 #   --fast        leaves out tests marked slow
-#   --benchmarks  also runs each program of benchmarks/ once, with few data
+#   --programs    also runs, as CI does, whole programs with few data: those of
+#                 benchmarks/ and experiments/, the quickstart, a wheel's
 #   --coverage    reports which lines of pauc_mm the tests run; slower
 #
 # PYTEST_WORKERS is the number of processes (2). Nothing is installed outside
@@ -14,15 +15,15 @@
 set -uo pipefail
 
 options=()
-left_out=benchmark
+left_out=program
 for option in "$@"; do
     case $option in
         -h | --help)
             sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
             exit 0
             ;;
-        --fast) left_out='slow or benchmark' ;;
-        --benchmarks) left_out= ;;
+        --fast) left_out='slow or program' ;;
+        --programs) left_out= ;;
         --coverage) options+=(--cov --cov-report=term:skip-covered) ;;
         *) options+=("$option") ;;
     esac

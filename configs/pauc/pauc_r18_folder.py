@@ -5,9 +5,10 @@
 #
 # DATA_ROOT holds for training, E-step and evaluation. So do IMAGE_SIZE (128
 # pixels by default) and CORRUPT: images that do not decode stop the run before
-# it starts, CORRUPT=skip leaves them out. Set all three alike for --resume and
-# for tools/test.py. They cannot be --cfg-options: a config uses its variables
-# before options are applied.
+# it starts, CORRUPT=skip leaves them out. IMAGE_BITS=12 is for images with 12
+# of 16 bits in use, BACKGROUND=255,255,255 for transparent ones. Set all alike
+# for --resume and for tools/test.py. They cannot be --cfg-options: a config
+# uses its variables before options are applied.
 #
 # The numbers below are for about 5,000 images: change num_clusters with
 # theirs, and keep queue_len below it and at least at batch_size (128).

@@ -107,7 +107,8 @@ class ImageFolder(CustomDataset):
         backends = (getattr(step, 'imdecode_backend', None) for step in steps)
         decoder = next(filter(None, backends), 'cv2')
         self.corrupt_files, lossy = scan_images(paths, root, decoder)
-        self._warn_of_losses(lossy)
+        kept = set().union(*(getattr(step, 'kept', ()) for step in steps))
+        self._warn_of_losses([item for item in lossy if item[1] not in kept])
         if not self.corrupt_files:
             return data_list
         self._report(len(paths))
@@ -136,8 +137,9 @@ class ImageFolder(CustomDataset):
         )
         warn_once(
             f'Of {len(lossy)} images in {self._where} a part is lost, for '
-            f'networks see three channels of 8 bits: {text}. Convert these '
-            'images if that part matters.'
+            f'networks see three channels of 8 bits: {text}. If that part '
+            'matters, load them by LoadImageAs8Bit (IMAGE_BITS and BACKGROUND '
+            'for pauc_r18_folder.py), or convert them.'
         )
 
     @property

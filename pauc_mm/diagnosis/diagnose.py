@@ -8,7 +8,11 @@ from pathlib import Path
 import torch
 
 from pauc_mm.checkpoints import Checkpoint
-from pauc_mm.embedding.embedded_images import drop_zeros, embed_all
+from pauc_mm.embedding.embedded_images import (
+    drop_zeros,
+    embed_all,
+    note_copies,
+)
 from pauc_mm.embedding.images import find_images
 from pauc_mm.embedding.preprocessing import describe_input
 from pauc_mm.utils.device import pick_device
@@ -93,6 +97,7 @@ def diagnose(
         store=out / 'embeddings.pt',
         key=dict(stamp=stamp[:-1], momentum=options.momentum),
     )
+    copies = note_copies(images)
     images, source, zero_share = drop_zeros(images, source)
     clusterings = find_clusterings(
         encoder, images, options.clusters, options.seed
@@ -117,7 +122,7 @@ def diagnose(
         checkpoint=name,
         layout=encoder.layout,
         epoch=encoder.epoch,
-        notes=list(encoder.notes),
+        notes=[*encoder.notes, *copies],
         images=source.description,
         input=describe_input(encoder, source),
         settings=settings,

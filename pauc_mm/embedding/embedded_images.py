@@ -158,6 +158,39 @@ def drop_zeros(
     return some, source.select(rows.tolist()), 1 - len(rows) / len(kept)
 
 
+def note_copies(
+    images: EmbeddedImages, training: EmbeddedImages | None = None
+) -> list[str]:
+    """Say how many images look exactly like others, at 16 x 16 pixels.
+
+    Args:
+        images (EmbeddedImages): Are compared with each other, or with
+        training (EmbeddedImages, optional): those that a classifier saw.
+
+    Returns:
+        list[str]: One sentence, or none where all differ.
+
+    Raises:
+        ValueError: If more than half have a copy: a figure would be about
+            those, not about the network.
+    """
+    looks = [hash(row.tobytes()) for row in images.pixels.numpy()]
+    if training is None:
+        copied = len(looks) - len(set(looks))
+        note = 'images look exactly like another one'
+    else:
+        seen = {hash(row.tobytes()) for row in training.pixels.numpy()}
+        copied = sum(look in seen for look in looks)
+        note = 'test images look exactly like a training image'
+    note = f'{copied} of {len(looks)} {note} ({PIXELS} x {PIXELS} pixels).'
+    if 2 * copied > len(looks):
+        raise ValueError(
+            f'{note} What is measured on copies says nothing about the '
+            'network: give images without them.'
+        )
+    return [note] if copied else []
+
+
 def _embed(
     encoder: Any, dataset: BaseDataset, **options: Any
 ) -> EmbeddedImages:

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pauc_mm.checkpoints import Encoder
+from pauc_mm.embedding.embedded_images import note_copies
 from pauc_mm.embedding.images import ImageSource
 from pauc_mm.embedding.preprocessing import describe_input
 from pauc_mm.evaluation.functional import knn_predict
@@ -13,7 +15,7 @@ from pauc_mm.utils.checks import check_positive
 from pauc_mm.utils.device import pick_device
 from pauc_mm.utils.tables import mean_and_deviation
 
-from .features import FeatureOptions, embed, find_images
+from .features import FeatureOptions, LabelledFeatures, embed, find_images
 from .linear_probe import fit_linear_probe
 from .low_shot import LowShotOptions, low_shot_svm
 from .low_shot_draw import as_targets, check_shots, needed_rows
@@ -41,6 +43,7 @@ def evaluate_linear_probe(
     encoder, *images = find_images(options)
     _check_single_label(images[0], 'A linear probe')
     train, test = (embed(options, encoder, source) for source in images)
+    described = _described(encoder, *images, train, test)
     runs = []
     for seed in seeds:
         selection = fit_linear_probe(
@@ -67,7 +70,7 @@ def evaluate_linear_probe(
         runs.append(run)
     summary = mean_and_deviation([run['test']['1'] for run in runs])
     return dict(
-        _described(encoder, *images),
+        described,
         epochs=selection.epochs,
         num_held_out=selection.num_held_out,
         mean=summary.mean,
@@ -92,17 +95,18 @@ def evaluate_low_shot(
     check_shots(targets, train.classes, low_shot.shots)
     rows = needed_rows(targets, low_shot.shots, low_shot.draws, low_shot.seed)
     drawn = train if len(rows) == len(train) else train.select(rows)
+    bank, queries = (embed(options, encoder, s) for s in (drawn, test))
+    described = _described(encoder, train, test, bank, queries)
     result = low_shot_svm(
-        embed(options, encoder, drawn).features,
+        bank.features,
         train.labels,
-        embed(options, encoder, test).features,
+        queries.features,
         test.labels,
         train.classes,
         low_shot,
         rows,
         log=lambda line: print(line, file=sys.stderr, flush=True),
     )
-    described = _described(encoder, train, test)
     return dict(described, embedded=len(drawn), **result)
 
 
@@ -128,21 +132,27 @@ def evaluate_knn(
             f'({images[0].description}), got {" ".join(map(str, k))}.'
         )
     train, test = (embed(options, encoder, source) for source in images)
+    described = _described(encoder, *images, train, test)
     bank = train.features, train.labels, len(train.classes)
     predictions = knn_predict(test.features, *bank, list(k), temperature)
     accuracies = {
         str(number): (predicted == test.labels).double().mean().item()
         for number, predicted in predictions.items()
     }
-    described = _described(encoder, *images)
     return dict(described, temperature=temperature, accuracies=accuracies)
 
 
-def _described(encoder, train: ImageSource, test: ImageSource) -> dict:
+def _described(
+    encoder: Encoder,
+    train: ImageSource,
+    test: ImageSource,
+    bank: LabelledFeatures,
+    queries: LabelledFeatures,
+) -> dict:
     """Return the facts that every result begins with."""
     return dict(
         layout=encoder.layout,
-        notes=list(encoder.notes),
+        notes=[*encoder.notes, *note_copies(queries.images, bank.images)],
         input=describe_input(encoder, test),
         train=train.description,
         test=test.description,

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from pauc_mm.checkpoints import Checkpoint, Encoder
-from pauc_mm.embedding.embedded_images import embed_all
+from pauc_mm.embedding.embedded_images import EmbeddedImages, embed_all
 from pauc_mm.embedding.images import ImageSource
 from pauc_mm.utils.checks import check_choice, check_integer
 from pauc_mm.utils.device import pick_device
@@ -92,12 +92,14 @@ class LabelledFeatures:
         labels (Tensor): See :class:`~pauc_mm.embedding.images.ImageSource`.
         classes (list[str]): Names of the K classes.
         description (str): Source of the images.
+        images (EmbeddedImages): All that is known of them.
     """
 
     features: Tensor
     labels: Tensor
     classes: list[str]
     description: str
+    images: EmbeddedImages
 
     def __len__(self) -> int:
         return len(self.features)
@@ -169,6 +171,7 @@ def embed(
         images.labels,
         images.classes,
         images.description,
+        result,
     )
 
 

@@ -61,7 +61,7 @@ def check_seconds(table, rounds):
         assert len(samples) == rounds and min(samples) > 0
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_post_processing(tmp_path):
     # It raises if the concentrations of the alternatives differ.
     options = ('--repeats', '2', '--out', str(tmp_path / 'a.json'))
@@ -74,7 +74,7 @@ def test_post_processing(tmp_path):
     assert names(aside)[0].startswith('NMI') and len(names(aside)) == 1
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_negatives(tmp_path):
     options = ('--repeats', '2', '--skip-memory', '--out')
     tables = run('negatives', *options, str(tmp_path / 'b.json'))
@@ -85,7 +85,7 @@ def test_negatives(tmp_path):
         assert 'peak MiB' not in table['header']
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_train_step(tmp_path):
     # It raises if the InfoNCE of the methods differs in the first step.
     options = ('--sets', 'in100', '--repeats', '1', '--skip-memory', '--out')
@@ -97,7 +97,7 @@ def test_train_step(tmp_path):
     assert all(ms > 0 for ms in column(parts, 'median ms'))
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_e_step_scaling(tmp_path):
     options = ('--repeats', '1', '--out', str(tmp_path / 'f.json'))
     strong, weak, memory = run('e_step_scaling', *options)
@@ -110,7 +110,7 @@ def test_e_step_scaling(tmp_path):
     assert all(used > 0 for used in column(memory, 'clusters used'))
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_e_step_memory(tmp_path):
     options = ('--processes', '1', '2', '--out', str(tmp_path / 'm.json'))
     tables = run('e_step_memory', *options)
@@ -122,7 +122,7 @@ def test_e_step_memory(tmp_path):
     assert 'bank' in names(tables[2])[0]
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_kmeans(tmp_path):
     tables = run('kmeans', '--also-once', '--out', str(tmp_path / 'c.json'))
     assert len(tables) == 2
@@ -135,7 +135,7 @@ def test_kmeans(tmp_path):
         assert 0 < min(objectives) and max(objectives) < 2 * min(objectives)
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_epoch(tmp_path):
     options = ('--epochs', '1', '--repeats', '1')
     (table,) = run('epoch', *options, '--out', str(tmp_path / 'e.json'))
@@ -145,7 +145,7 @@ def test_epoch(tmp_path):
     check_seconds(table, rounds=1)
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_extraction(tmp_path):
     options = ('--repeats', '1', '--out', str(tmp_path / 'x.json'))
     times, cosines = run('extraction', *options)
@@ -153,7 +153,7 @@ def test_extraction(tmp_path):
     assert min(float(x) for x in column(cosines, 'cosine')) > 0.99
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_feature_sources(tmp_path):
     out = str(tmp_path / 's.json')
     (table,) = run('feature_sources', '--out', out)
@@ -163,7 +163,7 @@ def test_feature_sources(tmp_path):
         assert all(0 <= float(x) <= 1 for x in column(table, name))
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_nemd(tmp_path):
     # It raises if our exact costs differ from those of POT.
     options = ('--repeats', '2', '--out', str(tmp_path / 'n.json'))
@@ -181,7 +181,7 @@ def test_nemd(tmp_path):
         assert bias[0] == 0 and min(bias[1:]) > 0  # the entropy costs
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_unique_prototypes(tmp_path):
     # It raises if the epsilons are not independent.
     tables = run('unique_prototypes', '--out', str(tmp_path / 'u.json'))
@@ -196,7 +196,7 @@ def test_unique_prototypes(tmp_path):
     assert 'peak MiB' not in tables[1]['header'] + tables[2]['header']
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_linear_probe(tmp_path):
     tables = run('linear_probe', '--out', str(tmp_path / 'l.json'))
     check_seconds(tables[0], rounds=1)
@@ -204,7 +204,7 @@ def test_linear_probe(tmp_path):
     assert column(tables[0], 'peak MiB')[0] > 0
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_online_mixture(tmp_path):
     times, memory = run('online_mixture', '--out', str(tmp_path / 'o.json'))
     assert len(names(times)) == 3
@@ -212,7 +212,7 @@ def test_online_mixture(tmp_path):
     assert column(memory, 'an update beyond it')[0] > 0
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_diagnosis(tmp_path):
     (table,) = run('diagnosis', '--out', str(tmp_path / 'd.json'))
     assert names(table) == ['k-means', 'measures', 'pictures', 'all']
@@ -220,7 +220,7 @@ def test_diagnosis(tmp_path):
     assert math.isclose(sum(seconds[:3]), seconds[3])
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_detection_ops(tmp_path):
     # It raises if the results of the alternatives differ.
     options = ('--repeats', '2', '--out', str(tmp_path / 'ops.json'))
@@ -235,7 +235,7 @@ def test_detection_ops(tmp_path):
         assert float(table['rows'][0][3]) == 1
 
 
-@pytest.mark.benchmark
+@pytest.mark.program
 def test_detection_step(tmp_path):
     pytest.importorskip('mmdet')
     options = ('--repeats', '1', '--warmup', '0', '--out')

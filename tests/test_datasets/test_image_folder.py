@@ -1,5 +1,4 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-import logging
 import os
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from mmengine.logging import MMLogger
 from mmpretrain.registry import DATASETS
 from PIL import Image, ImageFile
 
@@ -55,21 +53,6 @@ def folder(tmp_path):
     (root / '.trash').mkdir()
     (root / '.trash' / 'old.jpg').write_bytes(b'broken')
     return root
-
-
-@pytest.fixture
-def log_lines():
-    """Messages of mmengine's current logger."""
-    messages = []
-
-    class Keep(logging.Handler):
-        def emit(self, record):
-            messages.append(record.getMessage())
-
-    logger, handler = MMLogger.get_current_instance(), Keep()
-    logger.addHandler(handler)
-    yield messages
-    logger.removeHandler(handler)
 
 
 def relative(dataset, root):

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN_ALL = 'experiments.runner.command_line.run_all'
 
 
-@pytest.mark.slow
+@pytest.mark.program
 def test_a_real_comparison_of_two_epochs(tmp_path, run_program):
     """Three processes: the program and, at the same time, two runs."""
     options = ['--suite', 'small', '--epochs', '2']

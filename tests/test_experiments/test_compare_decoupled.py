@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FAKE = Path(__file__).parent / 'test_runner' / 'fake_worker.py'
 
 
-@pytest.mark.slow
+@pytest.mark.program
 def test_a_real_study_of_five_epochs(tmp_path, run_program):
     """Three processes: the program and, at the same time, two runs."""
     # 20 steps: the online mixture begins after 16.

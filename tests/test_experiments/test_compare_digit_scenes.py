@@ -16,7 +16,7 @@ from pauc_mm.datasets.packaged_digits import read_mnist
 from tests.test_experiments.test_runner.made_results import made_result
 
 
-@pytest.mark.slow
+@pytest.mark.program
 def test_a_real_comparison(scenes, tiny_checkpoint, quick, tmp_path, capsys):
     out = tmp_path / 'out'
     args = [str(tiny_checkpoint), '--data', str(scenes), '--out', str(out)]

@@ -11,7 +11,7 @@ from experiments import toy_blobs
 from experiments.toy import METHODS
 
 
-@pytest.mark.slow
+@pytest.mark.program
 def test_the_small_experiment_from_end_to_end(tmp_path, capsys):
     out = tmp_path / 'out'
     command = ['--small', '--out', str(out)]

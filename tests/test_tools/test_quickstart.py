@@ -40,7 +40,7 @@ def trained(tmp_path_factory):
     return config, folder / 'run', done.stdout + done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.program
 def test_training_with_bf16_logs_every_loss_without_nan(trained):
     _, _, log = trained
     lines = [line for line in log.splitlines() if 'Epoch(train)' in line]
@@ -54,7 +54,7 @@ def test_training_with_bf16_logs_every_loss_without_nan(trained):
     assert 'knn/k20: 0.' in validation and 'nemd/value: ' in validation
 
 
-@pytest.mark.slow
+@pytest.mark.program
 def test_report_prints_the_table_and_draws_the_picture(trained):
     config, run, _ = trained
     report = ('tools/analysis/quickstart_report.py', '--config', config)
@@ -76,7 +76,7 @@ def test_report_prints_the_table_and_draws_the_picture(trained):
     assert second.stdout.splitlines()[-9:] == first.stdout.splitlines()[-9:]
 
 
-@pytest.mark.slow
+@pytest.mark.program
 def test_report_without_a_checkpoint_says_what_to_do(tmp_path):
     config = ROOT / 'configs' / 'pauc_tiny_digits.py'
     done = python(

@@ -54,6 +54,7 @@ def write_voc(root, labels):
     folder = root / 'VOCdevkit' / 'VOC2007'
     lists = folder / 'ImageSets' / 'Main'
     lists.mkdir(parents=True)
+    number = 0  # images of both splits differ
     for split, classes in labels.items():
         mixed = {}
         for name, column in classes.items():
@@ -63,6 +64,7 @@ def write_voc(root, labels):
                 colour = np.array(COLOURS[name]) * (label == 1)
                 mixed[i] = mixed.get(i, 0) + colour
         (lists / f'{split}.txt').write_text('\n'.join(mixed))
-        for number, (i, colour) in enumerate(mixed.items()):
+        for i, colour in mixed.items():
+            number += 1
             write_image(folder / 'JPEGImages' / f'{i}.jpg', colour, number)
     return root

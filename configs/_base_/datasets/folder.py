@@ -5,9 +5,19 @@
 #   IMAGE_SIZE  side of the training crops in pixels; 128 by default
 #   CORRUPT     what to do with images that do not decode: error (by default),
 #               skip or unchecked
+#   IMAGE_BITS  bits in use, 8 to 16, of images with 16 bits a channel;
+#               the upper 8 are taken by default
+#   BACKGROUND  colour below transparent pixels, such as 255,255,255 (red,
+#               green, blue); by default that which the file has there
 data_root = """{{$DATA_ROOT:data/my_images}}"""
 corrupt = '{{$CORRUPT:error}}'
 image_size = int('{{$IMAGE_SIZE:128}}')
+background = '{{$BACKGROUND:none}}'
+load = dict(
+    type='LoadImageAs8Bit',
+    bits=int('{{$IMAGE_BITS:0}}') or None,
+    background=None if background == 'none' else background.split(','),
+)
 
 data_preprocessor = dict(
     type='SelfSupDataPreprocessor',
@@ -42,13 +52,13 @@ view_pipeline = [
     dict(type='RandomFlip', prob=0.5),
 ]
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    load,
     dict(type='MultiView', num_views=2, transforms=[view_pipeline]),
     dict(type='PackInputs'),
 ]
 # One centred view; 256 to 224 on ImageNet, the same share here.
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    load,
     dict(
         type='ResizeEdge',
         scale=image_size * 8 // 7,

@@ -165,7 +165,7 @@ def test_a_folder_that_cannot_be_written(recipe, tmp_path):
 
 
 # ---- two processes, as the scheduler starts them ----------------------------
-@pytest.mark.slow
+@pytest.mark.program
 @pytest.mark.skipif(torch.cuda.is_available(), reason='CPU processes')
 def test_two_processes_of_torchrun(recipe, tmp_path):
     # 48 images, 8 a process: 3 steps an epoch.
