@@ -119,6 +119,12 @@ def add_momentum_argument(parser: Parser) -> None:
     )
 
 
+def _key_and_value(text: str) -> str:
+    if '=' not in text:
+        raise argparse.ArgumentTypeError(f'{text!r} is not KEY=VALUE')
+    return text
+
+
 def add_runner_arguments(parser: Parser) -> None:
     """Add the options that training and testing share."""
     parser.add_argument(
@@ -143,6 +149,7 @@ def add_runner_arguments(parser: Parser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
+        type=_key_and_value,
         action=DictAction,
         metavar='KEY=VALUE',
         help='change settings of the config, for example '

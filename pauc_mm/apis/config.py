@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from pauc_mm.datasets.data_layout import check_config_data
 from pauc_mm.engine.checks.config_keys import check_config_keys, check_option
 from pauc_mm.engine.launch import prepare_launch
+from pauc_mm.utils.checks import check_integer
 from pauc_mm.utils.files import only_process_in
 from pauc_mm.utils.shipped_files import (
     PREFIX,
@@ -152,6 +153,8 @@ def build_runner(cfg: Config) -> Runner:
             hooks.setdefault(name, ConfigDict(type=f'mmpretrain.{kind}'))
     check_config_keys(cfg)
     check_config_data(cfg)
+    if (seed := (cfg.get('randomness') or {}).get('seed')) is not None:
+        check_integer('randomness.seed', seed, 0)
     prepare_launch(cfg)
     build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
     runner = build(cfg)
@@ -164,7 +167,8 @@ def build_runner(cfg: Config) -> Runner:
 
 def accumulated_batches(cfg: Config) -> int:
     """Return the batches of a step of the optimizer on each process."""
-    return (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
+    counts = (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
+    return check_integer('optim_wrapper.accumulative_counts', counts, 1)
 
 
 def lock_folder(

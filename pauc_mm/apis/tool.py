@@ -9,6 +9,9 @@ from typing import Any
 
 import torch
 
+# Of mmengine, and those that call classes of torch and numpy from a config.
+_BUILDERS = 'build_from_cfg build_dataloader prepare_launch'.split()
+
 
 def run_tool(main: Callable[[], Any]) -> None:
     """Run the ``main`` of a program and print its errors.
@@ -36,21 +39,23 @@ def is_mistake(error: BaseException) -> bool:
 
     A mistake is what a check found: an exception with a message that a
     ``raise`` of this package, or of OpenMMLab's, threw. So are errors of the
-    operating system, a GPU without memory, and arguments in a config that
-    their class does not take. All else, such as an index out of range, is a
-    fault.
+    operating system, a GPU without memory, and what a class, such as torch's
+    DataLoader, says of its arguments in a config. All else, such as an index
+    out of range, is a fault.
     """
     if isinstance(error, (OSError, torch.cuda.OutOfMemoryError)):
         return True
     trace = error.__traceback__
     if trace is None or not str(error):
         return False
+    built = trace.tb_frame.f_code.co_name in _BUILDERS
     while trace.tb_next is not None:
         trace = trace.tb_next
-    module = trace.tb_frame.f_globals.get('__name__', '')
-    if module == 'mmengine.registry.build_functions':
-        return True
+        built = built or trace.tb_frame.f_code.co_name in _BUILDERS
+    module = trace.tb_frame.f_globals.get('__name__', '').partition('.')[0]
+    if built and module in ('mmengine', 'torch', 'numpy'):
+        return isinstance(error, (TypeError, ValueError))
     code = trace.tb_frame.f_code.co_code
     raised = dis.opname[code[trace.tb_lasti]] == 'RAISE_VARARGS'
     checked_by = ('pauc_mm', 'mmengine', 'mmpretrain', 'mmdet', 'mmcv')
-    return raised and module.partition('.')[0] in checked_by
+    return raised and module in checked_by

@@ -115,6 +115,8 @@ def check_image(
         tuple[str or None, str or None]: The reason why it does not decode,
         and what is lost where three channels of 8 bits are made of it.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        return 'not a file', None  # reading a pipe would wait for ever
     try:
         content = Path(path).read_bytes()
     except OSError as error:

@@ -62,6 +62,7 @@ class DiagnosisOptions:
             )
         check_integer('--batch-size', self.batch_size, 1)
         check_integer('--workers', self.workers, 0)
+        check_integer('--seed', self.seed, 0)
         for key in ('max_images', 'image_size'):
             if getattr(self, key) is not None:
                 option = f'--{key.replace("_", "-")}'

@@ -5,12 +5,14 @@ from typing import Any
 import torch
 from mmengine.dist import all_gather
 from mmengine.logging import print_log
+from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from pauc_mm.clustering import batch_prototypes
 from pauc_mm.utils import gather_with_grad
 
+from .checks import global_batch_size
 from .pcl import PCL
 
 
@@ -95,6 +97,15 @@ class PAUC(PCL):
         self._without_pairs = self._without_pairs.to(without.device) + without
         self._num_batches = self._num_batches + 1
         return losses
+
+    def check_setup(self, runner: Runner) -> None:
+        """Refuse a training that cannot work, before its first step."""
+        super().check_setup(runner)
+        if global_batch_size(runner) < 2:
+            raise ValueError(
+                'train_dataloader.batch_size=1 leaves no pairs of prototypes '
+                'in a batch for the terms of eq. 7: PAUC needs 2 or more.'
+            )
 
     def end_epoch(self) -> None:
         """Warn of batches in which a set had no pair of prototypes."""

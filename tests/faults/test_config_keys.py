@@ -73,6 +73,7 @@ ROWS = [
     (DIGITS, 'optim_wrapper.clip_gard.max_norm=3', 'optim_wrapper.clip_grad'),
     (DIGITS, 'optim_wrapper.accumulate=4', 'accumulative_counts'),
     (DIGITS, 'optim_wrapper.optimizer.wd=4', 'optim_wrapper.optimizer.wd'),
+    (DIGITS, 'optim_wrapper.optimizer.type=SDG', "type='SDG'.* SGD"),
     (DIGITS, 'param_scheduler.0.Tmax=4', 'param_scheduler.0.T_max'),
     (DIGITS, 'param_scheduler.T_max=4', 'param_scheduler.T_max=4'),
     (DIGITS, 'env_cfg.cudnn_benchmrk=True', 'env_cfg.cudnn_benchmark'),

@@ -10,11 +10,15 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from pauc_mm.apis.config import build_runner, set_dataloader_defaults
+from pauc_mm.apis.config import (
+    accumulated_batches,
+    build_runner,
+    set_dataloader_defaults,
+)
 from pauc_mm.engine.checks.schedule_checks import check_learning_rates
 from pauc_mm.models.checks import check_batches
 from pauc_mm.utils.shipped_files import resolve_config
-from tests.helpers import run_cfg
+from tests.helpers import loader_cfg, run_cfg
 
 METHODS = [
     'mocov2/mocov2',
@@ -162,3 +166,33 @@ def test_a_run_longer_than_its_schedule_is_refused(tmp_path):
     with pytest.raises(ValueError, match='4 epochs, and the run has 6'):
         runner.train()
     assert runner.iter == 0
+
+
+# Options of a run of 4 epochs of 3 batches, and what the message names.
+ROWS = [
+    ({'train_cfg.val_interval': 0}, 'train_cfg.val_interval .*0'),
+    (
+        {'optim_wrapper.accumulative_counts': 13},
+        'accumulative_counts=13 .* 12 batches',
+    ),
+    ({'train_dataloader.batch_size': 1}, 'train_dataloader.batch_size=1'),
+]
+
+
+@pytest.mark.parametrize('options, message', ROWS)
+def test_values_that_leave_steps_out(tmp_path, options, message):
+    cfg = run_cfg(tmp_path)
+    cfg.merge_from_dict(options)
+    cfg.val_cfg = dict(type='EmbeddingValLoop')
+    cfg.val_evaluator = dict(type='EmbeddingGeometry')
+    cfg.val_dataloader = loader_cfg()
+    runner = Runner.from_cfg(cfg)
+    with pytest.raises(ValueError, match=message):
+        runner.train()
+    assert runner.iter == 0
+
+
+def test_no_batches_to_accumulate():
+    cfg = Config(dict(optim_wrapper=dict(accumulative_counts=0)))
+    with pytest.raises(ValueError, match='accumulative_counts .*0'):
+        accumulated_batches(cfg)

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.registry import Registry
+from mmengine.runner import Runner
 from torch import nn
 
 from pauc_mm.apis.tool import is_mistake, run_tool
+from pauc_mm.datasets import list_images
 from pauc_mm.utils.checks import check_integer
 from pauc_mm.utils.distributed import raise_together
 
@@ -20,6 +22,19 @@ MODELS = Registry('models of this test')
 class Part:
     def __init__(self, size):
         self.size = check_integer('model.size', size, 1)
+
+
+@MODELS.register_module()
+class Faulty:
+    def __init__(self):
+        list_images(None)  # a fault of ours
+
+
+LOADER = dict(
+    dataset=[1],
+    batch_size=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+)
 
 
 def caught(function):
@@ -40,6 +55,8 @@ def faulty():
         (lambda: MODELS.build(dict(type='Prt')), True),
         (lambda: MODELS.build(dict(type='Part', siz=3)), True),
         (lambda: MODELS.build(dict(type='Part', size=0)), True),
+        (lambda: Runner.build_dataloader(LOADER), True),
+        (lambda: MODELS.build(dict(type='Faulty')), False),
         (lambda: raise_together(ValueError('data_root'), 'Reading'), True),
         (faulty, False),
         (lambda: nn.Linear(2, 2)(torch.zeros(3)), False),

@@ -315,6 +315,8 @@ def test_other_defects(tmp_path):
     assert check_image(str(path)) == ('No such file or directory', None)
     path.write_bytes(b'')
     assert check_image(str(path)) == ('empty file', None)
+    os.mkfifo(tmp_path / 'pipe.png')
+    assert check_image(str(tmp_path / 'pipe.png')) == ('not a file', None)
     path.write_bytes(b'<html>404</html>')
     assert check_image(str(path)) == ('cv2 cannot decode it', None)
 

@@ -144,6 +144,11 @@ def _walk(value: Any, path: str, scope: str) -> Iterator[str]:
         return
     scope = value.get('_scope_', scope)
     names, closed = _accepted(value, path, scope)
+    kind = value.get('type')
+    if path.endswith('optimizer') and not _classes(str(kind), scope):
+        # Of this alone mmengine does not say the name.
+        near = _nearest(str(kind), registries.OPTIMIZERS.module_dict)
+        yield f'{path}.type={kind!r} is unknown. Did you mean {near}?'
     # Inside a model or data set, what builds a part may take keys out.
     direct = '.' not in path or path.count('.') == 1 and path[:6] != 'model.'
     for key, item in value.items():

@@ -10,6 +10,7 @@ from torch import nn
 from pauc_mm.engine.checks.schedule_checks import check_learning_rates
 from pauc_mm.models.checks import check_batches, global_batch_size
 from pauc_mm.utils.checks import (
+    check_integer,
     check_positive,
     check_same_classes,
     class_names,
@@ -38,7 +39,15 @@ class SetupCheckHook(Hook):
             runner.max_epochs if epochs else None,
             runner.max_iters,
         )
+        interval = getattr(runner.train_loop, 'val_interval', 1)
+        check_integer('train_cfg.val_interval', interval, 1)
         counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        if counts > runner.max_iters:
+            raise ValueError(
+                f'optim_wrapper.accumulative_counts={counts} is more than '
+                f'the {runner.max_iters} batches of the run, in which the '
+                'optimizer would make one step. Lower it.'
+            )
         for part in model.modules():
             if counts > 1 and isinstance(part, BaseAveragedModel):
                 part.interval = counts  # of calls, one in each forward pass
