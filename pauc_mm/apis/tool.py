@@ -53,8 +53,9 @@ def is_mistake(error: BaseException) -> bool:
         trace = trace.tb_next
         built = built or trace.tb_frame.f_code.co_name in _BUILDERS
     module = trace.tb_frame.f_globals.get('__name__', '').partition('.')[0]
-    if built and module in ('mmengine', 'torch', 'numpy'):
-        return isinstance(error, (TypeError, ValueError))
+    refused = built and isinstance(error, (TypeError, ValueError))
+    if refused and module in ('mmengine', 'torch', 'numpy'):
+        return True
     code = trace.tb_frame.f_code.co_code
     raised = dis.opname[code[trace.tb_lasti]] == 'RAISE_VARARGS'
     checked_by = ('pauc_mm', 'mmengine', 'mmpretrain', 'mmdet', 'mmcv')

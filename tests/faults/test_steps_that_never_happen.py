@@ -179,6 +179,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.verdict('refused')
 @pytest.mark.parametrize('options, message', ROWS)
 def test_values_that_leave_steps_out(tmp_path, options, message):
     cfg = run_cfg(tmp_path)
@@ -192,6 +193,7 @@ def test_values_that_leave_steps_out(tmp_path, options, message):
     assert runner.iter == 0
 
 
+@pytest.mark.verdict('refused')
 def test_no_batches_to_accumulate():
     cfg = Config(dict(optim_wrapper=dict(accumulative_counts=0)))
     with pytest.raises(ValueError, match='accumulative_counts .*0'):
