@@ -85,7 +85,8 @@ class CheckpointGuardHook(Hook):
         """Restore the log history, and compare parameters and settings.
 
         Raises:
-            RuntimeError: If a run is resumed from another architecture,
+            RuntimeError: If a run is resumed from another architecture
+                or from half of a checkpoint,
                 fewer than 90% of the backbone's tensors would be loaded for
                 training, or not all of them for a test.
             ValueError: If a setting of a resumed run would have no effect.
@@ -103,6 +104,13 @@ class CheckpointGuardHook(Hook):
                 part = 'backbone.' if learns else ''
                 _check_part(model, checkpoint, part, 1.0)
             return
+        entries = 'state_dict', 'meta', 'optimizer', 'message_hub'
+        if lost := [name for name in entries if name not in checkpoint]:
+            raise RuntimeError(
+                f'The checkpoint has no {", ".join(lost)}: a run cannot be '
+                'resumed from it. Use load_from (without --resume) to start '
+                'a new run from its weights.'
+            )
         meta = checkpoint['meta']
         if 'cfg' in meta:
             check_same_settings(meta['cfg'], runner.cfg)

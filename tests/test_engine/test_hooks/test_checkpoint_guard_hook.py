@@ -246,3 +246,14 @@ def test_atomic_backend_leaves_the_old_file_when_writing_fails(
     backend.put(b'newest', path)
     assert path.read_bytes() == b'newest'
     assert [p.name for p in path.parent.iterdir()] == ['file.pth']
+
+
+@pytest.mark.parametrize('entry', ['optimizer', 'meta', 'message_hub'])
+def test_resuming_from_half_of_a_checkpoint(work_dir, entry):
+    path = work_dir / 'epoch_3.pth'
+    checkpoint = torch.load(path, weights_only=True)
+    del checkpoint[entry]
+    torch.save(checkpoint, path)
+    runner, _ = resuming(work_dir)
+    with pytest.raises(RuntimeError, match=f'has no {entry}.*load_from'):
+        runner.train()
