@@ -18,13 +18,14 @@ from pathlib import Path
 from experiments.digit_scenes import SceneSettings, write_scenes
 from experiments.digit_scenes.scene_run import SceneRun, scene_run
 from experiments.digit_scenes.scene_table import scene_table
+from experiments.runner import write_results
 from experiments.runner.command_line import (
     add_run_arguments,
     open_store,
     run_and_report,
 )
 from experiments.runner.scheduler import say
-from pauc_mm.utils.files import write_json, write_text
+from pauc_mm.utils.files import write_text
 from pauc_mm.utils.progress import progress
 
 EXAMPLES = """examples:
@@ -162,9 +163,7 @@ def main(argv: list[str] | None = None) -> None:
         print(text)
         out = Path(args.out)
         write_text(out / 'comparison.md', text + '\n')
-        write_json(
-            out / 'comparison.json', [result.to_dict() for result in results]
-        )
+        write_results(out / 'comparison.json', results)
         say(f'written: comparison.md and .json in {out}')
 
     run_and_report(args, [lambda: runs], store, report)

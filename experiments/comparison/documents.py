@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.runner import RunResult, read_results
-from pauc_mm.utils.files import write_json, write_text
+from experiments.runner import RunResult, read_results, write_results
+from pauc_mm.utils.files import write_text
 
 from .ablation_plot import plot_differences
 from .accuracy_plot import plot_accuracy_and_collapse
@@ -66,8 +66,7 @@ def write_documents(
     text = suite_report(suite, grouped, tuning, command, missing, picture)
     whole = f'{above}{MARK}\n\n{text}'
     write_text(report, whole)
-    results = _once(grouped, tuning)
-    write_json(raw, [result.to_dict() for result in results.values()])
+    write_results(raw, _once(grouped, tuning).values())
     return whole, files
 
 

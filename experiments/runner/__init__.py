@@ -10,7 +10,7 @@ from .config_run import ConfigRun
 from .result import RunResult
 from .run import Run
 from .scheduler import Scheduler
-from .store import Store, read_results
+from .store import Store, read_results, write_results
 
 __all__ = [
     'Column',
@@ -21,4 +21,5 @@ __all__ = [
     'Store',
     'metric_column',
     'read_results',
+    'write_results',
 ]

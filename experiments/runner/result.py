@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-# Raise when keys change, and teach experiments/rekey.py the old ones.
+# Raise when keys change.
 FORMAT = 2
 _UNEQUAL = (
     'Not all on one kind of machine: they round differently, so that equal '

@@ -2,12 +2,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pauc_mm.utils.files import LOCK, only_process_in, write_json
+from pauc_mm.utils.files import (
+    LOCK,
+    only_process_in,
+    write_json,
+    write_text,
+)
 
 from .files import free_name, keep_aside
 from .result import RunResult
@@ -212,6 +217,12 @@ class Store:
                 write_json(folder.path / RESULT, result.to_dict())
                 taken += 1
         return taken, changed
+
+
+def write_results(path: Path, results: Iterable[RunResult]) -> None:
+    """Write raw results, one run a line, so that a diff shows runs."""
+    runs = ',\n'.join(json.dumps(result.to_dict()) for result in results)
+    write_text(path, f'[\n{runs}\n]\n')
 
 
 def read_results(path: Path) -> list[RunResult]:
