@@ -68,10 +68,7 @@ def check_outputs(
 ) -> None:
     """End the program if an option names what cannot be written.
 
-    Args:
-        parser (Parser): The program's.
-        folder (bool): Whether the options name folders.
-        **paths: Value by option; None and '' write nothing.
+    ``paths`` are values by option, of which None and '' write nothing.
     """
     for option, path in paths.items():
         try:

@@ -32,11 +32,9 @@ _RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
 
 def find_config(name: str, parser: ArgumentParser) -> str:
-    """Return the path of the config that a user named.
+    """Return the path of a config, a file or ``pauc_mm::NAME``.
 
-    Args:
-        name (str): A file, or ``pauc_mm::NAME`` for a shipped config.
-        parser (ArgumentParser): Ends the program if there is no such file.
+    The parser ends the program if there is none.
     """
     if name.startswith(PREFIX):
         try:
@@ -93,11 +91,7 @@ def set_dataloader_defaults(
     Memory is pinned where CUDA is available, and samples are collated as
     mmpretrain does, unless the config says otherwise. Workers cannot persist
     where there are none, so an inherited ``persistent_workers=True`` becomes
-    False there.
-
-    Args:
-        cfg (Config): Changed in place.
-        pin_memory (bool, optional): Overrules the config.
+    False there. The config is changed in place; ``pin_memory`` overrules it.
     """
     for loop in ('train', 'val', 'test'):
         bank = (cfg.get(f'{loop}_cfg') or {}).get('bank_dataloader')

@@ -66,9 +66,6 @@ def get_parser() -> Parser:
 def select(args: Namespace) -> tuple[ImageList, ImageList]:
     """Return all images and those of the subset.
 
-    Args:
-        args (Namespace): Options of :func:`get_parser`.
-
     Raises:
         FileNotFoundError: The source or the list does not exist.
         ValueError: One of them is malformed or does not fit.

@@ -64,12 +64,8 @@ def set_backbone_checkpoint(
 def use_plain_norm_on_cpu(cfg: Config) -> bool:
     """Replace SyncBN, which needs GPUs, by BatchNorm of each process.
 
-    Args:
-        cfg (Config): With ``launcher`` set; changed in place if there are
-            several processes and no GPU.
-
-    Returns:
-        bool: Whether there was any SyncBN.
+    The config, in which ``launcher`` is set, is changed in place if there are
+    several processes and no GPU. Return whether there was any SyncBN.
     """
     if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
         return False

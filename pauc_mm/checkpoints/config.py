@@ -29,21 +29,14 @@ from .plain_config import (
 class CheckpointConfig:
     """Config with a rule of what it may build.
 
-    Attributes:
-        cfg (Config): The config.
-        source (str): Description of its origin, for messages.
-        trusted (bool): Whether it may build whatever it names; not if it
-            came inside an untrusted file.
-        notes (list[str]): Sentences for the user.
-
     Raises:
         ValueError: If it has no model with a backbone.
     """
 
     cfg: Config
-    source: str
-    trusted: bool
-    notes: list[str] = field(default_factory=list)
+    source: str  # description of its origin, for messages
+    trusted: bool  # may build whatever it names
+    notes: list[str] = field(default_factory=list)  # for the user
 
     def __post_init__(self) -> None:
         model = self.cfg.get('model')
@@ -174,13 +167,10 @@ def named_config(named: str | Config) -> CheckpointConfig:
 
 
 def stored_config(text: str, trust: bool, path: str) -> CheckpointConfig:
-    """Return the config that comes inside a checkpoint.
+    """Return the config that comes inside the checkpoint at a path.
 
-    Args:
-        text (str): The config.
-        trust (bool): Whether it may run code: else only plain values are
-            read from it, and nothing is imported for it.
-        path (str): File of the checkpoint, for messages.
+    Unless it is trusted to run code, only plain values are read from it, and
+    nothing is imported for it.
 
     Raises:
         ValueError: If it is not plain, or has no model with a backbone.

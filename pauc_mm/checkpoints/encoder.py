@@ -9,9 +9,7 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from pauc_mm.models.embed import embed_images
-
-from .projection_head import pooled
+from pauc_mm.models.embed import embed_images, pooled
 
 IMAGENET_PREPROCESS = dict(
     mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True

@@ -31,11 +31,7 @@ _CHILDREN = dict(
 
 
 def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
-    """Read a checkpoint file onto the CPU, without running code in it.
-
-    Args:
-        path (str or PathLike): The file.
-        trust (bool): Whether the file may run code, which pickles can.
+    """Read a checkpoint file onto the CPU; its code runs only with ``trust``.
 
     Returns:
         dict: Its top level; the state of a module that was saved whole.

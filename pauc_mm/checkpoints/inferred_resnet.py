@@ -33,13 +33,8 @@ def infer_resnet(
 
     The stride is in the 3x3 convolution, as in torchvision; a first
     convolution of 3x3 is taken for the CIFAR form (stride 1, no pooling).
-    See :func:`assumption`.
-
-    Args:
-        weights (dict[str, Tensor]): State under torchvision's names,
-            without the classifier.
-        path (str): Their file, for messages.
-        padding (int): Of a first convolution of 3x3.
+    See :func:`assumption`. The weights have torchvision's names, without the
+    classifier; ``padding`` is that of a first convolution of 3x3.
 
     Returns:
         tuple[ResNet, str]: The network, giving the maps of all stages, and

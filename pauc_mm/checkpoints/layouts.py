@@ -39,16 +39,10 @@ from .weights import select
 
 @dataclass(frozen=True)
 class Names:
-    """Prefixes of the parts of one encoder.
-
-    Attributes:
-        backbone (str): Prefix of the backbone.
-        head (str, optional): Prefix of the projection head.
-        prototypes (tuple[str, ...]): Prefixes of the prototypes.
-    """
+    """Prefixes of the parts of one encoder."""
 
     backbone: str
-    head: str | None = None
+    head: str | None = None  # of the projection head
     prototypes: tuple[str, ...] = ()
 
     @property
@@ -59,38 +53,24 @@ class Names:
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of the tensors in one project's checkpoints.
+    """Names of the tensors in one project's checkpoints."""
 
-    Attributes:
-        name (str): Name for the user.
-        online (Names): Parts of the encoder that is trained.
-        momentum (Names, optional): Parts of its moving average.
-        sign (str): Prefix of some key, beside those of a ResNet.
-        options (tuple[str, ...]): Values of ``--layout``.
-        activation (str): Class in torch.nn, in the projection head.
-        rename_head (callable, optional): Maps the state of the head to the
-            names of a ``Sequential``.
-        title (str or callable): Longer name, in which '{network}' stands for
-            the backbone; or a function of the weights that returns it.
-        advice (str): Note for users of the online encoder.
-        is_openmm (bool): Whether the names are mmpretrain's, so that
-            backbone and head can be built from a config.
-        is_guessed (bool): Whether the names were found for this file alone.
-        stem_padding (int): Of a first convolution of 3x3.
-    """
-
-    name: str
-    online: Names
-    momentum: Names | None = None
-    sign: str = ''
-    options: tuple[str, ...] = ()
-    activation: str = 'ReLU'
+    name: str  # for the user
+    online: Names  # parts of the encoder that is trained
+    momentum: Names | None = None  # parts of its moving average
+    sign: str = ''  # prefix of some key, beside those of a ResNet
+    options: tuple[str, ...] = ()  # values of --layout
+    activation: str = 'ReLU'  # class in torch.nn, in the projection head
+    # Maps the state of the head to the names of a Sequential.
     rename_head: Callable[[State], State] | None = None
+    # Longer name, in which '{network}' stands for the backbone, or a function
+    # of the weights that returns it.
     title: str | Callable[[State], str] = ''
-    advice: str = ''
+    advice: str = ''  # for users of the online encoder
+    # mmpretrain's names, so that a config can build backbone and head.
     is_openmm: bool = False
-    is_guessed: bool = False
-    stem_padding: int = 1
+    is_guessed: bool = False  # the names were found for this file alone
+    stem_padding: int = 1  # of a first convolution of 3x3
 
     def matches(self, weights: State) -> bool:
         """Tell whether weights are of this layout, with a ResNet."""
@@ -272,13 +252,8 @@ def find_layout(weights: State, has_config: bool, path: str) -> Layout:
     """Find the layout of a checkpoint.
 
     It is the first of :data:`LAYOUTS` that matches, or a guess for the only
-    ResNet in the file, under whatever prefix.
-
-    Args:
-        weights (dict[str, Tensor]): From :func:`~.file.find_weights`.
-        has_config (bool): Whether a config builds the backbone, or the file
-            is mmengine's: then the backbone need not be a ResNet.
-        path (str): File, for messages.
+    ResNet in the file, under whatever prefix. Where a config builds the
+    backbone, or the file is mmengine's, it need not be a ResNet.
 
     Raises:
         ValueError: If there is no ResNet, or there are several. The message

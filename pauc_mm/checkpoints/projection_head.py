@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from pauc_mm.models.embed import pooled
+
 from .file import State
 
 
@@ -52,12 +54,6 @@ class ProjectionHead(nn.Module):
     def forward(self, maps: Tensor | Sequence[Tensor]) -> tuple[Tensor]:
         """Project the last map to a tuple of (N, D), as mmpretrain's necks."""
         return (self.layers(pooled(maps)),)
-
-
-def pooled(maps: Tensor | Sequence[Tensor]) -> Tensor:
-    """Pool maps (N, C, H, W), of several the last, to features (N, C)."""
-    last = maps if isinstance(maps, Tensor) else maps[-1]
-    return last.flatten(2).mean(-1) if last.dim() > 2 else last
 
 
 def _layer(index: int, weights: State) -> nn.Module:

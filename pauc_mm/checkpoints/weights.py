@@ -27,19 +27,12 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass
 class Fit:
-    """Names in a network and in a checkpoint, compared.
+    """Names in a network and in a checkpoint, compared."""
 
-    Attributes:
-        matched (list[str]): In both, with the same shape.
-        missing (list[str]): Only in the network.
-        changed (list[str]): In both with different shapes, which are added.
-        unknown (list[str]): Only in the checkpoint.
-    """
-
-    matched: list[str]
-    missing: list[str]
-    changed: list[str]
-    unknown: list[str]
+    matched: list[str]  # in both, with the same shape
+    missing: list[str]  # only in the network
+    changed: list[str]  # in both with different shapes, which are added
+    unknown: list[str]  # only in the checkpoint
 
     @property
     def total(self) -> int:

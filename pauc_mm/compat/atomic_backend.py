@@ -27,9 +27,7 @@ class AtomicBackend(LocalBackend):
     def put(self, obj: bytes | memoryview, filepath: str | Path) -> None:
         """Write bytes so that ``filepath`` never holds a part of them.
 
-        Args:
-            obj (bytes or memoryview): Content.
-            filepath (str or Path): Target; its folder is made if missing.
+        Its folder is made if it is missing.
 
         Raises:
             OSError: If the disk is full, say; the target is then untouched,

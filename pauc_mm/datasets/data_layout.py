@@ -115,12 +115,8 @@ def check_layout(key: str, dataset: Any) -> None:
 
     mmpretrain's own messages lack the key and the expected layout. Checked are
     ``data_root``, ``ann_file``, the folder of ``data_prefix``, the split's
-    folder of ImageNet, and the three folders of VOC.
-
-    Args:
-        key (str): Config key of the data set, for the message.
-        dataset (dict): Config of a data set, or of one around others; other
-            types are ignored.
+    folder of ImageNet, and the three folders of VOC; of a data set around
+    others those of each. ``key`` is its config key, for the message.
 
     Raises:
         FileNotFoundError: Naming what is missing, expected and found.

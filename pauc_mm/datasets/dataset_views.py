@@ -53,11 +53,8 @@ def subset(dataset: BaseDataset, rows: Sequence[int]) -> BaseDataset:
     Replaces ``BaseDataset.get_subset``, whose calls share one memo of
     ``copy.deepcopy`` by address. In a long process an address is reused, and a
     transform of the copy is then some other object (mmengine 0.10.7:
-    ``TypeError: ... object is not callable``).
-
-    Args:
-        dataset (BaseDataset): Any; the subset shares its transforms.
-        rows (Sequence[int]): Indices of the images, in their new order.
+    ``TypeError: ... object is not callable``). The subset has the images of
+    the rows in their order, and shares the transforms.
     """
     view = copy.copy(dataset)
     view.get_subset_([int(row) for row in rows])
@@ -68,11 +65,8 @@ def fingerprint(dataset, contents: bool = False) -> str:
     """Return a digest by which to recognise a training set.
 
     It covers the number of samples, and the names (file and folder, so that
-    a moved data set is the same) or pixels of at most 256 of them.
-
-    Args:
-        dataset (BaseDataset): Or a wrapper of one.
-        contents (bool): Whether to read these files too.
+    a moved data set is the same) or pixels of at most 256 of them, whose
+    ``contents`` may be read too.
 
     Raises:
         ValueError: See :func:`base_dataset`.

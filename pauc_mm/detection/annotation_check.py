@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.dist import is_main_process
 
-from pauc_mm.utils import raise_together
+from pauc_mm.utils import on_main_process
 
 # COCO's boxes are rounded outlines, which may cross the border by a pixel;
 # converters that count from 1 add another.
@@ -42,19 +41,20 @@ def check_annotations(cfg: Config) -> list[str]:
     """
     errors: list[str] = []
     warnings: list[str] = []
-    failure: Exception | None = None
-    if is_main_process():
+
+    def check() -> None:
         try:
             _check(cfg, errors, warnings)
-        except Exception as error:  # the other processes wait for it
-            failure = error
-    if errors:
-        failure = ValueError(
-            'The annotations have errors. Correct or remove:\n  '
-            + '\n  '.join(errors)
-            + '\n(--cfg-options annotation_check=False trains nevertheless.)'
-        )
-    raise_together(failure, 'The check of the annotations')
+        finally:
+            if errors:
+                raise ValueError(
+                    'The annotations have errors. Correct or remove:\n  '
+                    + '\n  '.join(errors)
+                    + '\n(--cfg-options annotation_check=False trains '
+                    'nevertheless.)'
+                )
+
+    on_main_process(check, 'The check of the annotations')
     return warnings
 
 

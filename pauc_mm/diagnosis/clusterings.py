@@ -17,21 +17,14 @@ IMAGES_A_PROTOTYPE = 10
 
 @dataclass
 class Clustering:
-    """Prototypes and their members.
+    """Prototypes and their members."""
 
-    Attributes:
-        name (str): Name in the report.
-        prototypes (Tensor): Shape (K, D), l2-normalised, float32.
-        assignments (Tensor, optional): Prototype of each image, shape (N,),
-            int64; None if the model cannot embed images where its prototypes
-            live.
-        own (bool): Whether they are the model's, not those of k-means.
-    """
-
-    name: str
-    prototypes: Tensor
+    name: str  # in the report
+    prototypes: Tensor  # shape (K, D), l2-normalised, float32
+    # Prototype of each image, shape (N,), int64; None if the model cannot
+    # embed images where its prototypes live.
     assignments: Tensor | None
-    own: bool
+    own: bool  # whether they are the model's, not those of k-means
 
     @property
     def sizes(self) -> Tensor | None:
@@ -47,15 +40,10 @@ def find_clusterings(
     num_clusters: Sequence[int] | None = None,
     seed: int = 0,
 ) -> list[Clustering]:
-    """Assign images to the model's prototypes, or run k-means.
+    """Assign N images to the model's prototypes, or run k-means.
 
-    Args:
-        encoder (Encoder): Source of the prototypes.
-        images (EmbeddedImages): N embedded images.
-        num_clusters (sequence of int, optional): K of each k-means. None
-            takes about N / 100 and N / 20 if the model has no prototypes in
-            the space of its embeddings, else none.
-        seed (int): Seed of k-means.
+    ``num_clusters`` is K of each k-means, by default about N / 100 and N / 20
+    if the model has no prototypes in the space of its embeddings, else none.
 
     Returns:
         list[Clustering]: By number of prototypes, ascending, first the

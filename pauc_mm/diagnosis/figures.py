@@ -43,18 +43,9 @@ def draw_all(
 ) -> list[dict]:
     """Draw every picture that the data allow, into a folder that is made.
 
-    Args:
-        folder (Path): Folder to write to.
-        name (str): Name of the checkpoint, for titles.
-        source (ImageSource): Origin of the images.
-        images (EmbeddedImages): Their features and embeddings.
-        clusterings (list[Clustering]): See :func:`find_clusterings`.
-        measures (dict): See :func:`~.measures.measure`.
-        tsne (bool): Whether to draw the t-SNE map, the slowest.
-        seed (int): Seed of draws and t-SNE.
-
-    Returns:
-        list[dict]: In the order of the report, see :func:`picture`.
+    ``name`` is that of the checkpoint, for titles, and ``measures`` are from
+    :func:`~.measures.measure`. The t-SNE map is the slowest. The entries, see
+    :func:`picture`, are in the order of the report.
     """
     folder.mkdir(parents=True, exist_ok=True)
     groups = _groups(source, clusterings)

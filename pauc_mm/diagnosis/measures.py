@@ -267,15 +267,11 @@ def headline(measures: dict) -> dict[str, float]:
 
 
 def headline_clustering(measures: dict) -> dict:
-    """Select the set of prototypes for the verdict.
+    """Select the set of prototypes of :func:`measure` for the verdict.
 
-    Args:
-        measures (dict): From :func:`measure`.
-
-    Returns:
-        dict: The largest set, but one with images before one without, the
-        model's own before those of k-means, and one whose sizes can be judged
-        before others.
+    It is the largest set, but one with images before one without, the model's
+    own before those of k-means, and one whose sizes can be judged before
+    others.
     """
     return max(
         measures['clusterings'],

@@ -158,24 +158,13 @@ def map_dataset(
 
 
 def sum_over_ranks(matrix: Tensor) -> None:
-    """Sum a matrix over all ranks, in place and in slices.
-
-    Args:
-        matrix (Tensor): Shape (N, ...), on the CPU.
-    """
+    """Sum a matrix (N, ...) on the CPU over all ranks, in place, in slices."""
     for rows in matrix.split(_ROWS_AT_ONCE):  # views
         all_reduce(rows)
 
 
 def non_finite_rows(vectors: Tensor) -> list[int]:
-    """Find the rows of a matrix that hold NaN or infinity.
-
-    Args:
-        vectors (Tensor): Shape (N, D).
-
-    Returns:
-        list[int]: Their indices, ascending.
-    """
+    """Return the ascending indices of rows (N, D) with NaN or infinity."""
     # In slices, for isfinite takes more memory than what it looks at.
     finite = [
         rows.isfinite().all(dim=1)
@@ -201,9 +190,6 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """Restore random streams and the buffers of a model afterwards.
 
     What is random within begins with a fixed seed.
-
-    Args:
-        model (nn.Module): The model in training.
     """
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     python, numpy = random.getstate(), np.random.get_state()

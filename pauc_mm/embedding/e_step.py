@@ -30,19 +30,11 @@ def extract_embeddings(
 ) -> Tensor:
     """Embed every image of the training set once. A collective call.
 
-    Args:
-        model (nn.Module): The algorithm, wrapped or not.
-        dataset (BaseDataset): Gives one view of each of N images, with
-            ``sample_idx`` in the data sample.
-        batch_size (int): Images a batch on each rank.
-        num_workers (int): Worker processes.
-        momentum (bool): Whether to use the momentum encoder.
-        bank (MomentumBank, optional): This rank's embeddings of the epoch
-            before. Only images that no rank has seen are embedded then; of
-            an image that was seen several times, by one rank or by several,
-            the normalised mean is taken.
-        **options: ``amp_dtype``, ``channels_last`` and ``description``, see
-            :func:`~pauc_mm.embedding.dataset.embed_dataset`.
+    The N images have their ``sample_idx`` in the data sample. With a bank,
+    this rank's embeddings of the epoch before, only images that no rank has
+    seen are embedded; of an image that was seen several times, by one rank or
+    by several, the normalised mean is taken. All other arguments are those of
+    :func:`~pauc_mm.embedding.dataset.embed_dataset`.
 
     Returns:
         Tensor: l2-normalised embeddings, shape (N, D), float32, on the CPU,
@@ -90,14 +82,10 @@ def check_finite(
     path: Callable[[int], str | None] | None = None,
     amp: str = 'off',
 ) -> None:
-    """Stop the training if an embedding is NaN or infinite.
+    """Stop the training if an embedding (N, D) is NaN or infinite.
 
-    Args:
-        embeddings (Tensor): Shape (N, D).
-        epoch (int): Epoch for the message.
-        path (callable, optional): From the index of an image to its file, or
-            None.
-        amp (str): Where half precision is in use, for the message.
+    For the message ``path`` gives the file of an image by its index, if it has
+    one, and ``amp`` says where half precision is in use.
 
     Raises:
         RuntimeError: Naming the first images, and what to try.

@@ -24,21 +24,14 @@ MAX_VIEWS = 2000
 
 @dataclass
 class EmbeddedImages:
-    """Features and embeddings of N images.
+    """Features and embeddings of N images."""
 
-    Attributes:
-        features (Tensor): Pooled, of the backbone, shape (N, C), float32.
-        embeddings (Tensor, optional): After the projection, l2-normalised,
-            shape (N, D), float32.
-        pixels (Tensor): The preprocessed images at 16 x 16, shape (N, 768),
-            float16.
-        views (Tensor, optional): Two augmented views of n of the images, in
-            :attr:`space`, shape (2, n, D), l2-normalised.
-    """
-
-    features: Tensor
+    features: Tensor  # pooled, of the backbone, shape (N, C), float32
+    # After the projection, l2-normalised, shape (N, D), float32.
     embeddings: Tensor | None
+    # The preprocessed images at 16 x 16, shape (N, 256 * channels), float16.
     pixels: Tensor
+    # Two augmented views of n images, in the space, (2, n, D), l2-normalised.
     views: Tensor | None
 
     @property
@@ -66,19 +59,10 @@ def embed_all(
 ) -> EmbeddedImages:
     """Embed all images, or read the result of an earlier call.
 
-    Args:
-        encoder (Encoder): The network.
-        source (ImageSource): The images.
-        batch_size (int): Images a batch.
-        num_workers (int): Processes that load images.
-        device (str): 'cpu' or 'cuda'.
-        seed (int): Seed of the augmented views.
-        store (Path, optional): Cache file.
-        key (dict, optional): All that the result depends on, besides the
-            images; a cache with another key is recomputed.
-
-    Returns:
-        EmbeddedImages: On the CPU.
+    ``encoder`` is an Encoder, ``seed`` that of the augmented views, and
+    ``store`` the cache file. ``key`` has all that the result depends on
+    besides the images: a cache with another key is recomputed. The result is
+    on the CPU.
 
     Raises:
         RuntimeError: If an image cannot be embedded or comes out not finite.
@@ -163,12 +147,8 @@ def note_copies(
 ) -> list[str]:
     """Say how many images look exactly like others, at 16 x 16 pixels.
 
-    Args:
-        images (EmbeddedImages): Are compared with each other, or with
-        training (EmbeddedImages, optional): those that a classifier saw.
-
-    Returns:
-        list[str]: One sentence, or none where all differ.
+    They are compared with each other, or with those that a classifier was
+    trained on. The list has one sentence, or none where all differ.
 
     Raises:
         ValueError: If more than half have a copy: a figure would be about

@@ -34,27 +34,17 @@ MIN_IMAGES = 40
 
 @dataclass
 class ImageSource:
-    """Images in a fixed order.
+    """Images in a fixed order."""
 
-    Attributes:
-        dataset (BaseDataset): One view of each image, as a model is tested.
-        views (BaseDataset, optional): The same images, augmented.
-        labels (Tensor, optional): Class of each image, shape (N,), int64; or
-            shape (N, K), int8, with 1 where an image has a class, -1 where it
-            has not, and 0 where that is left open.
-        classes (list[str], optional): Names of the K classes.
-        description (str): For the report.
-        decided_by (str): What decided the size and the loading of images.
-        bgr (bool): Whether the channels of an image are blue, green, red.
-    """
-
-    dataset: BaseDataset
-    views: BaseDataset | None
+    dataset: BaseDataset  # one view of each image, as a model is tested
+    views: BaseDataset | None  # the same images, augmented
+    # Class of each image, shape (N,), int64; or shape (N, K), int8, with 1
+    # where an image has a class, -1 where not, 0 where that is left open.
     labels: torch.Tensor | None
-    classes: list[str] | None
-    description: str
-    decided_by: str
-    bgr: bool = True
+    classes: list[str] | None  # names of the K classes
+    description: str  # for the report
+    decided_by: str  # what decided the size and the loading of images
+    bgr: bool = True  # whether channels are blue, green, red
 
     def select(self, rows: Sequence[int]) -> ImageSource:
         """Return the images of some indices, in their order."""
@@ -98,21 +88,12 @@ def find_images(
 ) -> ImageSource:
     """Find the images of a diagnosis and how to load them.
 
-    Args:
-        encoder (Encoder): Its config, if known, decides how an image is
-            cropped and, without ``data``, which images are taken.
-        data (str, optional): Folder of images. None takes the data set that
-            the config tests on.
-        with_labels (bool): Whether to read labels; the first-level
-            sub-folders of a folder are its classes.
-        image_size (int, optional): Side of the centre crop in pixels instead
-            of what :func:`file_pipeline` finds.
-        max_images (int, optional): Draw so many if there are more.
-        corrupt (str): See :class:`pauc_mm.datasets.ImageFolder`.
-        seed (int): Seed of that draw.
-
-    Returns:
-        ImageSource: The images.
+    They are those of the folder ``data``, whose first-level sub-folders are
+    classes if labels are read, else of the data set that the config of the
+    encoder tests on. The centre crop has ``image_size`` pixels a side, else
+    what :func:`file_pipeline` finds. Of more than ``max_images`` so many are
+    drawn by the seed. For ``corrupt`` see
+    :class:`pauc_mm.datasets.ImageFolder`.
 
     Raises:
         ValueError: If there is no folder and no config that names a data set,
@@ -169,12 +150,9 @@ def find_images(
 def read_labels(
     dataset: BaseDataset, where: str, fix: str
 ) -> tuple[torch.Tensor, list[str]]:
-    """Read the one label of each image of a data set.
+    """Read the one label of each of the N images of a data set.
 
-    Args:
-        dataset (BaseDataset): N images.
-        where (str): Name of the images for messages.
-        fix (str): Remedy for missing labels, for the message.
+    ``where`` names the images, and ``fix`` a remedy for missing labels.
 
     Returns:
         tuple[Tensor, list[str]]: Labels (N,), int64, and names of classes.

@@ -146,11 +146,7 @@ def image_shape(dataset: BaseDataset) -> list[int]:
 
 
 def describe_input(encoder: Any, source: Any) -> dict:
-    """Return what the network is given of an image, as plain values.
-
-    Args:
-        encoder (Encoder): The network.
-        source (ImageSource): The images.
+    """Return what an Encoder is given of an ImageSource, as plain values.
 
     Returns:
         dict: ``channels``, ``height`` and ``width`` in pixels,

@@ -11,11 +11,8 @@ def prepare_launch(cfg: Config) -> None:
 
     mmengine's launcher sets a CUDA device before it starts any process group,
     and passes one to DistributedDataParallel. Without a GPU the group is
-    started here with gloo, and the model wrapper gets no device. A run of one
-    process, or with CUDA, is left alone.
-
-    Args:
-        cfg (Config): The runner's config, changed in place.
+    started here with gloo, and the model wrapper gets no device: the config
+    is changed in place. A run of one process, or with CUDA, is left alone.
 
     Raises:
         ValueError: For a launcher other than pytorch without a GPU.

@@ -38,12 +38,8 @@ def has_prototypes(model: nn.Module) -> bool:
 def prototype_sets(model: nn.Module) -> list[PrototypeSet]:
     """Return the prototypes of a model: what its ``prototype_sets()`` gives.
 
-    Args:
-        model (nn.Module): The algorithm, wrapped or not. mmpretrain's SwAV,
-            which has no such method, is known too.
-
-    Returns:
-        list[PrototypeSet]: Empty if there are none, or none yet.
+    mmpretrain's SwAV, which has no such method, is known too. The list is
+    empty if there are none, or none yet.
     """
     model = get_ori_model(model)
     if isinstance(model, SwAV):

@@ -1,6 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Features and embeddings of a batch, for any self-supervised model."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,15 +14,10 @@ from torch import nn
 def encoder_of(
     model: nn.Module, momentum: bool = False
 ) -> tuple[nn.Module, nn.Module]:
-    """Return the backbone and the projection of a self-supervised model.
+    """Return the backbone and the neck of a model, or of its momentum encoder.
 
-    Args:
-        model (nn.Module): Any self-supervised algorithm of mmpretrain with a
-            neck, wrapped for distributed training or not.
-        momentum (bool): Whether to return those of the momentum encoder.
-
-    Returns:
-        tuple[nn.Module, nn.Module]: Backbone and neck.
+    The model is any self-supervised algorithm of mmpretrain with a neck,
+    wrapped for distributed training or not.
 
     Raises:
         TypeError: If the model has no neck, or no momentum encoder.
@@ -63,13 +59,17 @@ def embed_images(
     """
     backbone, neck = encoder_of(model, momentum)
     maps = backbone(images)
-    last = maps[-1] if isinstance(maps, (tuple, list)) else maps
-    features = last.flatten(2).mean(-1) if last.dim() > 2 else last
     # SwAV's neck takes a list with the maps of each size of crop.
     embeddings = neck([maps] if isinstance(neck, SwAVNeck) else maps)
     if isinstance(embeddings, (tuple, list)):
         embeddings = embeddings[0]
-    return features.float(), F.normalize(embeddings.float(), dim=1)
+    return pooled(maps).float(), F.normalize(embeddings.float(), dim=1)
+
+
+def pooled(maps: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
+    """Pool maps (N, C, H, W), of several the last, to features (N, C)."""
+    last = maps if isinstance(maps, torch.Tensor) else maps[-1]
+    return last.flatten(2).mean(-1) if last.dim() > 2 else last
 
 
 def embed_batch(

@@ -39,13 +39,9 @@ def from_folders(
 ) -> Pair:
     """Take two folders with one sub-folder for each class.
 
-    Args:
-        encoder (Encoder): Its config, if known, says how an image is cropped.
-        train (str): Folder of the training images.
-        test (str): Folder of the test images.
-        image_size (int, optional): Side of the centre crop, in pixels,
-            instead of the config's.
-        corrupt (str): See :class:`pauc_mm.datasets.ImageFolder`.
+    The encoder's config, if known, says how an image is cropped, unless
+    ``image_size``, in pixels, does. For ``corrupt`` see
+    :class:`pauc_mm.datasets.ImageFolder`.
 
     Raises:
         FileNotFoundError: If a folder is missing.

@@ -20,17 +20,11 @@ SETTINGS = dict(class_weight={1: 2, -1: 1}, dual=True, max_iter=MAX_ITER)
 
 
 class SVMs(NamedTuple):
-    """One linear SVM for each class.
+    """One linear SVM for each class."""
 
-    Attributes:
-        weights (ndarray): Shape (K, D), float64.
-        biases (ndarray): Shape (K,), float64.
-        unconverged (int): Number of SVMs that reached ``MAX_ITER``.
-    """
-
-    weights: np.ndarray
-    biases: np.ndarray
-    unconverged: int
+    weights: np.ndarray  # shape (K, D), float64
+    biases: np.ndarray  # shape (K,), float64
+    unconverged: int  # number of SVMs that reached MAX_ITER
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Return the scores (N, K) of features (N, D)."""

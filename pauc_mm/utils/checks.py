@@ -5,13 +5,9 @@ from typing import Any
 
 
 def check_integer(key: str, value: int, least: int, fix: str = '') -> int:
-    """Return an integer that is not below a bound; ``True`` is not one.
+    """Return an integer that is not below ``least``; ``True`` is not one.
 
-    Args:
-        key (str): Config key, for the message.
-        value (int): Value to check.
-        least (int): Smallest that is allowed.
-        fix (str): What to set instead, for the message.
+    ``key`` is its config key and ``fix`` what to set, for the message.
 
     Raises:
         ValueError: Naming the key and the value.
@@ -52,13 +48,8 @@ def check_same_classes(
     """Refuse two label sets whose classes differ in names or order.
 
     Labels are the indices of sorted names: where one class is absent, all
-    that follow mean another in the other set.
-
-    Args:
-        first (str): Who has the first set, for the message.
-        ours (Sequence[str] or None): Its names; None or empty is not compared.
-        second (str): Who has the second.
-        theirs (Sequence[str] or None): Its names.
+    that follow mean another in the other set. ``first`` and ``second`` say who
+    has the names; a set without names is not compared.
 
     Raises:
         ValueError: Naming the classes that only one of them has.

@@ -100,12 +100,7 @@ def raise_together(error: BaseException | None, what: str) -> None:
 def on_main_process(function: Callable[[], Any], what: str) -> Any:
     """Call a function on rank 0 alone; a collective call.
 
-    Args:
-        function (callable): Without arguments.
-        what (str): What is done, for the message.
-
-    Returns:
-        Any: Its result, on every rank.
+    Its result is returned on every rank. ``what`` names it in a message.
 
     Raises:
         BaseException: What the function raises, on rank 0.

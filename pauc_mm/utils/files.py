@@ -17,10 +17,7 @@ LOCK = 'lock'
 def check_output(path: str | os.PathLike, key: str, folder: bool) -> None:
     """Refuse an output that could not be written, before any work for it.
 
-    Args:
-        path (str or PathLike): File or folder that will be written.
-        key (str): Its option, for the message.
-        folder (bool): Whether it will be a folder.
+    It will be a file or a ``folder``; ``key`` is its option, for the message.
 
     Raises:
         IsADirectoryError: If it is a folder instead of a file.

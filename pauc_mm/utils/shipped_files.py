@@ -54,9 +54,8 @@ def near_configs(name: str, cutoff: float = 0.6) -> list[str]:
 def resolve_config(name: str) -> str:
     """Return the absolute path of a shipped config.
 
-    Args:
-        name (str): Path below the config folder, with or without ``.py``,
-            with or without the prefix ``pauc_mm::``.
+    It is named by its path below the config folder, with or without ``.py``
+    and the prefix ``pauc_mm::``.
 
     Raises:
         FileNotFoundError: If there is no such config; the message names the

@@ -27,34 +27,19 @@ from .equality import IMAGE_SIZE, Agreement, compare_outputs
 
 @dataclass(frozen=True)
 class Plan:
-    """Networks of a conversion, and what is written with the weights.
+    """Networks of a conversion, and what is written with the weights."""
 
-    Attributes:
-        reference (nn.Module): Network as the source's project builds it.
-        target (nn.Module): Network as the reader of the new file builds it.
-        architecture (str): The network in words.
-        prefix (str): Prefix of the names in the new file.
-        usage (str): Code that loads the file '{path}'.
-        notes (list[str]): Sentences for the user.
-        backbone (dict, optional): Config of the backbone, for 'meta'.
-        config_text (str, optional): Config of the encoder, for 'meta'.
-        channels (int): Channels of the images that are compared.
-        size (int): Side of these images, in pixels.
-        maps (callable): From the target and images to maps. Defaults to the
-            target's own output.
-    """
-
-    reference: nn.Module
-    target: nn.Module
-    architecture: str
-    prefix: str
-    usage: str
-    notes: list[str] = field(default_factory=list)
-    backbone: dict | None = None
-    config_text: str | None = None
-    channels: int = 3
-    size: int = IMAGE_SIZE
-    maps: Callable = nn.Module.__call__
+    reference: nn.Module  # as the source's project builds it
+    target: nn.Module  # as the reader of the new file builds it
+    architecture: str  # in words
+    prefix: str  # of the names in the new file
+    usage: str  # code that loads the file '{path}'
+    notes: list[str] = field(default_factory=list)  # for the user
+    backbone: dict | None = None  # its config, for 'meta'
+    config_text: str | None = None  # of the encoder, for 'meta'
+    channels: int = 3  # of the images that are compared
+    size: int = IMAGE_SIZE  # side of these images, in pixels
+    maps: Callable = nn.Module.__call__  # from the target and images to maps
 
 
 @dataclass(frozen=True)

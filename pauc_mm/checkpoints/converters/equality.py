@@ -15,20 +15,12 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Agreement:
-    """Differences between the outputs of two networks.
+    """Differences between the outputs of two networks."""
 
-    Attributes:
-        difference (float): Largest absolute difference.
-        relative (float): Largest difference in a map over the largest value
-            in this map.
-        maps (int): Number of maps, which were compared beside their means.
-        size (int): Side of the square images, in pixels.
-    """
-
-    difference: float
-    relative: float
-    maps: int
-    size: int
+    difference: float  # largest absolute one
+    relative: float  # largest in a map over the largest value in this map
+    maps: int  # number; they were compared beside their means
+    size: int  # side of the square images, in pixels
 
     def __str__(self) -> str:
         return (

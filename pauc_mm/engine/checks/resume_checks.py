@@ -33,9 +33,7 @@ _UNIMPORTANT = re.compile(
 def check_same_settings(text: str, cfg: Config) -> None:
     """Say of each setting that differs whether it takes effect.
 
-    Args:
-        text (str): Config in the checkpoint.
-        cfg (Config): Of the run.
+    ``text`` is the config in the checkpoint, ``cfg`` that of the run.
 
     Raises:
         ValueError: If a setting would have no effect, since resuming takes
@@ -73,12 +71,7 @@ def check_same_steps(meta: dict, now: int, schedulers: Any) -> None:
     """Compare the steps of an epoch with those in the checkpoint.
 
     They change with the batch, the number of processes and the images. A
-    checkpoint of an older version does not tell them.
-
-    Args:
-        meta (dict): Of the checkpoint.
-        now (int): Steps of an epoch.
-        schedulers (list): Of mmengine, of the run.
+    checkpoint of an older version does not tell them in its ``meta``.
 
     Raises:
         ValueError: If the learning rate follows a schedule in steps.

@@ -13,10 +13,8 @@ def check_learning_rates(
 ) -> None:
     """Warn of a schedule that is cut off; refuse one that is over early.
 
-    Args:
-        schedulers (sequence): Of mmengine, built, and resumed.
-        epochs (int, optional): Length of the run; None if it has no epochs.
-        steps (int): Length of the run.
+    ``schedulers`` are mmengine's, built, and resumed. ``epochs`` and ``steps``
+    are the length of the run; a run may have no epochs.
 
     Raises:
         ValueError: If the learning rate would be zero for the rest of the

@@ -25,25 +25,16 @@ from .task import Score, Setup, Task
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network to train, and the metrics to read from its log.
+    """A network to train, and the metrics to read from its log."""
 
-    Attributes:
-        name (str): Name of the task.
-        data (str): Data set, see :class:`~.task.Task`.
-        title (str): Begins the title of each row.
-        config (str): Path below ``configs/benchmarks``.
-        metrics (sequence of sequence): Of each metric of the last evaluation
-            the end of its row's title, its name in the log, and its key of
-            :data:`~.published.PUBLISHED`, or ''.
-        note (str): Protocol, and how it differs from the papers.
-    """
-
-    name: str
-    data: str
-    title: str
-    config: str
+    name: str  # of the task
+    data: str  # see Task
+    title: str  # begins the title of each row
+    config: str  # path below configs/benchmarks
+    # Of each metric of the last evaluation the end of its row's title, its
+    # name in the log, and its key of PUBLISHED, or ''.
     metrics: Sequence[Sequence[str]]
-    note: str = "PCL's protocol"
+    note: str = "PCL's protocol"  # and how it differs from the papers
 
     @property
     def launcher(self) -> str:

@@ -53,19 +53,13 @@ def why_not(task: Task, setup: Setup) -> str | None:
 def run_tasks(
     tasks: Sequence[Task],
     setup: Setup,
-    log: Callable[[str], None] = print,
     save: Callable[[dict], None] = lambda results: None,
 ) -> dict[str, dict]:
     """Run evaluations, or read the results of an earlier call.
 
     A failure does not stop the others, but a checkpoint without encoder
-    does, see :func:`.load_encoder`.
-
-    Args:
-        tasks (sequence of Task): In their order.
-        setup (Setup): The checkpoint and the data.
-        log (callable): Called with lines of progress.
-        save (callable): Called with the results after each evaluation.
+    does, see :func:`.load_encoder`. ``save`` is called with the results after
+    each evaluation.
 
     Returns:
         dict[str, dict]: By name of the task: ``status`` ('done', 'failed' or
@@ -78,16 +72,16 @@ def run_tasks(
     results: dict[str, dict] = {}
     for number, task in enumerate(tasks, 1):
         head = f'[{number}/{len(tasks)}] {task.name}'
-        results[task.name] = _run(task, setup, head, log)
+        results[task.name] = _run(task, setup, head)
         save(results)
     return results
 
 
-def _run(task: Task, setup: Setup, head: str, log) -> dict:
+def _run(task: Task, setup: Setup, head: str) -> dict:
     file = setup.out / 'tasks' / f'{task.name}.json'
     reason = why_not(task, setup)
     if reason:
-        log(f'{head}: not run, {reason}')
+        print(f'{head}: not run, {reason}')
         return dict(status=NOT_RUN, reason=reason)
     start = time.perf_counter()
     try:
@@ -95,15 +89,15 @@ def _run(task: Task, setup: Setup, head: str, log) -> dict:
         if not setup.force and file.is_file():
             known = json.loads(file.read_text(encoding='utf-8'))
             if known['key'] == key:
-                log(f'{head}: done before')
+                print(f'{head}: done before')
                 return known['result']
         facts = key.get('input')  # of those that train no network
-        log(f'{head} ...' + (f' {input_line(facts)}' if facts else ''))
+        print(f'{head} ...' + (f' {input_line(facts)}' if facts else ''))
         scores = task.evaluate(setup)
     except Exception as error:
         traceback.print_exc()
         reason = f'{type(error).__name__}: {error}'
-        log(f'{head}: failed, {reason}')
+        print(f'{head}: failed, {reason}')
         return dict(status=FAILED, reason=reason)
     result = dict(
         status=DONE,
@@ -114,5 +108,5 @@ def _run(task: Task, setup: Setup, head: str, log) -> dict:
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, dict(key=key, result=result))
     text = ', '.join(f'{row} {score}' for row, score in scores.items())
-    log(f'{head}: {text} ({result["seconds"]:.0f} s)')
+    print(f'{head}: {text} ({result["seconds"]:.0f} s)')
     return result

@@ -13,11 +13,7 @@ from .task import Score, Task
 def table_rows(
     tasks: Sequence[Task], results: Mapping[str, dict]
 ) -> list[dict]:
-    """Return a row for every score, whether it was measured here or not.
-
-    Args:
-        tasks (sequence of Task): In the order of the table.
-        results (Mapping[str, dict]): See :func:`~.run.run_tasks`.
+    """Return a row for every score of :func:`~.run.run_tasks`, done or not.
 
     Returns:
         list[dict]: ``row``, ``task``, ``ours`` (mean and std in percent, or

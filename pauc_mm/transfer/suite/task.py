@@ -13,33 +13,18 @@ OWN = 'own'
 
 @dataclass(frozen=True)
 class Setup:
-    """Settings that all evaluations of one checkpoint share.
+    """Settings that all evaluations of one checkpoint share."""
 
-    Attributes:
-        options (FeatureOptions): The network, and the user's own images if
-            folders were given.
-        data (Mapping[str, FoundData]): See
-            :func:`~pauc_mm.datasets.data_layout.find_data`.
-        out (Path): Folder of the results.
-        gpus (int): Processes to fine-tune with; 0 skips fine-tuning.
-        seed (int): Seed of all draws. Defaults to 0.
-        draws (int): Draws of low-shot images. Defaults to 5.
-        jobs (int): Processes of the SVMs. Defaults to 1.
-        image_size (int, optional): Side of the centre crop, in pixels.
-        cfg_options (tuple[str, ...]): ``KEY=VALUE`` options of fine-tuning.
-        force (bool): Whether to repeat existing results. Defaults to False.
-    """
-
-    options: FeatureOptions
-    data: Mapping[str, FoundData]
-    out: Path
-    gpus: int = 0
-    seed: int = 0
-    draws: int = 5
-    jobs: int = 1
-    image_size: int | None = None
-    cfg_options: tuple[str, ...] = ()
-    force: bool = False
+    options: FeatureOptions  # with the user's own images, if any were given
+    data: Mapping[str, FoundData]  # see find_data
+    out: Path  # folder of the results
+    gpus: int = 0  # processes to fine-tune with; 0 skips fine-tuning
+    seed: int = 0  # of all draws
+    draws: int = 5  # of low-shot images
+    jobs: int = 1  # processes of the SVMs
+    image_size: int | None = None  # side of the centre crop, in pixels
+    cfg_options: tuple[str, ...] = ()  # KEY=VALUE options of fine-tuning
+    force: bool = False  # whether to repeat existing results
 
     def on(self, **images: str) -> FeatureOptions:
         """Return the options with other images: ``voc`` or ``data_config``."""
@@ -60,15 +45,10 @@ class Setup:
 
 @dataclass(frozen=True)
 class Score:
-    """Result of one row of the table.
-
-    Attributes:
-        mean (float): In percent.
-        std (float, optional): Over seeds or draws, in percent.
-    """
+    """Result of one row of the table, in percent."""
 
     mean: float
-    std: float | None = None
+    std: float | None = None  # over seeds or draws
 
     def __str__(self) -> str:
         return Summary(self.mean, self.std).text(1)
@@ -76,28 +56,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Task:
-    """One evaluation.
+    """One evaluation."""
 
-    Attributes:
-        name (str): Name on the command line.
-        data (str): A data set of
-            :data:`~pauc_mm.datasets.data_layout.LAYOUTS`, or :data:`OWN` for
-            the images of the checkpoint's config or of the user.
-        rows (Mapping[str, str]): Rows of the table, each with a key of
-            :data:`~.published.PUBLISHED` or ''.
-        evaluate (callable): Returns the scores by row for a setup.
-        key (callable): Returns all that the scores depend on for a setup, as
-            plain data.
-        note (str): Protocol, and how it differs from the papers.
-        fine_tunes (bool): Whether networks are trained. Defaults to False.
-        needs (str): Package that must be installed. Defaults to ''.
-    """
-
-    name: str
+    name: str  # on the command line
+    # A data set of data_layout.LAYOUTS, or OWN for the images of the
+    # checkpoint's config or of the user.
     data: str
-    rows: Mapping[str, str]
-    evaluate: Callable[[Setup], dict[str, Score]] = field(repr=False)
+    rows: Mapping[str, str]  # of the table, each with a key of PUBLISHED or ''
+    evaluate: Callable[[Setup], dict[str, Score]] = field(repr=False)  # by row
+    # Returns all that the scores depend on, as plain data.
     key: Callable[[Setup], dict[str, Any]] = field(repr=False)
-    note: str
-    fine_tunes: bool = False
-    needs: str = ''
+    note: str  # protocol, and how it differs from the papers
+    fine_tunes: bool = False  # whether networks are trained
+    needs: str = ''  # package that must be installed
