@@ -21,14 +21,7 @@ if sys.argv[:1] != ['-m'] or 'pauc_mm.check_env' not in sys.orig_argv:
         warnings.filterwarnings(
             'ignore', 'Fail to import ``MultiScaleDeformableAttention``'
         )
-        from . import (
-            clustering,
-            compat,
-            datasets,
-            engine,
-            evaluation,
-            models,
-        )
+        from . import clustering, compat, datasets, engine, evaluation, models
 
     compat.install()
 

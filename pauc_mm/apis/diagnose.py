@@ -11,12 +11,7 @@ from pauc_mm.diagnosis import DiagnosisOptions, compare, diagnose
 from pauc_mm.diagnosis.report import criteria_rows, format_number
 from pauc_mm.embedding.preprocessing import input_line
 
-from .arguments import (
-    Parser,
-    add_encoder_arguments,
-    check_outputs,
-    run_name,
-)
+from .arguments import Parser, add_encoder_arguments, check_outputs, run_name
 
 DESCRIPTION = """\
 Diagnose whether a self-supervised encoder or its prototypes have collapsed,

@@ -7,12 +7,7 @@ Both are tools/train.py with one argument more: the checkpoint to begin with.
 from collections.abc import Sequence
 
 from .arguments import Parser
-from .config import (
-    build_runner,
-    find_config,
-    load_config,
-    lock_folder,
-)
+from .config import build_runner, find_config, load_config, lock_folder
 from .fine_tune_config import (
     check_batch_size,
     set_backbone_checkpoint,

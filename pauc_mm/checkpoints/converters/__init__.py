@@ -6,9 +6,4 @@ from .extract_backbone import extract_backbone
 from .to_mmpretrain import to_mmpretrain
 from .to_torchvision import to_torchvision
 
-__all__ = [
-    'Conversion',
-    'extract_backbone',
-    'to_mmpretrain',
-    'to_torchvision',
-]
+__all__ = ['Conversion', 'extract_backbone', 'to_mmpretrain', 'to_torchvision']
