@@ -85,10 +85,9 @@ class CheckpointGuardHook(Hook):
         """Restore the log history, and compare parameters and settings.
 
         Raises:
-            RuntimeError: If a run is resumed from another architecture
-                or from half of a checkpoint,
-                fewer than 90% of the backbone's tensors would be loaded for
-                training, or not all of them for a test.
+            RuntimeError: If a run is resumed from half of a checkpoint or
+                from another architecture, fewer than 90% of the backbone's
+                tensors would be loaded for training, or not all for a test.
             ValueError: If a setting of a resumed run would have no effect.
         """
         if 'message_hub' in checkpoint:
