@@ -6,7 +6,7 @@ copy mutants/, and measures which tests run a function; a change in
 pauc_mm/PACKAGE is tried with those of them that lie in tests/test_PACKAGE, the
 fast ones first. What is known stays in mutants/: the command goes on where it
 was stopped, and tries a function again once it is edited. --again tries the
-survivors too, with all tests that run them.
+survivors too.
 
 Survivors are printed as entries of tests/mutation/equivalent.txt. The entries
 there behave as the original and are not counted.
@@ -17,7 +17,7 @@ import os
 import random
 import re
 from collections import Counter, defaultdict
-from functools import partial
+from functools import cache
 from math import ceil
 from pathlib import Path
 
@@ -27,6 +27,7 @@ MODULES = (
     *('models/losses', 'clustering', 'models/prototypes', 'models/heads'),
     *('evaluation/functional', 'models', 'embedding', 'engine/hooks'),
 )
+SURVIVED = ('survived', 'no tests')
 os.chdir(ROOT)  # mutmut reads pyproject.toml when it is imported
 # One thread, without which neither torch nor faiss can be forked.
 os.environ.update(OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
@@ -73,7 +74,7 @@ def decorated_functions_too():
     file_mutation.function_trampoline_arrangement = arrange_without_decorators
 
 
-def try_mutants(mutants, runner, every):
+def try_mutants(mutants, runner):
     """Run the tests of each mutant and save how they end."""
     data_by_name = {name: data for data, name, _ in mutants}
     with Progress() as progress:
@@ -88,14 +89,11 @@ def try_mutants(mutants, runner, every):
 
         runner.startup()
         try:
-            for name in sorted(
-                data_by_name, key=partial(seconds, every=every)
-            ):
+            for name in sorted(data_by_name, key=seconds):
                 while not runner.has_capacity():
                     wait()
-                limit = ceil(2 * seconds(name, every) + 10)
-                tests = tests_of(name, every)
-                runner.submit(name, tests, 2 * limit, limit)
+                limit = ceil(2 * seconds(name) + 10)
+                runner.submit(name, tests_of(name), 2 * limit, limit)
             while runner.pending_count():
                 wait()
         except KeyboardInterrupt:
@@ -104,20 +102,18 @@ def try_mutants(mutants, runner, every):
             runner.stop_all_workers()
 
 
-def tests_of(name, every=False):
+def tests_of(name):
     """Tests that run the function of a mutant, if any those of its package."""
     tests = state().tests_by_mangled_function_name
     found = list(tests.get(mangled_name_from_mutant_name(name), ()))
     folder = f'tests/test_{name.split(".")[1]}/'
     nearest = [test for test in found if test.startswith(folder)]
-    return found if every else nearest or found
+    return nearest or found
 
 
-def seconds(name, every=False):
+def seconds(name):
     """How long these tests take on the code as it is."""
-    return sum(
-        state().duration_by_test[test] for test in tests_of(name, every)
-    )
+    return sum(state().duration_by_test[test] for test in tests_of(name))
 
 
 def entry(data, name):
@@ -137,23 +133,31 @@ def without_line(entry):
     return (entry[0].partition(':')[0], *entry[1:])
 
 
-def same_on_cpu(entry):
-    """Whether only the device changes, which here is the CPU anyway."""
+@cache
+def known_equivalents():
+    """Return the entries of the list."""
+    entries = re.sub('^#.*\n', '', EQUIVALENT.read_text(), flags=re.M)
+    parts = re.split('\n\n+', entries.strip())
+    return {without_line(part.splitlines()) for part in parts if part}
+
+
+def is_equivalent(entry):
+    """Whether it is listed, or only the device changes, here the CPU."""
     device = r'(, )?\b(device|non_blocking)=[\w.]+|[\w.]*\bdevice\b|\bNone\b'
     texts = [re.sub(device, '', line[2:]) for line in entry[1:]]
-    return len({re.sub(r'(?<=\(), |, (?=\))', '', t) for t in texts}) == 1
+    if len({re.sub(r'(?<=\(), |, (?=\))', '', t) for t in texts}) == 1:
+        return True
+    return without_line(entry) in known_equivalents()
 
 
 def report(mutants):
     """Print the survivors, then how many there are of each kind."""
-    entries = re.sub('^#.*\n', '', EQUIVALENT.read_text(), flags=re.M).strip()
-    known = {without_line(e.splitlines()) for e in entries.split('\n\n') if e}
     counts = defaultdict(Counter)
     for data, name, _ in mutants:
         verdict = mutmut.status_by_exit_code[data.exit_code_by_key[name]]
-        if verdict in ('survived', 'no tests'):
+        if verdict in SURVIVED:
             found = entry(data, name)
-            if without_line(found) in known or same_on_cpu(found):
+            if is_equivalent(found):
                 verdict = 'equivalent'
             else:
                 print('\n'.join([f'# {verdict}', *found]), end='\n\n')
@@ -200,13 +204,15 @@ def main():
     )
     if args.sample:
         mutants = random.Random(args.seed).sample(mutants, args.sample)
-    again = ('survived', 'no tests') if args.again else ()
     untried = [
         (data, name, code)
         for data, name, code in mutants
-        if code is None or mutmut.status_by_exit_code[code] in again
+        if code is None
+        or args.again
+        and mutmut.status_by_exit_code[code] in SURVIVED
+        and not is_equivalent(entry(data, name))
     ]
-    try_mutants(untried, runner, args.again)
+    try_mutants(untried, runner)
     report(mutants)
 
 

@@ -253,6 +253,7 @@ def test_the_defaults_of_the_papers(build, queue_len):
     model = MODELS.build(cfg)
     assert model.queue.shape == (128, queue_len)
     assert model.encoder_k.momentum == 0.001
+    assert MODELS.build(build()).encoder_k.momentum == 0.05
     for momentum in (0, 1):
         with pytest.raises(ValueError, match='model.momentum'):
             MODELS.build(dict(cfg, momentum=momentum))

@@ -453,7 +453,8 @@ def test_annealing():
     steps = torch.arange(6, dtype=torch.float64)
     found = [inverse_temperature(s, 1 / 16, 4).item() for s in steps]
     assert found == pytest.approx([1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 1])
-    assert inverse_temperature(steps[2], 1.0, 0).item() == 1
+    for step in steps:  # without annealing
+        assert inverse_temperature(step, 1 / 16, 0).item() == 1
     # Hot, all components share every sample; cold, each has its own.
     hot = begun(start_temperature=1e6, annealing_steps=1)
     h = normal(3, 3)
@@ -505,6 +506,14 @@ def test_a_mean_without_members_stays_and_one_of_its_own_moves():
     means, sizes = start._lloyd(data, torch.tensor([[1.0], [7.0], [99.0]]), 2)
     assert means.flatten().tolist() == [0.5, 9, 99]
     assert sizes.tolist() == [2, 1, 0]
+
+
+def test_the_unit_of_the_data_does_not_matter():
+    data = normal(40, 3)
+    means, sizes = start.best_kmeans(data, 4, 0, 16)
+    small, same = start.best_kmeans(data / 1024, 4, 0, 16)
+    torch.testing.assert_close(small, means / 1024)
+    assert torch.equal(sizes, same)
 
 
 def test_runs_of_k_means_begin_elsewhere_for_each_seed(monkeypatch):

@@ -19,6 +19,7 @@ from pauc_mm.clustering import OnlineGaussianMixture
 from pauc_mm.clustering.concentration import concentration_of_means
 from pauc_mm.clustering.deferred_flag import DeferredFlag
 from pauc_mm.models.prototypes import MixturePrototypes
+from pauc_mm.utils import derive_seed
 from tests.helpers import images_batch, model_cfg, run_ranks
 from tests.test_clustering.test_mixture.test_online_gaussian_mixture import (
     STATE,
@@ -511,6 +512,15 @@ def test_every_set_seed_and_run_draws_its_own_directions():
     for one, other in zip(loaded.mixtures, fresh.mixtures):
         assert one.seed == other.seed
     assert loaded.temperature == 1
+
+
+def test_the_seed_of_negatives_counts_from_the_first_step():
+    model = online_model()
+    model.prototypes.seed_run(7)
+    model.encoder_k.steps.fill_(1)  # it moves before the loss
+    for count in range(3):
+        want = derive_seed(model.prototypes.run_seed, count)
+        assert model._draws().initial_seed() == want
 
 
 def test_the_summary_counts_equal_clusters():
