@@ -7,6 +7,7 @@ from copy import deepcopy
 
 import pytest
 from mmengine.config import Config, DictAction
+from mmpretrain.registry import METRICS, MODELS
 
 import pauc_mm.detection  # noqa: F401
 from pauc_mm.apis.config import load_config
@@ -165,6 +166,43 @@ def test_a_class_that_keeps_its_options_to_itself():
     check_config_keys(cfg)
     with pytest.raises(ValueError, match='custom_hooks.0.y'):
         check_config_keys(dict(custom_hooks=[dict(type=DictAction, y=1)]))
+
+
+@pytest.mark.verdict('refused')
+def test_numbers_are_asked_for_only_where_nothing_else_takes_the_key():
+    class Part:
+        def __init__(self, size: int):
+            pass
+
+    class Whole:
+        def __init__(self, part: dict):
+            pass
+
+    part = dict(type=Part, size=[1, 2])
+    check_config_keys(dict(model=dict(type=Whole, part=part)))
+    with pytest.raises(ValueError, match='custom_hooks.0.size .* number'):
+        check_config_keys(dict(custom_hooks=[part]))
+
+
+@pytest.mark.verdict('refused')
+def test_a_name_in_two_registries_takes_the_options_of_both():
+    class Twice:
+        def __init__(self, one=1):
+            pass
+
+    class Namesake:
+        def __init__(self, other=1):
+            pass
+
+    MODELS.register_module('NamedTwice', module=Twice)
+    METRICS.register_module('NamedTwice', module=Namesake)
+    for key in ('one', 'other'):
+        part = {'type': 'NamedTwice', key: 2}
+        cfg = dict(default_scope='mmpretrain', custom_hooks=[part])
+        check_config_keys(cfg)
+    part['third'] = 2
+    with pytest.raises(ValueError, match='custom_hooks.0.third'):
+        check_config_keys(cfg)
 
 
 @pytest.mark.verdict('refused')

@@ -80,7 +80,7 @@ def test_a_last_batch_too_small(tmp_path, method, batch, message):
 
 def build(length, epoch_length=10, **cfg):
     weight = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.SGD([weight], lr=0.1)
+    optimizer = torch.optim.SGD([weight], lr=0.1, momentum=0.9)
     cfg.setdefault('end', length)
     if cfg.get('convert_to_iter_based'):
         cfg['epoch_length'] = epoch_length
@@ -134,6 +134,8 @@ POLY = dict(type='PolyLR', by_epoch=True)
         ),
         (400, [dict(STEPS, milestones=[120, 160])], 'works'),
         (400, [dict(type='StepLR', step_size=30, by_epoch=True)], 'works'),
+        (400, [dict(type='CosineAnnealingMomentum', T_max=200)], 'works'),
+        (4, [dict(type='CosineAnnealingMomentum', T_max=200)], 'works'),
     ],
 )
 def test_schedule_and_length(ends, epochs, schedules, verdict):
@@ -141,6 +143,23 @@ def test_schedule_and_length(ends, epochs, schedules, verdict):
     with ends(verdict) as said:
         check_learning_rates(built, epochs, 10 * epochs)
     assert bool(said) == ('noted' in verdict)
+
+
+@pytest.mark.parametrize(
+    'images, batch, drop_last, verdict',
+    [
+        (33, 16, False, 'refused: batch of one of the 33 images'),
+        (33, 16, True, 'works'),
+        (34, 16, False, 'works'),
+        (17, 1, True, 'refused: batch of one of the 17 images'),
+        (15, 16, True, 'refused: batch_size=16 leaves no whole batch of 15'),
+        (16, 16, True, 'works'),
+    ],
+)
+def test_the_smallest_batch(ends, images, batch, drop_last, verdict):
+    loader = DataLoader(range(images), batch, drop_last=drop_last)
+    with ends(verdict):
+        check_batches(loader, nn.BatchNorm1d(3))
 
 
 class Stream(torch.utils.data.IterableDataset):

@@ -3,9 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 
 from pauc_mm.embedding.embedded_images import embed_all
-from tests.helpers import PLAIN, TinyImages
+from tests.helpers import PLAIN, TWO_VIEWS, TinyImages
 
 
 class Encoder:
@@ -63,4 +64,21 @@ def test_a_store_serves_what_it_was_made_for(tmp_path, again, batches):
     images = [i['img'] for i in options['source'].dataset.load_data_list()]
     means = [torch.from_numpy(i).float().mean(dim=(0, 1)) for i in images]
     torch.testing.assert_close(got.features, torch.stack(means))
+    # The baseline of pixels: 3 x 16 x 16, here enlarged from 8 x 8.
+    pixels = torch.stack([torch.from_numpy(i) for i in images])
+    pixels = pixels.permute(0, 3, 1, 2)
+    pixels = pixels.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert torch.equal(got.pixels, pixels.flatten(1).half())
     assert [p.name for p in store.parent.iterdir()] == [store.name]
+
+
+def test_the_views_of_an_image_are_two():
+    init_default_scope('mmpretrain')
+    images = source()
+    images.views = TinyImages(num_images=7, pipeline=TWO_VIEWS)
+    one, other, again = (
+        embed_all(Encoder(), images, batch_size=4, seed=seed).views
+        for seed in (0, 1, 0)
+    )
+    assert one.shape == (2, 7, 3) and torch.equal(one, again)
+    assert not torch.equal(one[0], one[1]) and not torch.equal(one, other)

@@ -22,6 +22,19 @@ def test_a_folder_with_its_labels_in_order(photos):
     assert not torch.equal(*views)
 
 
+@pytest.mark.parametrize('split, number', [('train', 1437), ('test', 360)])
+def test_the_configs_data_set_with_its_options(split, number):
+    source = find_images(
+        encoder(
+            pipeline=[PACK],
+            dataset=dict(type='SklearnDigits', split=split, pipeline=[]),
+            preprocess=dict(to_rgb=False),
+        )
+    )
+    assert len(source) == number
+    assert source.dataset[0]['inputs'].shape == (3, 16, 16)
+
+
 def test_224_pixels_unless_something_else_is_known(photos):
     size = find_images(encoder(), str(photos)).dataset[0]['inputs'].shape
     assert size == (3, 224, 224)

@@ -226,13 +226,16 @@ def test_local_views_are_seen_by_the_student_alone():
     data = prepared(model, images_batch(num=6))
     seen = []
     model.encoder_k.module.register_forward_hook(
-        lambda module, args, out: seen.append(len(args[0]))
+        lambda module, args, out: seen.append(args[0])
     )
     local = [torch.randn(6, 3, 4, 4) for _ in range(3)]
     data['inputs'] = [*data['inputs'], *local]
     assert {len(z) for z in model._embed(data['inputs'])} == {6}
+    given, loss = [], model.head.loss
+    model.head.loss = lambda *args: (given.extend(args), loss(*args))[1]
     model.loss(**data)
-    assert seen == [12]
+    assert (len(given[0]), len(given[1])) == (5, 2)
+    assert torch.equal(seen[0], torch.cat(data['inputs'][:2]))
     # The order of views is kept, and each has its own embedding.
     model.eval()
     each = [model.neck(model.backbone(view))[0] for view in data['inputs']]
@@ -334,6 +337,8 @@ def test_the_collapse_monitor_sees_the_prototypes():
         (only,) = prototype_sets(model)
         assert only.vectors.shape == (K, DIM)
         assert not only.vectors.requires_grad and only.assignments is None
+    for training in (True, False):
+        assert build().train(training).prototypes.ready
 
 
 # ---- several processes, and interruptions ----------------------------------

@@ -55,17 +55,3 @@ def test_the_global_streams_stay(name):
             batch['inputs'] = [view[:6] for view in batch['inputs']]
         model.loss(**model.data_preprocessor(batch, training=True))
     assert streams() == before
-
-
-@pytest.mark.parametrize('name', CONFIGS)
-def test_options_of_the_base_classes_reach_them(name):
-    changes = dict(
-        data_preprocessor=dict(
-            type='SelfSupDataPreprocessor', mean=[1, 2, 3], std=[4, 5, 6]
-        ),
-        init_cfg=dict(type='Normal', layer='Linear', std=0.5),
-    )
-    model = MODELS.build(CONFIGS[name]() | changes)
-    assert model.data_preprocessor.mean.flatten().tolist() == [1, 2, 3]
-    assert model.data_preprocessor.std.flatten().tolist() == [4, 5, 6]
-    assert model.init_cfg == changes['init_cfg']

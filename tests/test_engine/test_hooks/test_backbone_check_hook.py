@@ -1,8 +1,13 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import logging
+from types import SimpleNamespace
+
 import pytest
 import torch
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
+from torch import nn
 
 from pauc_mm.engine.hooks import BackboneCheckHook
 from pauc_mm.models import TinyConvNet
@@ -87,6 +92,26 @@ def test_below_ninety_percent_is_an_error_with_both_sides(tmp_path):
         **{'default_hooks.backbone_check.min_matched': 0.5},
     )
     runner.train()  # what fits was asked for, no more
+
+
+@pytest.mark.parametrize('spoilt', [0, 1])
+def test_each_of_several_checkpoints_is_checked(tmp_path, spoilt):
+    nets = nn.ModuleList(
+        TinyConvNet(channels=(8, 16), strides=(1, 2)) for _ in range(2)
+    )
+    for i, net in enumerate(nets):
+        width = 24 if i == spoilt else 16
+        path = save(tmp_path / f'{i}.pth', channels=(8, width))
+        net.init_cfg = dict(
+            type='Pretrained', checkpoint=str(path), prefix='backbone.'
+        )
+    runner = SimpleNamespace(
+        model=nets,
+        optim_wrapper=OptimWrapper.__new__(OptimWrapper),
+        logger=logging.getLogger(__name__),
+    )
+    with pytest.raises(RuntimeError, match=f'model.{spoilt}.init_cfg'):
+        BackboneCheckHook().before_run(runner)
 
 
 def test_values_that_were_overwritten(tmp_path):

@@ -1,15 +1,18 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import logging
 import os
 import re
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 
 from pauc_mm.compat import AtomicBackend, from_plain, to_plain
+from pauc_mm.engine.hooks import CheckpointGuardHook
 from tests.helpers import run_cfg
 
 
@@ -257,3 +260,44 @@ def test_resuming_from_half_of_a_checkpoint(work_dir, entry):
     runner, _ = resuming(work_dir)
     with pytest.raises(RuntimeError, match=f'has no {entry}.*load_from'):
         runner.train()
+
+
+@pytest.mark.parametrize(
+    'loop, done, length, interval, begin, made',
+    [
+        (EpochBasedTrainLoop, 3, 9, 1, 1, True),
+        (EpochBasedTrainLoop, 4, 9, 2, 1, True),
+        (EpochBasedTrainLoop, 3, 9, 2, 1, False),
+        (EpochBasedTrainLoop, 9, 9, 2, 1, True),  # the last is evaluated
+        (EpochBasedTrainLoop, 2, 9, 1, 3, False),
+        (EpochBasedTrainLoop, 3, 9, 1, 3, True),
+        (EpochBasedTrainLoop, 0, 9, 1, 0, False),
+        (IterBasedTrainLoop, 20, 90, 10, 1, True),
+        (IterBasedTrainLoop, 25, 90, 10, 1, False),
+    ],
+)
+def test_a_resumed_run_makes_the_evaluation_that_was_due(
+    loop, done, length, interval, begin, made
+):
+    steps = loop is IterBasedTrainLoop
+    loop, called = loop.__new__(loop), []
+    loop.val_interval, loop.val_begin = interval, begin
+    runner = SimpleNamespace(
+        _resume=True,
+        train_loop=loop,
+        val_loop=SimpleNamespace(run=lambda: called.append('evaluated')),
+        model=SimpleNamespace(train=lambda: called.append('train')),
+        logger=logging.getLogger(__name__),
+        epoch=1 if steps else done,
+        max_epochs=2 if steps else length,
+        iter=done if steps else 7 * done,
+        max_iters=length if steps else 7 * length,
+    )
+    CheckpointGuardHook().before_train(runner)
+    assert called == (['evaluated', 'train'] if made else [])
+    for changes in (dict(_resume=False), dict(val_loop=None)):
+        called.clear()
+        CheckpointGuardHook().before_train(
+            SimpleNamespace(**{**vars(runner), **changes})
+        )
+        assert not called

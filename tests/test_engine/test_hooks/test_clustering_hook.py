@@ -1,12 +1,15 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import logging
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmengine.runner import Runner
 
 from pauc_mm.clustering import concentration
 from pauc_mm.embedding.e_step import extract_embeddings
+from pauc_mm.engine.checks import clustering_checks
 from pauc_mm.utils import derive_seed
 from tests.helpers import TWO_VIEWS, run_cfg, run_ranks
 
@@ -156,7 +159,7 @@ def test_no_warm_up_clusters_the_query_weights(tmp_path):
 
 
 def test_warm_start_begins_with_the_last_centroids(tmp_path):
-    cfg = run_cfg(tmp_path, max_epochs=3)
+    cfg = run_cfg(tmp_path, max_epochs=4)
     cfg.default_hooks.clustering.kmeans.warm_start = True
     runner = Runner.from_cfg(cfg)
     hook = clustering_hook(runner)
@@ -175,9 +178,51 @@ def test_warm_start_begins_with_the_last_centroids(tmp_path):
     assert [(e, k, i is None) for e, k, i in calls] == [
         (1, 4, True),
         (1, 6, True),
-        (2, 4, False),
-        (2, 6, False),
+        *((epoch, k, False) for epoch in (2, 3) for k in (4, 6)),
     ]
+
+
+@pytest.mark.parametrize('least, small', [(8, False), (9, True)])
+def test_clusters_of_too_few_images_are_told(tmp_path, least, small):
+    cfg = run_cfg(tmp_path)  # 48 images and at most 6 clusters
+    cfg.default_hooks.clustering.kmeans.min_points_per_centroid = least
+    runner, lines = Runner.from_cfg(cfg), []
+    runner.logger.warning = lines.append
+    clustering_hook(runner).before_train(runner)
+    told = [line for line in lines if 'min_points_per_centroid' in line]
+    assert [line[:6] for line in told] == (['K=[6] '] if small else [])
+
+
+def test_prototypes_of_the_first_epoch_are_resumed(tmp_path):
+    cfg = run_cfg(tmp_path / 'a', warmup_epochs=0)
+    runner, other = Runner.from_cfg(cfg), Runner.from_cfg(cfg.copy())
+    hook, checkpoint = clustering_hook(runner), {}
+    hook.before_train(runner)
+    hook.e_step(runner, 0)
+    hook.before_save_checkpoint(runner, checkpoint)
+    other._resume = True
+    clustering_hook(other).after_load_checkpoint(other, checkpoint)
+    prototypes = other.model.prototypes
+    assert prototypes.ready and prototypes.epoch == 0
+    want = runner.model.prototypes.vectors()
+    assert torch.equal(prototypes.vectors(), want)
+
+
+def test_k_means_is_tried_where_it_will_run(monkeypatch):
+    calls, said = [], []
+    kmeans = SimpleNamespace(
+        gpu_id=lambda: 3,
+        fit=lambda *args: calls.append(args),
+        gpu_memory=lambda k, dim: k * dim * 2**20,
+    )
+    monkeypatch.setattr(
+        clustering_checks, 'print_log', lambda text, **_: said.append(text)
+    )
+    clustering_checks.check_kmeans_device(kmeans, (4, 9, 6), 8)
+    ((points, k, seed),) = calls
+    assert (k, seed) == (2, 0) and points.dtype == np.float32
+    assert (points == np.eye(8)).all()
+    assert 'CUDA device 3' in said[0] and ' 72 MiB' in said[0]
 
 
 def test_each_epoch_and_clustering_has_a_seed_of_its_own(tmp_path):

@@ -133,6 +133,7 @@ def test_low_precision(dtype):
         (dict(num_classes=4), r'num_classes=4.*0 to 4'),
         (dict(bank_labels=torch.zeros(29).long()), r'\(30,\).*\(29,\)'),
         (dict(query=torch.randn(3, 5)), '5 and 6'),
+        (dict(query=torch.randn(3, 7)), '7 and 6'),
         (dict(query=torch.randn(3, 6), exclude_self=True), '3 and 30'),
         (dict(query=torch.full((3, 6), math.nan)), '3 of 3 query.*finite'),
         (dict(bank=torch.zeros(30, 6)), '30 of 30 bank.*zero norm'),

@@ -332,9 +332,15 @@ def test_exact_solver_that_does_not_converge_is_an_error(monkeypatch):
         nemd(x, groups + 10)
 
 
-def test_lost_mass_is_an_error_not_a_zero(monkeypatch):
+@pytest.mark.parametrize('plan', ['none', 'one row', 'one column'])
+def test_lost_mass_is_an_error_not_a_zero(monkeypatch, plan):
     def lossy(a, b, cost, **kwargs):
-        return 0.0, dict(warning=None, G=np.zeros_like(cost))
+        wrong = np.zeros_like(cost)
+        if plan == 'one row':  # of the right total, and right columns
+            wrong[0] = b
+        if plan == 'one column':
+            wrong[:, 0] = a
+        return 0.0, dict(warning=None, G=wrong)
 
     x, groups = uneven(2, 5)
     monkeypatch.setattr(ot, 'emd2', lossy)

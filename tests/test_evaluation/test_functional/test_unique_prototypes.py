@@ -126,6 +126,14 @@ def test_a_distance_of_epsilon_is_kept(chunk):
     assert got == {1.0: 1, 1.001: 0.2}
 
 
+def test_doubles_are_compared_as_doubles():
+    # 1 - cos is 5e-11, of which float32 leaves nothing.
+    angles = torch.tensor([0.0, 1e-5], dtype=torch.float64)
+    points = torch.stack([angles.cos(), angles.sin()], dim=1)
+    assert unique_prototypes(points, (1e-11, 1e-10)) == {1e-11: 1, 1e-10: 0.5}
+    assert unique_prototypes(points.float(), (1e-11,)) == {1e-11: 0.5}
+
+
 def test_random_directions_in_many_dimensions_are_unique():
     points = np.random.default_rng(0).standard_normal((300, 256))
     assert unique_prototypes(points, (0.025, 0.5)) == {0.025: 1, 0.5: 1}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from PIL import Image
 
 from pauc_mm.datasets import ImageFolder, SklearnDigits
@@ -38,6 +38,21 @@ def test_counts():
     data.get_subset_(np.flatnonzero(data.get_gt_labels() != 9).tolist())
     # A class without an image is the rarest, not unknown.
     assert training_counts(runner_of(data)).tolist() == [*COUNTS[:9], 0]
+
+
+def test_the_set_of_the_training_loop_is_counted():
+    # Once built, and not that of the validation
+    sets = [SklearnDigits(imbalance=i) for i in (10, 5)]
+    loops = [EpochBasedTrainLoop.__new__(EpochBasedTrainLoop) for _ in sets]
+    for loop, data in zip(loops, sets):
+        loop.dataloader = SimpleNamespace(dataset=data)
+    runner = SimpleNamespace(
+        _train_dataloader=None,
+        _train_loop=loops[0],
+        val_loop=loops[1],
+        _val_loop=loops[1],
+    )
+    assert training_counts(runner).tolist() == COUNTS
 
 
 def test_nothing_to_count(tmp_path):
