@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from experiments.runner import Store, read_results
+from experiments.runner import Store, read_results, write_results
 from tests.test_experiments.test_runner.made_results import made_result
 from tests.test_experiments.test_runner.test_scheduler import make
 
@@ -42,6 +42,17 @@ def test_a_file_without_results_is_refused(tmp_path, content):
         read_results(path)
     with pytest.raises(FileNotFoundError, match='missing.json'):
         read_results(tmp_path / 'missing.json')
+
+
+def test_results_are_one_run_a_line(tmp_path):
+    path = tmp_path / 'results.json'
+    results = [made_result(make(name), dict(x=1.0)) for name in 'ab']
+    write_results(path, results)
+    first, *runs, last = path.read_text().splitlines()
+    assert (first, len(runs), last) == ('[', 2, ']')
+    assert read_results(path) == results
+    write_results(path, [])
+    assert read_results(path) == []
 
 
 def test_work_of_another_digest_is_kept_aside(tmp_path):
