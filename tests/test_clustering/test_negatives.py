@@ -69,3 +69,12 @@ def test_another_seed_draws_others():
         for seed in range(4)
     ]
     assert len({tuple(drawn) for drawn in ids}) == 4
+
+
+def test_the_stream_of_a_seed_stays():
+    # As drawn when the results were published, on a CPU.
+    ids, mask = sample_negative_prototypes(
+        50, torch.tensor([4, 9, 9]), 5, seeded(3)
+    )
+    assert ids.tolist() == [34, 3, 8, 49, 12, 6, 39, 30]
+    assert mask.tolist() == [True] * 5 + [False] * 3

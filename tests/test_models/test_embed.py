@@ -39,6 +39,25 @@ def test_embeddings_of_either_encoder(model, momentum):
     assert [s.sample_idx for s in samples] == list(range(5))
 
 
+class TwoOutputs(torch.nn.Module):
+    """Neck with a second branch, as CLD's."""
+
+    def __init__(self, neck):
+        super().__init__()
+        self.neck = neck
+
+    def forward(self, maps):
+        (embeddings,) = self.neck(maps)
+        return embeddings, -embeddings
+
+
+def test_the_first_output_of_a_neck_is_the_embedding(model):
+    images = single_view()['inputs'].float()
+    want = embed_images(model, images)[1]
+    model.neck = TwoOutputs(model.neck)
+    assert torch.equal(embed_images(model, images)[1], want)
+
+
 def test_the_query_encoder_unless_told_otherwise(model):
     images = single_view()['inputs'].float()
     for function, given in ((embed_images, images), (embed_batch, None)):

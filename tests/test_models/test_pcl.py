@@ -308,6 +308,14 @@ def test_the_head_passes_its_option_on(mask):
         assert losses[f'acc_proto_{m}'].item() == pytest.approx(accuracy)
 
 
+def test_each_seed_of_negatives_counts():
+    model, drawn = MODELS.build(model_cfg('PCL')), []
+    for seed in (1, 2, 1):
+        model.seed_negatives(seed)
+        drawn.append(torch.rand(4, generator=model._generator).tolist())
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
 def test_negatives_without_a_seed_are_refused_on_several_ranks(monkeypatch):
     from pauc_mm.models.heads import proto_nce_head
 

@@ -396,6 +396,12 @@ def test_a_copy_and_an_empty_state():
         mixture.update(normal(6, 3, seed=seed))
         new.update(normal(6, 3, seed=seed))
     assert mixture.ready and torch.equal(mixture.means, new.means)
+    # Nor do samples stay that were collected before another state came.
+    mixture.load_state_dict(OnlineGaussianMixture(5, 3).state_dict())
+    mixture.update(normal(6, 3, seed=9))
+    mixture.load_state_dict(OnlineGaussianMixture(5, 3).state_dict())
+    mixture.update(normal(6, 3, seed=1))
+    assert not mixture.ready
 
 
 def test_precision_and_gradients():
@@ -415,6 +421,7 @@ def test_precision_and_gradients():
         lowered.update(inputs)
         found = lowered.log_responsibilities(inputs)
     assert found.dtype == torch.float32 and not found.requires_grad
+    assert torch.equal(found, plain.log_responsibilities(h))
     for name in STATE:
         value = getattr(lowered, name)
         assert torch.equal(value, getattr(plain, name)), name

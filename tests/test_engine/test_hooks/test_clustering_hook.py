@@ -208,6 +208,17 @@ def test_prototypes_of_the_first_epoch_are_resumed(tmp_path):
     assert torch.equal(prototypes.vectors(), want)
 
 
+def test_the_bank_has_room_for_the_images_of_a_rank(tmp_path):
+    cfg = run_cfg(tmp_path)
+    cfg.default_hooks.clustering.features = 'momentum_bank'
+    runner = Runner.from_cfg(cfg)
+    hook = clustering_hook(runner)
+    hook.before_train(runner)
+    runner.train_dataloader.sampler.num_samples = 24  # of 48, on two ranks
+    hook.before_train_epoch(runner)
+    assert runner.model.prototypes.bank.embeddings.shape == (24, 8)
+
+
 def test_k_means_is_tried_where_it_will_run(monkeypatch):
     calls, said = [], []
     kmeans = SimpleNamespace(

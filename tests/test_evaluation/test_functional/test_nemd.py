@@ -332,6 +332,13 @@ def test_exact_solver_that_does_not_converge_is_an_error(monkeypatch):
         nemd(x, groups + 10)
 
 
+def test_members_of_both_groups_are_counted():
+    x, groups = uneven(2, 5)
+    for order in (groups, 1 - groups):
+        result = nemd(x, order)
+        assert (result.min_members, result.mean_members) == (4, 4.5)
+
+
 @pytest.mark.parametrize('plan', ['none', 'one row', 'one column'])
 def test_lost_mass_is_an_error_not_a_zero(monkeypatch, plan):
     def lossy(a, b, cost, **kwargs):

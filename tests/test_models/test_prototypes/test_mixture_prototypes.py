@@ -439,6 +439,10 @@ def test_epochs_of_warm_up_need_the_length_of_an_epoch():
     )
     prototypes.check_setup(runner, 8)
     assert prototypes.warmup_steps == 2
+    runner.iter = 38  # resumed without a mixture, which takes 3 steps
+    late = MixturePrototypes((4, 6), 8, 0.1, init_samples=24)
+    with pytest.raises(ValueError, match='begin after 41 steps .* has 40'):
+        late.check_setup(runner, 8)
     assert MixturePrototypes((4, 6), 8, warmup_epochs=0).warmup_epochs == 0
 
 
