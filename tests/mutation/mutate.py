@@ -16,6 +16,7 @@ import argparse
 import os
 import random
 import re
+import shutil
 from collections import Counter, defaultdict
 from functools import cache
 from math import ceil
@@ -187,6 +188,7 @@ def main():
 
     decorated_functions_too()
     Path('mutants').mkdir(exist_ok=True)
+    shutil.rmtree('mutants/tests', ignore_errors=True)  # some may be gone
     with mutmut.CatchOutput(spinner_title='Making the changes'):
         mutmut.copy_src_dir()
         mutmut.copy_also_copy_files()
