@@ -78,6 +78,8 @@ ROWS = [
     (DIGITS, 'param_scheduler.0.Tmax=4', 'param_scheduler.0.T_max'),
     (DIGITS, 'param_scheduler.T_max=4', 'param_scheduler.T_max=4'),
     (DIGITS, 'env_cfg.cudnn_benchmrk=True', 'env_cfg.cudnn_benchmark'),
+    (DIGITS, 'env_cfg.nothing=3', 'env_cfg.nothing'),
+    (DIGITS, 'auto_scale_lr.nothing=3', 'auto_scale_lr.nothing'),
     (DIGITS, 'randomness.sed=3', 'randomness.seed'),
     (
         DIGITS,
