@@ -204,11 +204,14 @@ def test_twice_gives_the_same(tmp_path):
     assert runner.val() == runner.val()
 
 
-def test_too_small_a_bank_is_refused_before_anything_runs(tmp_path):
+@pytest.mark.parametrize('place', [0, 1])
+def test_too_small_a_bank_is_refused_before_anything_runs(tmp_path, place):
     loop = dict(
         type='EmbeddingValLoop', bank_dataloader=dataloader(Images(4, 0))
     )
-    runner = build_runner(tmp_path, 'val', Images(7, 1), loop)
+    metrics = [dict(type='NEMD')]
+    metrics.insert(place, dict(type='KNNAccuracy', k=(3, 5)))
+    runner = build_runner(tmp_path, 'val', Images(7, 1), loop, metrics)
     with pytest.raises(ValueError, match='KNNAccuracy.k=5.*bank of 4'):
         runner.build_val_loop(runner._val_loop)
 
