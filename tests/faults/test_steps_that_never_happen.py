@@ -190,10 +190,6 @@ def test_a_run_longer_than_its_schedule_is_refused(tmp_path):
 # Options of a run of 4 epochs of 3 batches, and what the message names.
 ROWS = [
     ({'train_cfg.val_interval': 0}, 'train_cfg.val_interval .*0'),
-    (
-        {'optim_wrapper.accumulative_counts': 13},
-        'accumulative_counts=13 .* 12 batches',
-    ),
     ({'train_dataloader.batch_size': 1}, 'train_dataloader.batch_size=1'),
 ]
 
@@ -210,6 +206,17 @@ def test_values_that_leave_steps_out(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         runner.train()
     assert runner.iter == 0
+
+
+@pytest.mark.parametrize(
+    'counts, verdict',
+    [(12, 'works'), (13, 'noted: accumulative_counts=13 .* 12 batches')],
+)
+def test_more_to_accumulate_than_there_is(ends, tmp_path, counts, verdict):
+    cfg = run_cfg(tmp_path)  # of 4 epochs of 3 batches
+    cfg.optim_wrapper.accumulative_counts = counts
+    with ends(verdict):
+        Runner.from_cfg(cfg).train()
 
 
 @pytest.mark.verdict('refused')

@@ -43,10 +43,10 @@ class SetupCheckHook(Hook):
         check_integer('train_cfg.val_interval', interval, 1)
         counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if counts > runner.max_iters:
-            raise ValueError(
+            runner.logger.warning(
                 f'optim_wrapper.accumulative_counts={counts} is more than '
-                f'the {runner.max_iters} batches of the run, in which the '
-                'optimizer would make one step. Lower it.'
+                f'the {runner.max_iters} batches of the run: the optimizer '
+                'makes one step, at the end.'
             )
         for part in model.modules():
             if counts > 1 and isinstance(part, BaseAveragedModel):
