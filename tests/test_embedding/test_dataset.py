@@ -1,5 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 from mmengine.dataset import Compose
 from mmengine.dist import get_rank
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, MODELS
 
 from pauc_mm.embedding.dataset import (
@@ -15,7 +17,13 @@ from pauc_mm.embedding.dataset import (
     non_finite_rows,
     undisturbed,
 )
-from tests.helpers import PLAIN, embed_by_hand, model_cfg, run_ranks
+from tests.helpers import (
+    PLAIN,
+    apart,
+    embed_by_hand,
+    model_cfg,
+    run_ranks,
+)
 
 
 def tiny(num_images=11):
@@ -28,7 +36,7 @@ def tiny(num_images=11):
 def build_model():
     init_default_scope('mmpretrain')
     torch.manual_seed(0)
-    return MODELS.build(model_cfg('PCL'))
+    return apart(MODELS.build(model_cfg('PCL')))
 
 
 @pytest.mark.parametrize('momentum', [False, True])
@@ -132,3 +140,48 @@ def test_non_finite_rows(monkeypatch):
     assert non_finite_rows(vectors) == []
     vectors[3, 1], vectors[9, 0] = torch.inf, torch.nan
     assert non_finite_rows(vectors) == [3, 9]
+
+
+def test_the_options_of_the_loader_and_the_query_encoder(monkeypatch):
+    seen, model, dataset = [], build_model(), tiny()
+
+    def note(cfg, **options):
+        seen.append((cfg['batch_size'], cfg['num_workers'], options))
+        return Runner.build_dataloader(dict(cfg, num_workers=0), **options)
+
+    monkeypatch.setattr(
+        'pauc_mm.embedding.dataset.Runner',
+        SimpleNamespace(build_dataloader=note),
+    )
+    _, got = embed_dataset(model, dataset, batch_size=4, num_workers=3)
+    assert seen == [(4, 3, dict(seed=0))]
+    _, want = embed_by_hand(model, dataset, range(11))
+    torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize('momentum', [False, True])
+def test_the_buffers_of_the_encoder_in_use_are_shared(monkeypatch, momentum):
+    model, shared = build_model(), []
+    monkeypatch.setattr(
+        'pauc_mm.embedding.dataset.share_buffers',
+        lambda *modules: shared.extend(modules),
+    )
+    embed_dataset(model, tiny(), momentum=momentum)
+    parts = (
+        model.encoder_k.module if momentum else (model.backbone, model.neck)
+    )
+    assert shared == list(parts)
+
+
+def test_modes_are_restored_after_a_failure():
+    model, dataset = build_model(), tiny()
+    model.backbone.eval()
+    modes = [module.training for module in model.modules()]
+
+    def fail(results):
+        raise KeyError
+
+    dataset.pipeline = fail
+    with pytest.raises(KeyError):
+        embed_dataset(model, dataset)
+    assert [module.training for module in model.modules()] == modes

@@ -1,8 +1,12 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import os
+from dataclasses import replace
+
 import pytest
 import torch
 
-from pauc_mm.embedding.images import find_images, read_labels
+from pauc_mm.embedding.images import ImageSource, find_images, read_labels
+from tests.helpers import TWO_VIEWS, TinyImages
 from tests.test_diagnosis.stubs import encoder
 
 PACK = dict(type='PackInputs')
@@ -64,6 +68,8 @@ def test_the_configs_pipeline_is_used(photos):
     ]
     source = find_images(encoder(pipeline=pipeline), str(photos))
     assert source.dataset[0]['inputs'].shape == (3, 20, 20)
+    assert source.description == f'{photos}: 60 images of 20 x 20 pixels'
+    assert source.bgr and 'own' not in source.decided_by
 
 
 def test_a_draw_is_the_same_for_the_same_seed(photos):
@@ -73,6 +79,9 @@ def test_a_draw_is_the_same_for_the_same_seed(photos):
     other = find_images(encoder(), **options, seed=1)
     assert one.paths == two.paths != other.paths
     assert len(one) == 45 == len(set(one.paths)) == len(one.views)
+    assert one.paths == sorted(one.paths)
+    assert one.paths == replace(one, dataset=one.views).paths
+    assert len(find_images(encoder(), str(photos), max_images=60)) == 60
     folders = [path.split('/')[-2] for path in one.paths]
     assert folders == [one.classes[label] for label in one.labels]
 
@@ -85,6 +94,11 @@ def test_the_data_set_of_the_config():
     assert len(source) == 50 and source.classes == list('abcd')
     assert source.labels[:6].tolist() == [0, 1, 2, 3, 0, 1]
     assert source.views is None  # nothing is said about views
+    assert source.paths == [''] * 50 and source.bgr
+    assert source.decided_by == "by the pipeline of the checkpoint's config"
+    assert source.description.startswith('TinyImages of the config: 50 im')
+    arrays = encoder(**vars(own) | dict(preprocess=dict(to_rgb=False)))
+    assert not find_images(arrays).bgr
 
 
 def test_wrong_folders(photos, tmp_path):
@@ -98,6 +112,8 @@ def test_wrong_folders(photos, tmp_path):
         find_images(encoder(), str(photos / 'red'))
     with pytest.raises(ValueError, match='lie outside of any'):
         find_images(encoder(), str(photos / 'red'), True)
+    with pytest.raises(ValueError, match="corrupt.*'ignore'(.|\\n)*--data"):
+        find_images(encoder(), str(photos), corrupt='ignore')
 
 
 def test_labels_that_are_not_there(tmp_path):
@@ -141,3 +157,102 @@ def test_a_label_without_a_name(labels):
     dataset = Labelled(labels)
     with pytest.raises(ValueError, match='metainfo.classes'):
         read_labels(dataset, 'images', '')
+
+
+@pytest.mark.parametrize(
+    'labels, found',
+    [
+        ([0, [1, 0], 1], '1 of 3 images have several labels'),
+        ([1, 1], 'have one only'),
+        ([0, None, 1], '1 of 3 images have no label: mend'),
+    ],
+)
+def test_labels_that_are_not_one_of_several(labels, found):
+    with pytest.raises(ValueError, match=found):
+        read_labels(Labelled(labels), 'images', 'mend')
+
+
+def test_classes_without_names_are_numbers():
+    dataset = Labelled([2, 0])
+    dataset.metainfo = {}
+    labels, names = read_labels(dataset, 'images', '')
+    assert labels.tolist() == [2, 0] and names == ['0', '1', '2']
+
+
+@pytest.mark.parametrize('number', [39, 40])
+def test_forty_images_are_enough(number):
+    own = encoder(
+        dataset=dict(type='TinyImages', num_images=number), pipeline=[PACK]
+    )
+    if number == 40:
+        assert len(find_images(own)) == 40
+        return
+    with pytest.raises(ValueError, match='TinyImages of the config has 39'):
+        find_images(own)
+
+
+def trained_with(num_views, **step):
+    view = dict(TWO_VIEWS[0], num_views=num_views, **step)
+    loader = dict(dataset=dict(pipeline=[view, PACK]))
+    return encoder(
+        dataset=dict(type='TinyImages', num_images=40),
+        pipeline=[PACK],
+        config=dict(train_dataloader=loader),
+    )
+
+
+@pytest.mark.parametrize('num_views', [2, [2], [1, 1], [2, 6], 3])
+def test_the_two_views_of_the_training(num_views):
+    crop = [dict(type='RandomCrop', crop_size=6)]
+    transforms = [crop] * (len(num_views) if type(num_views) is list else 1)
+    views = find_images(trained_with(num_views, transforms=transforms)).views
+    if num_views in (3, [2, 6]):
+        assert views is None
+        return
+    assert [v.shape[1:] for v in views[0]['inputs']] == [(6, 6)] * 2
+
+
+def test_the_views_of_files_are_crops_as_large_as_the_images(photos):
+    source = find_images(encoder(), str(photos), image_size=24)
+    (step,) = source.views.pipeline.transforms[1:-1]
+    (crop, flip), (other, _) = (t.transforms for t in step.transforms)
+    assert crop.crop_ratio_range == other.crop_ratio_range == (0.2, 1.0)
+    assert crop.scale == (24, 24) and crop.backend == 'pillow'
+    assert flip.prob == 0.5
+
+
+def test_a_fingerprint_is_of_everything(tmp_path):
+    files = [tmp_path / name for name in 'ab']
+    for file in files:
+        file.write_text('x')
+        os.utime(file, ns=(10**9, 10**9))
+
+    def images(**changes):
+        values = dict(labels=torch.tensor([0, 1]), description='d')
+        dataset = TinyImages(
+            num_images=2, pipeline=changes.pop('pipeline', [])
+        )
+        rows = [dict(img_path=str(p)) for p in changes.pop('paths', files)]
+        dataset.get_data_info = rows.__getitem__
+        values = dict(values, classes=None, decided_by='', views=None)
+        return ImageSource(dataset, **{**values, **changes}).fingerprint()
+
+    first = images()
+    prints = [
+        images(paths=files[::-1]),
+        images(labels=None),
+        images(labels=torch.tensor([1, 0])),
+        images(pipeline=[PACK]),
+        images(views=TinyImages(pipeline=[])),
+        images(views=TinyImages(pipeline=[PACK])),
+        images(description='e'),
+    ]
+    os.utime(files[1], ns=(10**9, 10**9 + 1))
+    prints.append(images())
+    files[1].write_text('xy')
+    os.utime(files[1], ns=(10**9, 10**9))
+    prints.append(images())
+    assert len({first, *prints}) == 1 + len(prints)
+    files[1].write_text('x')
+    os.utime(files[1], ns=(10**9, 10**9))
+    assert images() == first

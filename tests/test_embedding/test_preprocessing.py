@@ -2,11 +2,19 @@
 """The one decision on a network's input: a new kind of config is a row."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.config import Config
 
-from pauc_mm.embedding.preprocessing import file_pipeline
+from pauc_mm.embedding.preprocessing import (
+    describe_input,
+    file_pipeline,
+    image_shape,
+    input_line,
+    loads_files,
+)
 from pauc_mm.utils.shipped_files import resolve_config
 from tests.test_diagnosis.stubs import encoder
 
@@ -68,6 +76,36 @@ SIDES = {
         60,
         'training crops',
     ),
+    'crops go before resizing': (
+        trained(
+            LOAD,
+            crop('Resize', scale=60),
+            crop('RandomCrop', crop_size=48),
+            PACK,
+        ),
+        48,
+        'training crops',
+    ),
+    'the longer side of a crop': (
+        trained(LOAD, crop('RandomCrop', crop_size=(40, 48)), PACK),
+        48,
+        'training crops',
+    ),
+    'what the converter noted goes before training': (
+        dict(
+            config=dict(
+                trained(crop('RandomCrop', crop_size=96))['config'],
+                image_size=20,
+            )
+        ),
+        20,
+        'converter',
+    ),
+    'tests go before what the converter noted': (
+        dict(ARRAYS, config=dict(image_size=20)),
+        16,
+        'SklearnDigits',
+    ),
     'tests go before training': (
         {**trained(crop('RandomCrop', crop_size=96)), **ARRAYS},
         16,
@@ -83,6 +121,7 @@ def test_what_decides_the_size(case):
     assert [s['crop_size'] for s in pipeline if 'crop_size' in s] == [side]
     assert [s['scale'] for s in pipeline if 'scale' in s] == [side * 8 // 7]
     assert reason in decided_by
+    assert [s['edge'] for s in pipeline if 'edge' in s] == ['short']
     pipeline, _, decided_by = file_pipeline(encoder(**changes), 48)
     assert [s['crop_size'] for s in pipeline if 'crop_size' in s] == [48]
     assert decided_by == 'by --image-size'
@@ -146,6 +185,14 @@ def test_channels_of_the_network(channels):
     assert pipeline[0] == dict(LOAD, color_type=colour)
 
 
+def test_grey_images_have_no_order_of_channels():
+    grey = encoder(**ARRAYS, channels=1, preprocess=dict(to_rgb=False))
+    pipeline, bgr, _ = file_pipeline(grey)
+    kinds = [step['type'] for step in pipeline]
+    assert not bgr
+    assert kinds == [LOAD['type'], 'ResizeEdge', 'CenterCrop', PACK['type']]
+
+
 def test_channels_that_nothing_tells_how_to_load():
     with pytest.raises(ValueError, match='4 channels.*--config'):
         file_pipeline(encoder(channels=4))
@@ -163,3 +210,37 @@ def test_the_shipped_configs_tell_their_size():
         own = encoder(config=cfg, pipeline=pipeline, dataset=dataset)
         steps, _, _ = file_pipeline(own)
         assert [s['crop_size'] for s in steps if 'crop_size' in s] == [side]
+
+
+@pytest.mark.parametrize('kind', ['LoadImageFromFile', 'LoadImageAs8Bit'])
+def test_whatever_loads_images_loads_files(kind):
+    assert loads_files([PACK, dict(type=kind)]) and not loads_files([PACK])
+
+
+@pytest.mark.parametrize('views', [1, 2])
+def test_the_input_is_described_in_the_order_of_its_axes(views):
+    images = [torch.zeros(3, 4, 5), torch.zeros(3, 6, 7)][:views]
+    dataset = SimpleNamespace(
+        pipeline=SimpleNamespace(transforms=[('a', 1), 'b'])
+    )
+    data = [dict(inputs=images if views > 1 else images[0])]
+    dataset.__class__ = type(
+        'Data', (SimpleNamespace,), dict(__getitem__=lambda _, i: data[i])
+    )
+    assert image_shape(dataset) == [3, 4, 5]
+    preprocess = dict(mean=[1], std=[2], to_rgb=True)
+    facts = describe_input(
+        encoder(preprocess=preprocess),
+        SimpleNamespace(dataset=dataset, decided_by='as told'),
+    )
+    assert facts == dict(
+        channels=3,
+        height=4,
+        width=5,
+        decided_by='as told',
+        pipeline=["('a', 1)", "'b'"],
+        **preprocess,
+    )
+    assert input_line(facts) == (
+        'network input: 4 x 5 pixels, channels: 3, as told'
+    )

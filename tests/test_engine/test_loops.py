@@ -1,5 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch.utils.data import Dataset
 
+from pauc_mm.engine import loops
 from pauc_mm.engine.loops import EmbeddingTestLoop, EmbeddingValLoop
 from pauc_mm.models.embed import embed_batch
 
@@ -225,6 +227,106 @@ def test_unlabelled_images(tmp_path):
     runner = build_runner(tmp_path / 'knn', 'val', query, loop)
     with pytest.raises(ValueError, match='gt_label.*sample_idx 0'):
         runner.val()
+
+
+def loop_of(tmp_path, stage='val', **options):
+    runner = build_runner(
+        tmp_path, stage, Images(7, 1), dict(), dict(type='EmbeddingGeometry')
+    )
+    kind = EmbeddingValLoop if stage == 'val' else EmbeddingTestLoop
+    evaluator = runner.build_evaluator(dict(type='EmbeddingGeometry'))
+    loader = options.pop('dataloader', dataloader(Images(7, 1)))
+    return kind(runner, loader, evaluator, **options)
+
+
+def test_the_buffers_of_the_encoder_are_shared_in_eval_mode(
+    tmp_path, monkeypatch
+):
+    loop, shared = loop_of(tmp_path), []
+    model = loop.runner.model
+
+    def share(*modules):
+        assert not model.training
+        shared.extend(modules)
+
+    monkeypatch.setattr(loops, 'share_buffers', share)
+    loop.run()
+    assert shared == [model.backbone, model.neck]
+
+
+def test_the_padding_of_each_set_is_left_out(tmp_path, monkeypatch):
+    """As process 1 of 2, which has 4 of 9 and 3 of 7."""
+    bank = dataloader(Images(9, 0), batch_size=2)
+    loop, seen = loop_of(tmp_path, bank_dataloader=bank), []
+    monkeypatch.setattr(loops, 'get_dist_info', lambda: (1, 2))
+    loop.evaluator = SimpleNamespace(
+        process=lambda data_samples, data_batch: seen.append(
+            [s.split for s in data_samples]
+        ),
+        evaluate=lambda size: dict(size=size),
+    )
+    for _ in range(2):
+        seen.clear()
+        assert loop.run() == dict(size=16)
+        assert [len(samples) for samples in seen] == [2, 2, 0, 0, 0, 3, 0]
+        assert seen[0] == ['bank'] * 2 and seen[5] == ['query'] * 3
+    monkeypatch.setattr(loops, 'get_dist_info', lambda: (0, 2))
+    seen.clear()
+    loop.run()
+    assert [len(samples) for samples in seen] == [2, 2, 1, 0, 0, 4, 0]
+
+
+@pytest.mark.parametrize('stage', ['val', 'test'])
+@pytest.mark.parametrize('place', ['query', 'bank'])
+def test_samplers_that_several_processes_cannot_use(
+    tmp_path, monkeypatch, stage, place
+):
+    monkeypatch.setattr(loops, 'get_dist_info', lambda: (0, 2))
+    good, bad = dataloader(Images(7, 1)), dataloader(Images(7, 1))
+    bad['sampler'] = dict(type='InfiniteSampler')
+    bank, query = (bad, good) if place == 'bank' else (good, bad)
+    key = f'{stage}_dataloader' if place == 'query' else 'bank_dataloader'
+    options = dict(dataloader=query, bank_dataloader=bank)
+    with pytest.raises(ValueError, match=f'^{key}.sampler.*InfiniteSampler'):
+        loop_of(tmp_path, stage, **options)
+    monkeypatch.setattr(loops, 'get_dist_info', lambda: (0, 1))
+    loop_of(tmp_path / 'alone', stage, **options)
+
+
+@pytest.mark.parametrize('diff_rank_seed', [None, True])
+def test_the_bank_is_loaded_with_the_seed_of_the_run(
+    tmp_path, monkeypatch, diff_rank_seed
+):
+    runner, seen = loop_of(tmp_path).runner, []
+    if diff_rank_seed:
+        runner._randomness_cfg['diff_rank_seed'] = True
+    build = runner.build_dataloader
+
+    def note(cfg, **options):
+        seen.append(options)
+        return build(cfg, **options)
+
+    monkeypatch.setattr(runner, 'build_dataloader', note)
+    bank = dataloader(Images(9, 0))
+    geometry = runner.build_evaluator(dict(type='EmbeddingGeometry'))
+    loop = EmbeddingValLoop(runner, dataloader(Images(7, 1)), geometry, bank)
+    built = EmbeddingValLoop(
+        runner, loop.dataloader, geometry, loop.bank_dataloader
+    )
+    assert built.bank_dataloader is loop.bank_dataloader
+    seed = dict(seed=runner.seed, diff_rank_seed=bool(diff_rank_seed))
+    assert seen[1] == seed and len(seen) == 2
+
+
+@pytest.mark.parametrize('place', ['query', 'bank'])
+def test_a_pipeline_that_packs_no_samples(tmp_path, monkeypatch, place):
+    bank = dataloader(Images(9, 0)) if place == 'bank' else None
+    loop = loop_of(tmp_path, bank_dataloader=bank)
+    monkeypatch.setattr(
+        loops, 'embed_batch', lambda *_, **__: (torch.ones(4, 2),) * 2 + ([],)
+    )
+    with pytest.raises(ValueError, match=f'{place} pipeline packs no data'):
+        loop.run()
 
 
 def run_loops(path):

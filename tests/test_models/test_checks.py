@@ -1,10 +1,12 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Sizes of batches against the batches themselves; bounds that are allowed."""
 
+import logging
 from types import SimpleNamespace
 
 import pytest
-from mmengine.dataset import InfiniteSampler
+from mmengine.dataset import DefaultSampler, InfiniteSampler
+from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 from pauc_mm.models import checks
@@ -54,11 +56,16 @@ def test_the_batch_of_all_processes(monkeypatch):
 def test_as_many_as_there_are_is_allowed(monkeypatch):
     told = []
     monkeypatch.setattr(
-        checks, 'print_log', lambda text, **_: told.append(text)
+        checks,
+        'print_log',
+        lambda text, level, **_: (
+            told.append(text) if level == logging.WARNING else None
+        ),
     )
     checks.check_clusters([3, 12], 12)
-    with pytest.raises(ValueError, match=r'model.num_clusters=\[3, 13\]'):
-        checks.check_clusters([3, 13], 12)
+    for numbers in ([3, 13], [13, 3]):
+        with pytest.raises(ValueError, match='model.num_clusters=.*13'):
+            checks.check_clusters(numbers, 12)
     checks.check_queue(16, 16, 16)
     checks.check_queue(16, 8)
     assert not told
@@ -66,3 +73,36 @@ def test_as_many_as_there_are_is_allowed(monkeypatch):
     assert 'model.queue_len=16' in told[0] and '15' in told[0]
     with pytest.raises(ValueError, match='model.queue_len=16'):
         checks.check_queue(16, 17)
+
+
+@pytest.mark.parametrize('norm', [nn.BatchNorm1d, nn.BatchNorm2d])
+def test_a_batch_of_one_is_too_small_for_values_alone(norm):
+    # BatchNorm2d has the pixels of one image, too.
+    loader = DataLoader(range(13), batch_size=4)
+    model = nn.Sequential(nn.ReLU(), norm(3))
+    if norm is nn.BatchNorm2d:
+        checks.check_batches(loader, model)
+        return
+    with pytest.raises(ValueError, match='batch_size=4 .* one of the 13 im'):
+        checks.check_batches(loader, model)
+
+
+@pytest.mark.parametrize('processes', [1, 2])
+@pytest.mark.parametrize('round_up', [False, True])
+def test_processes_with_fewer_batches(monkeypatch, processes, round_up):
+    monkeypatch.setattr(checks, 'get_world_size', lambda: processes)
+    sampler = DefaultSampler(range(12), shuffle=False, round_up=round_up)
+    loader = DataLoader(range(12), batch_size=4, sampler=sampler)
+    if processes == 1 or round_up:
+        checks.check_batches(loader, nn.Linear(2, 2))
+        return
+    with pytest.raises(ValueError, match='train_dataloader.sampler.round_up'):
+        checks.check_batches(loader, nn.Linear(2, 2))
+
+
+def test_no_step_names_the_processes(monkeypatch):
+    monkeypatch.setattr(checks, 'get_world_size', lambda: 2)
+    loader = DataLoader(range(12), batch_size=13, drop_last=True)
+    found = 'batch_size=13 .* batch of 12 images on 2 process'
+    with pytest.raises(ValueError, match=found):
+        checks.check_batches(loader, nn.Linear(2, 2))

@@ -105,7 +105,11 @@ def test_how_images_go_through_the_network(model, amp_dtype, channels_last):
     options = {} if channels_last is None else dict(channels_last=True)
     if channels_last is False:
         options = dict(channels_last=False)
-    embed_batch(model, single_view(), amp_dtype=amp_dtype, **options)
+    features, embeddings, _ = embed_batch(
+        model, single_view(), amp_dtype=amp_dtype, **options
+    )
+    assert features.dtype == embeddings.dtype == torch.float32
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(5))
     dtype = getattr(torch, amp_dtype) if amp_dtype else False
     assert seen == [False, (dtype, bool(channels_last))]
 
@@ -202,3 +206,19 @@ def test_tiny_conv_net_shapes():
     assert maps.shape == (2, 12, 4, 4)
     with pytest.raises(ValueError, match='one entry for each'):
         TinyConvNet(channels=(4, 8), strides=(1, 2, 2))
+
+
+@pytest.mark.parametrize('momentum', [False, True])
+def test_a_wrapped_model_is_embedded_as_the_model(model, momentum):
+    wrapped = torch.nn.DataParallel(model)
+    assert encoder_of(wrapped, momentum) == encoder_of(model, momentum)
+    parts = encoder_of(model, momentum)
+    assert parts == (
+        tuple(model.encoder_k.module)
+        if momentum
+        else (model.backbone, model.neck)
+    )
+    one, other = (
+        embed_batch(net, single_view(), momentum) for net in (wrapped, model)
+    )
+    assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])

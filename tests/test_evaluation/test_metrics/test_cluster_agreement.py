@@ -153,3 +153,19 @@ def test_missing_packages(monkeypatch, module, package):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=f'ClusterAgr.*install {package}'):
         ClusterAgreement()
+
+
+def test_defaults_are_those_of_the_documentation():
+    metric = ClusterAgreement()
+    assert metric.estimate == dict(k=3, max_samples=10000, seed=0)
+    assert metric.field == 'embedding' and metric.num_clusters is None
+
+
+def test_a_bank_without_labels_is_left_out():
+    points, labels = points_and_labels()
+    query = samples(points, labels, 'query')
+    metric = ClusterAgreement(num_clusters=3)
+    expected = evaluate_all(metric, query)
+    assert evaluate_all(metric, samples(points, split='bank'), query) == (
+        expected
+    )

@@ -84,6 +84,10 @@ def test_bank_does_not_count_and_samples_can_be_drawn():
     some = evaluate(EmbeddingGeometry(**options), query)
     assert some == evaluate(EmbeddingGeometry(**options), query)
     assert some != whole
+    options['seed'] = 2
+    assert some != evaluate(EmbeddingGeometry(**options), query)
+    metric = EmbeddingGeometry()
+    assert (metric.max_samples, metric.seed) == (10000, 0)
 
 
 def test_bad_arguments():

@@ -195,6 +195,52 @@ def test_missing_faiss(monkeypatch):
         KNNAccuracy()
 
 
+@pytest.mark.parametrize(
+    'options, right', [(dict(), 1), (dict(temperature=100.0), 0)]
+)
+def test_the_temperature_weighs_the_votes(options, right):
+    # One near neighbour of the query's class, and two of another one.
+    turns = torch.tensor([0.1, 1.0, 1.0, 0.0])
+    batch = samples(4)
+    for sample, turn, label in zip(batch, turns, (0, 1, 1, 0)):
+        sample.feature = torch.stack([turn.cos(), turn.sin()])
+        sample.set_gt_label(label)
+        sample.set_metainfo(dict(split='bank'))
+    batch[3].set_metainfo(dict(split='query'))
+    got = evaluate(KNNAccuracy(k=3, **options), batch)
+    assert got == {'knn/k3': right}
+
+
+@pytest.mark.parametrize('shape', [(4, 2), ()])
+def test_a_feature_that_is_no_vector(shape):
+    batch = samples(5)
+    batch[2].feature = torch.ones(shape)
+    with pytest.raises(ValueError, match='vector `feature`.*sample_idx 2'):
+        evaluate(KNNAccuracy(k=1), batch)
+
+
+@pytest.mark.parametrize('ranks', [1, 2, 3])
+def test_the_parts_of_processes_become_the_data_set(ranks):
+    """Each has every third sample, and repeats to have as many."""
+    sizes, parts = dict(bank=8, query=7), []
+    for rank in range(ranks):
+        metric = KNNAccuracy(k=1)
+        for split, size in sizes.items():
+            rows = [*range(rank, size, ranks)]
+            rows += [0] * (-(-size // ranks) - len(rows))
+            every = samples(size, split)
+            for some in (rows[:2], rows[2:]):
+                metric.process(None, [every[i].to_dict() for i in some])
+        parts.append(metric.results)
+    merged = metric._merge(parts, sum(sizes.values()))
+    for whole, (split, size) in zip(merged, sizes.items(), strict=True):
+        every = samples(size, split)
+        assert whole['split'] == split
+        assert torch.equal(whole['labels'], labels(every))
+        assert torch.equal(whole['vectors'], stack(every))
+        assert whole['names'] == [f'sample_idx {i}' for i in range(size)]
+
+
 # ---- groups of classes -----------------------------------------------------
 def hand_made():
     """Neighbours on a line of directions, whose classes are plain to see.

@@ -7,8 +7,10 @@ import torch.nn.functional as F
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import METRICS
 
+from pauc_mm.clustering import FaissKMeans
 from pauc_mm.evaluation import NEMD
 from pauc_mm.evaluation.functional import (
+    cluster_entropy,
     effective_rank,
     intra_group_variance,
     nemd,
@@ -91,7 +93,7 @@ def test_feature_field():
 def test_bank_does_not_count():
     points, labels = points_and_labels()
     query = samples(points, labels, 'query')
-    bank = samples(torch.randn(30, 6), torch.zeros(30), 'bank')
+    bank = samples(torch.randn(30, 6), split='bank')  # without labels
     assert evaluate(NEMD(), bank, query) == evaluate(NEMD(), query)
 
 
@@ -182,3 +184,64 @@ def test_missing_pot(monkeypatch):
     monkeypatch.setitem(sys.modules, 'ot', None)
     with pytest.raises(ImportError, match='NEMD.*pip install POT'):
         NEMD()
+
+
+def test_every_option_reaches_its_measure():
+    points, labels = points_and_labels(spread=1.5)
+    unit, draw = F.normalize(points, dim=1), dict(max_samples=20, seed=3)
+    got = evaluate(NEMD(**draw, num_members=8), samples(points, labels))
+    for measure in (uniformity, effective_rank):
+        assert got[f'nemd/{measure.__name__}'] == pytest.approx(
+            measure(unit, **draw)
+        )
+    options = dict(num_members=8, seed=3, solver='sinkhorn')
+    got = evaluate(NEMD(**options), samples(points, labels))
+    expected = nemd(unit, labels, **options)
+    assert got['nemd/value'] == pytest.approx(expected.value)
+    assert nemd(unit, labels, num_members=8, seed=3).value != expected.value
+
+
+@pytest.mark.parametrize('field', ['embedding', 'feature'])
+def test_clusters_of_a_seed(field):
+    points, _ = points_and_labels(spread=1.5)
+    options = dict(groups='clusters', num_clusters=7, seed=2, field=field)
+    got = evaluate(NEMD(**options), samples(points))
+    unit = F.normalize(points.flip(1) if field == 'feature' else points, dim=1)
+    groups = FaissKMeans(spherical=True).fit(unit.numpy(), 7, 2).assignments
+    sizes = torch.bincount(torch.as_tensor(groups))
+    expected = nemd(unit, groups, seed=2)
+    assert got['nemd/value'] == pytest.approx(expected.value, abs=1e-6)
+    assert got['nemd/group_entropy'] == pytest.approx(cluster_entropy(sizes))
+    assert len(set(sizes.tolist())) > 1
+
+
+@pytest.mark.parametrize('distance, share', [(0.024, 0.5), (0.026, 1.0)])
+def test_mean_directions_nearer_than_0_025_are_one(distance, share):
+    turn = torch.tensor(1 - distance).acos()
+    points = torch.stack(
+        [torch.tensor([1.0, 0]), torch.stack([turn.cos(), turn.sin()])]
+    ).repeat(3, 1)
+    got = evaluate(NEMD(), samples(points, torch.arange(6) % 2))
+    assert got['nemd/unique_share'] == share
+
+
+def test_groups_that_all_cancel_out_have_one_direction():
+    points = torch.cat([torch.eye(2), -torch.eye(2)])
+    got = evaluate(NEMD(), samples(points, [0, 1, 0, 1]))
+    assert got['nemd/unique_share'] == 1 and got['nemd/num_groups'] == 2
+
+
+def test_groups_of_one_and_of_three():
+    points, _ = points_and_labels(num=4)
+    got = evaluate(NEMD(), samples(points, [0, 1, 1, 1]))
+    assert got['nemd/group_entropy'] == pytest.approx(cluster_entropy([1, 3]))
+    assert got['nemd/mean_members'] == 2
+
+
+def test_defaults_are_those_of_the_documentation():
+    metric = NEMD()
+    assert metric.options == dict(
+        num_pairs=2000, num_members=64, seed=0, solver='emd'
+    )
+    assert metric.sampling == dict(max_samples=10000, seed=0)
+    assert metric.field == 'embedding' and metric.groups == 'labels'
