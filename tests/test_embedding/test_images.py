@@ -69,7 +69,7 @@ def test_the_configs_pipeline_is_used(photos):
     source = find_images(encoder(pipeline=pipeline), str(photos))
     assert source.dataset[0]['inputs'].shape == (3, 20, 20)
     assert source.description == f'{photos}: 60 images of 20 x 20 pixels'
-    assert source.bgr and 'own' not in source.decided_by
+    assert source.bgr and source.labels is source.classes is None
 
 
 def test_a_draw_is_the_same_for_the_same_seed(photos):
@@ -106,6 +106,14 @@ def test_wrong_folders(photos, tmp_path):
         find_images(encoder())
     with pytest.raises(FileNotFoundError, match='data_root'):
         find_images(encoder(), str(tmp_path / 'none'))
+    with pytest.raises(ValueError, match="'none'") as caught:
+        find_images(
+            encoder(
+                pipeline=[PACK],
+                dataset=dict(type='SklearnDigits', split='none'),
+            )
+        )
+    assert '--data' not in str(caught.value)
     with pytest.raises(ValueError, match='No image in'):
         find_images(encoder(), str(tmp_path))
     with pytest.raises(ValueError, match='15 images; a diagnosis needs'):

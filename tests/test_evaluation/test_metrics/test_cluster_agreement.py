@@ -88,11 +88,11 @@ def test_separate_classes_agree(field):
 def test_total_collapse():
     _, labels = points_and_labels()
     points = torch.randn(6).expand(90, 6)
-    got = evaluate_all(
-        ClusterAgreement(num_clusters=10), samples(points, labels)
-    )
-    assert got['num_clusters'] == 1
-    assert got['entropy'] == got['ami'] == 0
+    for number in (None, 10):
+        metric = ClusterAgreement(num_clusters=number)
+        got = evaluate_all(metric, samples(points, labels))
+        assert got['num_clusters'] == 1
+        assert got['entropy'] == got['ami'] == 0
     assert got['information'] == pytest.approx(0, abs=1e-9)
     assert got['feature_information'] == pytest.approx(0, abs=0.05)
 

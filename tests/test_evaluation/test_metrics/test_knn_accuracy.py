@@ -10,6 +10,7 @@ from mmpretrain.registry import METRICS
 from mmpretrain.structures import DataSample
 
 from pauc_mm.evaluation import KNNAccuracy, knn_predict
+from pauc_mm.evaluation.metrics import embedding_metric
 from tests.test_evaluation.test_metrics.helpers import evaluate
 
 
@@ -239,6 +240,19 @@ def test_the_parts_of_processes_become_the_data_set(ranks):
         assert torch.equal(whole['labels'], labels(every))
         assert torch.equal(whole['vectors'], stack(every))
         assert whole['names'] == [f'sample_idx {i}' for i in range(size)]
+
+
+def test_where_results_are_collected(monkeypatch):
+    seen = []
+
+    def collect(parts, *options):
+        seen.append(options)
+        return parts
+
+    monkeypatch.setattr(embedding_metric, 'collect_results', collect)
+    evaluate(KNNAccuracy(k=1, collect_dir='x'), samples(5))
+    evaluate(KNNAccuracy(k=1, collect_device='gpu'), samples(5))
+    assert seen == [(1, 'cpu', 'x'), (1, 'gpu', None)]
 
 
 # ---- groups of classes -----------------------------------------------------
