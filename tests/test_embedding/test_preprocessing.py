@@ -217,16 +217,14 @@ def test_whatever_loads_images_loads_files(kind):
     assert loads_files([PACK, dict(type=kind)]) and not loads_files([PACK])
 
 
+class Images(list):
+    pipeline = SimpleNamespace(transforms=[('a', 1), 'b'])
+
+
 @pytest.mark.parametrize('views', [1, 2])
 def test_the_input_is_described_in_the_order_of_its_axes(views):
     images = [torch.zeros(3, 4, 5), torch.zeros(3, 6, 7)][:views]
-    dataset = SimpleNamespace(
-        pipeline=SimpleNamespace(transforms=[('a', 1), 'b'])
-    )
-    data = [dict(inputs=images if views > 1 else images[0])]
-    dataset.__class__ = type(
-        'Data', (SimpleNamespace,), dict(__getitem__=lambda _, i: data[i])
-    )
+    dataset = Images([dict(inputs=images if views > 1 else images[0])])
     assert image_shape(dataset) == [3, 4, 5]
     preprocess = dict(mean=[1], std=[2], to_rgb=True)
     facts = describe_input(

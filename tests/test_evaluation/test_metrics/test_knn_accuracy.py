@@ -222,13 +222,14 @@ def test_a_feature_that_is_no_vector(shape):
 
 @pytest.mark.parametrize('ranks', [1, 2, 3])
 def test_the_parts_of_processes_become_the_data_set(ranks):
-    """Each has every third sample, and repeats to have as many."""
+    """Samples take turns; queries are repeated, so that each has as many."""
     sizes, parts = dict(bank=8, query=7), []
     for rank in range(ranks):
         metric = KNNAccuracy(k=1)
         for split, size in sizes.items():
             rows = [*range(rank, size, ranks)]
-            rows += [0] * (-(-size // ranks) - len(rows))
+            if split == 'query':
+                rows += [0] * (-(-size // ranks) - len(rows))
             every = samples(size, split)
             for some in (rows[:2], rows[2:]):
                 metric.process(None, [every[i].to_dict() for i in some])

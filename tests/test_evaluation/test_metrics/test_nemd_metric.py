@@ -194,11 +194,11 @@ def test_every_option_reaches_its_measure():
         assert got[f'nemd/{measure.__name__}'] == pytest.approx(
             measure(unit, **draw)
         )
-    options = dict(num_members=8, seed=3, solver='sinkhorn')
-    got = evaluate(NEMD(**options), samples(points, labels))
-    expected = nemd(unit, labels, **options)
-    assert got['nemd/value'] == pytest.approx(expected.value)
-    assert nemd(unit, labels, num_members=8, seed=3).value != expected.value
+    options = dict(num_members=2, seed=3)
+    got = evaluate(NEMD(solver='sinkhorn', **options), samples(points, labels))
+    rough = nemd(unit, labels, solver='sinkhorn', **options).value
+    assert got['nemd/value'] == pytest.approx(rough)
+    assert nemd(unit, labels, **options).value != pytest.approx(rough)
 
 
 @pytest.mark.parametrize('field', ['embedding', 'feature'])
