@@ -145,7 +145,8 @@ def _walk(value: Any, path: str, scope: str) -> Iterator[str]:
     scope = value.get('_scope_', scope)
     names, closed = _accepted(value, path, scope)
     kind = value.get('type')
-    if path.endswith('optimizer') and not _classes(str(kind), scope):
+    named = path.endswith('optimizer') and not callable(kind)
+    if named and not _classes(str(kind), scope):
         # Of this alone mmengine does not say the name.
         near = _nearest(str(kind), registries.OPTIMIZERS.module_dict)
         yield f'{path}.type={kind!r} is unknown. Did you mean {near}?'

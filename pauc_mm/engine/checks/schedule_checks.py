@@ -33,7 +33,8 @@ def check_learning_rates(
         ends.append((last / total, index, total, scheduler, meant))
         milestones = getattr(scheduler, 'milestones', ())
         # Recipes with a warm-up end a little early.
-        if last * 0.9 > total or any(m >= total for m in milestones):
+        left = total - scheduler.begin  # milestones count from there
+        if last * 0.9 > total or any(m >= left for m in milestones):
             print_log(
                 f'{meant}, and the run ends after {total}: the learning rate '
                 'does not come down as the schedule says. Scale T_max, end '
