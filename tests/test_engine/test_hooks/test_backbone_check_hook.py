@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.model import PretrainedInit
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
@@ -112,6 +113,122 @@ def test_each_of_several_checkpoints_is_checked(tmp_path, spoilt):
     )
     with pytest.raises(RuntimeError, match=f'model.{spoilt}.init_cfg'):
         BackboneCheckHook().before_run(runner)
+
+
+def plain_runner(model, **changes):
+    """Runner of a model, and the lines that it logs."""
+    lines = []
+    parts = dict(
+        model=model,
+        optim_wrapper=OptimWrapper.__new__(OptimWrapper),
+        logger=SimpleNamespace(info=lines.append),
+        _load_from=None,
+        _resume=False,
+    )
+    return SimpleNamespace(**{**parts, **changes}), lines
+
+
+def pretrained(path, checkpoint=None, **init):
+    """Network that is to begin with a checkpoint, and does."""
+    net = TinyConvNet(channels=(8, 16), strides=(1, 2))
+    state = torch.load(path)['state_dict']
+    net.load_state_dict(
+        {k.removeprefix('backbone.'): v for k, v in state.items()}
+    )
+    checkpoint = str(path if checkpoint is None else checkpoint)
+    own = dict(type='Pretrained', checkpoint=checkpoint, prefix='backbone.')
+    net.init_cfg = {**own, **init}
+    return net
+
+
+def test_parts_of_one_checkpoint_are_named_and_compared_each(tmp_path):
+    path = save(tmp_path / 'a.pth')
+    nets = nn.ModuleList(pretrained(path) for _ in range(2))
+    runner, lines = plain_runner(nets)
+    hook = BackboneCheckHook()
+    hook.before_run(runner)
+    assert lines == [
+        f'10 of the 10 tensors of model.{i} are in {path}.' for i in range(2)
+    ]
+    hook.before_train(runner)
+    nn.init.zeros_(nets[1].layers[0].conv.weight)
+    hook.before_train(runner)  # once a run
+    hook.before_run(runner)
+    with pytest.raises(RuntimeError, match='1 of the 10 tensors of model.1 d'):
+        hook.before_train(runner)
+    for net in nets:
+        net.init_cfg['checkpoint'] = ''
+    with pytest.raises(
+        ValueError, match='^model.0.init_cfg, model.1.init_cfg: checkpoint is'
+    ):
+        hook.before_run(runner)
+
+
+@pytest.mark.parametrize(
+    'form',
+    [
+        lambda init: init,
+        lambda init: [init],
+        lambda init: [dict(type='Kaiming', layer='Conv2d'), init],
+        lambda init: dict(init, type=PretrainedInit),
+    ],
+)
+def test_each_form_of_init_cfg(tmp_path, form):
+    net = pretrained(save(tmp_path / 'a.pth'))
+    net.init_cfg = form(net.init_cfg)
+    runner, lines = plain_runner(net)
+    BackboneCheckHook().before_run(runner)
+    (line,) = lines
+    assert line.startswith('10 of the 10 tensors of model are in')
+
+
+def test_what_is_not_pretrained_or_not_trained_is_not_checked(tmp_path):
+    net = pretrained(save(tmp_path / 'a.pth'), checkpoint='')
+    runner, _ = plain_runner(net, optim_wrapper=None)
+    BackboneCheckHook().before_run(runner)
+    for net.init_cfg in (None, dict(type='Kaiming', layer='Conv2d'), []):
+        runner, lines = plain_runner(net)
+        BackboneCheckHook().before_run(runner)
+        assert not lines
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.float64])
+def test_values_of_another_precision_are_compared_in_the_models(
+    tmp_path, dtype
+):
+    path = save(tmp_path / 'a.pth')
+    checkpoint = torch.load(path)
+    for name, value in checkpoint['state_dict'].items():
+        if value.is_floating_point():
+            checkpoint['state_dict'][name] = value.to(dtype)
+    torch.save(checkpoint, path)
+    runner, _ = plain_runner(pretrained(path))
+    hook = BackboneCheckHook()
+    hook.before_run(runner)
+    hook.before_train(runner)
+
+
+@pytest.mark.parametrize(
+    'changes', [dict(_load_from='a.pth'), dict(_resume=True)]
+)
+def test_the_values_of_another_checkpoint_are_its_own(tmp_path, changes):
+    net = pretrained(save(tmp_path / 'a.pth'))
+    runner, _ = plain_runner(net, **changes)
+    hook = BackboneCheckHook()
+    hook.before_run(runner)
+    nn.init.zeros_(net.layers[0].conv.weight)
+    hook.before_train(runner)
+
+
+@pytest.mark.parametrize(
+    'least, valid', [(0, False), (0.5, True), (1, True), (1.01, False)]
+)
+def test_the_least_share_is_a_share(least, valid):
+    if valid:
+        assert BackboneCheckHook(least).min_matched == least
+        return
+    with pytest.raises(ValueError, match=f'min_matched .*{least}'):
+        BackboneCheckHook(least)
 
 
 def test_values_that_were_overwritten(tmp_path):

@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from torch import nn
 
 from pauc_mm.compat import AtomicBackend, from_plain, to_plain
-from pauc_mm.engine.hooks import CheckpointGuardHook
+from pauc_mm.engine.hooks import (
+    CheckpointGuardHook,
+    checkpoint_guard_hook,
+)
 from tests.helpers import run_cfg
 
 
@@ -301,3 +306,198 @@ def test_a_resumed_run_makes_the_evaluation_that_was_due(
             SimpleNamespace(**{**vars(runner), **changes})
         )
         assert not called
+
+
+@pytest.mark.parametrize('resume', [False, True])
+@pytest.mark.parametrize('there', [False, True])
+def test_the_last_checkpoint_is_for_runs_that_resume(
+    finished, tmp_path, resume, there
+):
+    runner = SimpleNamespace(
+        _load_from=None,
+        _resume=resume,
+        work_dir=str(finished if there else tmp_path),
+        logger=logging.getLogger(__name__),
+    )
+    CheckpointGuardHook().before_run(runner)
+    chosen = str(finished / 'epoch_3.pth') if there and resume else None
+    assert runner._load_from == chosen
+    # With nothing to resume it is a new run, for other hooks too.
+    assert runner._resume == (there and resume)
+
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        layers = [nn.Linear(1, 1) for _ in range(4)]
+        self.backbone = nn.Sequential(*layers, nn.BatchNorm1d(1))
+        self.head = nn.Linear(1, 1)
+
+
+def plain_runner(model, **changes):
+    parts = dict(
+        model=model,
+        _resume=False,
+        optim_wrapper=OptimWrapper.__new__(OptimWrapper),
+        train_loop=EpochBasedTrainLoop.__new__(EpochBasedTrainLoop),
+        train_dataloader=SimpleNamespace(dataset='images'),
+        param_schedulers=[],
+    )
+    return SimpleNamespace(**{**parts, **changes})
+
+
+# The backbone has 12 tensors and a counter, the head 2.
+WEIGHT = 'backbone.{}.weight'
+
+
+@pytest.mark.parametrize(
+    'training, lost, message',
+    [
+        (True, (), None),
+        (True, ('head.weight', WEIGHT.format(0)), None),  # 11 of 12
+        (
+            True,
+            (WEIGHT.format(0), WEIGHT.format(1)),
+            'Only 10 of the 12 tensors of the backbone .*90% must be',
+        ),
+        (False, ('backbone.4.num_batches_tracked',), None),
+        (
+            False,
+            ('head.weight',),
+            'Only 13 of the 14 tensors of the model .*100% must.*head.weight',
+        ),
+        (False, (WEIGHT.format(0),), 'Only 13 of the 14'),
+    ],
+)
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+@pytest.mark.parametrize('whole', [True, False])
+def test_weights_for_a_training_and_for_a_test(
+    training, lost, message, prefix, whole
+):
+    model = Network()
+    state = {
+        f'{prefix}{k}': v
+        for k, v in model.state_dict().items()
+        if k not in lost
+    }
+    runner = plain_runner(model)
+    if not training:
+        runner.optim_wrapper = None
+    checkpoint = dict(state_dict=state) if whole else state
+    hook = CheckpointGuardHook()
+    if message is None:
+        hook.after_load_checkpoint(runner, checkpoint)
+        return
+    with pytest.raises(RuntimeError, match=message):
+        hook.after_load_checkpoint(runner, checkpoint)
+
+
+def test_a_test_of_what_was_learned_needs_the_backbone_alone(monkeypatch):
+    monkeypatch.setattr(checkpoint_guard_hook, 'BaseSelfSupervisor', Network)
+    model = Network()
+    state = model.state_dict()
+    runner = plain_runner(model, optim_wrapper=None)
+    del state['head.weight']
+    CheckpointGuardHook().after_load_checkpoint(runner, dict(state_dict=state))
+    del state['backbone.0.weight']
+    with pytest.raises(RuntimeError, match='Only 11 of the 12'):
+        CheckpointGuardHook().after_load_checkpoint(
+            runner, dict(state_dict=state)
+        )
+
+
+@pytest.mark.parametrize(
+    'meta, clustered, ends',
+    [
+        (dict(images='same'), True, None),
+        ({}, True, None),  # of an older version
+        (dict(images='other'), True, 'refused'),
+        (dict(images='other'), False, 'noted'),
+        (dict(images='other'), None, 'noted'),  # no prototypes
+    ],
+)
+def test_the_images_of_a_checkpoint(monkeypatch, meta, clustered, ends):
+    calls = []
+    for name, spy in (
+        ('fingerprint', lambda images, contents: 'same' * contents),
+        ('check_same_images', calls.append),
+        ('check_same_steps', lambda *args: calls.append(args)),
+    ):
+        monkeypatch.setattr(checkpoint_guard_hook, name, spy)
+    model = Network()
+    state = model.state_dict()
+    if clustered is not None:
+        model.prototypes = nn.Identity()
+        model.prototypes.needs_e_step = clustered
+
+    class Loader(list):
+        dataset = 'images'
+
+    checkpoint = dict(
+        state_dict=state, meta=meta, optimizer={}, message_hub={}
+    )
+    runner = plain_runner(
+        model, _resume=True, train_dataloader=Loader('abc'), logger=None
+    )
+    runner.param_schedulers = ['one']
+    CheckpointGuardHook().after_load_checkpoint(runner, checkpoint)
+    assert calls[0] == (meta, 3, ['one'])
+    assert calls[1:] == ([bool(clustered)] if ends else [])
+    # A loop of iterations has no epochs to compare.
+    runner.train_loop = IterBasedTrainLoop.__new__(IterBasedTrainLoop)
+    CheckpointGuardHook().after_load_checkpoint(runner, checkpoint)
+    assert (meta, 3, ['one']) not in calls[1:]
+    del checkpoint['state_dict']
+    with pytest.raises(RuntimeError, match='has no state_dict: '):
+        CheckpointGuardHook().after_load_checkpoint(runner, checkpoint)
+
+
+def test_counters_of_a_checkpoint_that_is_resumed_are_needed():
+    model = Network()
+    state = model.state_dict()
+    del state['backbone.4.num_batches_tracked']
+    with pytest.raises(RuntimeError, match='1 missing: .*num_batches_tr'):
+        CheckpointGuardHook().after_load_checkpoint(
+            plain_runner(model, _resume=True),
+            dict(state_dict=state, meta={}, optimizer={}, message_hub={}),
+        )
+
+
+def test_images_without_numbers_and_a_digest_that_is_made_once(monkeypatch):
+    calls = []
+
+    def fingerprint(images, contents):
+        calls.append(images)
+        raise ValueError('not numbered')
+
+    monkeypatch.setattr(checkpoint_guard_hook, 'fingerprint', fingerprint)
+
+    class Loader(list):
+        dataset = 'images'
+
+    runner = plain_runner(None, train_dataloader=Loader('abc'))
+    hook = CheckpointGuardHook()
+    for _ in range(2):
+        checkpoint = dict(meta={}, number=np.float64(0.5))
+        hook.before_save_checkpoint(runner, checkpoint)
+        assert checkpoint['meta'] == dict(images='', epoch_steps=3)
+        assert type(checkpoint['number']) is float
+    assert calls == ['images']
+
+
+def test_a_state_of_an_older_version_is_upgraded_before_it_is_compared():
+    class Renamed(Network):
+        def upgrade_state_dict(self, state):
+            for name in [k for k in state if k.startswith('old.')]:
+                state[f'backbone.{name[4:]}'] = state.pop(name)
+
+    model = Renamed()
+    for whole in (True, False):
+        state = {
+            k.replace('backbone.', 'old.'): v
+            for k, v in model.state_dict().items()
+        }
+        CheckpointGuardHook().after_load_checkpoint(
+            plain_runner(model), dict(state_dict=state) if whole else state
+        )
+        assert state.keys() == model.state_dict().keys()

@@ -1,4 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import inspect
 import logging
 from types import SimpleNamespace
 
@@ -10,8 +11,10 @@ from mmengine.runner import Runner
 from pauc_mm.clustering import concentration
 from pauc_mm.embedding.e_step import extract_embeddings
 from pauc_mm.engine.checks import clustering_checks
+from pauc_mm.engine.hooks import ClusteringHook
+from pauc_mm.engine.hooks import clustering_hook as module
 from pauc_mm.utils import derive_seed
-from tests.helpers import TWO_VIEWS, run_cfg, run_ranks
+from tests.helpers import PLAIN, TWO_VIEWS, run_cfg, run_ranks
 
 
 def clustering_hook(runner):
@@ -473,7 +476,12 @@ def test_another_model_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     'key, value',
-    [('warmup_epochs', -1), ('interval', 0), ('batch_size', 0)],
+    [
+        ('warmup_epochs', -1),
+        ('interval', 0),
+        ('batch_size', 0),
+        ('num_workers', -1),
+    ],
 )
 def test_bad_values_name_the_key(tmp_path, key, value):
     cfg = run_cfg(tmp_path)
@@ -551,3 +559,127 @@ def test_a_gpu_that_cannot_cluster_is_told_before_the_warm_up(
     with pytest.raises(RuntimeError, match='no kernel image'):
         runner.train()
     assert runner.iter == 0
+
+
+class Prototypes:
+    """What the hook reads of a model's prototypes."""
+
+    bank, dim = None, 8
+
+    def __init__(self, epoch=None, ready=True):
+        self.epoch, self.ready = epoch, ready
+
+
+def before_epoch(epoch, prototypes, max_epochs=9, **options):
+    """Call the hook before and after an epoch; E-steps, model."""
+    hook, made = ClusteringHook(PLAIN, **options), []
+    hook.e_step = lambda runner, epoch: made.append(epoch)
+    model = torch.nn.Linear(1, 1)
+    model.prototypes = prototypes
+    model.seed_negatives = lambda seed: setattr(model, 'seed', seed)
+    runner = SimpleNamespace(
+        model=model,
+        epoch=epoch,
+        max_epochs=max_epochs,
+        seed=7,
+        logger=logging.getLogger(__name__),
+        train_dataloader=SimpleNamespace(sampler=range(24)),
+    )
+    hook.before_train_epoch(runner)
+    hook.after_train_epoch(runner)
+    return made, model
+
+
+@pytest.mark.parametrize(
+    'epoch, prototypes, made',
+    [
+        (0, Prototypes(ready=False), []),  # the warm-up
+        (1, Prototypes(ready=False), []),
+        (2, Prototypes(ready=False), [2]),
+        (3, Prototypes(2), []),
+        (4, Prototypes(2), []),
+        (5, Prototypes(2), [5]),
+        (4, Prototypes(ready=False), [4]),  # of a checkpoint without them
+        (5, Prototypes(5), []),  # of the end of the epoch before
+    ],
+)
+def test_when_an_e_step_is_due(epoch, prototypes, made):
+    options = dict(warmup_epochs=2, interval=3)
+    done, model = before_epoch(epoch, prototypes, **options)
+    assert done == made and prototypes.bank is None
+    assert model.seed == derive_seed(7, epoch)
+
+
+@pytest.mark.parametrize(
+    'epoch, max_epochs, made',
+    [
+        (0, 9, []),
+        (1, 9, [2]),  # of the last epoch of the warm-up
+        (2, 9, []),
+        (4, 9, [5]),
+        (4, 6, [5]),
+        (4, 5, []),  # nothing follows the last epoch
+    ],
+)
+def test_when_the_bank_is_filled(epoch, max_epochs, made):
+    prototypes = Prototypes(epoch)
+    done, _ = before_epoch(
+        epoch,
+        prototypes,
+        features='momentum_bank',
+        warmup_epochs=2,
+        interval=3,
+        max_epochs=max_epochs,
+    )
+    assert done == made and (prototypes.bank is not None) == bool(made)
+    if made:
+        assert prototypes.bank.embeddings.shape == (24, 8)
+
+
+@pytest.mark.parametrize(
+    'epoch, weight',
+    [(0, 1), (1, 1), (2, 0.25), (3, 0.5), (4, 0.75), (5, 1), (6, 1)],
+)
+def test_the_weight_of_an_epoch(epoch, weight):
+    options = dict(warmup_epochs=2, ramp_epochs=4)
+    _, model = before_epoch(epoch, Prototypes(epoch), **options)
+    assert model.prototype_weight == weight
+
+
+def test_every_option_reaches_the_e_step(monkeypatch):
+    calls, call = [], inspect.signature(module.extract_embeddings)
+    monkeypatch.setattr(
+        module,
+        'extract_embeddings',
+        lambda *args, **named: calls.append(call.bind(*args, **named)),
+    )
+    hook = ClusteringHook(
+        PLAIN,
+        batch_size=5,
+        num_workers=2,
+        amp_dtype='float16',
+        channels_last=True,
+    )
+    hook.dataset, prototypes, lines = range(48), Prototypes(), []
+    model = SimpleNamespace(prototypes=prototypes)
+    runner = SimpleNamespace(
+        model=model, logger=SimpleNamespace(info=lines.append)
+    )
+    for prototypes.bank in (None, 'bank'):
+        hook._embed(runner, 2)
+        assert prototypes.bank is None  # its memory is needed
+    first, second = (call.arguments for call in calls)
+    for arguments in (first, second):
+        arguments.update(arguments.pop('options'))
+    assert first == dict(
+        model=model,
+        dataset=hook.dataset,
+        batch_size=5,
+        num_workers=2,
+        description='E-step for epoch 3',
+        amp_dtype='float16',
+        channels_last=True,
+        bank=None,
+    )
+    assert second == dict(first, bank='bank')
+    assert '48 images' in lines[0] and 'momentum embeddings' in lines[1]

@@ -649,3 +649,95 @@ def test_checks_in_a_row_are_counted(patience, values, said):
         assert words in ''.join(lines) and len(lines) == bool(words)
     stopped = 'after' in said[-1]
     assert runner.train_loop._max_epochs == (len(values) if stopped else 9)
+
+
+@pytest.mark.parametrize(
+    'text, sign, threshold',
+    [
+        ('> -0.1', '>', -0.1),
+        ('<.5', '<', 0.5),
+        ('<+2.', '<', 2.0),
+        ('< 1e-3', '<', 1e-3),
+        ('>2.5E+1 ', '>', 25.0),
+    ],
+)
+def test_thresholds_are_read_as_written(text, sign, threshold):
+    conditions = parse_conditions('stop', {'uniformity': text})
+    assert conditions == [('uniformity', sign, threshold)]
+
+
+@pytest.mark.parametrize(
+    'name, least',
+    [('interval', 1), ('max_samples', 2), ('patience', 1), ('start_epoch', 0)],
+)
+def test_the_least_of_each_number(name, least):
+    assert getattr(CollapseMonitorHook(**{name: least}), name) == least
+    with pytest.raises(ValueError, match=f'collapse_monitor.{name} must be'):
+        CollapseMonitorHook(**{name: least - 1})
+
+
+def test_defaults_are_those_of_the_guide():
+    guide = Path(__file__).parents[3] / 'docs/diagnosis.md'
+    hook, text = CollapseMonitorHook(), guide.read_text(encoding='utf-8')
+    for name in ('start_epoch', 'patience'):
+        assert f'`{name}={getattr(hook, name)}`' in text
+
+
+@pytest.mark.parametrize(
+    'interval, start, patience, epochs, left',
+    [
+        (2, 4, 2, 7, None),  # after epochs 4 and 6
+        (2, 4, 2, 6, 1),  # a stop after the last would stop nothing
+        (2, 5, 2, 7, 1),
+        (1, 0, 3, 4, None),
+        (1, 0, 3, 3, 2),
+        (5, 1, 1, 5, 0),
+    ],
+)
+def test_conditions_that_could_never_stop(
+    interval, start, patience, epochs, left
+):
+    options = dict(interval=interval, start_epoch=start, patience=patience)
+    runner = SimpleNamespace(model=torch.nn.Identity(), max_epochs=epochs)
+    CollapseMonitorHook(**options)._check_conditions(runner)  # has none
+    hook = CollapseMonitorHook(stop=EVERY, **options)
+    if left is None:
+        hook._check_conditions(runner)
+        return
+    with pytest.raises(ValueError, match=rf'leave {left} check\(s\)'):
+        hook._check_conditions(runner)
+
+
+def test_all_conditions_that_are_met_are_told():
+    stop = {
+        'uniformity': '< 0',
+        'effective_rank': '< 2',
+        'feature_effective_rank': '< 2',
+    }
+    hook = CollapseMonitorHook(stop=stop, patience=1, start_epoch=3)
+    lines, loop = [], SimpleNamespace(_max_epochs=9)
+    runner = SimpleNamespace(
+        message_hub=MessageHub('several'),
+        logger=SimpleNamespace(warning=lines.append),
+        train_loop=loop,
+        hooks=[],
+    )
+    values = dict(uniformity=-1, effective_rank=9, feature_effective_rank=1.5)
+    runner.epoch = 1  # after 2 epochs of 3
+    hook._stop(runner, values)
+    assert not lines and loop._max_epochs == 9
+    runner.epoch = 2
+    hook._stop(runner, values)
+    met = 'uniformity = -1 < 0 and feature_effective_rank = 1.5 < 2 (check 1'
+    assert met in lines[0] and loop._max_epochs == 3
+
+
+def test_the_first_and_the_last_image_are_tried(tmp_path):
+    cfg = monitored(tmp_path, 'MoCo', dict(max_samples=20))
+    runner = Runner.from_cfg(cfg)
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    (hook,) = (h for h in runner.hooks if isinstance(h, CollapseMonitorHook))
+    tried = []
+    hook.embed = lambda runner, rows: tried.append(list(rows))
+    hook.before_train(runner)
+    assert tried == [[0, 47]] and len(hook.rows) == 20

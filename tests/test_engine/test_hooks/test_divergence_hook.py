@@ -1,11 +1,13 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.dist import get_rank
 from mmengine.runner import Runner
 
+from pauc_mm.engine.hooks import DivergenceHook, divergence_hook
 from tests.helpers import run_cfg, run_ranks
 
 NAN = float('nan')
@@ -121,3 +123,39 @@ def test_all_ranks_stop_in_the_same_step(tmp_path, interval, stop):
     assert (at, kind) == (stop, 'RuntimeError')
     assert re.search('rank 1: FloatingPointError.*iteration 2: loss=nan', text)
     assert other[:2] == (stop, 'FloatingPointError')
+
+
+@pytest.mark.parametrize(
+    'interval, length, last, compared',
+    [
+        (4, 100, 10, [4, 8, 10]),  # the last iteration of a loop of them
+        (50, 3, 6, [3, 6]),
+        (4, 3, 6, [3, 4, 6]),
+        (None, 200, 120, [50, 100, 120]),
+    ],
+)
+def test_when_processes_compare_notes(
+    monkeypatch, interval, length, last, compared
+):
+    seen = []
+    monkeypatch.setattr(divergence_hook, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(
+        divergence_hook,
+        'raise_together',
+        lambda error, what: seen.append((runner.iter + 1, str(error))),
+    )
+    hook = DivergenceHook(*[] if interval is None else [interval])
+    runner = SimpleNamespace(
+        message_hub=SimpleNamespace(log_scalars={}),
+        train_dataloader=range(length),
+        max_iters=last,
+        epoch=0,
+    )
+    for runner.iter in range(last):
+        # The first to diverge is told, although others follow, and not all.
+        value = NAN if runner.iter in (1, 2) else 1.0
+        outputs = dict(loss=torch.tensor(value), acc=torch.tensor(NAN))
+        hook.after_train_iter(runner, runner.iter % length, None, outputs)
+    assert [at for at, _ in seen] == compared
+    for _, error in seen:
+        assert 'epoch 1, iteration 2: loss=nan.' in error

@@ -2,13 +2,15 @@
 import random
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmengine.dist import get_rank
 from mmengine.runner import Runner
 from torch import nn
 
-from pauc_mm.engine.hooks import EpochSeedHook
+from pauc_mm.engine.hooks import EpochSeedHook, epoch_seed_hook
+from pauc_mm.utils import derive_seed
 from tests.helpers import run_cfg, run_ranks
 
 
@@ -74,3 +76,50 @@ def test_workers_augment_anew_in_every_epoch(tmp_path):
     assert len(batches) == 3
     assert not torch.equal(batches[0], batches[1])
     assert not torch.equal(batches[1], batches[2])
+
+
+@pytest.mark.parametrize(
+    'seed, epoch, rank', [(7, 0, 0), (7, 3, 2), (0, 1, 1)]
+)
+def test_the_streams_of_an_epoch(monkeypatch, seed, epoch, rank):
+    monkeypatch.setattr(epoch_seed_hook, 'get_rank', lambda: rank)
+    EpochSeedHook().before_train_epoch(SimpleNamespace(seed=seed, epoch=epoch))
+    seed = derive_seed(seed, epoch, rank)
+    assert random.random() == random.Random(seed).random()
+    assert np.random.rand() == np.random.RandomState(seed).rand()
+    generator = torch.Generator().manual_seed(seed)
+    assert torch.equal(torch.rand(3), torch.rand(3, generator=generator))
+
+
+@pytest.mark.parametrize('seed', [3, 2**40 + 3])
+def test_the_streams_of_a_worker(seed):
+    torch.manual_seed(seed)  # as torch does in a worker
+    epoch_seed_hook.seed_worker(1)
+    assert random.random() == random.Random(seed).random()
+    # numpy takes no more than 32 bits.
+    assert np.random.rand() == np.random.RandomState(3).rand()
+
+
+@pytest.mark.parametrize(
+    'workers, persistent, told',
+    [(0, False, None), (2, False, False), (2, True, True)],
+)
+def test_workers_are_seeded_where_there_are_any(workers, persistent, told):
+    lines = []
+    loader = SimpleNamespace(
+        sampler=SimpleNamespace(), num_workers=workers, worker_init_fn=None
+    )
+    if workers:
+        loader.persistent_workers = persistent
+    runner = SimpleNamespace(
+        model=nn.Identity(),
+        seed=7,
+        train_dataloader=loader,
+        logger=SimpleNamespace(warning=lines.append),
+    )
+    EpochSeedHook().before_train(runner)
+    own = epoch_seed_hook.seed_worker if workers else None
+    assert loader.worker_init_fn is own
+    assert len(lines) == bool(told) and not vars(loader.sampler)
+    if told:
+        assert 'train_dataloader.persistent_workers=True' in lines[0]

@@ -1,8 +1,15 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-import pytest
-from mmengine.registry import DATA_SAMPLERS
-from mmengine.runner import Runner
+from types import SimpleNamespace
 
+import pytest
+from mmengine.model import ExponentialMovingAverage
+from mmengine.registry import DATA_SAMPLERS
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmpretrain.models import ImageClassifier, MoCo
+from torch import nn
+from torch.utils.data import DataLoader
+
+from pauc_mm.engine.hooks import SetupCheckHook, setup_check_hook
 from tests.helpers import run_cfg
 
 
@@ -79,3 +86,128 @@ def test_pcl_takes_any_batch(tmp_path):
     cfg.model.queue_len = 61
     Runner.from_cfg(cfg).train()
     assert cfg.model.queue_len % cfg.train_dataloader.batch_size
+
+
+def a_runner(model, images=48, drop_last=True, **changes):
+    """What the hook reads of a runner of 4 epochs of 3 batches."""
+    parts = dict(
+        model=model,
+        train_dataloader=DataLoader(range(images), 16, drop_last=drop_last),
+        train_loop=EpochBasedTrainLoop.__new__(EpochBasedTrainLoop),
+        val_loop=None,
+        optim_wrapper=None,
+        param_schedulers=[],
+        max_epochs=4,
+        max_iters=12,
+    )
+    return SimpleNamespace(**{**parts, **changes})
+
+
+def an_empty(kind, **parts):
+    model = kind.__new__(kind)
+    nn.Module.__init__(model)
+    for name, value in parts.items():
+        setattr(model, name, value)
+    return model
+
+
+@pytest.mark.parametrize(
+    'loop, schedulers, checked',
+    [
+        (EpochBasedTrainLoop, ['cosine'], (['cosine'], 4, 12)),
+        (IterBasedTrainLoop, ['cosine'], (['cosine'], None, 12)),
+        (EpochBasedTrainLoop, dict(generator=['cosine']), ([], 4, 12)),
+        (EpochBasedTrainLoop, None, ([], 4, 12)),
+    ],
+)
+def test_schedules_are_compared_with_the_run(
+    monkeypatch, loop, schedulers, checked
+):
+    calls = []
+    monkeypatch.setattr(
+        setup_check_hook, 'check_learning_rates', lambda *a: calls.append(a)
+    )
+    loop = loop.__new__(loop)
+    runner = a_runner(
+        nn.Identity(), train_loop=loop, param_schedulers=schedulers
+    )
+    SetupCheckHook().before_train(runner)
+    assert calls == [checked]
+
+
+@pytest.mark.parametrize(
+    'counts, interval', [(None, 5), (1, 5), (2, 2), (12, 12), (13, None)]
+)
+def test_accumulated_batches(counts, interval):
+    # Copies that are not told to wait keep their own interval.
+    average = ExponentialMovingAverage(nn.Linear(1, 1), interval=5)
+    wrapper = SimpleNamespace(_accumulative_counts=counts)
+    if counts is None:  # of several optimizers
+        del wrapper._accumulative_counts
+    runner = a_runner(nn.Sequential(average), optim_wrapper=wrapper)
+    if interval is None:  # not one step in the 12 batches
+        with pytest.raises(ValueError, match='accumulative_counts=13 .* 12 b'):
+            SetupCheckHook().before_train(runner)
+        return
+    SetupCheckHook().before_train(runner)
+    assert average.interval == interval
+
+
+@pytest.mark.parametrize(
+    'queue, images, drop_last, message',
+    [
+        (64, 50, True, None),
+        (64, 48, False, None),  # the last batch is whole too
+        (64, 50, False, 'train_dataloader.drop_last must be True'),
+        (5, 48, True, 'queue_len=5 .*set model.queue_len=16'),
+        (70, 48, True, 'queue_len=70 .*set model.queue_len=64'),
+        (73, 48, True, 'queue_len=73 .*set model.queue_len=80'),
+    ],
+)
+def test_the_queue_of_moco(queue, images, drop_last, message):
+    runner = a_runner(an_empty(MoCo, queue_len=queue), images, drop_last)
+    if message is None:
+        SetupCheckHook().before_train(runner)
+        return
+    with pytest.raises(ValueError, match=message):
+        SetupCheckHook().before_train(runner)
+
+
+@pytest.mark.parametrize(
+    'names, outputs, message',
+    [
+        ('abcd', 4, None),
+        ('abcd', 9, None),
+        ('abcd', 3, 'num_classes=3, .* 4 classes'),
+        ('abcd', None, None),
+        (None, 3, None),
+    ],
+)
+def test_the_outputs_of_a_classifier(names, outputs, message):
+    head = SimpleNamespace(num_classes=outputs)
+    runner = a_runner(an_empty(ImageClassifier, head=head))
+
+    class Images(list):
+        metainfo = dict(classes=names)
+
+    runner.train_dataloader = DataLoader(Images(range(48)), 16)
+    if message is None:
+        SetupCheckHook().before_train(runner)
+        return
+    with pytest.raises(ValueError, match=message):
+        SetupCheckHook().before_train(runner)
+
+
+def test_a_model_is_asked_before_and_after():
+    class Asked(nn.Module):
+        def check_setup(self, runner):
+            calls.append(runner)
+
+        def end_epoch(self):
+            calls.append('end')
+
+    calls, runner = [], a_runner(Asked())
+    SetupCheckHook().before_train(runner)
+    SetupCheckHook().after_train_epoch(runner)
+    assert calls == [runner, 'end']
+    SetupCheckHook().after_train_epoch(a_runner(nn.Identity()))

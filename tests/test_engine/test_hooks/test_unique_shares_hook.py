@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 
 from pauc_mm.engine.hooks.unique_shares_hook import (
     FILE_NAME,
+    _summary,
     read_records,
     recording_epochs,
 )
@@ -143,6 +144,19 @@ def test_several_sets_of_prototypes_and_none_yet(tmp_path):
     sets = [[s['prototypes'] for s in r['sets']] for r in records]
     assert sets == [[], [], [4, 6]]  # an epoch of warm-up
     assert [len(s['unique']) for s in records[-1]['sets']] == [1, 1]
+
+
+def test_the_log_line():
+    one = dict(prototypes=12, used=3, unique=[0.5, 0.25], unique_used=[1, 0.4])
+    two = dict(prototypes=4, used=4, unique=[0.1, 0.2], unique_used=[0.3, 0])
+    record = dict(epoch=5, epsilons=[0.1, 0.025], sets=[one, two])
+    assert _summary(record) == (
+        'Prototypes after epoch 5: 3 of 12 prototypes used, unique 50.0% '
+        '(100.0% of the used) at 0.1, 25.0% (40.0% of the used) at 0.025; '
+        '4 of 4 prototypes used, unique 10.0% (30.0% of the used) at 0.1, '
+        '20.0% (0.0% of the used) at 0.025'
+    )
+    assert _summary(dict(record, sets=[])).endswith('epoch 5: none yet')
 
 
 @pytest.mark.parametrize(

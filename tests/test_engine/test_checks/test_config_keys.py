@@ -1,0 +1,226 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from typing import Optional, Union
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmpretrain.registry import HOOKS, METRICS
+
+from pauc_mm.engine.checks.config_keys import check_config_keys, check_option
+from pauc_mm.engine.hooks import UniqueSharesHook
+
+SGD = dict(type='SGD', lr=0.1)
+SHARES = dict(type='UniqueSharesHook')
+
+
+class Options:
+    """Part with annotations of every kind."""
+
+    def __init__(
+        self,
+        whole: int = 1,
+        real: Optional[float] = None,  # noqa: UP045
+        either: Union[int, float, bool] = 1,  # noqa: UP007
+        array: float | torch.Tensor = 1,
+        text: int | str = 1,
+        several: list[int] = (),
+        flag: bool = True,
+        anything=None,
+    ):
+        pass
+
+
+class WithoutInit(UniqueSharesHook):
+    pass
+
+
+class Open:
+    """Takes what it likes."""
+
+    def __init__(self, size=1, **options):
+        pass
+
+
+@pytest.mark.parametrize(
+    'cfg, message',
+    [
+        # Built without a type
+        (dict(val_cfg=dict(fp_16=True)), 'val_cfg.fp_16. .*fp16'),
+        (dict(test_cfg=dict(fp_16=True)), 'test_cfg.fp_16. .*fp16'),
+        (dict(train_cfg=dict(steps=5)), 'train_cfg.steps'),
+        (
+            dict(optim_wrapper=dict(optimizer=SGD, clip=1)),
+            'optim_wrapper.clip',
+        ),
+        (dict(train_cgf={}), 'train_cgf. .*train_cfg'),
+        # Each is named, and once
+        (
+            dict(randomness=dict(sed=1), env_cfg=dict(nothing=1)),
+            'randomness.sed.*env_cfg.nothing',
+        ),
+        # Of the package, of mmengine and of mmpretrain nothing is passed on.
+        (dict(custom_hooks=[dict(SHARES, foo=1)]), 'custom_hooks.0.foo'),
+        (dict(custom_hooks=(dict(SHARES, foo=1),)), 'custom_hooks.0.foo'),
+        (
+            dict(custom_hooks=[dict(type=WithoutInit, foo=1)]),
+            'custom_hooks.0.foo',
+        ),
+        (
+            dict(
+                train_dataloader=dict(
+                    dataset=dict(type='mmpretrain.CIFAR10', foo=1)
+                )
+            ),
+            'train_dataloader.dataset.foo',
+        ),
+        (dict(default_hooks=dict(mine=None)), 'default_hooks.mine'),
+        (dict(default_hooks=dict(mine={})), 'default_hooks.mine'),
+        (dict(optim_wrapper=dict(optimizer=dict(type='Nothing'))), 'Nothing'),
+    ],
+)
+def test_what_nothing_reads(cfg, message):
+    with pytest.raises(ValueError, match=message):
+        check_config_keys({'default_scope': 'mmpretrain', **cfg})
+
+
+@pytest.mark.parametrize(
+    'cfg',
+    [
+        dict(train_cfg=dict(by_epoch=False, max_iters=5)),
+        dict(train_cfg=dict(by_epoch=True, max_epochs=5)),
+        dict(val_cfg=dict(fp16=True), test_cfg=dict(fp16=True)),
+        dict(val_cfg=None, default_hooks=None),
+        dict(randomness=dict(seed=1, deterministic=True)),
+        dict(optim_wrapper=dict(optimizer=SGD, accumulative_counts=2)),
+        dict(optim_wrapper=dict(optimizer=SGD, constructor='Mine')),
+        dict(optim_wrapper=dict(optimizer=dict(type=torch.optim.SGD, lr=1))),
+        dict(optim_wrapper=dict(optimizer=SGD, clip_grad=dict(max_norm=1))),
+        dict(train_dataloader=dict(num_batch_per_epoch=5)),
+        dict(train_dataloader=dict(batch_sampler=dict(type='Mine'))),
+        dict(env_cfg=dict(mp_cfg={}, dist_cfg=dict(a=1), resource_limit=1)),
+        dict(default_hooks=dict(mine=Hook())),
+        dict(custom_hooks=[dict(SHARES, epsilons=[1], batch_size=3)]),
+        dict(custom_hooks=[dict(SHARES, priority='LOW', _scope_='mm')]),
+        dict(custom_hooks=[dict(type=WithoutInit, epsilons=[1])]),
+        dict(custom_hooks=[dict(type=Open, more=1)]),
+        # A part of the file's own, of which the Runner makes nothing
+        dict(small=dict(type='SGD', foo=1)),
+    ],
+)
+def test_what_is_read(cfg):
+    check_config_keys({'default_scope': 'mmpretrain', **cfg})
+
+
+def test_of_two_parts_of_a_name_one_may_take_anything():
+    HOOKS.register_module('OpenOrNot', module=Open)
+    METRICS.register_module('OpenOrNot', module=Options)
+    part = dict(type='OpenOrNot', more=1)
+    check_config_keys(dict(default_scope='mmpretrain', custom_hooks=[part]))
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        *('runtime_info', 'timer', 'sampler_seed', 'logger'),
+        *('param_scheduler', 'checkpoint'),
+    ],
+)
+def test_hooks_of_mmengine_can_be_removed(name):
+    check_config_keys(dict(default_hooks={name: None}))
+
+
+def test_a_scope_holds_for_the_parts_within():
+    inner = dict(type='UniqueSharesHook', foo=1)
+    check_config_keys(dict(custom_hooks=[inner]))  # of another package
+    for cfg in (
+        dict(custom_hooks=[dict(inner, _scope_='mmpretrain')]),
+        dict(custom_hooks=[dict(inner, type='mmpretrain.UniqueSharesHook')]),
+        dict(default_scope='mmpretrain', custom_hooks=[inner]),
+    ):
+        with pytest.raises(ValueError, match='custom_hooks.0.foo'):
+            check_config_keys(cfg)
+    near = dict(type='UniqueSharesHook', epsilon=[1])
+    outer = dict(type=Options, anything=near)
+    check_config_keys(dict(custom_hooks=[outer]))
+    with pytest.raises(ValueError, match='anything.epsilon. .*epsilons'):
+        check_config_keys(
+            dict(custom_hooks=[dict(outer, _scope_='mmpretrain')])
+        )
+
+
+@pytest.mark.parametrize(
+    'key, number',
+    [
+        ('whole', True),
+        ('real', True),
+        ('either', True),
+        ('array', True),
+        ('text', False),
+        ('several', False),
+        ('flag', False),
+        ('anything', False),
+    ],
+)
+@pytest.mark.parametrize('value', ['1e-3x', [0, 1], (0, 1)])
+def test_what_must_be_a_number(key, number, value):
+    cfg = dict(custom_hooks=[{'type': Options, key: value}])
+    if not number:
+        check_config_keys(cfg)
+        return
+    with pytest.raises(ValueError, match=f'custom_hooks.0.{key} must be a n'):
+        check_config_keys(cfg)
+
+
+@pytest.mark.parametrize(
+    'key, walked',
+    [('norm_cfg', False), ('dcn', False), ('policies', False), ('a', True)],
+)
+def test_parts_whose_builder_takes_keys_out(key, walked):
+    # Far below, only what looks like a slip is one.
+    part = dict(type='UniqueSharesHook', epsilon=[1], foo=1)
+    cfg = dict(default_scope='mmpretrain', model={key: [part]})
+    if not walked:
+        check_config_keys(cfg)
+        return
+    with pytest.raises(ValueError, match='model.a.0.epsilon') as caught:
+        check_config_keys(cfg)
+    assert 'foo' not in str(caught.value)
+
+
+CFG = Config(
+    dict(
+        a=dict(size=1),
+        b=dict(size=2, oversize=1),
+        c=dict(inner=dict(size=3)),
+        d=dict(size=4),
+        own=1,
+    )
+)
+
+
+@pytest.mark.parametrize(
+    'key, near',
+    [
+        ('size', r'Did you mean a.size or b.size or c.inner.size\?'),
+        ('inner.size', r'Did you mean c.inner.size\?'),
+        ('ize', '^.Nothing reads ize..$'),
+        ('owm', r'Did you mean own\?'),
+        ('train_cgf.max_epochs', r'reads train_cgf. Did you mean train_cfg\?'),
+    ],
+)
+def test_an_option_for_nobody(key, near):
+    with pytest.raises(KeyError, match=near):
+        check_option(CFG, key)
+
+
+@pytest.mark.parametrize(
+    'key',
+    [
+        *('own', 'a.b.c', 'train_cfg.max_epochs', 'runner_type', 'compile'),
+        *('custom_imports', 'find_unused_parameters', 'annotation_check'),
+        *('activation_checkpointing', 'efficient_conv_bn_eval'),
+    ],
+)
+def test_an_option_for_somebody(key):
+    check_option(CFG, key)
