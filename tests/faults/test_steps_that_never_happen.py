@@ -208,6 +208,7 @@ def test_values_that_leave_steps_out(tmp_path, options, message):
     assert runner.iter == 0
 
 
+@pytest.mark.filterwarnings('ignore:Detected call of `scheduler')
 @pytest.mark.parametrize(
     'counts, verdict',
     [(12, 'works'), (13, 'noted: accumulative_counts=13 .* 12 batches')],
