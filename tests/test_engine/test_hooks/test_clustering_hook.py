@@ -683,3 +683,47 @@ def test_every_option_reaches_the_e_step(monkeypatch):
     )
     assert second == dict(first, bank='bank')
     assert '48 images' in lines[0] and 'momentum embeddings' in lines[1]
+
+
+def test_the_summary_is_given_what_it_describes(tmp_path, monkeypatch):
+    calls, results = [], []
+    monkeypatch.setattr(
+        module,
+        'clustering_summary',
+        lambda *args: calls.append(args) or 'a line',
+    )
+    runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=3))
+    hook, prototypes = clustering_hook(runner), runner.model.prototypes
+    cluster = hook._cluster
+    hook._cluster = lambda *args: results.append(cluster(*args)) or results[-1]
+    runner.train()
+    assert len(calls) == 4 and prototypes.epoch == 2
+    densities = prototypes.concentrations().split(prototypes.sizes)
+    for i, (m, k, result, phi, before, batch, negatives) in enumerate(calls):
+        step, own = divmod(i, 2)
+        assert (m, k, batch, negatives) == (own, (4, 6)[own], 16, 8)
+        assert result is results[step][own]
+        if step == 0:
+            assert before is None
+            continue
+        assert torch.equal(phi, densities[own])
+        assert before.tolist() == results[0][own].assignments.tolist()
+
+
+def test_what_an_e_step_will_take_is_told(tmp_path):
+    cfg = run_cfg(tmp_path, warmup_epochs=2)
+    cfg.default_hooks.clustering.update(interval=3, features='momentum_bank')
+    runner, lines = Runner.from_cfg(cfg), []
+    runner.logger.info = lines.append
+    hook = clustering_hook(runner)
+    hook._try_pipeline = lambda runner: None
+    # 48 images of 2 MiB each, and the half of them on one of two ranks
+    runner.model.prototypes.dim = 2**19
+    runner.train_dataloader.sampler.num_samples = 24
+    hook.before_train(runner)
+    (line,) = (line for line in lines if line.startswith('E-step before'))
+    assert line == (
+        'E-step before epoch 3 and then every 3 epoch(s): 48 embeddings of '
+        '524288 dimensions (96.0 MiB a process), K=[4, 6]. The momentum bank '
+        'takes 48.0 MiB on the device.'
+    )

@@ -1,12 +1,17 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import json
+import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from mmengine.runner import Runner
 
+from pauc_mm.engine.hooks import unique_shares_hook as module
 from pauc_mm.engine.hooks.unique_shares_hook import (
     FILE_NAME,
+    UniqueSharesHook,
     _summary,
     read_records,
     recording_epochs,
@@ -144,6 +149,47 @@ def test_several_sets_of_prototypes_and_none_yet(tmp_path):
     sets = [[s['prototypes'] for s in r['sets']] for r in records]
     assert sets == [[], [], [4, 6]]  # an epoch of warm-up
     assert [len(s['unique']) for s in records[-1]['sets']] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    'epoch, there, left, measured',
+    [
+        (0, [0, 1, 5], [0], 1),  # another run in the folder begins anew
+        (2, [0, 1, 5], [0, 1, 2], 1),
+        (2, [0, 1, 2, 5], [0, 1, 2], 0),
+        (3, [0, 1, 2, 5], [0, 1, 2], 0),
+        (2, None, [2], 1),  # the hook is new
+        (3, None, [], 0),
+    ],
+)
+def test_records_that_will_be_repeated_are_dropped(
+    tmp_path, monkeypatch, epoch, there, left, measured
+):
+    monkeypatch.setattr(
+        module.EmbeddingHook, 'before_train', lambda self, runner: None
+    )
+    monkeypatch.setattr(module, 'has_prototypes', lambda model: True)
+    monkeypatch.setattr(module, 'prototype_sets', lambda model: [])
+    path, calls = tmp_path / FILE_NAME, []
+    if there is not None:
+        records = [dict(epoch=e, epsilons=[], sets=[]) for e in there]
+        path.write_text(''.join(json.dumps(r) + '\n' for r in records))
+    hook = UniqueSharesHook()
+    hook.embed = lambda runner, features: calls.append(features) or (None, 1)
+    runner = SimpleNamespace(
+        work_dir=str(tmp_path),
+        epoch=epoch,
+        max_epochs=9,
+        model=None,
+        logger=logging.getLogger(__name__),
+    )
+    hook.before_train(runner)
+    assert [r['epoch'] for r in read_records(path)] == left
+    assert calls == [False] * measured
+    for runner.epoch in range(epoch, 9):
+        hook.after_train_epoch(runner)
+    later = [e for e in (1, 2, 5, 9) if e > epoch]
+    assert [r['epoch'] for r in read_records(path)] == left + later
 
 
 def test_the_log_line():
