@@ -118,8 +118,8 @@ def _misspelt(key: str) -> str:
     return '' if own else _nearest(key, top, _ALIKE)
 
 
-def _nearest(key: str, names: Iterable[str], cutoff: float = 0.6) -> str:
-    return ''.join(get_close_matches(key, names, 1, cutoff))
+def _nearest(key: Any, names: Iterable[str], cutoff: float = 0.6) -> str:
+    return ''.join(get_close_matches(str(key), names, 1, cutoff))
 
 
 def _unknown(key: str, path: str, near: str) -> str:
@@ -148,7 +148,7 @@ def _walk(value: Any, path: str, scope: str) -> Iterator[str]:
     named = path.endswith('optimizer') and not callable(kind)
     if named and not _classes(str(kind), scope):
         # Of this alone mmengine does not say the name.
-        near = _nearest(str(kind), registries.OPTIMIZERS.module_dict)
+        near = _nearest(kind, registries.OPTIMIZERS.module_dict)
         yield f'{path}.type={kind!r} is unknown. Did you mean {near}?'
     # Inside a model or data set, what builds a part may take keys out.
     direct = '.' not in path or path.count('.') == 1 and path[:6] != 'model.'
@@ -229,12 +229,12 @@ def _arguments(kind: Any) -> _Arguments:
             parameters = inspect.signature(made_by).parameters.values()
         except (TypeError, ValueError):  # a builtin, or nothing of its own
             continue
-        names |= {
+        names = {
             p.name: p.annotation
             for p in parameters
             if p.name != 'self'
             and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-        }
+        } | names
         if all(p.kind != p.VAR_KEYWORD for p in parameters):
             return _Arguments(names, known)
         known = known and base.__module__.startswith(_KNOWN)

@@ -35,6 +35,16 @@ class WithoutInit(UniqueSharesHook):
     pass
 
 
+class Narrow(Options):
+    def __init__(self, size=1):
+        pass
+
+
+class Rewritten(Options):
+    def __init__(self, whole: str = '', **options):
+        pass
+
+
 class Open:
     """Takes what it likes."""
 
@@ -74,9 +84,12 @@ class Open:
             ),
             'train_dataloader.dataset.foo',
         ),
+        (dict(custom_hooks=[dict(SHARES, kwargs=1)]), '0.kwargs'),
+        (dict(custom_hooks=[dict(SHARES, self=1)]), '0.self'),
+        (dict(custom_hooks=[dict(type=Narrow, whole=1)]), '0.whole'),
         (dict(default_hooks=dict(mine=None)), 'default_hooks.mine'),
         (dict(default_hooks=dict(mine={})), 'default_hooks.mine'),
-        (dict(optim_wrapper=dict(optimizer=dict(type='Nothing'))), 'Nothing'),
+        (dict(optim_wrapper=dict(optimizer=dict(type='SDG'))), 'SDG.* SGD'),
     ],
 )
 def test_what_nothing_reads(cfg, message):
@@ -104,6 +117,9 @@ def test_what_nothing_reads(cfg, message):
         dict(custom_hooks=[dict(SHARES, priority='LOW', _scope_='mm')]),
         dict(custom_hooks=[dict(type=WithoutInit, epsilons=[1])]),
         dict(custom_hooks=[dict(type=Open, more=1)]),
+        # The own annotation counts, not that of the base.
+        dict(custom_hooks=[dict(type=Rewritten, whole='x', flag=True)]),
+        dict(custom_hooks=[dict(type=Options, anything={0: 'cat'})]),
         # A part of the file's own, of which the Runner makes nothing
         dict(small=dict(type='SGD', foo=1)),
     ],
