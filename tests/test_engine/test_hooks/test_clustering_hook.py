@@ -613,12 +613,12 @@ def test_when_an_e_step_is_due(epoch, prototypes, made):
 @pytest.mark.parametrize(
     'epoch, max_epochs, made',
     [
-        (0, 9, []),
-        (1, 9, [2]),  # of the last epoch of the warm-up
-        (2, 9, []),
-        (4, 9, [5]),
-        (4, 6, [5]),
-        (4, 5, []),  # nothing follows the last epoch
+        (0, 9, []),  # an interval before the first
+        (3, 9, [4]),  # of the last epoch of the warm-up
+        (4, 9, []),
+        (6, 9, [7]),
+        (6, 8, [7]),
+        (6, 7, []),  # nothing follows the last epoch
     ],
 )
 def test_when_the_bank_is_filled(epoch, max_epochs, made):
@@ -627,7 +627,7 @@ def test_when_the_bank_is_filled(epoch, max_epochs, made):
         epoch,
         prototypes,
         features='momentum_bank',
-        warmup_epochs=2,
+        warmup_epochs=4,
         interval=3,
         max_epochs=max_epochs,
     )

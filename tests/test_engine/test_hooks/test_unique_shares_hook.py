@@ -158,6 +158,7 @@ def test_several_sets_of_prototypes_and_none_yet(tmp_path):
         (2, [0, 1, 5], [0, 1, 2], 1),
         (2, [0, 1, 2, 5], [0, 1, 2], 0),
         (3, [0, 1, 2, 5], [0, 1, 2], 0),
+        (1, [0, 1, 2, 5], [0, 1], 0),
         (2, None, [2], 1),  # the hook is new
         (3, None, [], 0),
     ],
