@@ -11,12 +11,14 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, MODELS
 
+from pauc_mm.embedding import dataset as embedding_dataset
 from pauc_mm.embedding.dataset import (
     embed_dataset,
     map_dataset,
     non_finite_rows,
     undisturbed,
 )
+from pauc_mm.embedding.e_step import extract_embeddings
 from tests.helpers import (
     PLAIN,
     apart,
@@ -70,6 +72,9 @@ def test_sample_idx_must_be_the_index():
 
     dataset.pipeline = collide
     with pytest.raises(RuntimeError, match=r'sample_idx.*2 of 11.*\[9, 10\]'):
+        embed_dataset(model, dataset)
+    dataset.pipeline = lambda results: transform(dict(results, sample_idx=0))
+    with pytest.raises(RuntimeError, match='sample_idx.*10 of 11'):
         embed_dataset(model, dataset)
     # What no transform packs is not compared.
     dataset.pipeline = Compose([dict(type='PackInputs', meta_keys=())])
@@ -185,3 +190,19 @@ def test_modes_are_restored_after_a_failure():
     with pytest.raises(KeyError):
         embed_dataset(model, dataset)
     assert [module.training for module in model.modules()] == modes
+
+
+@pytest.mark.parametrize(
+    'options', [{}, dict(amp_dtype='bfloat16', channels_last=True)]
+)
+def test_the_precision_and_the_memory_format(monkeypatch, options):
+    seen, embed_batch = set(), embedding_dataset.embed_batch
+
+    def note(model, batch, momentum, amp_dtype=None, channels_last=False):
+        seen.add((amp_dtype, channels_last))
+        return embed_batch(model, batch, momentum)
+
+    monkeypatch.setattr(embedding_dataset, 'embed_batch', note)
+    # As the E-step does, which hands them on
+    extract_embeddings(build_model(), tiny(), 4, **options)
+    assert seen == {tuple(options.values()) or (None, False)}

@@ -36,6 +36,9 @@ def test_the_encoder_and_the_bank(monkeypatch, momentum):
 def test_what_is_not_finite_is_named(named):
     vectors = torch.ones(9, 4)
     e_step.check_finite(vectors, 3)
+    vectors[3, 0] = torch.nan
+    with pytest.raises(RuntimeError, match='1 of 9 .* sample_idx: 3[.]'):
+        e_step.check_finite(vectors, 3)
     vectors[[1, 3, 4, 5, 6], 0] = torch.nan
     vectors[8, 2] = torch.inf
     found, options = '1, 3, 4, 5, 6[.] AMP: off', {}

@@ -79,7 +79,7 @@ def test_a_store_serves_what_it_was_made_for(tmp_path, again, batches):
     assert [p.name for p in store.parent.iterdir()] == [store.name]
 
 
-def test_the_views_of_an_image_are_two():
+def test_the_views_of_an_image_are_two(tmp_path):
     init_default_scope('mmpretrain')
     images = source()
     images.views = TinyImages(num_images=7, pipeline=TWO_VIEWS)
@@ -88,6 +88,9 @@ def test_the_views_of_an_image_are_two():
         for seed in (0, 1, 0)
     )
     assert one.shape == (2, 7, 3) and torch.equal(one, again)
+    for _ in range(2):
+        kept = embed_all(Encoder(), images, 4, store=tmp_path / 'kept')
+        assert torch.equal(kept.views, one)
     assert not torch.equal(one[0], one[1]) and not torch.equal(one, other)
 
 

@@ -40,8 +40,9 @@ def test_the_configs_data_set_with_its_options(split, number):
 
 
 def test_224_pixels_unless_something_else_is_known(photos):
-    size = find_images(encoder(), str(photos)).dataset[0]['inputs'].shape
-    assert size == (3, 224, 224)
+    source = find_images(encoder(), str(photos))
+    assert source.dataset[0]['inputs'].shape == (3, 224, 224)
+    assert 'assumed' in source.decided_by
 
 
 def test_networks_of_arrays_get_images_of_their_size_and_order(photos):
@@ -264,3 +265,18 @@ def test_a_fingerprint_is_of_everything(tmp_path):
     files[1].write_text('x')
     os.utime(files[1], ns=(10**9, 10**9))
     assert images() == first
+
+
+def test_a_part_has_the_images_labels_and_views_of_its_rows():
+    images, views = TinyImages(num_images=6), TinyImages(num_images=6, seed=1)
+    whole = ImageSource(images, views, torch.arange(6), list('abcd'), '', '')
+    part = whole.select([4, 1])
+    assert part.labels.tolist() == [4, 1] and len(whole) == 6
+    for got, data in ((part.dataset, images), (part.views, views)):
+        for i, row in enumerate((4, 1)):
+            same = (
+                got.get_data_info(i)['img'] == data.get_data_info(row)['img']
+            )
+            assert len(got) == 2 and same.all()
+    bare = replace(whole, labels=None, views=None).select([4])
+    assert bare.labels is None and bare.views is None and len(bare) == 1

@@ -108,16 +108,18 @@ def test_what_is_not_finite_is_refused():
 
 @pytest.mark.parametrize('stored', [True, False])
 def test_prototypes_without_images(stored):
-    # Images 0 and 1 have prototypes of their own, and 2 and 3 share one.
+    # Images 0 and 1 have prototypes of their own, and 2 and 3 share one;
+    # 2 and the last have none.
     vectors = torch.eye(5)
-    embeddings = F.normalize(vectors[[0, 1, 4, 4]] + 0.1, dim=1)
+    vectors[2] *= 100  # the direction counts
+    embeddings = F.normalize(vectors[[0, 1, 3, 3]] + 0.1, dim=1)
     embeddings[3, 2] += 0.2
-    assigned = torch.tensor([0, 1, 4, 4]) if stored else None
+    assigned = torch.tensor([0, 1, 3, 3]) if stored else None
     prototypes = PrototypeSet(vectors, assigned)
     given = embeddings, embeddings, [prototypes]
     got = collapse.measure_collapse(*given, np.arange(4))
     assert got['cluster_entropy_0'] == pytest.approx(
-        cluster_entropy([1, 1, 0, 0, 2])
+        cluster_entropy([1, 1, 0, 2, 0])
     )
     assert got['intra_variance_0'] == pytest.approx(
         intra_group_variance(embeddings[2:], torch.zeros(2).long())
@@ -134,3 +136,12 @@ def test_many_prototypes_are_compared_by_a_few(monkeypatch):
     given = unit(6), unit(6), [PrototypeSet(vectors)], np.arange(6)
     got = collapse.measure_collapse(*given)
     assert got['unique_share_0'] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize('distance, share', [(0.024, 0.5), (0.026, 1.0)])
+def test_prototypes_nearer_than_0_025_are_one(distance, share):
+    turn = torch.tensor(1 - distance, dtype=torch.float64).acos()
+    vectors = torch.tensor([[1.0, 0], [turn.cos(), turn.sin()]])
+    points, sets = unit(6, 2), [PrototypeSet(vectors)]
+    got = collapse.measure_collapse(points, points, sets, np.arange(6))
+    assert got['unique_share_0'] == share

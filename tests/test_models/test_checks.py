@@ -34,6 +34,8 @@ def test_smallest_batch_of_other_loaders():
     data = list(range(12))
     whole = DataLoader(data, batch_sampler=NamelessBatches([data]))
     assert checks.smallest_batch(whole) == 12
+    whole.batch_sampler.batch_size = 5  # and no drop_last
+    assert checks.smallest_batch(whole) == 5
     endless = DataLoader(data, 5, sampler=InfiniteSampler(data))
     assert checks.smallest_batch(endless) == 5
 

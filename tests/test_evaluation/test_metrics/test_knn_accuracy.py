@@ -129,6 +129,8 @@ def test_k_beyond_the_bank(bank, query, found):
     metric = KNNAccuracy(k=(5, 20))
     with pytest.raises(ValueError, match=found):
         metric.check_sizes(bank, query)
+    with pytest.raises(ValueError, match=found):
+        metric.prepare(None, bank, query)
     batches = [b for b in (samples(bank, 'bank'), samples(query)) if b]
     with pytest.raises(ValueError, match=found):
         evaluate(metric, *batches)
