@@ -214,6 +214,7 @@ def test_programs_from_a_wheel(wheel, tmp_path, monkeypatch):
     assert command.startswith(str(tools / 'benchmarks/classification'))
 
 
+@pytest.mark.slow
 def test_editable(source, tmp_path):
     python = make_env(tmp_path / 'env')
     install(python, '-e', source)

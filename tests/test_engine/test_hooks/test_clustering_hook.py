@@ -121,6 +121,7 @@ def test_persistent_workers_train_on_new_assignments(tmp_path):
         assert (assigned == epoch).all()
 
 
+@pytest.mark.slow
 def test_log_line_says_what_matters(tmp_path):
     runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=3))
     runner.logger.setLevel('INFO')

@@ -1,4 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -136,7 +137,7 @@ def test_schedules_are_compared_with_the_run(
 
 
 @pytest.mark.parametrize(
-    'counts, interval', [(None, 5), (1, 5), (2, 2), (12, 12), (13, None)]
+    'counts, interval', [(None, 5), (1, 5), (2, 2), (12, 12), (13, 13)]
 )
 def test_accumulated_batches(counts, interval):
     # Copies that are not told to wait keep their own interval.
@@ -145,10 +146,7 @@ def test_accumulated_batches(counts, interval):
     if counts is None:  # of several optimizers
         del wrapper._accumulative_counts
     runner = a_runner(nn.Sequential(average), optim_wrapper=wrapper)
-    if interval is None:  # not one step in the 12 batches
-        with pytest.raises(ValueError, match='accumulative_counts=13 .* 12 b'):
-            SetupCheckHook().before_train(runner)
-        return
+    runner.logger = logging.getLogger()  # more than the 12 batches are noted
     SetupCheckHook().before_train(runner)
     assert average.interval == interval
 
