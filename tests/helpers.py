@@ -116,6 +116,21 @@ def loader_cfg(pipeline=None, batch_size=16, **dataset):
     )
 
 
+def folder_loader_cfg(folder, pipeline, training=False):
+    """Config of a dataloader over a folder of class folders."""
+    return dict(
+        loader_cfg(batch_size=4),
+        drop_last=training,
+        sampler=dict(type='DefaultSampler', shuffle=training),
+        dataset=dict(
+            type='ImageFolder',
+            data_root=str(folder),
+            with_label=True,
+            pipeline=pipeline,
+        ),
+    )
+
+
 def run_cfg(work_dir, kind='PAUC', max_epochs=4, warmup_epochs=1, **changes):
     """Config of a whole run; ``changes`` are merged as dicts are."""
     cfg = Config(

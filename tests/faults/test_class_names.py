@@ -6,7 +6,7 @@ import pytest
 from mmengine.runner import Runner
 from PIL import Image
 
-from tests.helpers import PLAIN, run_cfg
+from tests.helpers import PLAIN, folder_loader_cfg, run_cfg
 
 FOUR = ('c0', 'c1', 'c2', 'c3')
 
@@ -22,19 +22,8 @@ def folder(path, classes):
 
 
 def loader(path, training=False):
-    pipeline = [dict(type='LoadImageFromFile'), *PLAIN]
-    return dict(
-        batch_size=4,
-        num_workers=0,
-        sampler=dict(type='DefaultSampler', shuffle=training),
-        collate_fn=dict(type='default_collate'),
-        dataset=dict(
-            type='ImageFolder',
-            data_root=path,
-            with_label=True,
-            pipeline=pipeline,
-        ),
-    )
+    loads = dict(type='LoadImageFromFile')
+    return folder_loader_cfg(path, [loads, *PLAIN], training)
 
 
 def bank_run(tmp_path, bank, queries):

@@ -28,7 +28,7 @@ from pauc_mm.apis import (
 )
 from pauc_mm.datasets import image_scan
 from tests.faults.test_damaged_checkpoints import cut, flip, of
-from tests.helpers import TWO_VIEWS, run_cfg
+from tests.helpers import TWO_VIEWS, folder_loader_cfg, run_cfg
 from tests.test_checkpoints.source_models import small_resnet
 from tests.test_transfer.helpers import write_folders
 
@@ -264,29 +264,13 @@ KINDS = {
 
 
 # ---- the folder in which all of it happens ---------------------------------
-def loader(folder, pipeline, training=False):
-    return dict(
-        batch_size=4,
-        num_workers=0,
-        drop_last=training,
-        sampler=dict(type='DefaultSampler', shuffle=training),
-        collate_fn=dict(type='default_collate'),
-        dataset=dict(
-            type='ImageFolder',
-            data_root=folder,
-            with_label=True,
-            pipeline=pipeline,
-        ),
-    )
-
-
 def recipe(folder):
     cfg = run_cfg('run', 'PCL', max_epochs=2)
     cfg.default_hooks.clustering.pipeline = PLAIN
     views = [*LOAD, *TWO_VIEWS]
-    cfg.train_dataloader = loader('train', views, training=True)
-    cfg.val_dataloader = loader('test', PLAIN)
-    bank = loader('train', PLAIN)
+    cfg.train_dataloader = folder_loader_cfg('train', views, training=True)
+    cfg.val_dataloader = folder_loader_cfg('test', PLAIN)
+    bank = folder_loader_cfg('train', PLAIN)
     cfg.val_cfg = dict(type='EmbeddingValLoop', bank_dataloader=bank)
     cfg.val_evaluator = dict(type='KNNAccuracy', k=2)
     cfg.model.queue_len = 16
@@ -301,7 +285,7 @@ def recipe(folder):
         data_preprocessor=dict(mean=[127.5] * 3, std=[127.5] * 3),
     )
     del cfg.default_hooks['clustering']
-    cfg.train_dataloader = loader('train', PLAIN, training=True)
+    cfg.train_dataloader = folder_loader_cfg('train', PLAIN, training=True)
     cfg.val_cfg = dict()
     cfg.val_evaluator = dict(type='Accuracy', topk=1)
     cfg.train_cfg.max_epochs = 1

@@ -149,7 +149,8 @@ def _walk(value: Any, path: str, scope: str) -> Iterator[str]:
     if named and not _classes(str(kind), scope):
         # Of this alone mmengine does not say the name.
         near = _nearest(kind, registries.OPTIMIZERS.module_dict)
-        yield f'{path}.type={kind!r} is unknown. Did you mean {near}?'
+        hint = f' Did you mean {near}?' if near else ''
+        yield f'{path}.type={kind!r} is unknown.{hint}'
     # Inside a model or data set, what builds a part may take keys out.
     direct = '.' not in path or path.count('.') == 1 and path[:6] != 'model.'
     for key, item in value.items():
