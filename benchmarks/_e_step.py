@@ -19,11 +19,11 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from pauc_mm.clustering import (
-    FaissKMeans,
     KMeansResult,
+    build_kmeans,
     cluster_on_ranks,
-    concentration,
 )
+from pauc_mm.clustering.concentration import concentration_of_means
 from pauc_mm.embedding.e_step import extract_embeddings
 from pauc_mm.models import KMeansPrototypes
 
@@ -125,26 +125,31 @@ class StubAlgorithm(nn.Module):
 class StubKMeans:
     """Random clusterings of the real size, without the cost of k-means."""
 
-    def fit(self, features, k, seed) -> KMeansResult:
-        """Return K unit vectors, and a cluster for each feature."""
+    sharded = True
+
+    def fit(self, shard, k, seed, device) -> KMeansResult:
+        """Return K unit vectors, and a cluster for each of N rows."""
         rng = np.random.default_rng(seed)
-        centroids = rng.standard_normal((k, features.shape[1]), np.float32)
+        centroids = rng.standard_normal((k, shard.rows.shape[1]), np.float32)
         centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
         return KMeansResult(
-            rng.integers(k, size=len(features)),
+            rng.integers(k, size=shard.total, dtype=np.int32),
             centroids,
-            rng.random(len(features), np.float32),
-            len(features),
+            rng.random(k),
+            0.0,
+            shard.total,
         )
 
 
 def post_process(results, device: str) -> KMeansPrototypes:
     """Compute concentrations and hand the prototypes to the model."""
     concentrations = [
-        concentration(
-            torch.from_numpy(result.distances),
-            torch.from_numpy(result.assignments),
-            len(result.centroids),
+        concentration_of_means(
+            torch.from_numpy(result.mean_distances),
+            torch.bincount(
+                torch.from_numpy(result.assignments),
+                minlength=len(result.centroids),
+            ),
             TAU,
         )
         for result in results
@@ -182,7 +187,7 @@ def timed_e_step(
     """
     model = _model(options['backbone'], options['device'])
     images = _images(num_images, options['image_size'])
-    kmeans = FaissKMeans(niter=options['niter'], nredo=1)
+    kmeans, _ = build_kmeans(dict(niter=options['niter'], nredo=1))
     seconds = {}
 
     def phase(name, run):
@@ -198,7 +203,11 @@ def timed_e_step(
     results = phase(
         'cluster',
         lambda: cluster_on_ranks(
-            kmeans, embeddings.numpy(), clusters, range(len(clusters))
+            kmeans,
+            embeddings,
+            clusters,
+            range(len(clusters)),
+            device=torch.device(options['device']),
         ),
     )
     phase('rest', lambda: post_process(results, options['device']))

@@ -49,7 +49,7 @@ def work(source, options, clusters):
     from mmengine.dist import get_world_size
     from sklearn.metrics import normalized_mutual_info_score
 
-    from pauc_mm.clustering import FaissKMeans, cluster_on_ranks
+    from pauc_mm.clustering import ShardedKMeans, cluster_on_ranks
     from pauc_mm.embedding.e_step import check_finite, extract_embeddings
 
     num_images, dim = options['images'], options['dim']
@@ -58,7 +58,7 @@ def work(source, options, clusters):
     model = StubAlgorithm(dim, device)
     # Once with a few images: the libraries load code when it is first used.
     few = extract_embeddings(model, InMemoryImages(batch, 1), batch)
-    FaissKMeans(niter=1, nredo=1).fit(few.numpy(), 2, 0)
+    ShardedKMeans(niter=1, nredo=1).fit(few, 2, 0)
     del few
     meter = PeakMeter()
     peaks = {}
@@ -84,18 +84,17 @@ def work(source, options, clusters):
     )
     bank = None  # the hook lets go of it, too
     phase('check for NaN', lambda: check_finite(embeddings, 1))
-    matrix = embeddings.numpy()
-    if source == 'extract' and get_world_size() == 1:
-        kmeans = FaissKMeans(niter=1, nredo=1)
+    if source == 'extract':
+        kmeans = ShardedKMeans(niter=1, nredo=1)
         for k in options['kmeans']:
             phase(
                 f'k-means, K = {k}, 1 iteration',
-                lambda k=k: kmeans.fit(matrix, k, options['seed']),
+                lambda k=k: kmeans.fit(embeddings, k, options['seed']),
             )
     results = phase(
         'share random clusterings',
         lambda: cluster_on_ranks(
-            StubKMeans(), matrix, clusters, range(len(clusters))
+            StubKMeans(), embeddings, clusters, range(len(clusters))
         ),
     )
     sets = phase(

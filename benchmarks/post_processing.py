@@ -12,6 +12,7 @@ from _memory import peak_memory_in_subprocess
 from sklearn.metrics import normalized_mutual_info_score
 
 from pauc_mm.clustering import FaissKMeans, concentration
+from pauc_mm.clustering.concentration import concentration_of_means
 from pauc_mm.models import KMeansPrototypes
 
 LOOP = 'loop over samples'
@@ -46,10 +47,9 @@ def e_step(data):
     k = data['num_clusters']
     result = _Searched(data).fit(data['host'][0].numpy(), k, 0)
     assignments = torch.from_numpy(result.assignments)
-    phi = concentration(
-        torch.from_numpy(result.distances), assignments, k, TAU
-    )
     sizes = torch.bincount(assignments)
+    means = torch.from_numpy(result.mean_distances)
+    phi = concentration_of_means(means, sizes, TAU)
     int(sizes.min()), int(sizes.median()), int(sizes.max())
     centroids = torch.from_numpy(result.centroids)
     sets = KMeansPrototypes([k], centroids.shape[1])

@@ -9,7 +9,7 @@ from mmengine.dist import all_reduce, barrier, get_rank, get_world_size
 from mmpretrain.registry import MODELS
 
 from pauc_mm.clustering import KMeansResult, cluster_on_ranks
-from pauc_mm.utils import gather_with_grad, raise_together
+from pauc_mm.utils import Shard, gather_with_grad, raise_together
 from tests.helpers import images_batch, model_cfg, run_cfg, run_ranks
 
 GLOBAL_BATCH = 12
@@ -84,13 +84,14 @@ def test_same_loss_and_gradient_for_the_same_global_batch(tmp_path, kind):
         torch.testing.assert_close(other_queue, queue)
 
 
-def e_step(folder, num_clusters):
+def e_step(folder, num_clusters, kind):
     from mmengine.runner import Runner
 
     from pauc_mm.engine.launch import prepare_launch
 
     cfg = run_cfg(folder, max_epochs=2, warmup_epochs=0)
     cfg.model.num_clusters = num_clusters
+    cfg.default_hooks.clustering.kmeans.type = kind
     cfg.launcher = 'pytorch' if get_world_size() > 1 else 'none'
     cfg.train_dataloader.dataset.num_images = 47  # not a multiple of 2 or 3
     cfg.train_dataloader.batch_size = 12
@@ -107,14 +108,18 @@ def e_step(folder, num_clusters):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'world_size, num_clusters',
-    [(2, [4, 6, 9]), (3, [4, 6, 9]), (3, [4, 6, 9, 5])],
+    'world_size, num_clusters, kind',
+    [
+        (2, [4, 6, 9], 'FaissKMeans'),
+        (3, [4, 6, 9, 5], 'FaissKMeans'),
+        (2, [4, 6, 9], 'ShardedKMeans'),
+        (3, [4, 6, 9], 'ShardedKMeans'),
+    ],
 )
-def test_same_e_step(tmp_path, world_size, num_clusters):
-    alone = e_step(tmp_path / 'alone', num_clusters)
-    results = run_ranks(
-        e_step, world_size, tmp_path / 'r', tmp_path / 'many', num_clusters
-    )
+def test_same_e_step(tmp_path, world_size, num_clusters, kind):
+    alone = e_step(tmp_path / 'alone', num_clusters, kind)
+    arguments = tmp_path / 'many', num_clusters, kind
+    results = run_ranks(e_step, world_size, tmp_path / 'r', *arguments)
     for state in results:
         assert torch.equal(state['assignments'], alone['assignments'])
         for key in ('centroids', 'concentrations'):
@@ -155,8 +160,10 @@ def bank_embeddings(folder):
     rank = get_rank()
     bank = MomentumBank(6, 8, torch.device('cpu'))
     bank.write(torch.arange(6) + 3 * rank, keys[6 * rank : 6 * rank + 6])
-    whole = extract_embeddings(runner.model, hook.dataset, 4)
-    mixed = extract_embeddings(runner.model, hook.dataset, 4, bank=bank)
+    whole = extract_embeddings(runner.model, hook.dataset, 4).gather()
+    mixed = extract_embeddings(
+        runner.model, hook.dataset, 4, bank=bank
+    ).gather()
     return keys, whole, mixed
 
 
@@ -213,7 +220,7 @@ def train_then_embed(folder):
     hook = next(
         h for h in runner.hooks if type(h).__name__ == 'ClusteringHook'
     )
-    together = extract_embeddings(runner.model, hook.dataset, 16)
+    together = extract_embeddings(runner.model, hook.dataset, 16).gather()
     runner.model.eval()
     batch = default_collate([hook.dataset[i] for i in range(48)])
     alone = embed_batch(runner.model, batch, momentum=True)[1]
@@ -244,9 +251,19 @@ def train_and_resume(folder, changes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('features', ['extract', 'momentum_bank'])
-def test_two_processes_resume_exactly(tmp_path, features):
-    changes = {'default_hooks.clustering.features': features}
+@pytest.mark.parametrize(
+    'features, kind',
+    [
+        ('extract', 'ShardedKMeans'),
+        ('momentum_bank', 'ShardedKMeans'),
+        ('extract', 'FaissKMeans'),
+    ],
+)
+def test_two_processes_resume_exactly(tmp_path, features, kind):
+    changes = {
+        'default_hooks.clustering.features': features,
+        'default_hooks.clustering.kmeans.type': kind,
+    }
     results = run_ranks(
         train_and_resume, 2, tmp_path / 'r', tmp_path / 'run', changes
     )
@@ -264,14 +281,11 @@ class FailsOnOneRank:
         if get_rank() == get_world_size() - 1:
             raise MemoryError(f'no room for k={k}')
         assignments = torch.zeros(len(features), dtype=torch.int64).numpy()
-        distances = features[:, 0]
-        return KMeansResult(
-            assignments, features[:1], distances, len(features)
-        )
+        return KMeansResult(assignments, features[:1], features[0], 0.0, 1)
 
 
 def failing_e_step():
-    features = F.normalize(torch.randn(8, 3), dim=1).numpy()
+    features = Shard.of(F.normalize(torch.randn(8, 3), dim=1))
     try:
         cluster_on_ranks(FailsOnOneRank(), features, (2, 3), (0, 1))
     except Exception as error:

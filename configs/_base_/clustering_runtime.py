@@ -12,15 +12,15 @@ default_hooks = dict(
         batch_size=256,
         num_workers=8,
         # The official PCL's settings, except spherical (False there): the
-        # assignment then agrees with the logits.
+        # assignment then agrees with the logits. Without a type it is
+        # ShardedKMeans where there is a GPU or more than one process, else
+        # FaissKMeans.
         kmeans=dict(
-            type='FaissKMeans',
             niter=20,
             nredo=5,
             max_points_per_centroid=1000,
             min_points_per_centroid=10,
             spherical=True,
-            device='auto',
         ),
     ),
     # Logs measures of collapse; to end a run that collapses:
@@ -28,6 +28,6 @@ default_hooks = dict(
     collapse_monitor=dict(type='CollapseMonitorHook', interval=10),
 )
 
-# Seconds. While some processes cluster, the others wait; k-means on a CPU
-# takes longer than NCCL's default of ten minutes.
+# Seconds. With kmeans.type='FaissKMeans' some processes cluster and the others
+# wait; on a CPU that takes longer than NCCL's default of ten minutes.
 env_cfg = dict(dist_cfg=dict(backend='nccl', timeout=14400))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from pauc_mm.embedding.e_step import extract_embeddings
+from pauc_mm.embedding.dataset import embed_dataset
 from pauc_mm.engine.whole_checkpoints import last_whole
 from pauc_mm.utils.files import write_json
 from pauc_mm.visualization import plot_embedding_maps, tsne_map
@@ -57,8 +57,8 @@ def evaluate(
         runner.model.init_weights()
     metrics = runner.test()
     dataset = runner.test_dataloader.dataset
-    embeddings = extract_embeddings(
-        runner.model, dataset, batch_size=256, momentum=False
+    _, embeddings = embed_dataset(
+        runner.model, dataset, batch_size=256, features=False
     )
     labels = np.array(dataset.get_gt_labels())
     return metrics, embeddings.numpy(), labels, dataset.metainfo['classes']

@@ -1,6 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,31 +19,24 @@ class KMeansResult:
     """One clustering of N embeddings.
 
     Attributes:
-        assignments (np.ndarray): Cluster of each embedding, (N,), int64.
+        assignments (np.ndarray): Cluster of each embedding, (N,), integers.
         centroids (np.ndarray): (K', D), float32; K' <= k since clusters that
             end up empty are dropped and the others renumbered.
-        distances (np.ndarray): Euclidean distance of each embedding to its
-            centroid, (N,), float32.
+        mean_distances (np.ndarray): Mean Euclidean distance of the members
+            of each cluster to its centroid, (K',), float64.
+        objective (float): Mean squared distance over all N embeddings.
         num_trained (int): Embeddings used in the iterations of k-means.
     """
 
     assignments: np.ndarray
     centroids: np.ndarray
-    distances: np.ndarray
+    mean_distances: np.ndarray
+    objective: float
     num_trained: int
 
-    @property
-    def objective(self) -> float:
-        """Mean squared distance over all N embeddings."""
-        return float(np.square(self.distances, dtype=np.float64).mean())
 
-
-@TASK_UTILS.register_module()
-class FaissKMeans:
-    """k-means by faiss, on the CPU or on a GPU.
-
-    The same data, seed and number of threads give the same result on a CPU;
-    faiss does not promise that on a GPU.
+class BaseKMeans:
+    """Options that the k-means of faiss and the sharded one have in common.
 
     Args:
         niter (int): Lloyd iterations of a run.
@@ -54,9 +48,6 @@ class FaissKMeans:
         spherical (bool): Normalise the centroids after each iteration and
             assign by the inner product, so that assignment and logits agree.
             False is plain L2, as in the official PCL.
-        device (str): 'cpu', 'gpu' (the current CUDA device), or 'auto': a GPU
-            where both torch and faiss see one, and the CPU, with a warning, if
-            the GPU's memory does not suffice.
         warm_start (bool): Whether the clustering hook starts a run from the
             centroids of the previous E-step; it is then one run of
             ``warm_niter`` iterations.
@@ -70,11 +61,9 @@ class FaissKMeans:
         max_points_per_centroid: int = 1000,
         min_points_per_centroid: int = 10,
         spherical: bool = True,
-        device: str = 'auto',
         warm_start: bool = False,
         warm_niter: int = 5,
     ) -> None:
-        check_choice('kmeans.device', device, ('auto', 'cpu', 'gpu'))
         self.niter, self.nredo, self.warm_niter = niter, nredo, warm_niter
         self.max_points_per_centroid = max_points_per_centroid
         self.min_points_per_centroid = min_points_per_centroid
@@ -83,8 +72,50 @@ class FaissKMeans:
             *('max_points_per_centroid', 'min_points_per_centroid'),
         ):
             check_integer(f'kmeans.{name}', getattr(self, name), 1)
-        self.spherical, self.device = spherical, device
-        self.warm_start = warm_start
+        self.spherical, self.warm_start = spherical, warm_start
+
+    def check_fit(
+        self, num: int, dim: int, k: int, init: np.ndarray | None
+    ) -> None:
+        """Refuse a k or initial centroids that do not fit the embeddings.
+
+        Raises:
+            ValueError: With the sizes.
+        """
+        if not 1 <= k <= num:
+            raise ValueError(
+                f'k-means with k={k} needs at least as many embeddings, got '
+                f'{num}. Lower model.num_clusters.'
+            )
+        if init is not None and (init.shape[1] != dim or len(init) > k):
+            raise ValueError(
+                f'Initial centroids of shape {init.shape} do not fit k={k} '
+                f'and embeddings of {dim} dimensions.'
+            )
+
+
+@TASK_UTILS.register_module()
+class FaissKMeans(BaseKMeans):
+    """k-means by faiss, on the CPU or on a GPU.
+
+    The same data, seed and number of threads give the same result on a CPU;
+    faiss does not promise that on a GPU. Several ranks share the M clusterings
+    of an E-step, and each of them holds the whole matrix.
+
+    Args:
+        *args, **kwargs: See :class:`BaseKMeans`.
+        device (str): 'cpu', 'gpu' (the current CUDA device), or 'auto': a GPU
+            where both torch and faiss see one, and the CPU, with a warning, if
+            the GPU's memory does not suffice.
+    """
+
+    def __init__(
+        self, *args: Any, device: str = 'auto', **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.device = check_choice(
+            'kmeans.device', device, ('auto', 'cpu', 'gpu')
+        )
 
     def gpu_id(self) -> bool | int:
         """Return the CUDA device that faiss will use, or False for the CPU.
@@ -136,21 +167,12 @@ class FaissKMeans:
         """
         features = np.ascontiguousarray(features, dtype=np.float32)
         num_samples, dim = features.shape
-        if not 1 <= k <= num_samples:
-            raise ValueError(
-                f'k-means with k={k} needs at least as many embeddings, got '
-                f'{num_samples}.'
-            )
-        if init is not None and (init.shape[1] != dim or len(init) > k):
-            raise ValueError(
-                f'Initial centroids of shape {init.shape} do not fit k={k} '
-                f'and embeddings of {dim} dimensions.'
-            )
+        self.check_fit(num_samples, dim, k, init)
         gpu, result = self.gpu_id(), None
         try:
             result = self._run(features, k, seed, init, gpu)
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             self._out_of_memory(error, features.shape, k, gpu)
         if result is None:  # not in the except, which holds on to GPU memory
@@ -158,12 +180,15 @@ class FaissKMeans:
         scores, nearest, centroids = result
         if self.spherical:  # inner products; else squared distances
             scores = _squared_distances(features, centroids, nearest, scores)
-        # Renumber without the clusters that ended up empty.
-        used = np.bincount(nearest, minlength=k) > 0
+        distances = np.sqrt(scores)
+        total = np.bincount(nearest, distances, minlength=k)
+        sizes = np.bincount(nearest, minlength=k)
+        used = sizes > 0  # renumbered without those that ended up empty
         return KMeansResult(
             assignments=(np.cumsum(used) - 1)[nearest],
             centroids=np.ascontiguousarray(centroids[used]),
-            distances=np.sqrt(scores),
+            mean_distances=total[used] / sizes[used],
+            objective=float(np.square(distances, dtype=np.float64).mean()),
             num_trained=min(num_samples, k * self.max_points_per_centroid),
         )
 
@@ -223,8 +248,9 @@ class FaissKMeans:
         )
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    signs = ('out of memory', 'alloc fail', 'bad_alloc')
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether torch or faiss lacked memory, on a CPU or a GPU."""
+    signs = 'out of memory', 'alloc fail', 'bad_alloc', 'allocate memory'
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(s in text for s in signs)
 
@@ -237,7 +263,7 @@ def _squared_distances(features, centroids, nearest, products):
     return np.maximum(squares, 0, out=squares)
 
 
-def _import_faiss():
+def _import_faiss() -> Any:
     try:
         import faiss
     except ImportError as error:

@@ -8,15 +8,21 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
-from mmengine.dist import all_gather_object, all_reduce, get_dist_info
+from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Subset
 
 from pauc_mm.models.embed import embed_batch, encoder_of
-from pauc_mm.utils import progress, raise_together, share_buffers
+from pauc_mm.utils import (
+    Shard,
+    first_over_ranks,
+    progress,
+    raise_together,
+    share_buffers,
+)
 
-_ROWS_AT_ONCE = 65536  # of a matrix that may not fit on a GPU
+_ROWS_AT_ONCE = 16384
 
 
 @torch.no_grad()
@@ -31,6 +37,7 @@ def embed_dataset(
     channels_last: bool = False,
     features: bool = True,
     description: str = 'Embedding images',
+    whole: bool = True,
 ) -> tuple[Tensor | None, Tensor]:
     """Embed images of a data set, each of them once. A collective call.
 
@@ -51,11 +58,13 @@ def embed_dataset(
         features (bool): Whether to return features; those of a million
             images take ten gigabytes.
         description (str): Label of the progress bar.
+        whole (bool): Whether every rank gets all n; else rank r gets those
+            of ``rows[r::world_size]``.
 
     Returns:
         tuple[Tensor or None, Tensor]: Pooled features of the backbone, shape
         (n, C), and l2-normalised embeddings, shape (n, D); float32, on the
-        CPU, the same on every rank.
+        CPU.
 
     Raises:
         RuntimeError: If a ``sample_idx`` is not the index of its image, or
@@ -73,18 +82,25 @@ def embed_dataset(
     with _evaluating(model):
         share_buffers(*encoder_of(model, momentum))
         embeddings, index, *rest = map_dataset(
-            embed, dataset, rows, batch_size, num_workers, description
+            *(embed, dataset, rows, batch_size, num_workers, description),
+            whole=False,
         )
-    expected = torch.as_tensor(rows)
-    wrong = torch.nonzero((index >= 0) & (index != expected)).flatten()
-    if len(wrong):
+    rank, world_size = get_dist_info()
+    expected = torch.as_tensor(rows)[rank::world_size]
+    pairs = torch.stack([expected, index], dim=1)
+    wrong = pairs[(index >= 0) & (index != expected)]
+    number, first = first_over_ranks(wrong)
+    if number:
         raise RuntimeError(
-            f'sample_idx is not the index of {len(wrong)} of {len(rows)} '
-            f'images, first {expected[wrong[:5]].tolist()} with sample_idx '
-            f'{index[wrong[:5]].tolist()}: images would share an embedding. '
+            f'sample_idx is not the index of {number} of {len(rows)} '
+            f'images, first {[pair[0] for pair in first]} with sample_idx '
+            f'{[pair[1] for pair in first]}: images would share an embedding. '
             'The transforms must leave sample_idx as the data set gives it.'
         )
-    return rest[0] if features else None, embeddings
+    parts = [embeddings, *rest]
+    if whole:
+        parts = [_gather(part, len(rows)) for part in parts]
+    return parts[1] if features else None, parts[0]
 
 
 def map_dataset(
@@ -94,6 +110,7 @@ def map_dataset(
     batch_size: int,
     num_workers: int = 0,
     description: str = 'Embedding images',
+    whole: bool = True,
 ) -> tuple[Tensor, ...]:
     """Apply a function to images of a data set. A collective call.
 
@@ -107,10 +124,12 @@ def map_dataset(
         batch_size (int): Images a batch on each rank.
         num_workers (int): Worker processes.
         description (str): Label of the progress bar.
+        whole (bool): Whether every rank gets the tensors of all images; else
+            rank r gets those of ``rows[r::world_size]``.
 
     Returns:
-        tuple[Tensor, ...]: The tensors of all images in the order of
-        ``rows``, shape (n, ...), on the CPU, the same on every rank.
+        tuple[Tensor, ...]: The tensors of the images in the order of
+        ``rows``, shape (n, ...), on the CPU.
 
     Raises:
         RuntimeError: If another rank failed. What fails on this rank is
@@ -118,7 +137,8 @@ def map_dataset(
     """
     rank, world_size = get_dist_info()
     outputs: list[Tensor] = []
-    error, start = None, rank
+    own = len(rows[rank::world_size])
+    error, start = None, 0
     try:
         loader = Runner.build_dataloader(
             dict(
@@ -136,12 +156,11 @@ def map_dataset(
             parts = function(batch)
             if not outputs:
                 outputs = [
-                    p.new_zeros(len(rows), *p.shape[1:], device='cpu')
-                    for p in parts
+                    p.new_zeros(own, *p.shape[1:], device='cpu') for p in parts
                 ]
-            end = start + len(parts[0]) * world_size
+            end = start + len(parts[0])
             for output, part in zip(outputs, parts):
-                output[start:end:world_size] = part.cpu()
+                output[start:end] = part.cpu()
             start = end
     except Exception as caught:
         error = caught  # a rank that left here alone would hang the others
@@ -149,26 +168,26 @@ def map_dataset(
     forms = all_gather_object([(o.shape[1:], o.dtype) for o in outputs])
     if not outputs:  # fewer images than ranks
         outputs = [
-            torch.zeros(len(rows), *shape, dtype=dtype)
+            torch.zeros(0, *shape, dtype=dtype)
             for shape, dtype in max(forms, key=len)
         ]
-    for output in outputs:  # whose rows are zero on all ranks but one
-        sum_over_ranks(output)
+    if whole:
+        outputs = [_gather(output, len(rows)) for output in outputs]
     return tuple(outputs)
 
 
-def sum_over_ranks(matrix: Tensor) -> None:
-    """Sum a matrix (N, ...) on the CPU over all ranks, in place, in slices."""
-    for rows in matrix.split(_ROWS_AT_ONCE):  # views
-        all_reduce(rows)
+def _gather(own: Tensor, total: int) -> Tensor:
+    """Assemble the rows r, r + world_size and so on of all ranks r."""
+    rank, world_size = get_dist_info()
+    index = torch.arange(total)[rank::world_size]
+    return Shard(own, index, total).gather()
 
 
 def non_finite_rows(vectors: Tensor) -> list[int]:
     """Return the ascending indices of rows (N, D) with NaN or infinity."""
     # In slices, for isfinite takes more memory than what it looks at.
     finite = [
-        rows.isfinite().all(dim=1)
-        for rows in vectors.split(_ROWS_AT_ONCE // 4)
+        rows.isfinite().all(dim=1) for rows in vectors.split(_ROWS_AT_ONCE)
     ]
     return torch.nonzero(~torch.cat(finite)).flatten().tolist()
 

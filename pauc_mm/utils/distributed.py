@@ -97,6 +97,20 @@ def raise_together(error: BaseException | None, what: str) -> None:
         raise RuntimeError(f'{what} failed on ' + '; '.join(failed))
 
 
+def first_over_ranks(found: torch.Tensor) -> tuple[int, list]:
+    """Count what the ranks have found; a collective call.
+
+    Args:
+        found (Tensor): What this rank has found, ascending, shape (n, ...).
+
+    Returns:
+        tuple[int, list]: How many over all ranks, and the first five.
+    """
+    parts = all_gather_object((len(found), found[:5].tolist()))
+    first = sorted(item for _, items in parts for item in items)[:5]
+    return sum(number for number, _ in parts), first
+
+
 def on_main_process(function: Callable[[], Any], what: str) -> Any:
     """Call a function on rank 0 alone; a collective call.
 

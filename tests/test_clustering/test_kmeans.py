@@ -7,8 +7,9 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-from pauc_mm.clustering import FaissKMeans, KMeansResult, cluster_on_ranks
+from pauc_mm.clustering import FaissKMeans, cluster_on_ranks
 from pauc_mm.clustering import kmeans as kmeans_file
+from pauc_mm.utils import Shard
 
 WARM = dict(niter=2, nredo=1)  # every redo from given centroids is the same
 
@@ -31,7 +32,8 @@ def test_finds_separate_blobs(spherical):
         ((p - result.centroids[a]) ** 2).sum() ** 0.5
         for p, a in zip(points, result.assignments)
     ]
-    np.testing.assert_allclose(result.distances, expected, rtol=1e-4)
+    means = np.bincount(result.assignments, expected) / 30
+    np.testing.assert_allclose(result.mean_distances, means, rtol=1e-4)
     assert result.objective == pytest.approx(
         np.mean(np.square(expected)), rel=1e-4
     )
@@ -91,13 +93,17 @@ def test_empty_clusters_are_dropped_and_the_others_renumbered(monkeypatch):
     result = kmeans.fit(centroids[nearest], 4, seed=0)
     assert result.assignments.tolist() == [0, 1, 1, 1, 0]
     assert np.array_equal(result.centroids, centroids[[0, 2]])
-    assert result.distances.tolist() == [0] * 5
+    assert result.mean_distances.tolist() == [0] * 2
 
 
-def test_the_objective_is_a_mean_in_float64():
-    distances = np.full(3, 1e20, np.float32)
-    result = KMeansResult(None, None, distances, 3)
-    assert result.objective == pytest.approx(1e40)
+def test_the_objective_is_a_mean_in_float64(monkeypatch):
+    scores = np.full(3, 1e38, np.float32)  # whose sum is not a float32
+    kmeans = FaissKMeans(spherical=False)
+    result = scores, np.array([0, 1, 1]), np.eye(2, dtype=np.float32)
+    monkeypatch.setattr(kmeans, '_run', lambda *_: result)
+    result = kmeans.fit(np.eye(3, 2), 2, seed=0)
+    assert result.objective == pytest.approx(1e38)
+    assert result.mean_distances == pytest.approx([1e19, 1e19])
 
 
 class FaissThatWritesDown:
@@ -188,14 +194,15 @@ def test_every_clustering_has_its_own_seed_and_start():
 
     class Recorder:
         def fit(self, features, k, seed, init=None):
-            assert features is points
+            assert np.shares_memory(features, points)  # no copy
             calls.append((k, seed, init))
             return len(calls)
 
     points, _ = unit_blobs()
     starts = [points[:2], points[:4]]
-    assert cluster_on_ranks(Recorder(), points, [4, 6], [7, 8]) == [1, 2]
-    cluster_on_ranks(Recorder(), points, [2, 4], [9, 5], starts)
+    shard = Shard.of(torch.from_numpy(points))
+    assert cluster_on_ranks(Recorder(), shard, [4, 6], [7, 8]) == [1, 2]
+    cluster_on_ranks(Recorder(), shard, [2, 4], [9, 5], starts)
     assert [(k, seed) for k, seed, _ in calls] == [
         (4, 7),
         (6, 8),

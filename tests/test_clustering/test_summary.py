@@ -56,8 +56,7 @@ def test_no_more_prototypes_than_there_are():
 )
 def test_every_figure_of_the_line(previous, nmi):
     assignments = np.array([0, 0, 0, 1, 1, 2])
-    distances = np.array([0.1, 0.2, 0.3, 0.1, 0.1, 0.0])
-    result = KMeansResult(assignments, np.eye(3), distances, 5)
+    result = KMeansResult(assignments, np.eye(3), np.ones(3), 0.0267, 5)
     line = clustering_summary(
         m=7,
         k=4,

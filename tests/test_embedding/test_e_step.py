@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from pauc_mm.embedding import e_step
 from pauc_mm.models import MomentumBank
+from pauc_mm.utils import Shard
 from tests.helpers import embed_by_hand
 from tests.test_embedding.test_dataset import build_model, tiny
 
@@ -19,12 +20,14 @@ def test_the_encoder_and_the_bank(monkeypatch, momentum):
     model, dataset = build_model(), tiny()
     options = {} if momentum is None else dict(momentum=momentum)
     _, want = embed_by_hand(model, dataset, range(11), momentum is not False)
-    whole = e_step.extract_embeddings(model, dataset, 4, **options)
+    whole = e_step.extract_embeddings(model, dataset, 4, **options).gather()
     torch.testing.assert_close(whole, want)
     keys = F.normalize(torch.randn(5, 8), dim=1)
     bank = MomentumBank(5, 8, torch.device('cpu'))
     bank.write(torch.tensor([4, 7, 4, 7, 9]), keys)
-    mixed = e_step.extract_embeddings(model, dataset, 4, bank=bank, **options)
+    mixed = e_step.extract_embeddings(
+        model, dataset, 4, bank=bank, **options
+    ).gather()
     for row, mean in ((4, keys[0] + keys[2]), (7, keys[1] + keys[3])):
         want[row] = F.normalize(mean, dim=0)
     want[9] = keys[4]
@@ -35,10 +38,11 @@ def test_the_encoder_and_the_bank(monkeypatch, momentum):
 @pytest.mark.parametrize('named', [True, False])
 def test_what_is_not_finite_is_named(named):
     vectors = torch.ones(9, 4)
-    e_step.check_finite(vectors, 3)
+    shard = Shard.of(vectors)  # of one process: the matrix itself
+    e_step.check_finite(shard, 3)
     vectors[3, 0] = torch.nan
     with pytest.raises(RuntimeError, match='1 of 9 .* sample_idx: 3[.]'):
-        e_step.check_finite(vectors, 3)
+        e_step.check_finite(shard, 3)
     vectors[[1, 3, 4, 5, 6], 0] = torch.nan
     vectors[8, 2] = torch.inf
     found, options = '1, 3, 4, 5, 6[.] AMP: off', {}
@@ -50,4 +54,4 @@ def test_what_is_not_finite_is_named(named):
     with pytest.raises(
         RuntimeError, match=f'6 of 9 .* epoch 3; first sample_idx: {found}'
     ):
-        e_step.check_finite(vectors, 3, **options)
+        e_step.check_finite(shard, 3, **options)

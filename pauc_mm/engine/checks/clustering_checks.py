@@ -3,12 +3,15 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from mmengine.device import get_device
+from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 
-from pauc_mm.utils import raise_together
+from pauc_mm.utils import Shard, raise_together
 
 
 def check_schedule(
@@ -32,40 +35,64 @@ def check_schedule(
         )
 
 
-def check_kmeans_device(kmeans, num_clusters: Sequence[int], dim: int) -> None:
+def check_kmeans_device(
+    kmeans: Any,
+    num_clusters: Sequence[int],
+    dim: int,
+    num_held: int = 0,
+    why: str = '',
+) -> None:
     """Try k-means where it will run, and log where; a collective call.
 
     Where faiss has no kernels for a GPU, or the driver is too old for it, it
     ends the process instead of raising an error: that must show before the
-    warm-up. Not all ranks need have a GPU that faiss sees.
+    warm-up. Not all ranks need have a GPU that faiss sees. ``num_held`` are
+    the embeddings of a rank, and ``why`` says why it is this clusterer.
 
     Raises:
         ImportError: If faiss is missing.
         RuntimeError: If the device is missing, or k-means fails on it.
     """
-    device = kmeans.gpu_id()
-    error = None
+    k, level = max(num_clusters), logging.INFO
+    if getattr(kmeans, 'sharded', False):
+        device = torch.device(get_device())
+        kmeans.fit(Shard.of(torch.eye(dim)), 1, 0, device=device)
+        mib = kmeans.memory(num_held, k, dim) / 2**20
+        where = (
+            f'the {device} of each of {get_world_size()} process(es) and take '
+            f'about {mib:.0f} MiB there'
+        )
+    elif hasattr(kmeans, 'gpu_id'):
+        where, level = _check_faiss(kmeans, k, dim)
+    else:
+        return
+    name = f'{type(kmeans).__name__} ({why})' if why else 'k-means'
+    print_log(f'{name} will run on {where}.', logger='current', level=level)
+
+
+def _check_faiss(kmeans: Any, k: int, dim: int) -> tuple[str, int]:
+    """Try faiss; return where it runs, and the level of the log."""
+    device, error = kmeans.gpu_id(), None
     try:
         if device is not False:
             kmeans.fit(np.eye(dim, dtype=np.float32), 2, 0)
     except Exception as caught:
         error = caught
     raise_together(error, 'Trying k-means on the GPU')
-    where, level = 'the CPU', logging.INFO
     if device is not False:
-        where = f'CUDA device {device}'
-        if hasattr(kmeans, 'gpu_memory'):
-            mib = kmeans.gpu_memory(max(num_clusters), dim) / 2**20
-            where += f' and take about {mib:.0f} MiB there'
-    elif torch.cuda.is_available():
-        where += (
-            ', although training runs on a GPU: install the faiss-gpu wheel '
-            '(requirements/gpu.txt). On a CPU it takes hours for a million '
-            'images and 100,000 clusters; other processes wait '
-            'env_cfg.dist_cfg.timeout seconds at most'
-        )
-        level = logging.WARNING
-    print_log(f'k-means will run on {where}.', logger='current', level=level)
+        mib = kmeans.gpu_memory(k, dim) / 2**20
+        where = f'CUDA device {device} and take about {mib:.0f} MiB there'
+        return where, logging.INFO
+    if not torch.cuda.is_available():
+        return 'the CPU', logging.INFO
+    return (
+        'the CPU, although training runs on a GPU. It takes hours for a '
+        'million images and 100,000 clusters; other processes wait '
+        'env_cfg.dist_cfg.timeout seconds at most. Take '
+        "kmeans.type='ShardedKMeans', or install the faiss-gpu wheel "
+        '(requirements/gpu.txt)',
+        logging.WARNING,
+    )
 
 
 def check_same_clustering(state: dict, current: dict) -> None:

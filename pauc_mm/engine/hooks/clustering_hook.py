@@ -1,18 +1,20 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import math
 import time
 from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from mmengine.dataset import Compose, default_collate
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from mmpretrain.registry import HOOKS, TASK_UTILS
+from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 from torch import nn
 
-from pauc_mm.clustering import KMeansResult, cluster_on_ranks, concentration
+from pauc_mm.clustering import KMeansResult, build_kmeans, cluster_on_ranks
+from pauc_mm.clustering.concentration import concentration_of_means
 from pauc_mm.clustering.summary import clustering_summary
 from pauc_mm.datasets.dataset_views import (
     base_dataset,
@@ -29,7 +31,7 @@ from pauc_mm.engine.shared_seed import shared_seed
 from pauc_mm.models.checks import global_batch_size
 from pauc_mm.models.embed import embed_batch
 from pauc_mm.models.prototypes import MomentumBank
-from pauc_mm.utils import derive_seed, raise_together
+from pauc_mm.utils import Shard, derive_seed, raise_together
 from pauc_mm.utils.checks import check_choice, check_integer
 
 from .setup_check_hook import SetupCheckHook
@@ -44,7 +46,7 @@ class ClusteringHook(Hook):
     It embeds the centre-cropped training images with the momentum encoder,
     clusters them once for each K of ``model.num_clusters``, and gives
     centroids, concentrations and assignments to ``model.prototypes``. Several
-    processes share the images and the clusterings. The state is kept in the
+    processes share the work. The state is kept in the
     checkpoint under ``clustering``.
 
     Args:
@@ -65,8 +67,9 @@ class ClusteringHook(Hook):
             its checkpoint is saved.
         amp_dtype (str, optional): 'float16' or 'bfloat16' for autocast.
         channels_last (bool): Whether to embed in that memory format.
-        kmeans (dict): Config of the clusterer, an object with
-            ``fit(features, k, seed) -> KMeansResult`` in TASK_UTILS. If its
+        kmeans (dict): Config of the clusterer, in TASK_UTILS; without
+            ``type`` see :func:`~pauc_mm.clustering.build_kmeans`. What it has
+            to offer: :func:`~pauc_mm.clustering.cluster_on_ranks`. If its
             ``warm_start`` is true, ``fit`` is also given the centroids of the
             E-step before, as ``init``.
     """
@@ -101,7 +104,7 @@ class ClusteringHook(Hook):
         ):
             setattr(self, name, check_choice(f'{_KEY}.{name}', value, choices))
         self.pipeline = pipeline
-        self.kmeans = TASK_UTILS.build(kmeans or dict(type='FaissKMeans'))
+        self.kmeans, self._why = build_kmeans(kmeans)
 
     def before_train(self, runner: Runner) -> None:
         """Check the whole setup before hours are spent on it.
@@ -125,10 +128,12 @@ class ClusteringHook(Hook):
             runner.train_dataloader.dataset, Compose(list(self.pipeline))
         )
         dim = model.prototypes.dim
-        if hasattr(self.kmeans, 'gpu_id'):
-            check_kmeans_device(self.kmeans, model.num_clusters, dim)
+        number = held = len(self.dataset)
+        if getattr(self.kmeans, 'sharded', False):
+            held = math.ceil(number / get_world_size())
+        clusters = model.num_clusters
+        check_kmeans_device(self.kmeans, clusters, dim, held, self._why)
         self._try_pipeline(runner)
-        number = len(self.dataset)
         least = getattr(self.kmeans, 'min_points_per_centroid', 0)
         small = [k for k in model.num_clusters if number < least * k]
         if small:
@@ -144,7 +149,7 @@ class ClusteringHook(Hook):
         runner.logger.info(
             f'E-step before epoch {self.warmup_epochs + 1} and then every '
             f'{self.interval} epoch(s): {number} embeddings of {dim} '
-            f'dimensions ({number * mib:.1f} MiB a process), '
+            f'dimensions ({held * mib:.1f} MiB a process), '
             f'K={list(model.num_clusters)}.{bank}'
         )
 
@@ -223,7 +228,7 @@ class ClusteringHook(Hook):
         """
         model, times = get_ori_model(runner.model), [time.perf_counter()]
         model.start_momentum_encoder()
-        embeddings = self._embed(runner, epoch)  # (N, D)
+        embeddings = self._embed(runner, epoch)  # this rank's of (N, D)
         amp = f'{type(runner.optim_wrapper).__name__} in training and '
         amp += f'{self.amp_dtype} in the E-step'
         check_finite(embeddings, epoch + 1, self._path, amp)
@@ -232,10 +237,9 @@ class ClusteringHook(Hook):
         times.append(time.perf_counter())
         assignments = [torch.from_numpy(r.assignments) for r in results]
         phi = [
-            concentration(
-                torch.from_numpy(result.distances),
-                assigned,
-                len(result.centroids),
+            concentration_of_means(
+                torch.from_numpy(result.mean_distances),
+                torch.bincount(assigned),
                 model.temperature,
             )  # (K,), PCL's eq. 12
             for result, assigned in zip(results, assignments)
@@ -267,7 +271,7 @@ class ClusteringHook(Hook):
             f'them, {took[2]} for the rest.'
         )
 
-    def _embed(self, runner: Runner, epoch: int) -> torch.Tensor:
+    def _embed(self, runner: Runner, epoch: int) -> Shard:
         prototypes = get_ori_model(runner.model).prototypes
         bank, prototypes.bank = prototypes.bank, None
         what = f'embedding {len(self.dataset)} images'
@@ -289,15 +293,16 @@ class ClusteringHook(Hook):
         return self.dataset.get_data_info(index).get('img_path')
 
     def _cluster(
-        self, embeddings: torch.Tensor, runner: Runner, epoch: int
+        self, embeddings: Shard, runner: Runner, epoch: int
     ) -> list[KMeansResult]:
         model, seed = get_ori_model(runner.model), shared_seed(runner)
         clusters, starts = model.num_clusters, None
         seeds = [derive_seed(seed, epoch, m) for m in range(len(clusters))]
         if getattr(self.kmeans, 'warm_start', False):
             starts = [c.cpu().numpy() for c in model.prototypes.centroids]
+        device = next(model.parameters()).device
         return cluster_on_ranks(
-            self.kmeans, embeddings.numpy(), clusters, seeds, starts
+            self.kmeans, embeddings, clusters, seeds, starts, device
         )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

@@ -46,15 +46,23 @@ class MomentumBank:
         self.sample_idx[self.used : end] = sample_idx
         self.used = end
 
-    def sum_into(self, matrix: torch.Tensor, visits: torch.Tensor) -> None:
-        """Add the embeddings to the rows of their images, and count them.
+    def visits(self, total: int) -> torch.Tensor:
+        """Count the embeddings of each of N images, (N,), int64, CPU."""
+        return torch.bincount(self.sample_idx[: self.used], minlength=total)
+
+    def add_to(self, matrix: torch.Tensor, rows: torch.Tensor) -> None:
+        """Add the embeddings to the rows of their images.
 
         Args:
-            matrix (Tensor): Shape (N, D), float32, on the CPU; changed.
-            visits (Tensor): Shape (N,), int32, on the CPU; changed.
+            matrix (Tensor): Shape (n, D), float32, on the CPU; changed.
+            rows (Tensor): Row of each of N images in it, or -1 if it has
+                none, shape (N,), int64, on the CPU.
         """
         for start in range(0, self.used, 65536):
             part = slice(start, min(start + 65536, self.used))
-            rows = self.sample_idx[part]
-            matrix.index_add_(0, rows, self.embeddings[part].cpu())
-            visits.index_add_(0, rows, torch.ones_like(rows).int())
+            own = rows[self.sample_idx[part]]
+            held = own >= 0
+            embeddings = self.embeddings[part].cpu()
+            if not held.all():
+                own, embeddings = own[held], embeddings[held]
+            matrix.index_add_(0, own, embeddings)

@@ -36,7 +36,7 @@ def test_warm_up_and_ramp_end_within_the_run(warmup, ramp, epochs, message):
     [
         (False, False, logging.INFO, r'on the CPU\.$'),
         (False, True, logging.WARNING, 'on the CPU, although .*gpu.txt'),
-        (0, True, logging.INFO, r'on CUDA device 0\.$'),
+        (0, True, logging.INFO, r'on CUDA device 0 .* 1 MiB there\.$'),
     ],
 )
 def test_the_place_of_k_means(monkeypatch, device, cuda, level, words):
@@ -52,7 +52,9 @@ def test_the_place_of_k_means(monkeypatch, device, cuda, level, words):
     ):
         monkeypatch.setattr(where, name, spy)
     kmeans = SimpleNamespace(
-        gpu_id=lambda: device, fit=lambda *args: tried.append(args)
+        gpu_id=lambda: device,
+        fit=lambda *args: tried.append(args),
+        gpu_memory=lambda k, dim: 2**20,
     )
     check_kmeans_device(kmeans, (4, 6), 8)
     assert len(tried) == (device is not False)

@@ -28,7 +28,7 @@ def test_e_step_embeds_every_image_without_augmentation(tmp_path):
     runner.train()
     model = runner.model
     hook = clustering_hook(runner)
-    embeddings = extract_embeddings(model, hook.dataset, batch_size=7)
+    embeddings = extract_embeddings(model, hook.dataset, batch_size=7).gather()
     # By hand: the images as they are, in order, through the momentum encoder
     images = torch.stack(
         [
@@ -50,7 +50,9 @@ def test_prototypes_are_consistent_after_the_e_step(tmp_path):
     hook.e_step(runner, 2)
     model = runner.model
     prototypes = model.prototypes
-    embeddings = extract_embeddings(model, hook.dataset, batch_size=48)
+    embeddings = extract_embeddings(
+        model, hook.dataset, batch_size=48
+    ).gather()
     assert prototypes.assignments.shape == (2, 48)
     for m, (centroids, phi) in enumerate(
         zip(
@@ -503,7 +505,7 @@ def test_a_sample_seen_twice_is_an_error(tmp_path):
 
     dataset.pipeline = collide
     with pytest.raises(RuntimeError, match='sample_idx.* of 7 of 48'):
-        extract_embeddings(runner.model, dataset, batch_size=16)
+        extract_embeddings(runner.model, dataset, batch_size=16).gather()
 
 
 def seeds_of_a_run(folder):

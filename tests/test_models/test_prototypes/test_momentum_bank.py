@@ -24,10 +24,16 @@ def filled(num, dim=8, places=None, seed=0):
 def test_rows_come_back_at_their_images():
     places = torch.randperm(12, generator=torch.Generator().manual_seed(1))
     bank, keys = filled(12, places=places)
-    matrix, visits = torch.zeros(12, 8), torch.zeros(12, dtype=torch.int32)
-    bank.sum_into(matrix, visits)
+    matrix = torch.zeros(12, 8)
+    bank.add_to(matrix, torch.arange(12))
     assert torch.equal(matrix[places], keys)
-    assert visits.tolist() == [1] * 12
+    assert bank.visits(13).tolist() == [1] * 12 + [0]
+    # Into two rows alone, of images 7 and 3
+    rows = torch.full((12,), -1)
+    rows[[7, 3]] = torch.arange(2)
+    few = torch.ones(2, 8)
+    bank.add_to(few, rows)
+    assert torch.equal(few, 1 + matrix[[7, 3]])
 
 
 def test_more_than_was_said_is_an_error():
@@ -48,7 +54,7 @@ def hook_and_model(tmp_path):
 
 def test_only_unseen_images_are_embedded(hook_and_model, monkeypatch):
     hook, model = hook_and_model
-    whole = extract_embeddings(model, hook.dataset, 16)
+    whole = extract_embeddings(model, hook.dataset, 16).gather()
     places = torch.tensor([4, 40, 7, 4, 9])  # image 4 was seen twice
     bank, keys = filled(5, places=places)
     loaded = []
@@ -58,7 +64,7 @@ def test_only_unseen_images_are_embedded(hook_and_model, monkeypatch):
         '__getitem__',
         lambda self, i: (loaded.append(i), load(self, i))[1],
     )
-    mixed = extract_embeddings(model, hook.dataset, 16, bank=bank)
+    mixed = extract_embeddings(model, hook.dataset, 16, bank=bank).gather()
     assert sorted(loaded) == [i for i in range(48) if i not in (4, 7, 9, 40)]
     torch.testing.assert_close(mixed[loaded], whole[loaded])
     for place, row in ((40, 1), (7, 2), (9, 4)):
@@ -71,7 +77,7 @@ def test_a_full_bank_needs_no_image(hook_and_model, monkeypatch):
     bank, keys = filled(48)
     monkeypatch.setattr('pauc_mm.embedding.dataset.Runner', None)
     assert torch.equal(
-        extract_embeddings(model, hook.dataset, 16, bank=bank), keys
+        extract_embeddings(model, hook.dataset, 16, bank=bank).gather(), keys
     )
 
 
@@ -80,8 +86,8 @@ def test_an_empty_bank_embeds_everything(hook_and_model):
     torch.testing.assert_close(
         extract_embeddings(
             model, hook.dataset, 16, bank=MomentumBank(48, 8, CPU)
-        ),
-        extract_embeddings(model, hook.dataset, 16),
+        ).gather(),
+        extract_embeddings(model, hook.dataset, 16).gather(),
     )
 
 
@@ -100,7 +106,9 @@ def test_the_network_sees_the_memory_format(hook_and_model, to_rgb):
         lambda _, inputs: seen.append(inputs[0])
     )
     for wanted in (False, True):
-        extract_embeddings(model, hook.dataset, 48, channels_last=wanted)
+        extract_embeddings(
+            model, hook.dataset, 48, channels_last=wanted
+        ).gather()
     handle.remove()
     formats = [
         x.is_contiguous(memory_format=torch.channels_last) for x in seen
@@ -114,14 +122,14 @@ def test_cheaper_extraction_is_near_the_exact_one(
     hook_and_model, dtype, channels_last
 ):
     hook, model = hook_and_model
-    exact = extract_embeddings(model, hook.dataset, 16)
+    exact = extract_embeddings(model, hook.dataset, 16).gather()
     cheap = extract_embeddings(
         model,
         hook.dataset,
         16,
         amp_dtype=dtype,
         channels_last=channels_last,
-    )
+    ).gather()
     assert cheap.dtype == torch.float32
     # bfloat16 has 8 bits of mantissa
     similarity = (exact * cheap).sum(dim=1).min().item()
