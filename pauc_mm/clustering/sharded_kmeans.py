@@ -161,7 +161,7 @@ class _Run:
         given = 0 if init is None else len(init)
         wanted = torch.from_numpy(rows)[given:]
 
-        def fill(_: Tensor) -> None:
+        def fill() -> None:
             index = self.shard.index
             if not len(index):
                 return
@@ -197,7 +197,7 @@ class _Run:
         totals = torch.zeros(2 * k + 2, dtype=torch.float64).to(self.device)
         assigned = self.rows.new_empty(len(self.rows), dtype=torch.int32)
 
-        def measure(_: Tensor) -> None:
+        def measure() -> None:
             for part, _, ids, squared in self._assign(None):
                 assigned[part] = ids.int()
                 totals[:k].index_add_(0, ids, squared.sqrt().double())
@@ -219,12 +219,12 @@ class _Run:
             num_trained,
         )
 
-    def _add_up(self, sums: Tensor, fill: Callable[[Tensor], None]) -> None:
+    def _add_up(self, sums: Tensor, fill: Callable[[], None]) -> None:
         """Fill sums and add them over the ranks; the last counts failures."""
         error = None
         sums.zero_()
         try:
-            fill(sums)
+            fill()
         except Exception as caught:
             error = self.explain(caught)
             sums[-1] = 1
@@ -232,7 +232,7 @@ class _Run:
         if sums[-1].item():  # every rank sees it
             raise_together(error, 'k-means')
 
-    def _accumulate(self, _: Tensor) -> None:
+    def _accumulate(self) -> None:
         self.objective.zero_()
         sizes = torch.zeros(self.k, dtype=torch.int64, device=self.device)
         for _, rows, ids, squared in self._assign(self.trained):
