@@ -200,7 +200,8 @@ class CLD(MomentumContrast):
     def _cluster(self, *views: Tensor) -> list[tuple]:
         """Cluster each view, alike on all ranks and after a resume."""
         generator = torch.Generator(device=views[0].device)
-        generator.manual_seed(derive_seed(self._run_seed, self.count_step()))
+        step = self.encoder_k.count
+        generator.manual_seed(derive_seed(self._run_seed, step))
         return [
             batch_kmeans(
                 view if self.centroid_grad else view.detach(),

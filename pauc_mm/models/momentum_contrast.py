@@ -68,7 +68,6 @@ class MomentumContrast(MoCo):
         check_positive(
             'model.head.temperature', self.temperature, fix='MoCo v2 uses 0.2.'
         )
-        self._step: int | None = None
 
     @property
     def temperature(self) -> float:
@@ -179,20 +178,3 @@ class MomentumContrast(MoCo):
         while isinstance(images, (RepeatDataset, ClassBalancedDataset)):
             images = images.dataset
         check_queue(self.queue_len, global_batch_size(runner), len(images))
-
-    @torch.compiler.disable  # a changing number would recompile each step
-    def count_step(self) -> int:
-        """Return how many steps the momentum encoder has made; once a step.
-
-        Its counter, a tensor in the checkpoint, is waited for once and then
-        counted along.
-        """
-        if self._step is None:
-            self._step = int(self.encoder_k.steps)
-        else:
-            self._step += 1
-        return self._step
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        self._step = None

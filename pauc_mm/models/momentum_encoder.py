@@ -21,36 +21,59 @@ class MomentumEncoder(ExponentialMovingAverage):
     """
 
     _started = False
+    _count: int | None = None
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
         """Average in the parameters of the query encoder."""
-        source = dict(model.named_parameters())
-        averaged = [p.data for p in self.avg_parameters.values()]
-        current = [source[name].data for name in self.avg_parameters]
-        if not self.started:
-            # Only now are the weights of the query encoder initialised.
-            torch._foreach_copy_(averaged, current)
-            for buffer, query in zip(self.module.buffers(), model.buffers()):
-                buffer.data.copy_(query.data)
-        elif self.interval == 1 or int(self.steps) % self.interval == 0:
-            torch._foreach_lerp_(averaged, current, self.momentum)
-        self.steps += 1
+        started, due = self.started, self._advance()
+        if not started:
+            self.start(model)
+        elif due:
+            torch._foreach_lerp_(*self._pairs(model), self.momentum)
+
+    @torch.no_grad()
+    def start(self, model: nn.Module) -> None:
+        """Take over the weights of the query encoder, now initialised."""
+        torch._foreach_copy_(*self._pairs(model))
+        for buffer, query in zip(self.module.buffers(), model.buffers()):
+            buffer.data.copy_(query.data)
         self._started = True
 
     @property
     def started(self) -> bool:
-        """Whether it has taken over the weights of the query encoder.
-
-        The counter, a tensor, is read once: each read waits for the device.
-        """
+        """Whether it has the weights of the query encoder."""
         if not self._started:
-            self._started = bool(self.steps > 0)
+            self._started = self.count > 0
         return self._started
+
+    @property
+    @torch.compiler.disable
+    def count(self) -> int:
+        """Steps made: ``steps``, a tensor, read only once.
+
+        Each read waits for the device.
+        """
+        if self._count is None:
+            self._count = int(self.steps)
+        return self._count
+
+    @torch.compiler.disable  # a changing number would recompile each step
+    def _advance(self) -> bool:
+        """Count a step; return whether its parameters are averaged in."""
+        due = self.count % self.interval == 0
+        self._count = self.count + 1
+        self.steps += 1
+        return due
+
+    def _pairs(self, model: nn.Module) -> tuple[list, list]:
+        source = dict(model.named_parameters())
+        current = [source[name].data for name in self.avg_parameters]
+        return [p.data for p in self.avg_parameters.values()], current
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
-        self._started = False
+        self._started, self._count = False, None
 
 
 class CosineMomentumEncoder(MomentumEncoder):

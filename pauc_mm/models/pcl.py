@@ -146,7 +146,7 @@ class PCL(MomentumContrast):
     def _draws(self) -> torch.Generator | None:
         """Return the generator of this step's negatives."""
         if not self.prototypes.needs_e_step:
-            step = self.count_step() - 1
+            step = self.encoder_k.count - 1
             self.seed_negatives(derive_seed(self.prototypes.run_seed, step))
         return self._generator
 
@@ -167,10 +167,7 @@ class PCL(MomentumContrast):
         An E-step without warm-up would otherwise see other random weights.
         """
         if not self.encoder_k.started:
-            self.encoder_k.update_parameters(
-                nn.Sequential(self.backbone, self.neck)
-            )
-            self.encoder_k.steps.zero_()  # it counts the training's batches
+            self.encoder_k.start(nn.Sequential(self.backbone, self.neck))
 
     def prototype_sets(self) -> list[PrototypeSet]:
         """Return the prototypes, to be measured; [] until they are used."""

@@ -20,7 +20,7 @@ from pauc_mm.clustering.concentration import concentration_of_means
 from pauc_mm.clustering.deferred_flag import DeferredFlag
 from pauc_mm.models.prototypes import MixturePrototypes
 from pauc_mm.utils import derive_seed
-from tests.helpers import images_batch, model_cfg, run_ranks
+from tests.helpers import advance, images_batch, model_cfg, run_ranks
 from tests.test_clustering.test_mixture.test_online_gaussian_mixture import (
     STATE,
     slow_update,
@@ -521,8 +521,8 @@ def test_every_set_seed_and_run_draws_its_own_directions():
 def test_the_seed_of_negatives_counts_from_the_first_step():
     model = online_model()
     model.prototypes.seed_run(7)
-    model.encoder_k.steps.fill_(1)  # it moves before the loss
     for count in range(3):
+        advance(model)  # it moves before the loss
         want = derive_seed(model.prototypes.run_seed, count)
         assert model._draws().initial_seed() == want
 
