@@ -50,7 +50,8 @@ def find_clusterings(
         model's own.
 
     Raises:
-        ValueError: If a K is below 2 or leaves fewer than two images each.
+        ValueError: If a K is below 2 or leaves fewer than two images each, or
+            the prototypes have another width than the embeddings.
     """
     vectors = images.vectors
     check_num_clusters(num_clusters, len(vectors))
@@ -63,10 +64,14 @@ def find_clusterings(
         if not used.any():
             continue
         prototypes = F.normalize(prototypes[used], dim=1)
-        comparable = (
-            images.space == encoder.prototype_space
-            and prototypes.shape[1] == vectors.shape[1]
-        )
+        comparable = images.space == encoder.prototype_space
+        if comparable and prototypes.shape[1] != vectors.shape[1]:
+            raise ValueError(
+                f'The checkpoint has {name} of {prototypes.shape[1]} '
+                f'dimensions, and its encoder gives {vectors.shape[1]}: they '
+                'are not of one training. Save the encoder and its prototypes '
+                'again.'
+            )
         assignments = nearest(vectors, prototypes) if comparable else None
         clusterings.append(Clustering(name, prototypes, assignments, own=True))
     if num_clusters is None:

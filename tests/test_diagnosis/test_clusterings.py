@@ -44,13 +44,17 @@ def test_k_means_where_the_model_has_none_or_it_is_asked_for():
         assert len(chosen.unique()) == 1
 
 
-@pytest.mark.parametrize(
-    'own', [encoder({'p': unit(4, dim=3)}), encoder({'p': unit(4)}, 'other')]
-)
-def test_prototypes_of_another_space_are_not_compared(own):
+def test_prototypes_of_another_space_are_not_compared():
+    own = encoder({'p': unit(4)}, 'other')
     clusterings = find_clusterings(own, embedded(blobs()[0]))
     assert clusterings[0].assignments is None and clusterings[0].sizes is None
     assert [c.own for c in clusterings] == [True, False, False]
+
+
+def test_prototypes_of_another_width():
+    own = encoder({'clustering 0 (K=4)': unit(4, dim=3)})
+    with pytest.raises(ValueError, match=r'0 \(K=4\) of 3 .* gives 16'):
+        find_clusterings(own, embedded(blobs()[0]))
 
 
 @pytest.mark.parametrize('k', [1, 151])

@@ -133,7 +133,7 @@ def test_sizes_are_not_judged_on_few_images():
 
 def test_prototypes_without_a_projection_still_count():
     images = embedded(unit(300))
-    own = encoder({'own': unit(1, 2, dim=7).repeat(10, 1)})
+    own = encoder({'own': unit(1, 2, dim=7).repeat(10, 1)}, 'other')
     measures = measure(images, find_clusterings(own, images))
     values = headline(measures)
     assert values['unique_share'] == 0.1
