@@ -22,8 +22,8 @@ from pauc_mm.clustering import (
     KMeansResult,
     build_kmeans,
     cluster_on_ranks,
+    concentration,
 )
-from pauc_mm.clustering.concentration import concentration_of_means
 from pauc_mm.embedding.e_step import extract_embeddings
 from pauc_mm.models import KMeansPrototypes
 
@@ -127,7 +127,7 @@ class StubKMeans:
 
     sharded = True
 
-    def fit(self, shard, k, seed, device) -> KMeansResult:
+    def fit(self, shard, k, seed) -> KMeansResult:
         """Return K unit vectors, and a cluster for each of N rows."""
         rng = np.random.default_rng(seed)
         centroids = rng.standard_normal((k, shard.rows.shape[1]), np.float32)
@@ -144,7 +144,7 @@ class StubKMeans:
 def post_process(results, device: str) -> KMeansPrototypes:
     """Compute concentrations and hand the prototypes to the model."""
     concentrations = [
-        concentration_of_means(
+        concentration(
             torch.from_numpy(result.mean_distances),
             torch.bincount(
                 torch.from_numpy(result.assignments),
@@ -207,7 +207,6 @@ def timed_e_step(
             embeddings,
             clusters,
             range(len(clusters)),
-            device=torch.device(options['device']),
         ),
     )
     phase('rest', lambda: post_process(results, options['device']))

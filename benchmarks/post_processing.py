@@ -12,7 +12,6 @@ from _memory import peak_memory_in_subprocess
 from sklearn.metrics import normalized_mutual_info_score
 
 from pauc_mm.clustering import FaissKMeans, concentration
-from pauc_mm.clustering.concentration import concentration_of_means
 from pauc_mm.models import KMeansPrototypes
 
 LOOP = 'loop over samples'
@@ -24,9 +23,10 @@ NMI = 'NMI with the clustering before, for the log, on rank 0'
 
 def ours(data):
     """Run our function on the input of the loop."""
-    return concentration(
-        data['distances'], data['assignments'], data['num_clusters'], TAU
-    )
+    ids, k = data['assignments'], data['num_clusters']
+    sizes = torch.bincount(ids, minlength=k)
+    totals = torch.bincount(ids, data['distances'].double(), k)
+    return concentration(totals / sizes.clamp(min=1), sizes, TAU)
 
 
 class _Searched(FaissKMeans):
@@ -49,7 +49,7 @@ def e_step(data):
     assignments = torch.from_numpy(result.assignments)
     sizes = torch.bincount(assignments)
     means = torch.from_numpy(result.mean_distances)
-    phi = concentration_of_means(means, sizes, TAU)
+    phi = concentration(means, sizes, TAU)
     int(sizes.min()), int(sizes.median()), int(sizes.max())
     centroids = torch.from_numpy(result.centroids)
     sets = KMeansPrototypes([k], centroids.shape[1])

@@ -25,7 +25,7 @@ from pauc_mm.evaluation.functional import (
     void_fraction,
 )
 from pauc_mm.models import embed_images
-from pauc_mm.utils import derive_seed
+from pauc_mm.utils import Shard, derive_seed
 
 from .blobs import Blobs, draw_batches, draw_views, sample_blobs
 from .methods import METHODS
@@ -80,8 +80,9 @@ class PointClusteringHook(ClusteringHook):
         )
         self.points = points
 
-    def _embed(self, runner: LoopState, epoch: int) -> torch.Tensor:
-        return embed_images(runner.model, self.points, momentum=True)[1]
+    def _embed(self, runner: LoopState, epoch: int) -> Shard:
+        points = embed_images(runner.model, self.points, momentum=True)[1]
+        return Shard.of(points)
 
 
 def build_model(

@@ -43,7 +43,6 @@ def cluster_on_ranks(
     num_clusters: Sequence[int],
     seeds: Sequence[int],
     starts: Sequence[np.ndarray] | None = None,
-    device: torch.device | None = None,
 ) -> list[KMeansResult]:
     """Run M clusterings of the same embeddings.
 
@@ -61,7 +60,6 @@ def cluster_on_ranks(
         seeds (Sequence[int]): Seed of each clustering.
         starts (Sequence[np.ndarray], optional): Initial centroids of each;
             None or empty if there are none.
-        device (torch.device, optional): Where a sharded clusterer works.
 
     Returns:
         list[KMeansResult]: M results, the same on every rank.
@@ -73,7 +71,7 @@ def cluster_on_ranks(
     options = options or [{} for _ in num_clusters]
     if getattr(kmeans, 'sharded', False):
         return [
-            kmeans.fit(shard, *each, device=device, **option)
+            kmeans.fit(shard, *each, **option)
             for *each, option in zip(num_clusters, seeds, options)
         ]
     features = shard.gather().numpy()

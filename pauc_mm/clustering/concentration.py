@@ -7,9 +7,8 @@ from pauc_mm.utils.checks import check_positive
 
 
 def concentration(
-    distances: torch.Tensor,
-    assignments: torch.Tensor,
-    num_prototypes: int,
+    mean_distances: torch.Tensor,
+    sizes: torch.Tensor,
     temperature: float,
     alpha: float = 10.0,
 ) -> torch.Tensor:
@@ -19,32 +18,7 @@ def concentration(
         \phi_c = \frac{\sum_{z=1}^{Z} \|v'_z - c\|_2}{Z \log(Z + \alpha)}
 
     A small phi is a tight, large cluster; phi takes the place of the
-    temperature. :func:`concentration_of_means` clips and scales it.
-
-    Args:
-        distances (Tensor): ||v' - c||_2 of each momentum embedding v' to its
-            centroid c, shape (N,), float.
-        assignments (Tensor): Cluster of each embedding, shape (N,), int64.
-        num_prototypes (int): K.
-        temperature (float): The mean tau that the set is scaled to, > 0.
-        alpha (float): Smoothing of small clusters.
-
-    Returns:
-        Tensor: phi, shape (K,), float32, positive and finite.
-    """
-    sizes = torch.bincount(assignments, minlength=num_prototypes)
-    total = torch.bincount(assignments, distances.double(), num_prototypes)
-    mean = total / sizes.clamp(min=1)
-    return concentration_of_means(mean, sizes, temperature, alpha)
-
-
-def concentration_of_means(
-    mean_distances: torch.Tensor,
-    sizes: torch.Tensor,
-    temperature: float,
-    alpha: float = 10.0,
-) -> torch.Tensor:
-    r"""Return the concentration phi of clusters from mean distance and size.
+    temperature.
 
     As in the official implementation of PCL, clusters with fewer than two
     members take the largest phi, phi is clipped to its 10th and 90th

@@ -15,7 +15,7 @@ from pauc_mm.utils.checks import check_integer
 
 from .kmeans import BaseKMeans, KMeansResult, _import_faiss, is_out_of_memory
 
-EPSILON = 1 / 1024  # of faiss: how far the halves of a cluster are moved
+_EPSILON = 1 / 1024  # of faiss: how far the halves of a cluster are moved
 _ROWS_AT_ONCE = 65536
 
 
@@ -36,7 +36,7 @@ class ShardedKMeans(BaseKMeans):
     Args:
         *args, **kwargs: See :class:`BaseKMeans`.
         scratch (int): MiB for a part of the rows and, on a GPU, their products
-            with all centroids. It is halved where a GPU's memory runs out.
+            with all centroids. It is halved where memory runs out.
     """
 
     sharded = True
@@ -47,7 +47,10 @@ class ShardedKMeans(BaseKMeans):
         self.halvings = 0  # of the scratch
 
     def memory(self, num: int, k: int, dim: int) -> int:
-        """Return the bytes that ``num`` rows of a rank need, D = dim."""
+        """Return the bytes of a rank: its rows, tables of centroids, scratch.
+
+        Several runs take a third table, for the best of them.
+        """
         tables = 2 if self.nredo == 1 else 3
         return 4 * dim * (num + tables * k) + self.scratch * 2**20
 
@@ -58,19 +61,16 @@ class ShardedKMeans(BaseKMeans):
         k: int,
         seed: int,
         init: np.ndarray | None = None,
-        device: torch.device | None = None,
     ) -> KMeansResult:
         """Cluster the rows of all ranks into k clusters; a collective call.
 
         Args:
             shard (Shard): This rank's rows of a matrix (N, D), float32,
-                finite; l2-normalised if spherical.
+                finite; l2-normalised if spherical. It works where they are.
             k (int): Number of clusters, 1 <= k <= N.
             seed (int): Seed of all draws, >= 0, the same on every rank.
             init (np.ndarray, optional): Centroids to start from, (K', D),
                 float32; if K' < k, the others are drawn from the rows.
-            device (torch.device, optional): Where to compute. Defaults to
-                where the rows are.
 
         Returns:
             KMeansResult: The same on every rank; the assignments are int32.
@@ -81,61 +81,57 @@ class ShardedKMeans(BaseKMeans):
             RuntimeError: If the memory does not suffice, or another rank
                 failed.
         """
-        total, dim = shard.total, shard.rows.shape[1]
-        self.check_fit(total, dim, k, init)
-        number = min(total, k * self.max_points_per_centroid)
+        self.check_fit(shard.total, shard.rows.shape[1], k, init)
+        trained = min(shard.total, k * self.max_points_per_centroid)
         rng = np.random.default_rng(seed)
-        pool: Any = total  # all rows, or those that are drawn for iterations
-        if number < total:
-            pool = rng.choice(total, number, replace=False)
-        run, error = _Run(self, k), None
+        pool: Any = shard.total  # all rows, or those that are drawn
+        if trained < shard.total:
+            pool = rng.choice(pool, trained, replace=False)
+        run, error = _Run(self, shard, k), None
         try:
-            run.prepare(shard, pool, device or shard.rows.device)
+            run.prepare(pool)
         except Exception as caught:
             error = run.explain(caught)
         raise_together(error, 'k-means')
         niter, nredo = self.niter, self.nredo
         if init is not None:  # every run would be the same
             niter, nredo = self.warm_niter, 1
-        best = None
+        best, lowest = run.centroids, np.inf
         for _ in range(nredo):
             run.start(rng.choice(pool, k, replace=False), init)
             objective = run.iterate(niter, rng)
-            if best is None or objective < best[0]:
-                best = objective, run.centroids.clone() if nredo > 1 else None
-        if best is not None and best[1] is not None:
-            run.centroids = best[1]
-        return run.result(number)
+            if nredo > 1 and objective < lowest:
+                best, lowest = run.centroids.clone(), objective
+        run.centroids = best
+        return run.result(trained)
 
 
 class _Run:
     """This rank's share of a clustering into k clusters."""
 
-    def __init__(self, kmeans: ShardedKMeans, k: int) -> None:
-        self.kmeans, self.k = kmeans, k
+    def __init__(self, kmeans: ShardedKMeans, shard: Shard, k: int) -> None:
+        self.kmeans, self.shard, self.k = kmeans, shard, k
+        self.device = shard.rows.device
+        self.on_cpu = self.device.type == 'cpu'
 
-    def prepare(
-        self, shard: Shard, pool: int | np.ndarray, device: torch.device
-    ) -> None:
-        """Take the rows; allocate what an iteration needs."""
-        self.shard, self.device = shard, device
-        self.on_cpu = device.type == 'cpu'
-        self.rows = shard.rows.to(device, torch.float32).contiguous()
+    def prepare(self, pool: int | np.ndarray) -> None:
+        """Check the rows; allocate what an iteration needs."""
+        self.rows = self.shard.rows.float().contiguous()
         if not all(part.isfinite().all() for part in self.rows.split(16384)):
             raise ValueError('k-means needs finite embeddings: some are not.')
-        self.trained = None  # places of the rows for the iterations, or all
+        self.trained = None  # places of the drawn rows; None: all
         if isinstance(pool, np.ndarray):
-            taken = torch.zeros(shard.total, dtype=torch.bool)
-            taken[torch.from_numpy(pool)] = True
-            places = torch.nonzero(taken[shard.index]).flatten()
-            self.trained = places.to(device)
+            drawn = torch.zeros(self.shard.total, dtype=torch.bool)
+            drawn[torch.from_numpy(pool)] = True
+            self.trained = torch.nonzero(drawn[self.shard.index]).flatten()
+            self.trained = self.trained.to(self.device)
         k, dim = self.k, self.rows.shape[1]
         self.centroids = self.rows.new_empty(k, dim)
-        # Sums, sizes, and whether a rank has failed: one message.
+        # Sums, sizes, and how many ranks have failed: one message.
         self.table = self.rows.new_empty(k * (dim + 1) + 1)
         self.sums = self.table[: k * dim].view(k, dim)
         self.sizes = self.table[k * dim : -1]
-        self.objective = torch.zeros(1, dtype=torch.float64, device=device)
+        self.objective = self.rows.new_zeros(1, dtype=torch.float64)
         if self.on_cpu:
             _import_faiss()
 
@@ -144,32 +140,27 @@ class _Run:
         if not is_out_of_memory(error):
             return error
         num, dim = self.shard.rows.shape
-        needed = self.kmeans.memory(num, self.k, dim) / 2**20
-        why = RuntimeError(
+        mib = self.kmeans.memory(num, self.k, dim) / 2**20
+        told = RuntimeError(
             f'k-means of {num} x {dim} embeddings a process into k={self.k} '
-            f'clusters ran out of memory on {self.device}: it needs about '
-            f'{needed:.0f} MiB, of which kmeans.scratch={self.kmeans.scratch} '
-            'shrinks. Lower model.num_clusters or use more processes. '
-            "kmeans=dict(type='FaissKMeans', device='cpu') takes the memory "
-            'of the CPU, and hours for a million images.'
+            f'clusters ran out of memory on {self.device}: it needs {mib:.0f} '
+            f'MiB at most, of which kmeans.scratch={self.kmeans.scratch}. '
+            'Lower model.num_clusters, use more processes, or, with hours for '
+            "a million images, kmeans=dict(type='FaissKMeans', device='cpu')."
         )
-        why.__cause__ = error
-        return why
+        told.__cause__ = error
+        return told
 
-    def start(self, rows: np.ndarray, init: np.ndarray | None) -> None:
-        """Begin with the given centroids, and with rows for the others."""
+    def start(self, drawn: np.ndarray, init: np.ndarray | None) -> None:
+        """Begin with the given centroids, and with drawn rows for others."""
         given = 0 if init is None else len(init)
-        wanted = torch.from_numpy(rows)[given:]
+        wanted = torch.from_numpy(drawn)[given:]
 
         def fill() -> None:
-            index = self.shard.index
-            if not len(index):
-                return
-            place = torch.searchsorted(index, wanted)
-            place.clamp_(max=len(index) - 1)
+            index = torch.cat([self.shard.index, torch.tensor([-1])])
+            place = torch.searchsorted(index[:-1], wanted)
             own = torch.nonzero(index[place] == wanted).flatten()
-            here = own.to(self.device)
-            self.sums[here + given] = self.rows[place[own].to(self.device)]
+            self.sums[own + given] = self.rows[place[own]]
 
         self._add_up(self.table, fill)
         self.centroids.copy_(self.sums)
@@ -193,26 +184,25 @@ class _Run:
     def result(self, num_trained: int) -> KMeansResult:
         """Assign all rows; measure the clusters and drop empty ones."""
         k, shard = self.k, self.shard
-        # Distances, sizes, objective, whether a rank has failed
-        totals = torch.zeros(2 * k + 2, dtype=torch.float64).to(self.device)
+        # Distances, sizes, objective, and how many ranks have failed
+        totals = self.rows.new_zeros(2 * k + 2, dtype=torch.float64)
         assigned = self.rows.new_empty(len(self.rows), dtype=torch.int32)
 
         def measure() -> None:
             for part, _, ids, squared in self._assign(None):
                 assigned[part] = ids.int()
-                totals[:k].index_add_(0, ids, squared.sqrt().double())
-                ones = torch.ones_like(squared, dtype=torch.float64)
-                totals[k:-2].index_add_(0, ids, ones)
-                totals[-2] += squared.sum(dtype=torch.float64)
+                squared = squared.double()
+                totals[:k].index_add_(0, ids, squared.sqrt())
+                totals[k:-2].index_add_(0, ids, torch.ones_like(squared))
+                totals[-2] += squared.sum()
 
         self._add_up(totals, measure)
         used = totals[k:-2] > 0
         renumbered = used.cumsum(0, dtype=torch.int32) - 1
         assigned = renumbered[assigned.long()]
-        whole = Shard(assigned, shard.index, shard.total).gather()
         means = totals[:k][used] / totals[k:-2][used]
         return KMeansResult(
-            whole.numpy(),
+            shard._replace(rows=assigned).gather().numpy(),
             self.centroids[used].cpu().numpy(),
             means.cpu().numpy(),
             totals[-2].item() / shard.total,
@@ -234,12 +224,12 @@ class _Run:
 
     def _accumulate(self) -> None:
         self.objective.zero_()
-        sizes = torch.zeros(self.k, dtype=torch.int64, device=self.device)
+        sizes = self.sizes.long()  # float32 cannot count beyond 2^24
         for _, rows, ids, squared in self._assign(self.trained):
             self.sums.index_add_(0, ids, rows)
             sizes.index_add_(0, ids, torch.ones_like(ids))
             self.objective += squared.sum(dtype=torch.float64)
-        self.sizes.copy_(sizes)  # float32 cannot count beyond 2^24
+        self.sizes.copy_(sizes)
 
     def _normalise(self) -> None:
         if self.kmeans.spherical:
@@ -257,24 +247,24 @@ class _Run:
         squares = torch.einsum('kd,kd->k', self.centroids, self.centroids)
         number, start = len(self.rows if places is None else places), 0
         while start < number:
-            part = slice(start, start + self._part_size())
+            part = slice(start, start + max(self._part_size(), 1))
+            found = None
             try:
                 rows = self.rows[part if places is None else places[part]]
                 found = self._nearest(rows, squares)
             except Exception as error:
-                if not is_out_of_memory(error) or self._part_size(1) < 1:
+                if not is_out_of_memory(error) or self._part_size() <= 1:
                     raise
-                found = None
             if found is None:  # not in the except, which holds on to memory
                 self._shrink()
                 continue
             yield part, rows, *found
             start = part.stop
 
-    def _part_size(self, halvings: int = 0) -> int:
+    def _part_size(self) -> int:
         values = self.rows.shape[1] + (4 if self.on_cpu else self.k)
         size = min(self.kmeans.scratch * 2**18 // values, _ROWS_AT_ONCE)
-        return max(size, 1) >> self.kmeans.halvings + halvings
+        return size >> self.kmeans.halvings
 
     def _shrink(self) -> None:
         if not self.kmeans.halvings:
@@ -292,14 +282,15 @@ class _Run:
         spherical = self.kmeans.spherical
         if self.on_cpu:
             faiss = _import_faiss()
-            metric = (
-                faiss.METRIC_INNER_PRODUCT if spherical else faiss.METRIC_L2
+            found = faiss.knn(
+                rows.numpy(),
+                self.centroids.numpy(),
+                k=1,
+                metric=faiss.METRIC_INNER_PRODUCT
+                if spherical
+                else faiss.METRIC_L2,
             )
-            pair = rows.numpy(), self.centroids.numpy()
-            scores, ids = map(
-                torch.from_numpy, faiss.knn(*pair, k=1, metric=metric)
-            )
-            scores, ids = scores[:, 0], ids[:, 0]
+            scores, ids = (torch.from_numpy(array[:, 0]) for array in found)
             if not spherical:
                 return ids, scores
         else:
@@ -328,8 +319,8 @@ def split_clusters(
         rng (np.random.Generator): Of the draws.
     """
     moved = torch.ones_like(centroids[0])
-    moved[::2] += EPSILON
-    moved[1::2] -= EPSILON
+    moved[::2] += _EPSILON
+    moved[1::2] -= _EPSILON
     while len(empty := np.flatnonzero(sizes == 0)):
         odds = np.maximum(sizes - 1, 0).cumsum()
         drawn = rng.integers(odds[-1], size=len(empty))
@@ -338,8 +329,6 @@ def split_clusters(
         empty = empty[: len(large)]
         sizes[empty] = sizes[large] // 2
         sizes[large] -= sizes[empty]
-        to, source = (
-            torch.from_numpy(i).to(centroids.device) for i in (empty, large)
-        )
-        centroids[to] = centroids[source] * moved
-        centroids[source] *= 2 - moved
+        halves = centroids[large]
+        centroids[empty] = halves * moved
+        centroids[large] = halves * (2 - moved)

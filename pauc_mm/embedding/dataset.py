@@ -58,13 +58,12 @@ def embed_dataset(
         features (bool): Whether to return features; those of a million
             images take ten gigabytes.
         description (str): Label of the progress bar.
-        whole (bool): Whether every rank gets all n; else rank r gets those
-            of ``rows[r::world_size]``.
+        whole (bool): Whether every rank gets all n, on the CPU; else rank r
+            gets those of ``rows[r::world_size]``, where the model is.
 
     Returns:
         tuple[Tensor or None, Tensor]: Pooled features of the backbone, shape
-        (n, C), and l2-normalised embeddings, shape (n, D); float32, on the
-        CPU.
+        (n, C), and l2-normalised embeddings, shape (n, D); float32.
 
     Raises:
         RuntimeError: If a ``sample_idx`` is not the index of its image, or
@@ -83,10 +82,12 @@ def embed_dataset(
         share_buffers(*encoder_of(model, momentum))
         embeddings, index, *rest = map_dataset(
             *(embed, dataset, rows, batch_size, num_workers, description),
-            whole=False,
+            whole=whole,
         )
     rank, world_size = get_dist_info()
     expected = torch.as_tensor(rows)[rank::world_size]
+    if whole:
+        index = index[rank::world_size]
     pairs = torch.stack([expected, index], dim=1)
     wrong = pairs[(index >= 0) & (index != expected)]
     number, first = first_over_ranks(wrong)
@@ -97,10 +98,7 @@ def embed_dataset(
             f'{[pair[1] for pair in first]}: images would share an embedding. '
             'The transforms must leave sample_idx as the data set gives it.'
         )
-    parts = [embeddings, *rest]
-    if whole:
-        parts = [_gather(part, len(rows)) for part in parts]
-    return parts[1] if features else None, parts[0]
+    return rest[0] if features else None, embeddings
 
 
 def map_dataset(
@@ -124,12 +122,13 @@ def map_dataset(
         batch_size (int): Images a batch on each rank.
         num_workers (int): Worker processes.
         description (str): Label of the progress bar.
-        whole (bool): Whether every rank gets the tensors of all images; else
-            rank r gets those of ``rows[r::world_size]``.
+        whole (bool): Whether every rank gets the tensors of all images, on
+            the CPU; else rank r gets those of ``rows[r::world_size]``, where
+            the function made them.
 
     Returns:
         tuple[Tensor, ...]: The tensors of the images in the order of
-        ``rows``, shape (n, ...), on the CPU.
+        ``rows``, shape (n, ...).
 
     Raises:
         RuntimeError: If another rank failed. What fails on this rank is
@@ -137,7 +136,7 @@ def map_dataset(
     """
     rank, world_size = get_dist_info()
     outputs: list[Tensor] = []
-    own = len(rows[rank::world_size])
+    own, device = len(rows[rank::world_size]), 'cpu' if whole else None
     error, start = None, 0
     try:
         loader = Runner.build_dataloader(
@@ -156,11 +155,12 @@ def map_dataset(
             parts = function(batch)
             if not outputs:
                 outputs = [
-                    p.new_zeros(own, *p.shape[1:], device='cpu') for p in parts
+                    p.new_zeros(own, *p.shape[1:], device=device or p.device)
+                    for p in parts
                 ]
             end = start + len(parts[0])
             for output, part in zip(outputs, parts):
-                output[start:end] = part.cpu()
+                output[start:end] = part
             start = end
     except Exception as caught:
         error = caught  # a rank that left here alone would hang the others
@@ -172,15 +172,9 @@ def map_dataset(
             for shape, dtype in max(forms, key=len)
         ]
     if whole:
-        outputs = [_gather(output, len(rows)) for output in outputs]
+        index = torch.arange(len(rows))[rank::world_size]
+        outputs = [Shard(o, index, len(rows)).gather() for o in outputs]
     return tuple(outputs)
-
-
-def _gather(own: Tensor, total: int) -> Tensor:
-    """Assemble the rows r, r + world_size and so on of all ranks r."""
-    rank, world_size = get_dist_info()
-    index = torch.arange(total)[rank::world_size]
-    return Shard(own, index, total).gather()
 
 
 def non_finite_rows(vectors: Tensor) -> list[int]:

@@ -38,9 +38,9 @@ def extract_embeddings(
     :func:`~pauc_mm.embedding.dataset.embed_dataset`.
 
     Returns:
-        Shard: This rank's share of the l2-normalised embeddings (N, D),
-        float32, on the CPU: of the images that it embedded, and the first of
-        all ranks saw.
+        Shard: Of the l2-normalised embeddings (N, D), float32, those that
+        this rank made, where the model is; of an image that several ranks saw
+        the first has it.
 
     Raises:
         RuntimeError: See :func:`~pauc_mm.embedding.dataset.embed_dataset`.
@@ -78,13 +78,14 @@ def extract_embeddings(
     owner[extra] = rank
     index = torch.nonzero(owner == rank).flatten()
     places = _places(index, total)
-    matrix = torch.zeros(len(index), bank.embeddings.shape[1])
+    dim = bank.embeddings.shape[1]
+    matrix = bank.embeddings.new_zeros(len(index), dim)
     bank.add_to(matrix, places)
     if len(unseen):
         matrix[places[extra]] = embed(unseen)
     shared = torch.nonzero(ranks > 1).flatten()
     for part in shared.split(_ROWS_AT_ONCE):
-        sums = torch.zeros(len(part), matrix.shape[1])
+        sums = matrix.new_zeros(len(part), dim)
         bank.add_to(sums, _places(part, total))
         all_reduce(sums)
         own = owner[part] == rank

@@ -379,9 +379,7 @@ def on_ranks():
         return nearest(self, *args)
 
     run._nearest, errors = die, []
-    sharded_kmeans._Run._part_size = lambda self, halvings=0: (
-        300 * (not halvings)
-    )
+    run._part_size = lambda self: 1  # of a GPU that is full
     try:
         kmeans.fit(whole(points), 12, 3)
     except Exception as error:

@@ -4,7 +4,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pauc_mm.clustering.concentration import concentration_of_means
+from pauc_mm.clustering.concentration import concentration
 
 from . import steps
 from .options import MixtureOptions
@@ -100,7 +100,7 @@ class DiagonalMixture(nn.Module):
         """
         # In this order, with which checkpoints resume bit for bit.
         sizes = self.frequency * self.num_components / (1 - self.options.eta)
-        return concentration_of_means(self.distances(), sizes, temperature)
+        return concentration(self.distances(), sizes, temperature)
 
     @torch.compiler.disable
     @torch.no_grad()

@@ -55,8 +55,8 @@ def check_kmeans_device(
     """
     k, level = max(num_clusters), logging.INFO
     if getattr(kmeans, 'sharded', False):
-        device = torch.device(get_device())
-        kmeans.fit(Shard.of(torch.eye(dim)), 1, 0, device=device)
+        device = get_device()
+        kmeans.fit(Shard.of(torch.eye(dim, device=device)), 1, 0)
         mib = kmeans.memory(num_held, k, dim) / 2**20
         where = (
             f'the {device} of each of {get_world_size()} process(es) and take '

@@ -13,8 +13,12 @@ from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 from torch import nn
 
-from pauc_mm.clustering import KMeansResult, build_kmeans, cluster_on_ranks
-from pauc_mm.clustering.concentration import concentration_of_means
+from pauc_mm.clustering import (
+    KMeansResult,
+    build_kmeans,
+    cluster_on_ranks,
+    concentration,
+)
 from pauc_mm.clustering.summary import clustering_summary
 from pauc_mm.datasets.dataset_views import (
     base_dataset,
@@ -46,8 +50,8 @@ class ClusteringHook(Hook):
     It embeds the centre-cropped training images with the momentum encoder,
     clusters them once for each K of ``model.num_clusters``, and gives
     centroids, concentrations and assignments to ``model.prototypes``. Several
-    processes share the work. The state is kept in the
-    checkpoint under ``clustering``.
+    processes share the work. The state is kept in the checkpoint under
+    ``clustering``.
 
     Args:
         pipeline (list[dict]): Transforms for one centred view of an image;
@@ -237,7 +241,7 @@ class ClusteringHook(Hook):
         times.append(time.perf_counter())
         assignments = [torch.from_numpy(r.assignments) for r in results]
         phi = [
-            concentration_of_means(
+            concentration(
                 torch.from_numpy(result.mean_distances),
                 torch.bincount(assigned),
                 model.temperature,
@@ -300,9 +304,8 @@ class ClusteringHook(Hook):
         seeds = [derive_seed(seed, epoch, m) for m in range(len(clusters))]
         if getattr(self.kmeans, 'warm_start', False):
             starts = [c.cpu().numpy() for c in model.prototypes.centroids]
-        device = next(model.parameters()).device
         return cluster_on_ranks(
-            self.kmeans, embeddings, clusters, seeds, starts, device
+            self.kmeans, embeddings, clusters, seeds, starts
         )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

@@ -54,15 +54,13 @@ class MomentumBank:
         """Add the embeddings to the rows of their images.
 
         Args:
-            matrix (Tensor): Shape (n, D), float32, on the CPU; changed.
+            matrix (Tensor): Shape (n, D), float32, where the bank is;
+                changed.
             rows (Tensor): Row of each of N images in it, or -1 if it has
                 none, shape (N,), int64, on the CPU.
         """
         for start in range(0, self.used, 65536):
             part = slice(start, min(start + 65536, self.used))
-            own = rows[self.sample_idx[part]]
+            own = rows[self.sample_idx[part]].to(matrix.device)
             held = own >= 0
-            embeddings = self.embeddings[part].cpu()
-            if not held.all():
-                own, embeddings = own[held], embeddings[held]
-            matrix.index_add_(0, own, embeddings)
+            matrix.index_add_(0, own[held], self.embeddings[part][held])

@@ -122,7 +122,7 @@ def test_the_e_step_is_the_clustering_hooks(monkeypatch):
         e_step(hook, runner, epoch)
         prototypes = runner.model.prototypes
         # before any step is made with them
-        embeddings = hook._embed(runner, epoch)
+        embeddings = hook._embed(runner, epoch).gather()
         seen.append((epoch, prototypes.clustering(), embeddings))
 
     monkeypatch.setattr(ClusteringHook, 'e_step', spy)
@@ -141,12 +141,9 @@ def test_the_e_step_is_the_clustering_hooks(monkeypatch):
             result = clusterer.fit(embeddings.numpy(), k, seed)
             assigned = torch.from_numpy(result.assignments)
             assert torch.equal(state['assignments'][m].long(), assigned)
-            phi = concentration(
-                torch.from_numpy(result.distances),
-                assigned,
-                len(result.centroids),
-                TINY.temperature,
-            )
+            means = torch.from_numpy(result.mean_distances)
+            sizes = torch.bincount(assigned)
+            phi = concentration(means, sizes, TINY.temperature)
             assert torch.allclose(state['concentrations'][m], phi)
             assert float(phi.mean()) == pytest.approx(0.1, rel=1e-4)
 
@@ -156,7 +153,7 @@ def test_the_hook_embeds_with_the_momentum_encoder():
     model = train('pcl', 0, TINY, blobs)
     hook = PointClusteringHook(blobs.points, TINY)
     runner = type('Runner', (), dict(model=model))
-    found = hook._embed(runner, 0)
+    found = hook._embed(runner, 0).gather()
     backbone, neck = model.encoder_k.module
     expected = nn.functional.normalize(neck(backbone(blobs.points))[0], dim=1)
     assert torch.allclose(found, expected, atol=1e-6)

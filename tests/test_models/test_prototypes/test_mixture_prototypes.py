@@ -16,7 +16,7 @@ from mmengine.hooks import CheckpointHook
 from mmpretrain.registry import MODELS
 
 from pauc_mm.clustering import OnlineGaussianMixture
-from pauc_mm.clustering.concentration import concentration_of_means
+from pauc_mm.clustering.concentration import concentration
 from pauc_mm.clustering.deferred_flag import DeferredFlag
 from pauc_mm.models.prototypes import MixturePrototypes
 from pauc_mm.utils import derive_seed
@@ -235,7 +235,7 @@ def test_concentration_is_that_of_the_samples(dim):
     sizes = torch.bincount(assigned, minlength=12)
     assert sizes.max() > 2 * sizes.min() > 0
     means = torch.stack([distances[assigned == k].mean() for k in range(12)])
-    want = concentration_of_means(means, sizes / 6000 * remembered, 0.1)
+    want = concentration(means, sizes / 6000 * remembered, 0.1)
     got = mixture.concentration(0.1)
     assert want.max() > 2 * want.min()
     torch.testing.assert_close(got, want, rtol=0.05, atol=0)
