@@ -14,6 +14,8 @@ from pathlib import Path
 MMCV_LITE = 'mmcv-lite>=2.0.1,<2.2'
 # What `import pauc_mm` needs, in the order in which to install.
 HARD = ('torch', 'torchvision', 'numpy', 'mmengine', 'mmcv', 'mmpretrain')
+# Distributions that install the same files and so exclude each other.
+FAISS = ('faiss-cpu', 'faiss-gpu', 'faiss-gpu-cu11', 'faiss-gpu-cu12', 'faiss')
 
 
 def declared_ranges() -> dict[str, str]:
@@ -32,6 +34,19 @@ def declared_ranges() -> dict[str, str]:
         lines = [line for text in texts for line in text.splitlines()]
     matches = (re.match(r'([\w.-]+)\s*([^;#]*)', line) for line in lines)
     return {m.group(1): m.group(2).strip() for m in matches if m}
+
+
+def installed_versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the versions of installed distributions, ``?`` if damaged."""
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name) or '?'
+        except metadata.PackageNotFoundError:
+            continue
+        except Exception:  # damaged metadata raises various errors
+            versions[name] = '?'
+    return versions
 
 
 def install_argument(distribution: str) -> str:

@@ -14,12 +14,16 @@ import platform
 import re
 import sys
 import warnings
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from ._requirements import declared_ranges, install_argument
+from ._requirements import (
+    FAISS,
+    declared_ranges,
+    install_argument,
+    installed_versions,
+)
 from .version import __version__
 
 PYTHON = '>=3.10,<3.14'  # 3.14 removed pkgutil.find_loader of mmengine 0.10
@@ -31,9 +35,7 @@ MODULES |= {'scikit-learn': 'sklearn', 'pillow': 'PIL'}
 ALTERNATIVES = {
     'mmengine': ('mmengine', 'mmengine-lite'),
     'mmcv': ('mmcv-lite', 'mmcv', 'mmcv-full'),
-    'faiss-cpu': tuple(
-        'faiss-cpu faiss-gpu faiss-gpu-cu11 faiss-gpu-cu12 faiss'.split()
-    ),
+    'faiss-cpu': FAISS,
 }
 
 
@@ -65,19 +67,6 @@ def in_range(version: str, allowed: str) -> bool:
     except ImportError:  # reported as missing
         return True
     return SpecifierSet(allowed).contains(version, prereleases=True)
-
-
-def installed_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Return the versions of installed distributions, ``?`` if damaged."""
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = metadata.version(name) or '?'
-        except metadata.PackageNotFoundError:
-            continue
-        except Exception:  # damaged metadata raises various errors
-            versions[name] = '?'
-    return versions
 
 
 def pip(arguments: str) -> str:

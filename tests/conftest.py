@@ -7,6 +7,8 @@ import mmengine.config.config as mmengine_config
 import pytest
 from mmengine.registry import DefaultScope
 
+from pauc_mm.engine.hooks import clustering_hook
+
 
 def pytest_collection_finish():
     # mmengine collects garbage for each data set that it builds; what the
@@ -31,3 +33,9 @@ def no_scope_of_other_tests(monkeypatch):
     # mmengine keeps the scope of the last Runner for the whole process.
     scopes = type(DefaultScope._instance_dict)()
     monkeypatch.setattr(DefaultScope, '_instance_dict', scopes)
+
+
+@pytest.fixture(autouse=True)
+def no_plan_at_the_start(monkeypatch):
+    # It measures this machine, which takes longer than most tests.
+    monkeypatch.setattr(clustering_hook, 'log_plan', lambda *_: None)

@@ -122,26 +122,15 @@ def _key_and_value(text: str) -> str:
     return text
 
 
-def add_runner_arguments(parser: Parser) -> None:
-    """Add the options that training and testing share."""
+def add_config_arguments(parser: Parser) -> None:
+    """Add the config and the options that change it."""
     parser.add_argument(
         'config', help='config file, or pauc_mm::NAME for a shipped one'
-    )
-    parser.value(
-        '--work-dir DIR',
-        str,
-        'folder for logs, checkpoints and results; default: '
-        'work_dirs/NAME_OF_THE_CONFIG',
     )
     parser.switch(
         '--amp',
         'automatic mixed precision: float16 with loss scaling on a GPU, '
         'bfloat16 on a CPU',
-    )
-    parser.switch(
-        '--no-pin-memory',
-        'never pin host memory in the dataloaders (default: pin it where CUDA '
-        'is available)',
     )
     parser.add_argument(
         '--cfg-options',
@@ -152,6 +141,22 @@ def add_runner_arguments(parser: Parser) -> None:
         help='change settings of the config, for example '
         'train_dataloader.batch_size=64 "model.num_clusters=[50,100]"; '
         'quote lists and leave no spaces in them',
+    )
+
+
+def add_runner_arguments(parser: Parser) -> None:
+    """Add the options that training and testing share."""
+    add_config_arguments(parser)
+    parser.value(
+        '--work-dir DIR',
+        str,
+        'folder for logs, checkpoints and results; default: '
+        'work_dirs/NAME_OF_THE_CONFIG',
+    )
+    parser.switch(
+        '--no-pin-memory',
+        'never pin host memory in the dataloaders (default: pin it where CUDA '
+        'is available)',
     )
     parser.value(
         '--launcher',

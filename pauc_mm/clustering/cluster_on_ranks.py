@@ -12,23 +12,28 @@ from pauc_mm.utils import Shard, raise_together
 from .kmeans import KMeansResult
 
 
-def build_kmeans(cfg: Mapping | None = None) -> tuple[Any, str]:
+def build_kmeans(
+    cfg: Mapping | None = None,
+    ranks: int | None = None,
+    gpu: bool | None = None,
+) -> tuple[Any, str]:
     """Build the clusterer of an E-step, and say why it is this one.
 
     Without ``type`` it is ShardedKMeans where there is a GPU or more than one
     rank, else FaissKMeans. An option that only one of them has decides:
-    ``device`` is FaissKMeans', ``scratch`` ShardedKMeans'.
+    ``device`` is FaissKMeans', ``scratch`` ShardedKMeans'. ``ranks`` and
+    whether there is a GPU may be those of another machine.
     """
     cfg = dict(cfg or {})
     if 'type' in cfg:
         return TASK_UTILS.build(cfg), 'kmeans.type'
-    ranks = get_world_size()
+    ranks = ranks or get_world_size()
     kind = 'ShardedKMeans'
     if 'device' in cfg:
         kind, why = 'FaissKMeans', 'kmeans.device'
     elif 'scratch' in cfg:
         why = 'kmeans.scratch'
-    elif torch.cuda.is_available():
+    elif torch.cuda.is_available() if gpu is None else gpu:
         why = 'there is a GPU'
     elif ranks > 1:
         why = f'there are {ranks} processes'

@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from mmpretrain.registry import TASK_UTILS
 
 from pauc_mm.utils.checks import check_choice, check_integer
+from pauc_mm.utils.require import require
 
 # faiss would take more on larger GPUs; searches are cut to fit.
 GPU_SCRATCH_BYTES = 512 * 2**20
@@ -264,11 +265,4 @@ def _squared_distances(features, centroids, nearest, products):
 
 
 def _import_faiss() -> Any:
-    try:
-        import faiss
-    except ImportError as error:
-        raise ImportError(
-            'faiss is needed for clustering and is not installed: pip install '
-            'faiss-cpu   (or the faiss-gpu wheel of your CUDA version)'
-        ) from error
-    return faiss
+    return require('faiss', 'faiss-cpu', 'clustering')

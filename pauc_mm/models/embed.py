@@ -57,13 +57,21 @@ def embed_images(
         pooling, shape (N, C), and the l2-normalised embeddings, shape (N, D);
         both float32.
     """
+    maps, embeddings = encode(model, images, momentum)
+    return pooled(maps).float(), F.normalize(embeddings.float(), dim=1)
+
+
+def encode(
+    model: nn.Module, images: torch.Tensor, momentum: bool = False
+) -> tuple[torch.Tensor | Sequence[torch.Tensor], torch.Tensor]:
+    """Return the maps of the backbone and the projections (N, D)."""
     backbone, neck = encoder_of(model, momentum)
     maps = backbone(images)
     # SwAV's neck takes a list with the maps of each size of crop.
     embeddings = neck([maps] if isinstance(neck, SwAVNeck) else maps)
     if isinstance(embeddings, (tuple, list)):
         embeddings = embeddings[0]
-    return pooled(maps).float(), F.normalize(embeddings.float(), dim=1)
+    return maps, embeddings
 
 
 def pooled(maps: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pauc_mm.evaluation.functional.checks import require
+from pauc_mm.utils.require import require
 
 COSTS = tuple(
     sorted([10.0**p for p in range(-7, 3)] + [0.5**p for p in range(4, 20)])

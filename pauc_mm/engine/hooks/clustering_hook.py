@@ -31,6 +31,7 @@ from pauc_mm.engine.checks.clustering_checks import (
     check_same_clustering,
     check_schedule,
 )
+from pauc_mm.engine.plan import log_plan
 from pauc_mm.engine.shared_seed import shared_seed
 from pauc_mm.models.checks import global_batch_size
 from pauc_mm.models.embed import embed_batch
@@ -156,6 +157,7 @@ class ClusteringHook(Hook):
             f'dimensions ({held * mib:.1f} MiB a process), '
             f'K={list(model.num_clusters)}.{bank}'
         )
+        log_plan(runner, self)
 
     def _try_pipeline(self, runner: Runner) -> None:
         """Embed two images, so that a fault shows before the warm-up."""

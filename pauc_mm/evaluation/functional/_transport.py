@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checks import require
+from pauc_mm.utils.require import require
 
 # Largest l1 error of a plan's marginals. Unit vectors are at most 2 apart, so
 # a cost changes by about the same amount at most.

@@ -1,9 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Checks of the input of every measure, and optional imports."""
 
-import importlib
 from collections.abc import Sequence
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -17,17 +15,6 @@ _MIN_NORM = torch.finfo(torch.float32).tiny
 
 class NoDirectionError(ValueError):
     """Embeddings of length zero: a collapsed network, or missing layers."""
-
-
-def require(module: str, package: str, needed_by: str) -> ModuleType:
-    """Import a module such as ``'ot'``, or name the package to install."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f'{needed_by} needs the module `{module}`, which cannot be '
-            f'imported ({error}). Install it with: pip install {package}'
-        ) from error
 
 
 def as_matrix(values: ArrayLike, name: str = 'embeddings') -> Tensor:

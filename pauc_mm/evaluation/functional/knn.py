@@ -5,7 +5,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checks import ArrayLike, as_unit_vectors, require
+from pauc_mm.utils.require import require
+
+from .checks import ArrayLike, as_unit_vectors
 
 
 def knn_predict(

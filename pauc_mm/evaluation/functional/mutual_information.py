@@ -3,7 +3,9 @@
 
 import torch
 
-from .checks import ArrayLike, as_groups, as_unit_vectors, require, subsample
+from pauc_mm.utils.require import require
+
+from .checks import ArrayLike, as_groups, as_unit_vectors, subsample
 
 # Cosines of float32 vectors that agree to this are equal.
 _DECIMALS = 12

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from pauc_mm.utils.checks import check_choice, check_integer, check_positive
+from pauc_mm.utils.require import require
 
 from ._transport import Problem, solve_exact, solve_sinkhorn
-from .checks import ArrayLike, as_groups, as_unit_vectors, require
+from .checks import ArrayLike, as_groups, as_unit_vectors
 
 SOLVERS = ('emd', 'sinkhorn')
 

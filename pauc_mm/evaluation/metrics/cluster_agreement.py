@@ -12,8 +12,8 @@ from pauc_mm.evaluation.functional import (
     feature_label_information,
     group_label_information,
 )
-from pauc_mm.evaluation.functional.checks import require
 from pauc_mm.utils.checks import check_integer
+from pauc_mm.utils.require import require
 
 from .clusters import check_num_clusters, choose_num_clusters, cluster
 from .embedding_metric import EmbeddingMetric

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pauc_mm.datasets.long_tail import head_middle_tail
 from pauc_mm.evaluation.functional import knn_predict
-from pauc_mm.evaluation.functional.checks import require
 from pauc_mm.utils.checks import check_integer, check_positive
+from pauc_mm.utils.require import require
 
 from .embedding_metric import EmbeddingMetric
 

@@ -17,9 +17,10 @@ from pauc_mm.evaluation.functional import (
     uniformity,
     unique_prototypes,
 )
-from pauc_mm.evaluation.functional.checks import as_unit_vectors, require
+from pauc_mm.evaluation.functional.checks import as_unit_vectors
 from pauc_mm.evaluation.functional.nemd import check_options
 from pauc_mm.utils.checks import check_choice, check_integer
+from pauc_mm.utils.require import require
 
 from .clusters import check_num_clusters, cluster
 from .embedding_metric import EmbeddingMetric
