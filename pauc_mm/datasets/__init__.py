@@ -7,6 +7,14 @@ from .image_scan import check_image, list_images, scan_images
 from .imagenet100 import IMAGENET100_CLASSES, ImageNet100
 from .load_as_8_bit import LoadImageAs8Bit
 from .packaged_digits import MlxtendMNIST, SklearnDigits
+from .view_transforms import (
+    ViewColorJitter,
+    ViewFlip,
+    ViewGaussianBlur,
+    ViewGrayscale,
+    ViewResizedCrop,
+    ViewSolarize,
+)
 
 __all__ = [
     'IMAGENET100_CLASSES',
@@ -15,6 +23,12 @@ __all__ = [
     'LoadImageAs8Bit',
     'MlxtendMNIST',
     'SklearnDigits',
+    'ViewColorJitter',
+    'ViewFlip',
+    'ViewGaussianBlur',
+    'ViewGrayscale',
+    'ViewResizedCrop',
+    'ViewSolarize',
     'check_image',
     'list_images',
     'scan_images',

@@ -3,6 +3,7 @@ from . import backbones, heads, losses, necks, prototypes
 from .backbones import *  # noqa: F403
 from .carp import CARP
 from .cld import CLD
+from .device_augmentation import DeviceAugmentation
 from .embed import embed_batch, embed_images
 from .heads import *  # noqa: F403
 from .losses import *  # noqa: F403
@@ -24,6 +25,7 @@ __all__ = [
     'PAUC',
     'PCL',
     'CosineMomentumEncoder',
+    'DeviceAugmentation',
     'MomentumContrast',
     'MomentumEncoder',
     'embed_batch',

@@ -29,27 +29,19 @@ data_preprocessor = dict(
 # MoCo v1's augmentation, as in imagenet_moco_v1.py.
 view_pipeline = [
     dict(
-        type='RandomResizedCrop',
+        type='ViewResizedCrop',
         scale=image_size,
         crop_ratio_range=(0.2, 1.0),
-        backend='pillow',
     ),
+    dict(type='ViewGrayscale', prob=0.2),
     dict(
-        type='RandomGrayscale',
-        prob=0.2,
-        keep_channels=True,
-        channel_weights=(0.114, 0.587, 0.2989),
-    ),
-    dict(type='NumpyToPIL', to_rgb=True),
-    dict(
-        type='torchvision/ColorJitter',
+        type='ViewColorJitter',
         brightness=0.4,
         contrast=0.4,
         saturation=0.4,
         hue=0.4,
     ),
-    dict(type='PILToNumpy', to_bgr=True),
-    dict(type='RandomFlip', prob=0.5),
+    dict(type='ViewFlip', prob=0.5),
 ]
 train_pipeline = [
     load,

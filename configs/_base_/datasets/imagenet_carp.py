@@ -6,14 +6,14 @@ _base_ = './imagenet_byol.py'
 
 colour = _base_.crop_and_colour[1:]  # after the crop
 global_crop = dict(
-    type='RandomResizedCrop',
+    type='ViewResizedCrop',
     scale=224,
     crop_ratio_range=(0.2, 1.0),
     interpolation='bicubic',
     backend='pillow',
 )
 local_crop = dict(
-    type='RandomResizedCrop',
+    type='ViewResizedCrop',
     scale=96,
     crop_ratio_range=(0.05, 0.2),
     interpolation='bicubic',
@@ -25,7 +25,7 @@ global_pipeline2 = [
     global_crop,
     *colour,
     dict(**blur, prob=0.1),
-    dict(type='Solarize', thr=128, prob=0.2),
+    dict(type='ViewSolarize', threshold=128, prob=0.2),
 ]
 local_pipeline = [local_crop, *colour, dict(**blur, prob=0.5)]
 train_pipeline = [

@@ -4,28 +4,16 @@
 _base_ = './imagenet_moco_v2.py'
 
 view_pipeline = [
+    dict(type='ViewResizedCrop', scale=224, crop_ratio_range=(0.2, 1.0)),
+    dict(type='ViewGrayscale', prob=0.2),
     dict(
-        type='RandomResizedCrop',
-        scale=224,
-        crop_ratio_range=(0.2, 1.0),
-        backend='pillow',
-    ),
-    dict(
-        type='RandomGrayscale',
-        prob=0.2,
-        keep_channels=True,
-        channel_weights=(0.114, 0.587, 0.2989),
-    ),
-    dict(type='NumpyToPIL', to_rgb=True),
-    dict(
-        type='torchvision/ColorJitter',
+        type='ViewColorJitter',
         brightness=0.4,
         contrast=0.4,
         saturation=0.4,
         hue=0.4,
     ),
-    dict(type='PILToNumpy', to_bgr=True),
-    dict(type='RandomFlip', prob=0.5),
+    dict(type='ViewFlip', prob=0.5),
 ]
 train_pipeline = [
     dict(type='LoadImageFromFile'),

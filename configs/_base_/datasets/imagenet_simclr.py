@@ -1,38 +1,21 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# ImageNet-1k with SimCLR's augmentation: mmpretrain's except for ColorJitter.
-# For that and the folder see imagenet_moco_v2.py.
+# ImageNet-1k with SimCLR's augmentation. For transforms and folder see
+# imagenet_moco_v2.py.
 _base_ = './imagenet_moco_v2.py'
 
 view_pipeline = [
-    dict(type='RandomResizedCrop', scale=224, backend='pillow'),
-    dict(type='RandomFlip', prob=0.5),
+    dict(type='ViewResizedCrop', scale=224),
+    dict(type='ViewFlip', prob=0.5),
     dict(
-        type='RandomApply',
-        transforms=[
-            dict(type='NumpyToPIL', to_rgb=True),
-            dict(
-                type='torchvision/ColorJitter',
-                brightness=0.8,
-                contrast=0.8,
-                saturation=0.8,
-                hue=0.2,
-            ),
-            dict(type='PILToNumpy', to_bgr=True),
-        ],
+        type='ViewColorJitter',
+        brightness=0.8,
+        contrast=0.8,
+        saturation=0.8,
+        hue=0.2,
         prob=0.8,
     ),
-    dict(
-        type='RandomGrayscale',
-        prob=0.2,
-        keep_channels=True,
-        channel_weights=(0.114, 0.587, 0.2989),
-    ),
-    dict(
-        type='GaussianBlur',
-        magnitude_range=(0.1, 2.0),
-        magnitude_std='inf',
-        prob=0.5,
-    ),
+    dict(type='ViewGrayscale', prob=0.2),
+    dict(type='ViewGaussianBlur', sigma=(0.1, 2.0), prob=0.5),
 ]
 train_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -51,6 +51,8 @@ class SetupCheckHook(Hook):
         for part in model.modules():
             if counts > 1 and isinstance(part, BaseAveragedModel):
                 part.interval = counts  # of calls, one in each forward pass
+        if hasattr(model.data_preprocessor, 'check_setup'):
+            model.data_preprocessor.check_setup(runner)
         check = getattr(model, 'check_setup', None)
         if callable(check):
             check(runner)
