@@ -151,6 +151,7 @@ def interleave(
     device: str = 'cpu',
     before: Callable | None = None,
     progress: str | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Timing]:
     """Time alternatives in turn, A B C B C A, instead of one after another.
 
@@ -164,6 +165,7 @@ def interleave(
         device (str): 'cuda' waits for the GPU before the clock is read.
         before (Callable, optional): Called before each run, not timed.
         progress (str, optional): Label of a line per round on stderr.
+        clock (Callable): ``time.process_time`` leaves other programs out.
 
     Returns:
         dict[str, Timing]: By name.
@@ -174,10 +176,10 @@ def interleave(
             if before is not None:
                 before()
             synchronize(device)
-            start = time.perf_counter()
+            start = clock()
             result = run()
             synchronize(device)
-            seconds = time.perf_counter() - start
+            seconds = clock() - start
             del result
             if turn >= 0:
                 timings[name].samples.append(seconds)

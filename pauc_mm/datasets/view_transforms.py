@@ -23,35 +23,20 @@ from torchvision.transforms.v2 import functional as vision
 
 from pauc_mm.utils.checks import check_choice
 
-Range = float | Sequence[float]
-
 
 @TRANSFORMS.register_module()
 class ViewResizedCrop(RandomResizedCrop):
     """mmpretrain's RandomResizedCrop with torch's resize of 8-bit images.
 
-    It smooths like Pillow's, which differs by a level of 255 at most, and
-    takes less than half of its time.
-
-    Args:
-        scale (int or Sequence[int]): Height and width in pixels.
-        interpolation (str): 'bilinear' or 'bicubic'.
-        **kwargs: ``crop_ratio_range``, ``aspect_ratio_range`` and
-            ``max_attempts`` of ``RandomResizedCrop``.
-
-    Raises:
-        ValueError: For another interpolation.
+    It differs from Pillow's by a level of 255 at most and takes a third of
+    the time. The arguments are those of ``RandomResizedCrop``;
+    ``interpolation`` may be 'bilinear' or 'bicubic'.
     """
 
-    def __init__(
-        self,
-        scale: int | Sequence[int],
-        interpolation: str = 'bilinear',
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         key = 'ViewResizedCrop.interpolation'
-        check_choice(key, interpolation, ('bilinear', 'bicubic'))
-        super().__init__(scale, interpolation=interpolation, **kwargs)
+        check_choice(key, self.interpolation, ('bilinear', 'bicubic'))
 
     def transform(self, results: dict) -> dict:
         """Crop and resize ``results['img']``."""
@@ -71,13 +56,13 @@ class ViewResizedCrop(RandomResizedCrop):
 
 
 class ViewTransform(BaseTransform):
-    """Base of transforms that are applied to a view with a probability.
+    """Base of transforms that happen with a probability.
 
     Args:
-        prob (float): The probability, in [0, 1].
+        prob (float): The probability.
 
     Raises:
-        ValueError: For another probability.
+        ValueError: If an argument is out of range.
     """
 
     num_draws = 0  # uniform numbers that the parameters of an image take
@@ -95,48 +80,24 @@ class ViewTransform(BaseTransform):
         return results
 
     def parameters(self, draws: np.ndarray) -> np.ndarray:
-        """Map uniform draws (N, num_draws) to the parameters of N images."""
+        """Map uniform draws (N, num_draws) to parameters, a row an image."""
         return draws
 
     def _on_image(self, image: np.ndarray, row: np.ndarray) -> np.ndarray:
-        """Transform an image (H, W, 3), uint8, by its parameters."""
+        """Transform an image (H, W, 3), uint8, by its row."""
         raise NotImplementedError
 
     def _on_batch(self, images: Tensor, rows: np.ndarray) -> Tensor:
         """Transform images (N, 3, H, W), RGB in [0, 1], each by its row."""
         raise NotImplementedError
 
-    def _number(self, name: str, value: float, most: float) -> float:
+    def _number(self, name: str, value: Any, most: float) -> float:
         if not isinstance(value, (int, float)) or not 0 <= value <= most:
             raise ValueError(
-                f'{type(self).__name__}.{name} must be a number in '
-                f'[0, {most}], got {value!r}.'
+                f'{type(self).__name__}.{name} must be a number from 0 to '
+                f'{most}, got {value!r}.'
             )
         return value
-
-    def _range(
-        self,
-        name: str,
-        value: Range,
-        least: float,
-        most: float = math.inf,
-        centre: float | None = None,
-    ) -> tuple[float, float]:
-        """Return low and high; a number means as much around the centre."""
-        try:
-            if centre is not None and isinstance(value, (int, float)):
-                low, high = max(least, centre - value), centre + value
-            else:
-                low, high = map(float, value)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            low = high = math.nan
-        if not least <= low <= high <= most or math.isinf(high):
-            number = 'a number or ' if centre is not None else ''
-            raise ValueError(
-                f'{type(self).__name__}.{name} must be {number}a range '
-                f'within {least} to {most}, got {value!r}.'
-            )
-        return low, high
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({vars(self)})'
@@ -147,44 +108,40 @@ class ViewColorJitter(ViewTransform):
     """torchvision's ColorJitter: four adjustments in a random order.
 
     Args:
-        brightness (float or Sequence[float]): Range of the factor, or how far
-            it may be from 1.
-        contrast (float or Sequence[float]): Likewise.
-        saturation (float or Sequence[float]): Likewise.
-        hue (float or Sequence[float]): Range of the shift, in turns of the
-            circle of colours, or how far it may be from 0; up to 0.5.
+        brightness (float): How far the factor may be from 1, up to 1.
+        contrast (float): Likewise.
+        saturation (float): Likewise.
+        hue (float): How far colours may move around their circle, in turns,
+            up to 0.5.
         prob (float): See :class:`ViewTransform`.
-
-    Raises:
-        ValueError: For another range or probability.
     """
 
-    num_draws = 8  # four factors, four keys whose order is that of the steps
+    num_draws = 8  # four factors, and four keys that sort the steps
 
     def __init__(
         self,
-        brightness: Range = 0.0,
-        contrast: Range = 0.0,
-        saturation: Range = 0.0,
-        hue: Range = 0.0,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+        hue: float = 0.0,
         prob: float = 1.0,
     ) -> None:
         super().__init__(prob)
-        self.brightness = self._range('brightness', brightness, 0, centre=1)
-        self.contrast = self._range('contrast', contrast, 0, centre=1)
-        self.saturation = self._range('saturation', saturation, 0, centre=1)
-        self.hue = self._range('hue', hue, -0.5, 0.5, centre=0)
+        self.strengths = [
+            self._number('brightness', brightness, 1),
+            self._number('contrast', contrast, 1),
+            self._number('saturation', saturation, 1),
+            self._number('hue', hue, 0.5),
+        ]
 
     def parameters(self, draws: np.ndarray) -> np.ndarray:
-        """Return the four factors and then the order, (N, 8)."""
-        ranges = self.brightness, self.contrast, self.saturation, self.hue
-        low, high = np.transpose(ranges)
-        factors = low + (high - low) * draws[:, :4]
+        """Return the four factors, 0 for the hue as it is, and the order."""
+        factors = _NEUTRAL + self.strengths * (2 * draws[:, :4] - 1)
         return np.hstack([factors, draws[:, 4:].argsort(axis=1)])
 
     def _on_image(self, image: np.ndarray, row: np.ndarray) -> np.ndarray:
         for step in row[4:].astype(int):
-            if row[step] != (step < 3):  # else it changes nothing
+            if row[step] != _NEUTRAL[step]:
                 image = _ADJUST_IMAGE[step](image, row[step])
         return image
 
@@ -194,7 +151,7 @@ class ViewColorJitter(ViewTransform):
             for step, adjust in enumerate(_ADJUST_BATCH):
                 chosen = np.flatnonzero(rows[:, turn] == step)
                 factors = rows[chosen, step]
-                if (factors != (step < 3)).any():
+                if (factors != _NEUTRAL[step]).any():
                     index = _on(images.device, chosen)
                     factor = _column(images, factors)
                     images[index] = adjust(images[index], factor)
@@ -203,11 +160,7 @@ class ViewColorJitter(ViewTransform):
 
 @TRANSFORMS.register_module()
 class ViewGrayscale(ViewTransform):
-    """Grey with three equal channels, as torchvision's RandomGrayscale.
-
-    Args:
-        prob (float): See :class:`ViewTransform`.
-    """
+    """Grey with three equal channels, as torchvision's RandomGrayscale."""
 
     def _on_image(self, image: np.ndarray, row: np.ndarray) -> np.ndarray:
         return cv2.cvtColor(_grey_image(image), cv2.COLOR_GRAY2BGR)
@@ -223,11 +176,9 @@ class ViewGaussianBlur(ViewTransform):
     Pillow's, in mmpretrain's GaussianBlur, is an approximation by boxes.
 
     Args:
-        sigma (Sequence[float]): Range of the standard deviation, in pixels.
+        sigma (Sequence[float]): Least and greatest standard deviation, up to
+            10 pixels.
         prob (float): See :class:`ViewTransform`.
-
-    Raises:
-        ValueError: For another range or probability.
     """
 
     num_draws = 1
@@ -236,7 +187,12 @@ class ViewGaussianBlur(ViewTransform):
         self, sigma: Sequence[float] = (0.1, 2.0), prob: float = 0.5
     ) -> None:
         super().__init__(prob)
-        self.sigma = self._range('sigma', sigma, 0.01)
+        if np.shape(sigma) != (2,) or not 0 < sigma[0] <= sigma[1] <= 10:
+            raise ValueError(
+                'ViewGaussianBlur.sigma must be the least and the greatest '
+                f'standard deviation, up to 10 pixels, got {sigma!r}.'
+            )
+        self.sigma = sigma
 
     def parameters(self, draws: np.ndarray) -> np.ndarray:
         """Return the standard deviations, (N, 1)."""
@@ -262,14 +218,11 @@ class ViewGaussianBlur(ViewTransform):
 
 @TRANSFORMS.register_module()
 class ViewSolarize(ViewTransform):
-    """Inversion of all values that are not below a threshold.
+    """Inversion of all values from a threshold on.
 
     Args:
-        threshold (float): From 0 to 255.
+        threshold (float): In levels of 255.
         prob (float): See :class:`ViewTransform`.
-
-    Raises:
-        ValueError: For another threshold or probability.
     """
 
     def __init__(self, threshold: float = 128, prob: float = 0.5) -> None:
@@ -285,11 +238,7 @@ class ViewSolarize(ViewTransform):
 
 @TRANSFORMS.register_module()
 class ViewFlip(ViewTransform):
-    """Horizontal flip.
-
-    Args:
-        prob (float): See :class:`ViewTransform`.
-    """
+    """Horizontal flip."""
 
     def _on_image(self, image: np.ndarray, row: np.ndarray) -> np.ndarray:
         return cv2.flip(image, 1)
@@ -299,21 +248,24 @@ class ViewFlip(ViewTransform):
 
 
 def apply_to_batch(
-    transforms: Sequence[ViewTransform], images: Tensor, draws: np.ndarray
+    transforms: Sequence[ViewTransform],
+    images: Tensor,
+    draw: Callable[[int], np.ndarray],
 ) -> Tensor:
     """Apply transforms in turn to the images that the draws choose.
 
-    Which images these are is known on the CPU, so nothing waits for the
-    device.
+    The CPU knows which these are, so nothing waits for the device.
 
     Args:
         transforms (Sequence[ViewTransform]): In their order.
         images (Tensor): Shape (N, 3, H, W), RGB in [0, 1]; changed in place.
-        draws (ndarray): Uniform in [0, 1), (N, :func:`count_draws`).
+        draw (Callable): Gives M uniform numbers in [0, 1) for each image,
+            (N, M).
 
     Returns:
         Tensor: The images.
     """
+    draws = draw(sum(1 + transform.num_draws for transform in transforms))
     for transform in transforms:
         own, draws = np.split(draws, [1 + transform.num_draws], axis=1)
         chosen = np.flatnonzero(own[:, 0] < transform.prob)
@@ -322,11 +274,6 @@ def apply_to_batch(
             index = _on(images.device, chosen)
             images[index] = transform._on_batch(images[index], rows)
     return images
-
-
-def count_draws(transforms: Sequence[ViewTransform]) -> int:
-    """Return how many uniform numbers the transforms of an image take."""
-    return sum(1 + transform.num_draws for transform in transforms)
 
 
 def _check_image(transform: BaseTransform, image: np.ndarray) -> np.ndarray:
@@ -344,7 +291,6 @@ def _on(device: torch.device, values: np.ndarray) -> Tensor:
 
 
 def _column(images: Tensor, values: np.ndarray) -> Tensor:
-    """Return a value for each image in the shape (N, 1, 1, 1)."""
     column = values.reshape(-1, 1, 1, 1).astype(np.float32)
     return _on(images.device, column)
 
@@ -370,6 +316,7 @@ def _shift_hue(image: np.ndarray, turns: float) -> np.ndarray:
 
 
 # In torchvision's order: brightness, contrast, saturation, hue.
+_NEUTRAL = np.array([1, 1, 1, 0])
 _ADJUST_IMAGE: list[Callable] = [
     lambda image, factor: cv2.addWeighted(image, factor, image, 0, 0),
     _change_contrast,

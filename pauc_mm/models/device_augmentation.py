@@ -1,4 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import re
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,10 @@ from mmpretrain.models import SelfSupDataPreprocessor
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from pauc_mm.datasets.view_transforms import (
-    ViewTransform,
-    apply_to_batch,
-    count_draws,
-)
+from pauc_mm.datasets.view_transforms import ViewTransform, apply_to_batch
 from pauc_mm.utils.seed import derive_seed, hashed_uniform
+
+_KEY = 'data_preprocessor.type=DeviceAugmentation'
 
 
 @MODELS.register_module()
@@ -38,6 +38,11 @@ class DeviceAugmentation(SelfSupDataPreprocessor):
     """
 
     def __init__(self, **kwargs: Any) -> None:
+        if kwargs.get('rgb_to_bgr'):
+            raise ValueError(
+                f'{_KEY} augments in RGB: data_preprocessor.rgb_to_bgr=True '
+                'cannot be. Use SelfSupDataPreprocessor.'
+            )
         super().__init__(**kwargs)
         self.views: list[list[ViewTransform]] = []
         self.run_seed: int | None = None
@@ -57,10 +62,9 @@ class DeviceAugmentation(SelfSupDataPreprocessor):
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
         if not (by_epoch and isinstance(dataset, BaseDataset)):
             raise ValueError(
-                'data_preprocessor.type=DeviceAugmentation draws once an '
-                'epoch for an image, so it needs train_cfg.by_epoch=True and '
-                'a train_dataloader.dataset that is not repeated, got '
-                f'{type(runner.train_loop).__name__} and '
+                f'{_KEY} draws once an epoch for an image: it needs train_cfg.'
+                'by_epoch=True and a train_dataloader.dataset that is not '
+                f'repeated, got {type(runner.train_loop).__name__} and '
                 f'{type(dataset).__name__}. Use SelfSupDataPreprocessor.'
             )
         for step in dataset.pipeline.transforms:
@@ -69,10 +73,9 @@ class DeviceAugmentation(SelfSupDataPreprocessor):
                 self.views = [ends[id(p)] for p in step.transforms]
         if not any(self.views):
             raise ValueError(
-                'data_preprocessor.type=DeviceAugmentation finds nothing to '
-                'do: no view of a MultiView in train_dataloader.dataset.'
-                'pipeline ends with transforms such as ViewColorJitter. Use '
-                'SelfSupDataPreprocessor, or these transforms.'
+                f'{_KEY} finds nothing to do: no view of a MultiView in '
+                'train_dataloader.dataset.pipeline ends with transforms such '
+                'as ViewColorJitter. Use these, or SelfSupDataPreprocessor.'
             )
 
     @torch.no_grad()
@@ -96,62 +99,48 @@ class DeviceAugmentation(SelfSupDataPreprocessor):
             return super().forward(data, training)
         if not self.views or self.run_seed is None:
             raise RuntimeError(
-                'data_preprocessor.type=DeviceAugmentation was not set up: '
-                'keep default_hooks.setup_check and default_hooks.epoch_seed, '
-                'and the type as it was when the training began.'
+                f'{_KEY} was not set up: keep default_hooks.setup_check and '
+                'default_hooks.epoch_seed.'
             )
         views, samples = data['inputs'], data['data_samples']
         self._check(views, samples)
-        index = np.array([sample.sample_idx for sample in samples])
         epoch = MessageHub.get_current_instance().get_info('epoch')
-        with torch.autocast(self.device.type, enabled=False):
-            inputs = [
-                self._augment(
-                    view, index, derive_seed(self.run_seed, epoch, v), steps
-                )
-                for v, (view, steps) in enumerate(zip(views, self.views))
-            ]
+        index = np.array([sample.sample_idx for sample in samples])
+        inputs = []
+        for number, (view, transforms) in enumerate(zip(views, self.views)):
+            images = self.cast_data(view)
+            if self._channel_conversion:
+                images = images.flip(1)
+            images = images / 255
+            seed = derive_seed(self.run_seed, epoch, number)
+            draw = partial(hashed_uniform, seed, index)
+            with torch.autocast(images.device.type, enabled=False):
+                images = apply_to_batch(transforms, images, draw) * 255
+            if self._enable_normalize:
+                images = (images - self.mean) / self.std
+            inputs.append(images)
         return dict(inputs=inputs, data_samples=self.cast_data(samples))
 
-    def _augment(
-        self,
-        view: Tensor,
-        index: np.ndarray,
-        seed: int,
-        steps: list[ViewTransform],
-    ) -> Tensor:
-        images = self.cast_data(view)
-        if self._channel_conversion:
-            images = images.flip(1)
-        draws = hashed_uniform(seed, index, count_draws(steps))
-        images = apply_to_batch(steps, images / 255, draws) * 255
-        if self._enable_normalize:
-            images = (images - self.mean) / self.std
-        return images
-
     def _check(self, views: Any, samples: Any) -> None:
-        key = 'data_preprocessor.type=DeviceAugmentation'
         found = [
-            f'{v.dtype} {tuple(v.shape)}' if isinstance(v, Tensor) else type(v)
-            for v in (views if isinstance(views, list) else [views])
+            f'{view.dtype} {tuple(view.shape)}'
+            if isinstance(view, Tensor)
+            else type(view).__name__
+            for view in views
         ]
-        if len(found) != len(self.views) or any(
-            not isinstance(v, Tensor)
-            or v.dtype != torch.uint8
-            or v.dim() != 4
-            or v.shape[1] != 3
-            for v in views
+        if len(found) != len(self.views) or not all(
+            re.fullmatch(r'torch.uint8 \(\d+, 3, \d+, \d+\)', v) for v in found
         ):
             raise ValueError(
-                f'{key} takes {len(self.views)} views (N, 3, H, W) of 8 bits, '
-                f'each of one size, got {found}: use train_dataloader.'
-                "collate_fn.type='default_collate', and a crop of one size in "
-                'each view of MultiView.'
+                f'{_KEY} takes {len(self.views)} views, each torch.uint8 (N, '
+                f'3, H, W), got {found[:9]}: use train_dataloader.collate_fn.'
+                "type='default_collate', and a crop of one size in each view "
+                'of MultiView.'
             )
         if any(sample.get('sample_idx') is None for sample in samples):
             raise ValueError(
-                f'{key} draws for each sample_idx, but the data samples carry '
-                "none: leave 'sample_idx' in PackInputs.meta_keys."
+                f'{_KEY} draws for each sample_idx, which not all samples '
+                "have: leave 'sample_idx' in PackInputs.meta_keys."
             )
 
 

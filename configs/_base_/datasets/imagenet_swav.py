@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-# ImageNet-1k with SwAV's views, two of 224 pixels and six of 96. For transforms
-# and folder see imagenet_moco_v2.py.
+# ImageNet-1k with SwAV's views, two of 224 pixels and six of 96. For
+# transforms and folder see imagenet_moco_v2.py.
 _base_ = './imagenet_simclr.py'
 
 # SimCLR's colours and blur, and the flip, which is the last here.

@@ -51,8 +51,9 @@ class SetupCheckHook(Hook):
         for part in model.modules():
             if counts > 1 and isinstance(part, BaseAveragedModel):
                 part.interval = counts  # of calls, one in each forward pass
-        if hasattr(model.data_preprocessor, 'check_setup'):
-            model.data_preprocessor.check_setup(runner)
+        preprocessor = getattr(model, 'data_preprocessor', None)
+        if hasattr(preprocessor, 'check_setup'):  # DeviceAugmentation
+            preprocessor.check_setup(runner)
         check = getattr(model, 'check_setup', None)
         if callable(check):
             check(runner)
