@@ -24,7 +24,7 @@ from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
-from pauc_mm.datasets.view_transforms import ViewTransform
+from pauc_mm.models.device_augmentation import take_end
 
 RECIPES = {
     'v1': 'pauc/pauc_r50_8xb32_in1k.py',
@@ -76,16 +76,16 @@ def pipelines(version: str) -> dict:
     """Return what turns a path into two views, by name."""
     steps = Config.fromfile(CONFIGS / RECIPES[version]).train_pipeline
     load, multi, pack = steps
-    crop, *rest = multi.transforms[0]
 
     def compose(view):
         return Compose([load, dict(multi, transforms=[view]), pack])
 
     found = {
         BEFORE: compose(view_before(version)),
-        CPU: compose([crop, *rest]),
-        DEVICE: compose([crop]),
+        CPU: compose(multi.transforms[0]),
+        DEVICE: compose(multi.transforms[0]),
     }
+    take_end(found[DEVICE].transforms[1].pipelines[0].transforms)
     if version == 'v2':
         theirs = view_before(version)
         # mmpretrain's jitter; its hue overflows with NumPy 2.
@@ -206,8 +206,7 @@ def _time_the_device(report: Report, version: str, files: list, args) -> None:
         ]
     )
     augmenting = MODELS.build(dict(alone, type='DeviceAugmentation'))
-    steps = [s for s in Compose(cfg.view_pipeline).transforms]
-    steps = [s for s in steps if isinstance(s, ViewTransform)]
+    steps = take_end(Compose(cfg.view_pipeline).transforms)
     augmenting.views = [steps, steps]  # as check_setup() takes them over
     augmenting.seed_run(args.seed)
     hub = MessageHub.get_current_instance()

@@ -33,6 +33,8 @@ class ViewResizedCrop(RandomResizedCrop):
     ``interpolation`` may be 'bilinear' or 'bicubic'.
     """
 
+    is_last = False  # whether PackInputs follows, which wants planes
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         key = 'ViewResizedCrop.interpolation'
@@ -50,8 +52,12 @@ class ViewResizedCrop(RandomResizedCrop):
             InterpolationMode(self.interpolation),
             antialias=True,
         )
-        results['img'] = resized.permute(1, 2, 0).numpy()
-        results['img_shape'] = results['img'].shape
+        image = resized.permute(1, 2, 0).numpy()
+        if self.is_last:
+            planes = np.empty((3, *image.shape[:2]), np.uint8)
+            cv2.split(image, list(planes))
+            image = planes.transpose(1, 2, 0)
+        results['img'], results['img_shape'] = image, image.shape
         return results
 
 

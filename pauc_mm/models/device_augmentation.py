@@ -13,7 +13,11 @@ from mmpretrain.models import SelfSupDataPreprocessor
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from pauc_mm.datasets.view_transforms import ViewTransform, apply_to_batch
+from pauc_mm.datasets.view_transforms import (
+    ViewResizedCrop,
+    ViewTransform,
+    apply_to_batch,
+)
 from pauc_mm.utils.seed import derive_seed, hashed_uniform
 
 _KEY = 'data_preprocessor.type=DeviceAugmentation'
@@ -69,7 +73,7 @@ class DeviceAugmentation(SelfSupDataPreprocessor):
             )
         for step in dataset.pipeline.transforms:
             if isinstance(step, MultiView) and not self.views:
-                ends = {id(p): _take_end(p.transforms) for p in step.pipelines}
+                ends = {id(p): take_end(p.transforms) for p in step.pipelines}
                 self.views = [ends[id(p)] for p in step.transforms]
         if not any(self.views):
             raise ValueError(
@@ -144,11 +148,13 @@ class DeviceAugmentation(SelfSupDataPreprocessor):
             )
 
 
-def _take_end(transforms: list) -> list[ViewTransform]:
+def take_end(transforms: list) -> list[ViewTransform]:
     """Remove the ViewTransforms at the end of a pipeline; return them."""
     start = len(transforms)
     while start and isinstance(transforms[start - 1], ViewTransform):
         start -= 1
     end = transforms[start:]
     del transforms[start:]
+    if transforms and isinstance(transforms[-1], ViewResizedCrop):
+        transforms[-1].is_last = True
     return end

@@ -130,6 +130,10 @@ def test_the_crop_is_mmpretrains(kind):
             found.append(crop(dict(img=PIXELS[0]))['img'].astype(int))
         assert found[0].shape == (24, 24, 3)
         assert abs(found[0] - found[1]).max() <= 1
+        np.random.seed(seed)
+        ours.is_last = True
+        assert (ours(dict(img=PIXELS[0]))['img'] == found[0]).all()
+        ours.is_last = False
 
 
 def test_red_is_red():
