@@ -154,6 +154,18 @@ def test_extraction(tmp_path):
 
 
 @pytest.mark.program
+def test_loading(tmp_path):
+    options = ('--repeats', '1', '--out', str(tmp_path / 'l.json'))
+    tables = run('loading', *options)
+    assert len(tables) == 4
+    for core, device in (tables[:2], tables[2:]):
+        assert 'recipe, DeviceAugmentation' in names(core)
+        assert column(core, 'times as fast')[0] == 1
+        assert min(column(core, 'images a second and core')) > 0
+        check_seconds(device, rounds=1)
+
+
+@pytest.mark.program
 def test_feature_sources(tmp_path):
     out = str(tmp_path / 's.json')
     (table,) = run('feature_sources', '--out', out)
