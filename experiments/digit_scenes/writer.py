@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pauc_mm.datasets.packaged_digits import (
+from pauc_mm.datasets.packaged_images import (
     MlxtendMNIST,
     held_out_split,
     read_mnist,

@@ -23,7 +23,10 @@ RECIPES = {
     for path in sorted(CONFIGS.glob('*/*.py'))
     if path.parent.name not in ('_base_', 'benchmarks')
 }
-VARIABLES = ('DATA_ROOT', 'IMAGE_SIZE', 'CORRUPT', 'IMAGENET_ROOT')
+VARIABLES = (
+    *('DATA_ROOT', 'IMAGE_SIZE', 'CORRUPT'),
+    *('IMAGENET_ROOT', 'FASHION_MNIST_ROOT'),
+)
 
 
 @functools.cache

@@ -40,7 +40,8 @@ STEP = [
 COSINE = ['pclv2_r50_8xb32_in100', 'pclv2_r50_8xb32_in1k']
 JITTER = ('brightness', 'contrast', 'saturation', 'hue')
 SHORT_PATHS = ('pauc_r50_8xb32_in1k', 'pauc_r18_folder', 'pauc_tiny_digits')
-SIDES = {'SklearnDigits': 16, 'MlxtendMNIST': 16, 'ImageFolder': 128}
+PACKAGED = {'SklearnDigits': 16, 'MlxtendMNIST': 16, 'IdxFashionMNIST': 28}
+SIDES = {**PACKAGED, 'ImageFolder': 128}
 TINY = [name for name in RECIPES if '_tiny_' in name]
 # Views of full size, two if an algorithm is not here. Those of MULTI_CROP may
 # take smaller ones besides.
@@ -179,9 +180,10 @@ def test_pipelines_run(name, tmp_path, recwarn):
 
 
 def source(cfg, tmp_path, seed=1):
-    if cfg.train_dataloader.dataset.type in ('SklearnDigits', 'MlxtendMNIST'):
+    size = PACKAGED.get(cfg.train_dataloader.dataset.type)
+    if size:
         rng = np.random.RandomState(seed)
-        img = rng.randint(0, 256, (16, 16, 3), dtype=np.uint8)
+        img = rng.randint(0, 256, (size, size, 3), dtype=np.uint8)
         return dict(img=img, sample_idx=5)
     path = save_image(tmp_path / 'x.png', (300, 200))
     return dict(img_path=str(path), sample_idx=5)
@@ -205,7 +207,7 @@ OF_A_RUN = set(inspect.signature(Runner.__init__).parameters) - {
 def test_small_recipes_have_the_same_budget(name):
     """Data, views, epochs, batch, schedule: only the method and its rate."""
     cfg = load(name).to_dict()
-    data = 'mnist' if '_mnist' in name else 'digits'
+    data = next(d for d in ('fashion', 'mnist', 'digits') if d in name)
     base = load(f'mocov2_tiny_{data}').to_dict()
     count = VIEWS.get(cfg['model']['type'], 2)
     (views,) = (
@@ -224,7 +226,7 @@ def test_small_recipes_have_the_same_budget(name):
         assert cfg.get(key) == base.get(key), key
 
 
-@pytest.mark.parametrize('data', ['digits', 'mnist'])
+@pytest.mark.parametrize('data', ['digits', 'mnist', 'fashion'])
 def test_tiny_recipes_differ_in_the_method_only(data):
     moco, pcl, pauc = (
         load(f'{method}_tiny_{data}').to_dict()

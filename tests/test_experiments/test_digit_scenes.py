@@ -19,7 +19,7 @@ from experiments.digit_scenes import (
 )
 from experiments.digit_scenes.scene import PALETTE, Instance, Scene
 from experiments.digit_scenes.voc_form import voc_masks
-from pauc_mm.datasets.packaged_digits import (
+from pauc_mm.datasets.packaged_images import (
     MlxtendMNIST,
     held_out_split,
     read_mnist,

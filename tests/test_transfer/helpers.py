@@ -12,7 +12,7 @@ def digits():
     """Pixels of scikit-learn's digits: training and test, (N, 64)."""
     from sklearn.datasets import load_digits
 
-    from pauc_mm.datasets.packaged_digits import held_out_split
+    from pauc_mm.datasets.packaged_images import held_out_split
 
     data = load_digits()
     parts = []

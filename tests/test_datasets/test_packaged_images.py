@@ -4,8 +4,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from pauc_mm.datasets.packaged_digits import (
-    PackagedDigits,
+from pauc_mm.datasets.packaged_images import (
+    PackagedImages,
     held_out_split,
 )
 
@@ -56,10 +56,10 @@ def test_unknown_split():
 
 def test_base_reads_nothing():
     with pytest.raises(NotImplementedError):
-        PackagedDigits()
+        PackagedImages()
 
 
-class FewDigits(PackagedDigits):
+class FewDigits(PackagedImages):
     """20 images of the first class, 12 of the second."""
 
     TEST_PER_CLASS = 2
