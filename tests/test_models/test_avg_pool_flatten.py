@@ -8,7 +8,8 @@ from pauc_mm.models import AvgPoolFlatten
 @pytest.mark.parametrize('kernel, stride, side', [(6, 1, 2), (3, 2, 3)])
 def test_against_loops(kernel, stride, side):
     maps = torch.randn(2, 3, 7, 7, generator=torch.Generator().manual_seed(0))
-    (out,) = AvgPoolFlatten(kernel, stride)((maps,))
+    first, out = AvgPoolFlatten(kernel, stride)((maps[:, :1], maps))
+    assert torch.equal(first, out[:, : side * side])
     assert out.shape == (2, 3 * side * side)
     for n in range(2):
         row = []
@@ -31,5 +32,6 @@ def test_wrong_input():
     for kwargs in (dict(kernel_size=0), dict(stride=1.5)):
         with pytest.raises(ValueError, match='neck.*integer >= 1, got'):
             AvgPoolFlatten(**kwargs)
-    with pytest.raises(ValueError, match='kernel_size=6 is larger .* 7x5'):
-        AvgPoolFlatten()((torch.zeros(1, 1, 7, 5),))
+    for h, w in ((7, 5), (5, 7)):
+        with pytest.raises(ValueError, match=f'size=6 is larger .* {h}x{w}'):
+            AvgPoolFlatten()((torch.zeros(1, 1, h, w),))

@@ -228,6 +228,7 @@ def test_local_views_are_seen_by_the_student_alone():
     model.encoder_k.module.register_forward_hook(
         lambda module, args, out: seen.append(args[0])
     )
+    model.backbone.out_indices = (0, 1)  # the last stage counts
     local = [torch.randn(6, 3, 4, 4) for _ in range(3)]
     data['inputs'] = [*data['inputs'], *local]
     assert {len(z) for z in model._embed(data['inputs'])} == {6}
@@ -326,9 +327,24 @@ def test_nothing_waits_for_the_device(monkeypatch):
 def test_under_autocast_the_loss_is_float32():
     model = build()
     data = prepared(model, images_batch())
+    seen = []
+
+    def noting(function):
+        def call(*args):
+            assert not torch.is_autocast_enabled('cpu')
+            for given in args:
+                seen.extend([given] if torch.is_tensor(given) else given)
+            return function(*args)
+
+        return call
+
+    model.head.loss = noting(model.head.loss)
+    model.prototypes.learn = noting(model.prototypes.learn)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         losses = model.loss(**data)
-    assert all(value.dtype == torch.float32 for value in losses.values())
+    assert len(seen) == 7  # two views twice, prototypes twice, the teacher's
+    for value in [*seen, *losses.values()]:
+        assert value.dtype == torch.float32
 
 
 def test_the_collapse_monitor_sees_the_prototypes():
@@ -451,6 +467,7 @@ def test_a_mixture_without_a_number_is_renamed():
     'changes, message',
     [
         (dict(partition_size=5), 'partition_size=5 does not divide .*4 does'),
+        (dict(num_prototypes=7, partition_size=5), 'size=5 .*7 does'),
         (dict(partition_size=1), 'partition_size must be an integer >= 2'),
         (dict(num_prototypes=8.0), 'num_prototypes must be an integer'),
         (dict(consistency_weight=0), 'consistency_weight must be a positive'),
@@ -490,6 +507,7 @@ def test_replaced_options_name_the_new_one(kind, option):
     cfg = carp_cfg() if kind == 'CARP' else model_cfg(kind)
     with pytest.raises(TypeError, match=rf'model.{option}=.*model.prototypes'):
         MODELS.build(dict(cfg, **{option: dict(eta=0.9)}))
+    MODELS.build(dict(cfg, **{option: False}))  # as it was by default
 
 
 def test_refuses_wrong_batches():
@@ -514,6 +532,48 @@ def test_refuses_what_is_not_finite(prototypes):
     data['inputs'][1][0, 0, 0, 0] = torch.nan
     with pytest.raises(ValueError, match='CARP is not finite.*lr'):
         model.loss(**data)
+
+
+@pytest.mark.parametrize('term', ['loss_consistency', 'loss_uniform'])
+def test_refuses_a_term_that_is_not_finite(term):
+    model = build()
+    loss, wrong = model.head.loss, {term: torch.tensor(torch.inf)}
+    model.head.loss = lambda *args: loss(*args) | wrong
+    with pytest.raises(ValueError, match='CARP is not finite.*lr'):
+        model.loss(**prepared(model, images_batch()))
+
+
+def test_the_defaults_are_those_of_the_paper():
+    head = CARPHead()
+    assert (head.num_prototypes, head.partition_size) == (65536, 512)
+    assert (head.consistency_weight, head.uniform_weight) == (1, 1)
+    assert CARPHead(uniform_weight=0).uniform_weight == 0  # an ablation
+    cfg = carp_cfg(neck=dict(type='CARPNeck', in_channels=16))
+    del cfg['feat_dim']
+    model = MODELS.build(cfg)
+    assert model.encoder_k.first_momentum == 0.01
+    assert model.prototypes.weight.shape == (K, 256)
+    shapes = [
+        tuple(layer.weight.shape) if isinstance(layer, nn.Linear) else layer
+        for layer in model.neck.mlp
+    ]
+    hidden = shapes[1:3]
+    assert [type(layer) for layer in hidden] == [nn.BatchNorm1d, nn.GELU]
+    assert shapes[::3] == [(2048, 16), (2048, 2048), (256, 2048)]
+    assert [type(layer) for layer in shapes[4:6]] == [type(x) for x in hidden]
+
+
+@pytest.mark.parametrize('own, std', [(None, 0.02), (0.5, 0.5)])
+def test_the_neck_begins_with_the_normals_of_the_official_code(own, std):
+    cfg = dict(type='CARPNeck', in_channels=64, hid_channels=64, num_layers=2)
+    if own:
+        cfg['init_cfg'] = dict(type='Normal', layer='Linear', std=own)
+    neck = MODELS.build(cfg)
+    neck.init_weights()
+    first, last = (x for x in neck.mlp if isinstance(x, nn.Linear))
+    for layer in (first, last):
+        assert layer.weight.std().item() == pytest.approx(std, rel=0.1)
+        assert not layer.bias.any()
 
 
 def test_a_mixture_that_would_never_begin(tmp_path):

@@ -7,13 +7,23 @@ from types import SimpleNamespace
 import pytest
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch import nn
-from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    IterableDataset,
+    SequentialSampler,
+)
 
 from pauc_mm.models import checks
 
 
 class NamelessBatches(list):
     """A batch sampler that does not say how large its batches are."""
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(range(13))
 
 
 @pytest.mark.parametrize('drop_last', [True, False])
@@ -38,6 +48,8 @@ def test_smallest_batch_of_other_loaders():
     assert checks.smallest_batch(whole) == 5
     endless = DataLoader(data, 5, sampler=InfiniteSampler(data))
     assert checks.smallest_batch(endless) == 5
+    share = DataLoader(data, 4, sampler=range(6))  # of two processes
+    assert checks.smallest_batch(share) == 2
 
 
 def test_the_batch_of_all_processes(monkeypatch):
@@ -81,7 +93,7 @@ def test_as_many_as_there_are_is_allowed(monkeypatch):
 def test_a_batch_of_one_is_too_small_for_values_alone(norm):
     # BatchNorm2d has the pixels of one image, too.
     loader = DataLoader(range(13), batch_size=4)
-    model = nn.Sequential(nn.ReLU(), norm(3))
+    model = nn.Sequential(nn.ReLU(), nn.Sequential(norm(3)))
     if norm is nn.BatchNorm2d:
         checks.check_batches(loader, model)
         return
@@ -97,9 +109,15 @@ def test_processes_with_fewer_batches(monkeypatch, processes, round_up):
     loader = DataLoader(range(12), batch_size=4, sampler=sampler)
     if processes == 1 or round_up:
         checks.check_batches(loader, nn.Linear(2, 2))
+        # nor does a sampler of another kind say anything of it
+        checks.check_batches(DataLoader(range(12), 4), nn.Linear(2, 2))
         return
     with pytest.raises(ValueError, match='train_dataloader.sampler.round_up'):
         checks.check_batches(loader, nn.Linear(2, 2))
+
+
+def test_a_stream_has_no_number_of_images():
+    checks.check_batches(DataLoader(Stream(), 4), nn.BatchNorm1d(3))
 
 
 def test_no_step_names_the_processes(monkeypatch):

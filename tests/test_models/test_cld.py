@@ -410,7 +410,8 @@ def test_bad_values_name_the_key(changes, message):
 def test_normalised_layers_give_cosines():
     neck = MODELS.build({**NECK, 'norm_linear': True})
     maps = torch.randn(5, 16, 3, 2, generator=torch.Generator().manual_seed(0))
-    for branch, got in zip((neck.instance, neck.group), neck((maps,))):
+    outputs = neck((torch.zeros(5, 4, 6, 4), maps))  # the last stage counts
+    for branch, got in zip((neck.instance, neck.group), outputs):
         hidden = torch.relu(neck.hidden(maps.mean(dim=(2, 3))))
         for n in range(5):
             for d in range(8):
@@ -425,6 +426,13 @@ def test_normalised_layers_give_cosines():
     assert not torch.equal(neck.instance.weight, neck.group.weight)
     plain = MODELS.build({**NECK, 'norm_linear': False})
     assert type(plain.group) is torch.nn.Linear
+    for net, branches in ((neck, {'weight'}), (plain, {'weight', 'bias'})):
+        assert set(net.state_dict()) == {
+            'hidden.weight',
+            'hidden.bias',
+            *(f'instance.{name}' for name in branches),
+            *(f'group.{name}' for name in branches),
+        }
 
 
 def test_the_instance_branch_stands_for_the_image():
@@ -442,7 +450,8 @@ def test_the_instance_branch_stands_for_the_image():
         torch.testing.assert_close(sample.feature, features[i])
         torch.testing.assert_close(sample.embedding, embeddings[i])
         assert sample.sample_idx == i
-    assert len(model(images, mode='predict')) == 12
+    alone = model(images, mode='predict')
+    assert torch.equal(torch.stack([s.embedding for s in alone]), embeddings)
     with pytest.raises(RuntimeError, match='Invalid mode'):
         model(images, mode='nonsense')
 

@@ -326,15 +326,20 @@ def test_descending_uniformity_and_correlation_drives_prototypes_apart():
 
 
 @pytest.mark.parametrize(
-    'loss, function, arguments',
+    'loss, function, arguments, option',
     [
-        (PrototypeAlignmentLoss, prototype_alignment, 2),
-        (PrototypeUniformityLoss, prototype_uniformity, 1),
-        (PrototypeCorrelationLoss, prototype_correlation, 1),
+        (PrototypeAlignmentLoss, prototype_alignment, 2, dict(power=3)),
+        (PrototypeUniformityLoss, prototype_uniformity, 1, dict(t=3)),
+        (
+            PrototypeCorrelationLoss,
+            prototype_correlation,
+            1,
+            dict(temperature=0.3),
+        ),
     ],
 )
 def test_modules_weight_their_function_and_are_registered(
-    loss, function, arguments
+    loss, function, arguments, option
 ):
     from mmpretrain.registry import MODELS
 
@@ -342,6 +347,9 @@ def test_modules_weight_their_function_and_are_registered(
     inputs = [unit(2, 3, seed=i).float() for i in range(arguments)]
     one = loss(loss_weight=1.0)(*inputs)
     torch.testing.assert_close(one, function(*inputs))
+    torch.testing.assert_close(
+        loss(1.0, **option)(*inputs), function(*inputs, **option)
+    )
     for weight in (2.5, 0):  # 0 is an ablation
         built = MODELS.build(dict(type=loss.__name__, loss_weight=weight))
         torch.testing.assert_close(built(*inputs), weight * one)

@@ -1,10 +1,12 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from tests.helpers import model_cfg
+from tests.helpers import TinyImages, model_cfg
 from tests.test_models.test_pcl import step, with_prototypes
 
 
@@ -118,6 +120,8 @@ def test_batches_in_one_cluster_have_no_pairs_and_are_counted(monkeypatch):
     losses = step(model)
     assert losses['loss_uniform'].item() == losses['loss_corr'].item() == 0
     assert losses['loss_align'].item() > 0
+    model.end_epoch()
+    assert len(said) == 3 and 'In 1 of 1 batches' in said[1]
     total, _ = model.parse_losses(losses)
     total.backward()
     assert all(
@@ -129,3 +133,20 @@ def test_batches_in_one_cluster_have_no_pairs_and_are_counted(monkeypatch):
 def test_refuses_a_centroid_weight_out_of_range(weight):
     with pytest.raises(ValueError, match='model.centroid_weight'):
         MODELS.build(model_cfg('PAUC', centroid_weight=weight))
+    assert MODELS.build(model_cfg('PAUC')).centroid_weight == 0
+
+
+@pytest.mark.parametrize(
+    'images, batch_size, key',
+    [
+        (5, 2, 'model.num_clusters'),  # as with PCL
+        (8, 1, 'train_dataloader.batch_size=1'),
+    ],
+)
+def test_refuses_a_training_that_cannot_work(images, batch_size, key):
+    loader = SimpleNamespace(
+        dataset=TinyImages(num_images=images), batch_size=batch_size
+    )
+    runner = SimpleNamespace(train_dataloader=loader, hooks=[])
+    with pytest.raises(ValueError, match=key):
+        MODELS.build(model_cfg('PAUC')).check_setup(runner)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.dataset import RepeatDataset
+from mmengine.dataset import ClassBalancedDataset, RepeatDataset
 from mmpretrain.registry import MODELS
 from torch import nn
 
@@ -45,7 +45,9 @@ def step(model, batch=None):
 
 def test_infonce_alone_before_the_first_e_step():
     torch.manual_seed(0)
-    model = apart(MODELS.build(model_cfg('PCL')))
+    cfg = model_cfg('PCL')
+    cfg['head']['loss']['loss_weight'] = 2.0
+    model = apart(MODELS.build(cfg))
     reference = copy.deepcopy(model)
     queue = model.queue.clone()
     losses = step(model)
@@ -64,7 +66,7 @@ def test_infonce_alone_before_the_first_e_step():
         total -= torch.log(positive / (positive + negatives))
         hits += int(v @ key > (v @ queue).max())
     assert losses['loss_infonce'].item() == pytest.approx(
-        total.item() / 6, rel=1e-5
+        2 * total.item() / 6, rel=1e-5
     )
     assert losses['acc_instance'].item() == pytest.approx(hits / 6)
 
@@ -161,17 +163,26 @@ def test_few_prototypes_are_said_and_the_batch_is_passed_on(monkeypatch):
     monkeypatch.setattr(
         'pauc_mm.models.pcl.print_log', lambda text, **_: told.append(text)
     )
-    # eight negatives and a batch of twelve
+    # eight negatives and a batch of twelve on two processes
+    monkeypatch.setattr('pauc_mm.models.checks.get_world_size', lambda: 2)
     model = MODELS.build(model_cfg('PCL', num_clusters=[20, 19, 30]))
     monkeypatch.setattr(
         model.prototypes, 'check_setup', lambda *args: passed.append(args)
     )
-    data = SimpleNamespace(dataset=TinyImages(num_images=64), batch_size=12)
+    images = RepeatDataset(TinyImages(num_images=64), 2)
+    data = SimpleNamespace(dataset=images, batch_size=6)
     runner = SimpleNamespace(train_dataloader=data)
     model.check_setup(runner)
     assert 'model.proto_head.num_negatives=8' in told[0]
     assert 'K=[19]:' in told[0]
     assert passed == [(runner, 12)]
+    data.batch_size = 33
+    with pytest.raises(ValueError, match='model.queue_len=64'):
+        model.check_setup(runner)
+    data.batch_size = 6
+    model.num_clusters = (20, 65)
+    with pytest.raises(ValueError, match='model.num_clusters=.* 64 training'):
+        model.check_setup(runner)
 
 
 def test_a_repeated_data_set_counts_once(monkeypatch):
@@ -180,7 +191,9 @@ def test_a_repeated_data_set_counts_once(monkeypatch):
         'pauc_mm.models.checks.print_log', lambda text, **_: told.append(text)
     )
     data = TinyImages(num_images=30)
-    for dataset in (data, RepeatDataset(data, 4)):
+    balanced = ClassBalancedDataset(data, 0.9)
+    assert len(balanced) > 30
+    for dataset in (data, RepeatDataset(data, 4), balanced):
         loader = SimpleNamespace(dataset=dataset, batch_size=12)
         model = MODELS.build(model_cfg('PCL'))
         MomentumContrast.check_setup(
@@ -222,8 +235,14 @@ def test_bf16_autocast_keeps_losses_in_float32(kind):
     torch.manual_seed(0)
     model = with_prototypes(MODELS.build(model_cfg(kind)))
     exact = step(copy.deepcopy(model))
+    seen, instance = [], model.instance_losses
+    model.instance_losses = lambda *args: (seen.extend(args), instance(*args))[
+        1
+    ]
     with torch.autocast('cpu', dtype=torch.bfloat16):
         losses = step(model)
+    for vectors in seen:  # normalised after half precision, not before
+        torch.testing.assert_close(vectors.norm(dim=1), torch.ones(6))
     for name, value in losses.items():
         assert value.dtype == torch.float32, name
         assert torch.isfinite(value), name
@@ -265,6 +284,11 @@ def test_bad_values_name_the_key(changes, message):
         MODELS.build(model_cfg('PCL', **changes))
 
 
+def test_one_set_may_be_a_number():
+    model = MODELS.build(model_cfg('PCL', num_clusters=5))
+    assert model.num_clusters == model.prototypes.sizes == (5,)
+
+
 def test_prototypes_that_are_no_config_name_the_new_spelling():
     with pytest.raises(TypeError, match="type='KMeansPrototypes'.*'kmeans'"):
         MODELS.build(model_cfg('PCL', prototypes='kmeans'))
@@ -272,8 +296,9 @@ def test_prototypes_that_are_no_config_name_the_new_spelling():
 
 def test_wrong_batches_are_explained():
     model = with_prototypes(MODELS.build(model_cfg('PCL')))
-    with pytest.raises(ValueError, match='two views'):
-        step(model, images_batch(views=1))
+    for views in (1, 3):
+        with pytest.raises(ValueError, match='two views'):
+            step(model, images_batch(views=views))
     batch = images_batch()
     for sample in batch['data_samples']:
         del sample.sample_idx

@@ -18,7 +18,10 @@ def test_maps_of_stages():
     first, second = several(x)
     assert first.shape == (2, 4, 16, 24) and second.shape == (2, 12, 4, 6)
     assert torch.equal(second, last(x)[0])
-    assert torch.equal(second, last.layers(x))
+    want = x
+    for layer in last.layers:
+        want = torch.relu(layer.bn(layer.conv(want)))
+    torch.testing.assert_close(second, want)
 
 
 def test_frozen_stages():
@@ -30,6 +33,18 @@ def test_frozen_stages():
     net = TinyConvNet(frozen_stages=2, norm_eval=True).train()
     assert not any(layer.bn.training for layer in net.layers)
     assert net.training
+    assert not any(
+        p.requires_grad for p in TinyConvNet(frozen_stages=3).parameters()
+    )
+
+
+def test_options_and_defaults():
+    init_cfg = dict(type='Constant', layer='Conv2d', val=0.5)
+    net = TinyConvNet(in_channels=1, init_cfg=init_cfg)
+    net.init_weights()
+    shapes = [tuple(layer.conv.weight.shape) for layer in net.layers]
+    assert shapes == [(32, 1, 3, 3), (64, 32, 3, 3), (128, 64, 3, 3)]
+    assert all(layer.conv.weight.eq(0.5).all() for layer in net.layers)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +52,7 @@ def test_frozen_stages():
     [
         (dict(out_indices=()), 'out_indices'),
         (dict(out_indices=(2, 1)), 'out_indices'),
+        (dict(out_indices=(1, 1)), 'out_indices'),
         (dict(out_indices=(1, 3)), 'out_indices'),
         (dict(out_indices=(2, -1)), 'out_indices'),
         (dict(frozen_stages=4), 'frozen_stages'),

@@ -113,6 +113,7 @@ def test_groups_that_cancel_out_and_samples_without_group():
     assert got['nemd/unique_share'] == 1
     assert got['nemd/value'] == pytest.approx(2**0.5, abs=1e-6)
     assert got['nemd/intra_variance'] == pytest.approx(0.5)
+    assert got['nemd/group_entropy'] == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -140,10 +141,14 @@ def test_the_number_of_clusters_follows_the_samples(num, expected):
     assert got['nemd/num_groups'] == expected
 
 
-def test_one_class_is_refused():
+@pytest.mark.parametrize('label', [0, 7])
+@pytest.mark.parametrize('collapsed', [False, True])
+def test_one_class_is_refused(label, collapsed):
     points, _ = points_and_labels()
+    if collapsed:
+        points = points[:1].expand(90, -1)
     with pytest.raises(ValueError, match='only 1'):
-        evaluate(NEMD(), samples(points, torch.full((90,), 7)))
+        evaluate(NEMD(), samples(points, torch.full((90,), label)))
 
 
 def test_missing_labels():
@@ -217,6 +222,9 @@ def test_clusters_of_a_seed(field):
     expected = nemd(unit, groups, seed=2)
     assert got['nemd/value'] == pytest.approx(expected.value, abs=1e-6)
     assert got['nemd/group_entropy'] == pytest.approx(cluster_entropy(sizes))
+    assert got['nemd/intra_variance'] == pytest.approx(
+        intra_group_variance(unit, groups)
+    )
     assert len(set(sizes.tolist())) > 1
 
 
@@ -238,7 +246,8 @@ def test_groups_that_all_cancel_out_have_one_direction():
 
 def test_groups_of_one_and_of_three():
     points, _ = points_and_labels(num=4)
-    got = evaluate(NEMD(), samples(points, [0, 1, 1, 1]))
+    # Labels may have gaps.
+    got = evaluate(NEMD(), samples(points, [3, 9, 9, 9]))
     assert got['nemd/group_entropy'] == pytest.approx(cluster_entropy([1, 3]))
     assert got['nemd/mean_members'] == 2
 

@@ -14,7 +14,7 @@ def filled(epoch=None):
     prototypes = KMeansPrototypes([2, 2], 2)
     prototypes.update(
         [torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.eye(2)],
-        [torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.4])],
+        [torch.tensor([0.1, 0.2]).double(), torch.tensor([0.3, 0.4])],
         torch.tensor([[0, 1, 1], [1, 0, 1]], dtype=torch.int32),
         CPU,
         epoch,
@@ -26,6 +26,11 @@ def test_centroids_are_normalised_and_assignments_looked_up():
     assert not KMeansPrototypes([2, 2], 2).ready
     prototypes = filled()
     assert prototypes.ready and prototypes.sizes == (2, 2)
+    with pytest.raises(ValueError, match='model.prototypes.seed .* got 3'):
+        KMeansPrototypes([2, 2], 2, seed=3)
+    torch.testing.assert_close(
+        prototypes.concentrations(), torch.tensor([0.1, 0.2, 0.3, 0.4])
+    )
     torch.testing.assert_close(
         prototypes.centroids[0], torch.tensor([[0.6, 0.8], [0.0, 1.0]])
     )
@@ -37,13 +42,17 @@ def test_centroids_are_normalised_and_assignments_looked_up():
 def test_state_survives_bit_for_bit():
     # normalising once more on loading would change the last bit
     prototypes = filled(epoch=3)
+    prototypes.assignments[1, 2] = 70_000  # as many as the papers have
     state = prototypes.clustering()
-    other = KMeansPrototypes([2, 2], 2)
+    other = KMeansPrototypes([5, 2], 2)  # three have stayed empty
     other.load_clustering(state, CPU)
-    assert other.epoch == 3
+    assert other.epoch == 3 and other.sizes == (2, 2)
     for a, b in zip(prototypes.centroids, other.centroids):
         assert torch.equal(a, b)
     assert torch.equal(prototypes.assignments, other.assignments)
+    del state['epoch']  # as it was at first
+    other.load_clustering(state, CPU)
+    assert other.epoch is None
     # a view would take all sets into the file
     for part in state['centroids'] + state['concentrations']:
         assert part.untyped_storage().nbytes() == part.nbytes

@@ -150,7 +150,9 @@ def test_three_steps_against_slow_loops(kind):
 
 def test_infonce_alone_until_the_mixtures_begin():
     model = online_model(mixture=dict(MIXTURE, warmup_steps=2))
+    assert not model.prototype_sets()
     names = [set(step(model, images_batch(seed=s))) for s in range(6)]
+    assert len(model.prototype_sets()) == 2
     alone = {'loss_infonce', 'acc_instance'}
     # Two steps of warm-up, two for the twelve samples.
     assert names[:4] == [alone] * 4
@@ -328,7 +330,9 @@ def test_negatives_differ_in_each_step_and_run(monkeypatch):
     seeds = []
     for run in range(2):
         model = begun_model()
+        means = model.prototypes.vectors()
         model.prototypes.seed_run(run)
+        assert torch.equal(model.prototypes.vectors(), means)
         seed = model.seed_negatives
         model.seed_negatives = lambda n, s=seed: (seeds.append(n), s(n))
         for _ in range(3):
@@ -408,6 +412,7 @@ def test_on_a_gpu():
         (dict(etta=0.9), 'model.prototypes: .*etta'),
         (dict(dim=8), 'model.prototypes.dim .* feat_dim'),
         (dict(num_prototypes=4), 'model.prototypes.num_prototypes'),
+        (dict(temperature=0.2), 'model.prototypes.temperature'),
         (dict(num_components=4), 'model.prototypes: .*num_components'),
         (dict(init_samples=5), 'model.prototypes.init_samples .* >= 6, got 5'),
         (dict(warmup_steps=-1), 'model.prototypes.warmup_steps .* got -1'),
@@ -426,7 +431,7 @@ def test_bad_options_name_the_key(changes, message):
 
 
 def test_epochs_of_warm_up_need_the_length_of_an_epoch():
-    prototypes = MixturePrototypes((4, 6), 8, 0.1, warmup_epochs=0.5)
+    prototypes = MixturePrototypes((4, 6), 8, 0.1, warmup_epochs=0.4)
     keys = F.normalize(torch.randn(24, 8), dim=1)
     with pytest.raises(RuntimeError, match='setup_check'):
         prototypes.learn(keys)
@@ -528,14 +533,35 @@ def test_the_seed_of_negatives_counts_from_the_first_step():
 
 
 def test_the_summary_counts_equal_clusters():
-    prototypes = MixturePrototypes((4,), 8, 0.1)
+    prototypes = MixturePrototypes((4, 3), 8, 0.1)
     prototypes.learn(unit(24, 8))
     shares = torch.tensor([0.1, 0.2, 0.3, 0.4])
     prototypes.mixtures[0].frequency.copy_(2.5 * shares)
     used = math.exp(-sum(p * math.log(p) for p in shares.tolist()))
-    (line,) = prototypes.summary()
+    line, other = prototypes.summary()
     assert f'used as {used:.1f} equal clusters' in line
     assert 'min 0.1 / median 0.2 / max 0.4' in line
+    for text, phi in zip((line, other), prototypes.concentrations().split(4)):
+        assert f'mean concentration {phi.mean():.4f}' in text
+        assert f'(min {phi.min():.4f}, max {phi.max():.4f})' in text
+
+
+def test_what_is_loaded_replaces_the_counter_and_the_collected():
+    def build():
+        return MixturePrototypes((4, 6), 8, warmup_steps=2, init_samples=12)
+
+    first, second = build(), build()
+    for seed in range(3):  # the third is collected
+        first.learn(unit(6, 8, seed))
+    state = copy.deepcopy(first.state_dict())
+    for prototypes in (first, second):
+        prototypes.load_state_dict(state)
+        for seed in (3, 4):  # no further warm-up, but both of them
+            assert not prototypes.ready
+            prototypes.learn(unit(6, 8, seed))
+        assert prototypes.ready
+    runner = SimpleNamespace(train_dataloader=range(4), iter=3, max_iters=3)
+    first.check_setup(runner, 6)  # resumed, with nothing to say
 
 
 def test_embeddings_that_are_alike_cannot_begin():

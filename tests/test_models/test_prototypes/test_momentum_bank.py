@@ -36,6 +36,16 @@ def test_rows_come_back_at_their_images():
     assert torch.equal(few, 1 + matrix[[7, 3]])
 
 
+def test_more_images_than_are_copied_at_once():
+    number = 70_000
+    bank = MomentumBank(number, 1, CPU)
+    keys, places = torch.arange(number).float(), torch.arange(number).flip(0)
+    bank.write(places, keys[:, None])
+    matrix = torch.zeros(number, 1)
+    bank.add_to(matrix, torch.arange(number))
+    assert torch.equal(matrix[:, 0], keys.flip(0))
+
+
 def test_more_than_was_said_is_an_error():
     bank, keys = filled(10)
     with pytest.raises(RuntimeError, match='is 10,.*epoch has 11 images'):
