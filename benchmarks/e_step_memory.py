@@ -6,8 +6,11 @@ from __future__ import annotations
 from _harness import Report, get_parser, natural, parse, positive, say
 from _processes import Group
 
-# Bytes of the matrix of embeddings, beside the index of k-means.
-ALLOWED_MATRICES = 2.5
+# A process may take these shards, two tables of centroids and the scratch;
+# while it reads the bank, that too.
+ALLOWED_SHARDS = 1.3
+SCRATCH = 64  # MiB
+BANK = 'the bank, filled in the epoch', 'embed and assemble'
 CLUSTERS = (25000, 50000, 100000)
 SMALL_CLUSTERS = (50, 100, 200)
 
@@ -58,7 +61,8 @@ def work(source, options, clusters):
     model = StubAlgorithm(dim, device)
     # Once with a few images: the libraries load code when it is first used.
     few = extract_embeddings(model, InMemoryImages(batch, 1), batch)
-    ShardedKMeans(niter=1, nredo=1).fit(few, 2, 0)
+    kmeans = ShardedKMeans(niter=1, nredo=1, scratch=SCRATCH)
+    kmeans.fit(few, 2, 0)
     del few
     meter = PeakMeter()
     peaks = {}
@@ -73,11 +77,11 @@ def work(source, options, clusters):
     bank = None
     if source == 'momentum_bank':
         bank = phase(
-            'the bank, filled in the epoch',
+            BANK[0],
             lambda: fill_bank(num_images, dim, device, options['seed']),
         )
     embeddings = phase(
-        'embed and assemble',
+        BANK[1],
         lambda: extract_embeddings(
             model, images, batch, options['num_workers'], bank=bank
         ),
@@ -85,7 +89,6 @@ def work(source, options, clusters):
     bank = None  # the hook lets go of it, too
     phase('check for NaN', lambda: check_finite(embeddings, 1))
     if source == 'extract':
-        kmeans = ShardedKMeans(niter=1, nredo=1)
         for k in options['kmeans']:
             phase(
                 f'k-means, K = {k}, 1 iteration',
@@ -110,16 +113,18 @@ def work(source, options, clusters):
     return peaks
 
 
-def print_peaks(report, title, ranks, size_of, limit, small):
+def print_peaks(report, title, ranks, shard, tables, bank, small):
     """Print the process that needs most in each phase."""
     rows = []
     for phase in ranks[0]:
         host, device = (max(rank[phase][i] for rank in ranks) for i in (0, 1))
-        row = [phase, host / 2**20, host / size_of, limit / size_of]
+        shards = ALLOWED_SHARDS + (bank and phase in BANK)
+        limit = shards * shard + tables + SCRATCH * 2**20
+        row = [phase, host / 2**20, host / shard, limit / 2**20]
         # Toy sizes are less than what the allocators keep in hand.
         row.append('-' if small else 'yes' if host <= limit else 'NO')
         rows.append(row + [device / 2**20 if device else '-'])
-    header = ['phase', 'peak MiB', 'matrices', 'allowed', 'within', 'GPU MiB']
+    header = ['phase', 'peak MiB', 'shards', 'allowed', 'within', 'GPU MiB']
     report.table(title, header, rows)
 
 
@@ -133,8 +138,7 @@ def main(argv=None):
         '--kmeans',
         type=positive,
         nargs='+',
-        # At 1000 points a centroid, faiss copies a part of the data for the
-        # first, and works on the matrix itself for the second.
+        # At 1000 points a centroid, the first works on a part of the rows.
         default=[1000, 2000],
         metavar='K',
         help='run the real k-means for its working memory',
@@ -153,16 +157,16 @@ def main(argv=None):
             'largest K.'
         )
     size_of = 4 * args.images * args.dim
-    index = 4 * max(clusters) * args.dim
-    limit = ALLOWED_MATRICES * size_of + index
+    table = 4 * max(clusters) * args.dim
     report = Report('Peak memory of the E-step', args)
     report.note(
         f'N = {args.images}, D = {args.dim}, K = {list(clusters)}; the '
-        f'matrix has {size_of / 2**20:.0f} MiB, the index of the largest '
-        f'clustering {index / 2**20:.0f} MiB. Growth of the resident memory '
+        f'matrix has {size_of / 2**20:.0f} MiB, the table of the largest '
+        f'centroids {table / 2**20:.0f} MiB. Growth of the resident memory '
         'of a process above what it had after its imports, the most of any '
-        f'process; allowed are {ALLOWED_MATRICES} matrices and the index. '
-        'The network is a stub; loading, assembly and what follows are real.'
+        f'process; allowed are {ALLOWED_SHARDS} shards, two tables and '
+        f'kmeans.scratch={SCRATCH} MiB, and the bank while it is read. The '
+        'network is a stub; loading, assembly and what follows are real.'
     )
     for source in ('extract', 'momentum_bank'):
         for size in args.processes:
@@ -171,7 +175,11 @@ def main(argv=None):
             ) as group:
                 ranks = group.run(source, vars(args), clusters)
             title = f"features='{source}', {size} process(es)"
-            print_peaks(report, title, ranks, size_of, limit, args.small)
+            bank = source == 'momentum_bank'
+            print_peaks(
+                *(report, title, ranks, size_of / size, 2 * table, bank),
+                args.small,
+            )
     report.save()
 
 

@@ -29,17 +29,6 @@ def slowest(ranks):
     return {name: max(rank[name] for rank in ranks) for name in ranks[0]}
 
 
-def share_of_largest(clusters, world_size):
-    """Return the busiest process' share of the work, largest K first.
-
-    The time of a k-means is proportional to K.
-    """
-    load = [0] * world_size
-    for k in sorted(clusters, reverse=True):
-        load[load.index(min(load))] += k
-    return max(load) / sum(clusters)
-
-
 def measure(groups, settings, args):
     """Run the settings in turn; return medians by setting and phase."""
     runs = {name: [] for name in settings}
@@ -68,12 +57,8 @@ def scaling_rows(one, other, setting, many_setting):
         cluster=growth * sum(clusters_of_many) / sum(clusters),
         rest=growth,
     )
-    # The rest is done by every process, and a clustering is not divided.
-    share = dict(
-        embed=1 / world_size,
-        cluster=share_of_largest(clusters_of_many, world_size),
-        rest=1.0,
-    )
+    # The rest is done by every process.
+    share = dict(embed=1 / world_size, cluster=1 / world_size, rest=1.0)
     phases = PHASES[:-1]
     seconds = {phase: work[phase] * one[phase] for phase in phases}
     work['total'] = sum(seconds.values()) / one['total']
@@ -135,8 +120,8 @@ def main(argv=None):
         f'{args.niter} iterations from one start; {args.threads} thread(s) '
         'a process; the time of a phase is that of the slowest process. Work '
         'is that of N images and N times K distances, against 1 process. The '
-        'best speed-up is that of equal processors: a clustering is not '
-        'divided, and the rest is done by every process.'
+        'best speed-up is that of equal processors: the rest is done by '
+        'every process. One process takes FaissKMeans, several ShardedKMeans.'
     )
     with contextlib.ExitStack() as stack:
         groups = {

@@ -1,21 +1,38 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Compare k-means of the E-step: official settings, one run, warm start.
+"""Compare k-means of the E-step: settings, and one process with several.
 
 The embeddings are real: MNIST views through the momentum encoder of a PCL
 run, after successive epochs. A warm start goes through all of these epochs,
 as in training, and is compared at the last one, where errors would have
 added up. The objective is the mean squared distance to the centroid.
+`--parts shards` compares FaissKMeans in one process with ShardedKMeans in one
+and in several, from the same centroids and with as many iterations.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import statistics
+import tempfile
+import time
 
 import numpy as np
+import torch
 from _embeddings import successive_embeddings
-from _harness import Report, get_parser, interleave, parse, positive, say
+from _harness import (
+    Report,
+    get_parser,
+    interleave,
+    parse,
+    positive,
+    say,
+    synchronize,
+)
+from _processes import Group
 
-from pauc_mm.clustering import FaissKMeans
+from pauc_mm.clustering import FaissKMeans, ShardedKMeans
+from pauc_mm.utils import Shard
 
 OFFICIAL = 'official: 5 x 20 iterations from scratch'
 ONCE = 'one run of 20 iterations from scratch'
@@ -38,6 +55,15 @@ def main(argv=None) -> None:
     )
     add('--epochs', type=positive, default=4, help='successive E-steps')
     add('--warm-iterations', type=positive, nargs='+', default=[5, 10])
+    add(
+        '--parts',
+        nargs='+',
+        choices=['settings', 'shards'],
+        default=['settings', 'shards'],
+        help='what to compare',
+    )
+    add('--processes', type=positive, default=2, help='beside 1, for shards')
+    add('--niter', type=positive, default=5, help='iterations, for shards')
     add('--also-once', action='store_true', help='one run of 20, too')
     add('--cache', metavar='FILE.npy', help='keeps the embeddings')
     args = parse(parser, argv)
@@ -57,8 +83,14 @@ def main(argv=None) -> None:
         )
     )
     device = 'gpu' if args.device == 'cuda' else 'cpu'
-    for k in args.clusters:
-        _compare(report, args, matrices, k, device)
+    if 'settings' in args.parts:
+        for k in args.clusters:
+            _compare(report, args, matrices, k, device)
+    if 'shards' in args.parts:
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, 'embeddings.npy')
+            np.save(path, matrices[-1])
+            _compare_shards(report, args, path)
     report.save()
 
 
@@ -118,6 +150,66 @@ def _compare(report, args, matrices, k: int, device: str) -> None:
             for name, timing in timings.items()
         ],
     )
+
+
+def work(kind, path, k, options):
+    """Cluster a matrix here and in the other processes; seconds, objective."""
+    matrix = np.load(path, mmap_mode='r')
+    rng = np.random.default_rng(options['seed'])
+    start = matrix[rng.choice(len(matrix), k, replace=False)]
+    cuda = options['device'] == 'cuda'
+    if kind == 'FaissKMeans':
+        rows = np.array(matrix)
+        kmeans = FaissKMeans(
+            warm_niter=options['niter'], device='gpu' if cuda else 'cpu'
+        )
+    else:
+        rows = Shard.of(torch.from_numpy(np.array(matrix)))
+        rows = rows._replace(rows=rows.rows.to(options['device']))
+        kmeans = ShardedKMeans(warm_niter=options['niter'])
+    begin = time.perf_counter()
+    result = kmeans.fit(rows, k, options['seed'], start)
+    synchronize(options['device'])
+    return time.perf_counter() - begin, result.objective
+
+
+def _compare_shards(report, args, path: str) -> None:
+    several = args.processes
+    settings = {
+        'FaissKMeans, 1 process': (1, 'FaissKMeans'),
+        'ShardedKMeans, 1 process': (1, 'ShardedKMeans'),
+        f'ShardedKMeans, {several} processes': (several, 'ShardedKMeans'),
+    }
+    with contextlib.ExitStack() as stack:
+        groups = {
+            size: stack.enter_context(
+                Group(work, size, args.threads, args.device, args.small)
+            )
+            for size in {1, several}
+        }
+        for k in args.clusters:
+            seconds = {name: [] for name in settings}
+            objective = {}
+            for turn in range(args.warmup + args.repeats):
+                for name, (size, kind) in settings.items():
+                    ranks = groups[size].run(kind, path, k, vars(args))
+                    if turn >= args.warmup:
+                        seconds[name].append(max(s for s, _ in ranks))
+                    objective[name] = ranks[0][1]
+                say(f'K = {k}: round {turn + 1}')
+            times = {n: statistics.median(s) for n, s in seconds.items()}
+            faiss, one, _ = settings
+            rows = []
+            for name, value in times.items():
+                more = 100 * (objective[name] / objective[faiss] - 1)
+                row = [name, value, times[one] / value]
+                rows.append(row + [f'{objective[name]:.6f}', f'{more:+.4f}%'])
+            report.table(
+                f'K = {k}: {args.niter} iterations from the same centroids, '
+                f'medians of {args.repeats} run(s)',
+                ['', 'seconds', 'times as fast', 'objective', 'difference'],
+                rows,
+            )
 
 
 if __name__ == '__main__':

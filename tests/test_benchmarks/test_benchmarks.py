@@ -118,15 +118,19 @@ def test_e_step_memory(tmp_path):
     for table in tables:
         assert 'embed and assemble' in names(table)
         assert max(column(table, 'peak MiB')) > 0
-    assert any('k-means' in name for name in names(tables[0]))
+    assert any('k-means' in name for name in names(tables[1]))
     assert 'bank' in names(tables[2])[0]
 
 
 @pytest.mark.program
 def test_kmeans(tmp_path):
     tables = run('kmeans', '--also-once', '--out', str(tmp_path / 'c.json'))
-    assert len(tables) == 2
-    for table in tables:
+    assert len(tables) == 4
+    for table in tables[2:]:
+        assert names(table)[2] == 'ShardedKMeans, 2 processes'
+        for value in column(table, 'difference'):
+            assert abs(float(value.rstrip('%'))) < 0.1
+    for table in tables[:2]:
         assert names(table)[0].startswith('official')
         assert column(table, 'difference')[0] == '+0.00%'
         assert len(names(table)) == 4

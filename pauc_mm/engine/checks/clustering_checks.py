@@ -60,7 +60,7 @@ def check_kmeans_device(
         mib = kmeans.memory(num_held, k, dim) / 2**20
         where = (
             f'the {device} of each of {get_world_size()} process(es) and take '
-            f'about {mib:.0f} MiB there'
+            f'at most {mib:.0f} MiB there'
         )
     elif hasattr(kmeans, 'gpu_id'):
         where, level = _check_faiss(kmeans, k, dim)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from pauc_mm.clustering import ShardedKMeans
 from pauc_mm.engine.checks import clustering_checks
 from pauc_mm.engine.checks.clustering_checks import (
     check_kmeans_device,
@@ -62,6 +63,27 @@ def test_the_place_of_k_means(monkeypatch, device, cuda, level, words):
     assert [error for error, _ in raised] == [None]
     ((own, text),) = said
     assert own == level and re.search(words, text)
+
+
+def test_sharded_k_means_is_tried_and_its_memory_told(monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        clustering_checks, 'print_log', lambda text, **_: said.append(text)
+    )
+    monkeypatch.setattr(clustering_checks, 'get_world_size', lambda: 8)
+    kmeans, tried = ShardedKMeans(nredo=1, scratch=3), []
+    kmeans.fit = lambda shard, k, seed: tried.append(shard)
+    check_kmeans_device(kmeans, (2**18, 4), 2, 2**19, 'there is a GPU')
+    (shard,) = tried
+    assert torch.equal(shard.gather(), torch.eye(2))
+    # 2 numbers of 4 bytes for 2^19 rows and twice 2^18 centroids; the scratch
+    assert 'ShardedKMeans (there is a GPU) will run on the cpu of' in said[0]
+    assert 'each of 8 process(es) and take at most 11 MiB there' in said[0]
+
+
+def test_a_clusterer_of_a_users_own_is_not_tried(monkeypatch):
+    monkeypatch.setattr(clustering_checks, 'print_log', None)
+    check_kmeans_device(SimpleNamespace(fit=None), (4,), 8)
 
 
 @pytest.mark.parametrize(
