@@ -24,7 +24,7 @@ def cluster_entropy(sizes: ArrayLike | Sequence[int]) -> float:
         ValueError: If there is no cluster, a size is negative or all are zero.
     """
     sizes = torch.as_tensor(sizes).double().flatten()
-    if not len(sizes) or (sizes < 0).any() or not sizes.sum() > 0:
+    if (sizes < 0).any() or not sizes.sum() > 0:
         raise ValueError(
             'sizes must be numbers >= 0, one for each cluster, with at least '
             f'one member in all, got {sizes[:10].tolist()} (first 10 shown).'

@@ -146,7 +146,6 @@ def feature_label_information(
 
 def _both(groups: ArrayLike, labels: ArrayLike) -> tuple:
     """Return the groups and labels, as arrays, of samples that have both."""
-    labels = torch.as_tensor(labels).flatten()
     labels = as_groups(labels, len(labels), 'labels')
     groups = as_groups(groups, len(labels))
     both = (groups >= 0) & (labels >= 0)

@@ -171,6 +171,13 @@ def test_the_queue_of_moco(queue, images, drop_last, message):
         SetupCheckHook().before_train(runner)
 
 
+def images_of(names):
+    class Images(list):
+        metainfo = dict(classes=names)
+
+    return DataLoader(Images(range(48)), 16)
+
+
 @pytest.mark.parametrize(
     'names, outputs, message',
     [
@@ -184,11 +191,28 @@ def test_the_queue_of_moco(queue, images, drop_last, message):
 def test_the_outputs_of_a_classifier(names, outputs, message):
     head = SimpleNamespace(num_classes=outputs)
     runner = a_runner(an_empty(ImageClassifier, head=head))
+    runner.train_dataloader = images_of(names)
+    if message is None:
+        SetupCheckHook().before_train(runner)
+        return
+    with pytest.raises(ValueError, match=message):
+        SetupCheckHook().before_train(runner)
 
-    class Images(list):
-        metainfo = dict(classes=names)
 
-    runner.train_dataloader = DataLoader(Images(range(48)), 16)
+@pytest.mark.parametrize(
+    'names, message',
+    [
+        ('abcd', None),
+        (None, None),
+        ('bacd', 'train_dataloader .* val_dataloader .* the order is another'),
+        ('abce', 'only val_dataloader has 1: e'),
+    ],
+)
+def test_the_classes_of_the_validation(names, message):
+    head = SimpleNamespace(num_classes=4)
+    validation = SimpleNamespace(dataloader=images_of(names))
+    runner = a_runner(an_empty(ImageClassifier, head=head))
+    runner.train_dataloader, runner.val_loop = images_of('abcd'), validation
     if message is None:
         SetupCheckHook().before_train(runner)
         return

@@ -57,6 +57,8 @@ def test_bad_arguments():
     x = torch.randn(4, 3)
     with pytest.raises(ValueError, match=r'\(4, 3\) and \(3, 3\)'):
         alignment(x, x[:3])
+    with pytest.raises(ValueError, match=r'\(4, 3\) and \(4, 1\)'):
+        alignment(x, x[:, :1])
     with pytest.raises(ValueError, match='1 of 4 embeddings y.*zero norm'):
         alignment(x, torch.tensor([[0.0] * 3] + [[1.0] * 3] * 3))
     with pytest.raises(ValueError, match='2 of 4 embeddings x.*not finite'):

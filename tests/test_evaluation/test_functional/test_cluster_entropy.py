@@ -34,7 +34,7 @@ def test_single_cluster_is_even():
     assert cluster_entropy([4]) == 1
 
 
-@pytest.mark.parametrize('sizes', [[], [0, 0], [3, -1]])
+@pytest.mark.parametrize('sizes', [[], [0, 0], [3, -1], [math.nan, 1]])
 def test_bad_sizes(sizes):
     with pytest.raises(ValueError, match='sizes must'):
         cluster_entropy(sizes)

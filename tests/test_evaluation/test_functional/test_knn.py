@@ -47,7 +47,7 @@ def test_equals_double_loop(exclude_self, temperature):
         bank,
         labels,
         5,
-        k=(1, 7, 59),
+        k=(59, 1, 7),
         temperature=temperature,
         chunk=8,
         exclude_self=exclude_self,
@@ -69,7 +69,8 @@ def test_equals_scikit_learn(k):
 
     reference = KNeighborsClassifier(k, weights=weights, metric='cosine')
     reference.fit(bank.numpy(), labels.numpy())
-    got = knn_predict(query, bank, labels, 5, k=k)[k]
+    options = {} if k == 20 else dict(k=k)  # the default
+    got = knn_predict(query, bank, labels, 5, **options)[k]
     assert got.tolist() == reference.predict(query.numpy()).tolist()
 
 
@@ -86,9 +87,22 @@ def test_nearer_neighbours_weigh_more():
 
 def test_tiny_temperature_does_not_overflow():
     bank, labels = samples(30)
-    nearest = knn_predict(bank, bank, labels, 5, k=1)[1]
-    got = knn_predict(bank, bank, labels, 5, k=10, temperature=1e-5)[10]
-    assert got.tolist() == nearest.tolist() == labels.tolist()
+    query, _ = samples(30, seed=1)  # some farther than others
+    nearest = knn_predict(query, bank, labels, 5, k=1)[1]
+    got = knn_predict(query, bank, labels, 5, k=10, temperature=1e-5)[10]
+    assert got.tolist() == nearest.tolist() != labels.tolist()
+
+
+def test_ties_go_to_the_lowest_class_and_hairs_count():
+    bank = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    got = knn_predict(torch.ones(1, 2), bank, [2, 1], 4, 2)
+    assert got[2].tolist() == [1]
+    # 1 + exp(-1 / t) is less than exp(-0.41 / t) + exp(-0.58 / t), but not
+    # in float32.
+    cosine = torch.tensor([1.0, 0.0, 0.59, 0.42])
+    bank = torch.stack([cosine, (1 - cosine**2).sqrt()], dim=1)
+    got = knn_predict(bank[:1], bank, [0, 0, 1, 1], 2, 4, temperature=1e6)
+    assert got[4].tolist() == [1]
 
 
 def test_leave_one_out_among_duplicates():
@@ -132,6 +146,8 @@ def test_low_precision(dtype):
         (dict(temperature=-0.1), 'temperature.*-0.1'),
         (dict(num_classes=4), r'num_classes=4.*0 to 4'),
         (dict(bank_labels=torch.zeros(29).long()), r'\(30,\).*\(29,\)'),
+        (dict(bank_labels=torch.zeros(31).long()), r'\(30,\).*\(31,\)'),
+        (dict(bank_labels=torch.arange(30) % 5 - 1), 'num_classes=5.*-1 to 3'),
         (dict(query=torch.randn(3, 5)), '5 and 6'),
         (dict(query=torch.randn(3, 7)), '7 and 6'),
         (dict(query=torch.randn(3, 6), exclude_self=True), '3 and 30'),

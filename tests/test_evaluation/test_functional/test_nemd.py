@@ -3,6 +3,7 @@ import importlib
 import itertools
 import math
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import ot
@@ -11,7 +12,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import wasserstein_distance
 
-from pauc_mm.evaluation.functional import nemd
+from pauc_mm.evaluation.functional import _transport, nemd
 
 # The package exports the function under the name of its module.
 nemd_module = importlib.import_module('pauc_mm.evaluation.functional.nemd')
@@ -127,6 +128,13 @@ def test_total_collapse_is_zero(dtype):
     assert result.standard_error <= 1e-12
 
 
+def test_pairs_larger_than_a_batch_of_distances(monkeypatch):
+    x, groups = uneven(4, 6)
+    expected = nemd(x, groups)
+    monkeypatch.setattr(_transport, '_BATCH_ENTRIES', 20)
+    assert nemd(x, groups) == expected
+
+
 def test_equal_clouds_are_at_distance_zero():
     cloud, _ = clusters(1, 20)
     x = torch.cat([cloud, cloud.flip(0)])
@@ -198,6 +206,11 @@ def test_standard_error_of_two_draws():
     want = math.sqrt((2**2 + 0.5**2) / 4) / 3
     got = nemd_module._standard_error(costs, exhaustive=True)
     assert got == pytest.approx(want)
+    got = nemd_module._standard_error(costs[:, :1], exhaustive=False)
+    assert got == pytest.approx(np.std([1, 2, 4], ddof=1) / math.sqrt(3))
+    # Point-like groups differ as pairs, and not from draw to draw.
+    points = nemd(*clusters(4, 10, spread=1e-6), num_members=9)
+    assert points.num_draws == 2 and points.standard_error < 1e-5
 
 
 def test_members_are_drawn_once_and_twice_for_an_error():
@@ -206,6 +219,7 @@ def test_members_are_drawn_once_and_twice_for_an_error():
     assert nemd(x, groups).num_draws == 1
     some = nemd(x, groups, num_members=9)
     assert some.num_draws == 2 and some.standard_error > 0
+    assert nemd(*uneven(3, 10), num_members=9).num_draws == 2
     assert type(some.total_pairs) is int
     rows = nemd_module._draw_members(
         np.arange(5, 15), 9, np.random.default_rng(0)
@@ -298,6 +312,8 @@ def test_sinkhorn_equals_the_loop():
     result = nemd(x, groups, solver='sinkhorn', reg=0.1, batch_size=4)
     assert result.value == pytest.approx(np.mean(costs), abs=2e-4)
     assert (result.num_pairs, result.min_members) == (6, 3)
+    # The more members, the closer the solver's l2 norm is to be.
+    nemd(*clusters(2, 64), solver='sinkhorn', reg=0.1)
 
 
 @pytest.mark.slow
@@ -339,20 +355,48 @@ def test_members_of_both_groups_are_counted():
         assert (result.min_members, result.mean_members) == (4, 4.5)
 
 
-@pytest.mark.parametrize('plan', ['none', 'one row', 'one column'])
+def wrong_plan(kind, a, b):
+    plan = a[..., :, None] * b[..., None, :]
+    if kind in ('none', 'nan'):
+        return plan * (0 if kind == 'none' else math.nan)
+    wrong = plan * 0  # of the right total, and right columns or rows
+    if kind == 'one row':
+        wrong[..., 0, :] = b
+    if kind == 'one column':
+        wrong[..., :, 0] = a
+    return plan if kind == 'not the best' else wrong
+
+
+@pytest.mark.parametrize(
+    'plan', ['none', 'nan', 'one row', 'one column', 'not the best']
+)
 def test_lost_mass_is_an_error_not_a_zero(monkeypatch, plan):
+    warning = 'stopped early' if plan == 'not the best' else None
+
     def lossy(a, b, cost, **kwargs):
-        wrong = np.zeros_like(cost)
-        if plan == 'one row':  # of the right total, and right columns
-            wrong[0] = b
-        if plan == 'one column':
-            wrong[:, 0] = a
-        return 0.0, dict(warning=None, G=wrong)
+        return 0.0, dict(warning=warning, G=wrong_plan(plan, a, b))
 
     x, groups = uneven(2, 5)
     monkeypatch.setattr(ot, 'emd2', lossy)
-    with pytest.raises(RuntimeError, match='groups 0 and 1.*misses marginals'):
+    found = f'groups 0 and 1.*{warning or "misses marginals"}'
+    with pytest.raises(RuntimeError, match=found):
         nemd(x, groups)
+
+
+@pytest.mark.parametrize('options', [{}, dict(reg=0.3, max_iter=77)])
+@pytest.mark.parametrize('plan', ['none', 'nan', 'one row', 'one column'])
+def test_mass_that_sinkhorn_loses_is_an_error(monkeypatch, plan, options):
+    batch_module, calls = pytest.importorskip('ot.batch'), []
+
+    def lossy(cost, reg, a, b, max_iter, **_):
+        calls.append(dict(reg=reg, max_iter=max_iter))
+        kind = 'not the best' if len(calls) == 1 else plan
+        return SimpleNamespace(plan=wrong_plan(kind, a, b))
+
+    monkeypatch.setattr(batch_module, 'solve_batch', lossy)
+    with pytest.raises(RuntimeError, match='groups 1 and 2.*misses marginals'):
+        nemd(*uneven(3, 5), solver='sinkhorn', batch_size=2, **options)
+    assert calls == [options or dict(reg=0.01, max_iter=10000)] * 2
 
 
 @pytest.mark.parametrize(
@@ -382,6 +426,7 @@ def test_zero_embeddings_are_counted():
     'options, found',
     [
         (dict(num_pairs=1), 'num_pairs.*1'),
+        (dict(num_pairs=0), 'num_pairs.*0'),
         (dict(num_members=0), 'num_members.*0'),
         (dict(solver='simplex'), 'solver.*simplex'),
         (dict(reg=0), 'reg.*0'),

@@ -76,10 +76,12 @@ def test_known_cases():
     usage = prototype_usage(axes, axes, (0.025, 1.5))
     assert usage['unique'] == [1.0, 0.25]
     assert usage['used'] == 4 and usage['perplexity'] == pytest.approx(4)
-    # More images than are compared at once
-    usage = prototype_usage(axes, axes.repeat(3000, 1), (0.025,))
-    assert usage['images'] == 12000
-    assert usage['perplexity'] == pytest.approx(4)
+    # More images than are compared at once, all but the last alike
+    usage = prototype_usage(axes, axes[[0] * 9000 + [1] * 3000], (0.1, 0.1))
+    assert usage['images'] == 12000 and usage['used'] == 2
+    entropy = 2 * math.log(2) - 0.75 * math.log(3)
+    assert usage['perplexity'] == pytest.approx(math.exp(entropy))
+    assert usage['unique'] == usage['unique_used'] == [1.0, 1.0]
 
 
 def test_images_without_a_direction_do_not_vote():
@@ -89,7 +91,8 @@ def test_images_without_a_direction_do_not_vote():
     assert usage['images'] == usage['used'] == 1
     with pytest.raises(ValueError, match='All embeddings are zero'):
         prototype_usage(axes, torch.zeros(2, 3), (0.1,))
-    with pytest.raises(ValueError, match='dimensions.* 3 and 2'):
-        prototype_usage(axes, torch.ones(2, 2), (0.1,))
+    for dim in (2, 4):
+        with pytest.raises(ValueError, match=f'dimensions.* 3 and {dim}'):
+            prototype_usage(axes, torch.ones(2, dim), (0.1,))
     with pytest.raises(ValueError, match='not finite'):
         prototype_usage(axes, torch.full((2, 3), math.nan), (0.1,))

@@ -66,6 +66,11 @@ def test_low_rank_leaves_exact_zeros(small_blocks):
     points = torch.randn(300, 2).double() @ torch.randn(2, 6).double()
     got = singular_values(points)
     assert (got[:2] > 0.1).all() and got[2:].tolist() == [0.0] * 4
+    # Rounding grows with the number of rows: 1e-14 is none of 500.
+    signs = torch.tensor([[1, 1], [1, -1], [-1, 1], [-1, -1]]).double()
+    points = signs.repeat(125, 1) * torch.tensor([1, 1e-14])
+    first, second = singular_values(points).tolist()
+    assert first == pytest.approx(1) and second == 0
 
 
 def test_subsample():

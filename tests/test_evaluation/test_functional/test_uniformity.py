@@ -39,7 +39,8 @@ def test_equals_pdist_for_every_chunk(chunk):
 
 
 def test_total_collapse_is_zero():
-    assert uniformity(torch.ones(30, 4)) == pytest.approx(0, abs=1e-12)
+    for dim in (3, 4):  # a third thrice is more than one
+        assert -1e-12 < uniformity(torch.ones(30, dim)) <= 0
 
 
 def test_two_opposite_points():

@@ -74,6 +74,8 @@ def test_distances_have_the_precision_of_the_prototypes():
     points = torch.tensor([[1.0, 0.0], [1.0, 4e-5]], dtype=torch.float64)
     assert unique_prototypes(points, (1e-10,)) == {1e-10: 1}
     assert unique_prototypes(points.float(), (1e-10,)) == {1e-10: 0.5}
+    assert unique_curve(points, (1e-10,)).shares == [1]
+    assert unique_curve(points.float(), (1e-10,)).shares == [0.5]
 
 
 def test_curve():
@@ -132,6 +134,10 @@ def test_doubles_are_compared_as_doubles():
     points = torch.stack([angles.cos(), angles.sin()], dim=1)
     assert unique_prototypes(points, (1e-11, 1e-10)) == {1e-11: 1, 1e-10: 0.5}
     assert unique_prototypes(points.float(), (1e-11,)) == {1e-11: 0.5}
+    # 0.1 in float32 is 1.5e-9 more.
+    cosine = 0.9 - 1e-10
+    points = [[1.0, 0.0], [cosine, math.sqrt(1 - cosine**2)]]
+    assert unique_prototypes(np.array(points), (0.1,)) == {0.1: 1}
 
 
 def test_random_directions_in_many_dimensions_are_unique():

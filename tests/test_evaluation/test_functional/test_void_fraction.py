@@ -37,6 +37,9 @@ def test_equals_its_definition(bins, threshold):
 def test_collapse_to_a_point(degrees):
     points = on_circle([degrees]).expand(1000, 2)
     assert void_fraction(points) == pytest.approx(0.99, abs=1e-12)
+    # Half a turn to either side is one arc.
+    sides = torch.tensor([[-1, 0.0], [-1, -0.0]]).repeat(500, 1)
+    assert void_fraction(sides) == pytest.approx(0.99, abs=1e-12)
     noisy = points + 1e-9 * torch.randn(1000, 2).double()
     assert void_fraction(noisy) in (0.98, 0.99)
 
@@ -64,6 +67,11 @@ def test_threshold_is_a_share_of_the_uniform_number():
         points = on_circle(torch.cat([degrees, torch.full((tenth,), 334.0)]))
         # The uniform number is 90.9 or 91.
         assert void_fraction(points, bins=10, threshold=0.109) == void
+    # A tenth of 100 arcs by default, of 20 samples here.
+    degrees = torch.arange(99).repeat_interleave(20) * 3.6 + 1
+    for last, void in ((1, 0.01), (3, 0.0)):
+        points = on_circle(torch.cat([degrees, torch.full((last,), 358.0)]))
+        assert void_fraction(points) == pytest.approx(void)
 
 
 def test_bad_arguments():

@@ -108,6 +108,17 @@ def test_bank_and_unlabelled_samples_do_not_count():
     some = evaluate_all(metric, samples(points, labels))
     assert some['ami'] == pytest.approx(1)
     assert some['label_entropy'] == pytest.approx(math.log(3))
+    # One cluster for 20 of the 90 samples: unlabelled ones are clustered.
+    some = evaluate_all(ClusterAgreement(), samples(points, labels))
+    assert some['num_clusters'] == 4
+
+
+@pytest.mark.parametrize('field', ['embedding', 'feature'])
+def test_vectors_of_length_zero_are_named(field):
+    points, labels = points_and_labels()
+    points[5] = 0
+    with pytest.raises(ValueError, match=f'1 of 90 {field} have zero norm'):
+        evaluate(ClusterAgreement(field=field), samples(points, labels))
 
 
 def test_one_class_is_refused():
@@ -126,6 +137,8 @@ def test_more_clusters_than_samples():
     metric = ClusterAgreement(num_clusters=40)
     with pytest.raises(ValueError, match='ClusterAgreement.num_clusters=40'):
         metric.check_sizes(bank=100, query=39)
+    with pytest.raises(ValueError, match='ClusterAgreement.num_clusters=40'):
+        evaluate(metric, samples(*points_and_labels(39)))
     metric.check_sizes(bank=0, query=40)
     with pytest.raises(ValueError, match='needs 2 samples or more, got 1'):
         ClusterAgreement().check_sizes(bank=0, query=1)
@@ -135,6 +148,7 @@ def test_more_clusters_than_samples():
     'options, found',
     [
         (dict(num_clusters=1), 'ClusterAgreement.num_clusters.*2.*1'),
+        (dict(num_clusters=0), 'ClusterAgreement.num_clusters.*2.*0'),
         (dict(k=0), 'ClusterAgreement.k .*0'),
         (dict(max_samples=3), 'ClusterAgreement.max_samples.*3'),
         (dict(field='logits'), "ClusterAgreement.*'logits'"),

@@ -1,4 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import logging
 import math
 
 import pytest
@@ -60,7 +61,7 @@ def test_collapse_onto_a_line_and_to_a_point(monkeypatch):
     said = []
     monkeypatch.setattr(
         'pauc_mm.evaluation.metrics.embedding_geometry.print_log',
-        lambda text, **_: said.append(text),
+        lambda text, level, **_: said.append((level, text)),
     )
     line = torch.tensor([[1.0, 0, 0], [-1, 0, 0]]).repeat(10, 1)
     got = evaluate(EmbeddingGeometry(), samples(line))
@@ -71,7 +72,8 @@ def test_collapse_onto_a_line_and_to_a_point(monkeypatch):
     assert got['geometry_embedding/top_share'] == 1
     assert got['geometry_embedding/effective_rank'] == 0
     assert got['geometry_embedding/uniformity'] == pytest.approx(0, abs=1e-9)
-    assert len(said) == 1 and '`embedding`' in said[0]
+    ((level, text),) = said
+    assert level == logging.WARNING and '`embedding`' in text
 
 
 def test_bank_does_not_count_and_samples_can_be_drawn():
@@ -88,6 +90,7 @@ def test_bank_does_not_count_and_samples_can_be_drawn():
     assert some != evaluate(EmbeddingGeometry(**options), query)
     metric = EmbeddingGeometry()
     assert (metric.max_samples, metric.seed) == (10000, 0)
+    assert metric.splits == ('query',)
 
 
 def test_bad_arguments():

@@ -92,14 +92,15 @@ def test_results_are_float32_on_their_own_memory():
     metric = KNNAccuracy(k=1)
     batch = samples(4)
     for sample in batch:
-        sample.feature = sample.feature.bfloat16()
+        sample.feature = sample.feature.bfloat16().requires_grad_()
     Evaluator(metric).process(data_samples=batch)
     (kept,) = metric.results
     assert kept['vectors'].dtype == torch.float32
     assert kept['vectors'].device.type == 'cpu'
+    assert not kept['vectors'].requires_grad
     before = kept['vectors'].clone()
     for sample in batch:
-        sample.feature.zero_()
+        sample.feature.detach().zero_()
     assert torch.equal(kept['vectors'], before)
 
 
@@ -126,7 +127,7 @@ def test_padding_is_dropped():
     ],
 )
 def test_k_beyond_the_bank(bank, query, found):
-    metric = KNNAccuracy(k=(5, 20))
+    metric = KNNAccuracy(k=(20, 5))
     with pytest.raises(ValueError, match=found):
         metric.check_sizes(bank, query)
     with pytest.raises(ValueError, match=found):
@@ -167,14 +168,15 @@ def test_only_a_bank():
         evaluate(KNNAccuracy(k=1), samples(5, split='bank'))
 
 
-def test_non_finite_features_are_named():
-    batch = samples(9)
+@pytest.mark.parametrize('split', ['query', 'bank'])
+def test_non_finite_features_are_named(split):
+    batch, others = samples(9, split), samples(3) if split == 'bank' else []
     batch[4].feature = batch[4].feature / 0
     batch[7].feature[0] = float('nan')
     batch[7].set_metainfo(dict(img_path='cat.png'))
-    found = r'2 of 9 query .*sample_idx 4, sample_idx 7 \(cat.png\)'
+    found = rf'2 of 9 {split} .*sample_idx 4, sample_idx 7 \(cat.png\)'
     with pytest.raises(ValueError, match=found):
-        evaluate(KNNAccuracy(k=1), batch)
+        evaluate(KNNAccuracy(k=1), batch, others)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +289,10 @@ def test_accuracy_by_group():
     with pytest.raises(ValueError, match="0 is in 'head'.*in 'middle'"):
         KNNAccuracy(k=1, class_groups=groups)
     groups = dict(head=[0, 1], tail=(2,))
-    got = evaluate(KNNAccuracy(k=(1,), class_groups=groups), hand_made())
+    metric = KNNAccuracy(k=(1,), class_groups=groups)
+    groups['head'].append(9)  # theirs, not the metric's
+    assert metric.class_groups == dict(head=[0, 1], tail=[2])
+    got = evaluate(metric, hand_made())
     assert got == {
         'knn/k1': pytest.approx(4 / 7),
         # The mean of 3/4 and 1/2; 4/6 would weigh class 0 twice.

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from PIL import Image
@@ -30,7 +30,7 @@ def runner_of(dataset):
 
 
 def test_counts():
-    cfg = dict(type='SklearnDigits', imbalance=10, imbalance_seed=4)
+    cfg = ConfigDict(type='SklearnDigits', imbalance=10, imbalance_seed=4)
     counts = training_counts(runner_of(cfg))
     assert counts[class_ranking(range(10), 4)].tolist() == COUNTS
     data = SklearnDigits(imbalance=10)
