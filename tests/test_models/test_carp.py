@@ -231,7 +231,12 @@ def test_local_views_are_seen_by_the_student_alone():
     model.backbone.out_indices = (0, 1)  # the last stage counts
     local = [torch.randn(6, 3, 4, 4) for _ in range(3)]
     data['inputs'] = [*data['inputs'], *local]
+    rows = []
+    model.neck.mlp.register_forward_hook(
+        lambda module, args, out: rows.append(len(args[0]))
+    )
     assert {len(z) for z in model._embed(data['inputs'])} == {6}
+    assert rows == [5 * 6]  # BatchNorm sees all views
     given, loss = [], model.head.loss
     model.head.loss = lambda *args: (given.extend(args), loss(*args))[1]
     model.loss(**data)
@@ -483,6 +488,7 @@ def test_the_head_refuses(changes, message):
     'changes, message',
     [
         (dict(momentum=1.0), r'model.momentum must be in \(0, 1\)'),
+        (dict(momentum=0), r'model.momentum must be in \(0, 1\)'),
         (dict(prototypes=dict(MIXTURE, eta=1.5)), 'model.prototypes.*eta'),
         (
             dict(prototypes=dict(MIXTURE, init_samples=K - 1)),
@@ -490,9 +496,14 @@ def test_the_head_refuses(changes, message):
         ),
         (dict(prototypes=dict(MIXTURE, dim=2)), 'model.prototypes.dim'),
         (dict(prototypes=dict(type='KMeansPrototypes')), 'KMeansPrototypes'),
-        (
-            dict(neck=dict(type='CARPNeck', in_channels=16, num_layers=1)),
-            'model.neck.num_layers must be an integer >= 2, got 1',
+        *(
+            (
+                dict(neck=dict(type='CARPNeck', in_channels=16) | {key: 0}),
+                f'model.neck.{key} must be an integer >= {least}, got 0',
+            )
+            for key, least in dict(
+                in_channels=1, hid_channels=1, out_channels=1, num_layers=2
+            ).items()
         ),
     ],
 )

@@ -388,6 +388,8 @@ def test_what_is_not_finite_is_refused(view):
         (dict(group_weight=float('nan')), 'model.group_weight'),
         (dict(queue_len=0), 'model.queue_len'),
         (dict(momentum=1.0), 'model.momentum'),
+        (dict(neck={**NECK, 'in_channels': 0}), 'model.neck.in_channels'),
+        (dict(neck={**NECK, 'hid_channels': 0}), 'model.neck.hid_channels'),
         (dict(neck={**NECK, 'out_channels': 0}), 'model.neck.out_channels'),
         (
             dict(
@@ -517,8 +519,22 @@ def test_training_raises_the_accuracy_of_groups():
 def test_bf16_autocast_keeps_losses_in_float32():
     model = build()
     exact = step(copy.deepcopy(model))
+    seen = []
+
+    def noting(function):
+        def call(*args):
+            assert not torch.is_autocast_enabled('cpu')
+            seen.extend(args)
+            return function(*args)
+
+        return call
+
+    model.instance_losses = noting(model.instance_losses)
+    model.group_losses = noting(model.group_losses)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         losses = step(model)
+    for vectors in seen:  # normalised after half precision, not before
+        torch.testing.assert_close(vectors.norm(dim=1), torch.ones(BATCH))
     for name, value in losses.items():
         assert value.dtype == torch.float32, name
         if 'loss' in name:

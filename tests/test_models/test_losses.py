@@ -391,3 +391,7 @@ def test_losses_refuse_input_without_pairs():
         PrototypeCorrelationLoss()(unit(1, 3))
     with pytest.raises(ValueError, match='come in pairs'):
         PrototypeAlignmentLoss()(unit(2, 3), unit(3, 3))
+    with pytest.raises(ValueError, match=r'come in pairs.* \(0, 3\)'):
+        PrototypeAlignmentLoss()(unit(0, 3), unit(0, 3))
+    with pytest.raises(ValueError, match=r'P >= 2, got \(3,\)'):
+        PrototypeUniformityLoss()(unit(3))

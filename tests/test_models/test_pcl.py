@@ -71,8 +71,9 @@ def test_infonce_alone_before_the_first_e_step():
     assert losses['acc_instance'].item() == pytest.approx(hits / 6)
 
 
-def test_queue_is_a_ring_for_any_batch_size():
-    model = MODELS.build(model_cfg('PCL', queue_len=16))
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_queue_is_a_ring_for_any_batch_size(dtype):
+    model = MODELS.build(model_cfg('PCL', queue_len=16)).to(dtype)
     written = []
     for _i in range(4):  # 6 + 6 + 6 + 6 keys in 16 places
         keys = F.normalize(torch.randn(6, 8), dim=1)
@@ -81,7 +82,8 @@ def test_queue_is_a_ring_for_any_batch_size():
     assert model.queue_ptr.item() == 24 % 16
     for place in range(16):
         newest = place + 16 if place + 16 < 24 else place
-        torch.testing.assert_close(model.queue[:, place], written[newest])
+        want = written[newest].to(dtype)
+        torch.testing.assert_close(model.queue[:, place], want)
 
 
 def test_the_keys_of_a_step_serve_the_next():
@@ -204,7 +206,7 @@ def test_a_repeated_data_set_counts_once(monkeypatch):
 
 def test_predict_returns_samples_with_embeddings():
     torch.manual_seed(0)
-    model = MODELS.build(model_cfg('PCL')).eval()
+    model = apart(MODELS.build(model_cfg('PCL'))).eval()
     batch = images_batch(views=1)
     batch['inputs'] = batch['inputs'][0]
     samples = model.val_step(batch)
@@ -236,9 +238,13 @@ def test_bf16_autocast_keeps_losses_in_float32(kind):
     model = with_prototypes(MODELS.build(model_cfg(kind)))
     exact = step(copy.deepcopy(model))
     seen, instance = [], model.instance_losses
-    model.instance_losses = lambda *args: (seen.extend(args), instance(*args))[
-        1
-    ]
+
+    def noted(*args):
+        assert not torch.is_autocast_enabled('cpu')
+        seen.extend(args)
+        return instance(*args)
+
+    model.instance_losses = noted
     with torch.autocast('cpu', dtype=torch.bfloat16):
         losses = step(model)
     for vectors in seen:  # normalised after half precision, not before
@@ -260,6 +266,7 @@ def test_bf16_autocast_keeps_losses_in_float32(kind):
         (dict(num_clusters=[]), 'model.num_clusters'),
         (dict(num_clusters=[100, 1]), 'model.num_clusters'),
         (dict(num_clusters=[2.5]), 'model.num_clusters'),
+        (dict(num_clusters={4, 6}), 'model.num_clusters'),
         (dict(queue_len=0), 'model.queue_len'),
         (dict(momentum=1.0), 'model.momentum'),
         (dict(prototypes=dict(type='x', dim=8)), 'model.prototypes.dim'),
@@ -302,19 +309,20 @@ def test_wrong_batches_are_explained():
     batch = images_batch()
     for sample in batch['data_samples']:
         del sample.sample_idx
-    with pytest.raises(ValueError, match='sample_idx'):
-        step(model, batch)
+    for samples in (batch['data_samples'], None):
+        with pytest.raises(ValueError, match='sample_idx'):
+            step(model, dict(batch, data_samples=samples))
     with pytest.raises(RuntimeError, match='Invalid mode'):
         model(torch.zeros(1, 3, 8, 8), mode='nonsense')
 
 
 @pytest.mark.parametrize('mask', [True, False])
 def test_the_head_passes_its_option_on(mask):
-    model = with_prototypes(MODELS.build(model_cfg('PCL')))
-    prototypes = model.prototypes
+    cfg = model_cfg('PCL', num_clusters=[6, 4])
+    prototypes = with_prototypes(MODELS.build(cfg)).prototypes
     head = dict(type='ProtoNCEHead', num_negatives=9, mask_same_cluster=mask)
     query = F.normalize(torch.randn(6, 8), dim=1)
-    assigned = torch.tensor([[0, 1, 0, 2, 1, 0], [3, 3, 3, 5, 0, 1]])
+    assigned = torch.tensor([[3, 3, 3, 5, 0, 1], [0, 1, 0, 2, 1, 0]])
     losses = MODELS.build(head).loss(query, prototypes, assigned)
     # So many negatives are all others of each set.
     want = [

@@ -185,10 +185,18 @@ def test_bad_arguments(options, found):
         NEMD(**options)
 
 
-def test_missing_pot(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'ot', None)
-    with pytest.raises(ImportError, match='NEMD.*pip install POT'):
-        NEMD()
+@pytest.mark.parametrize(
+    'module, groups, package',
+    [
+        ('ot', 'labels', 'POT'),
+        ('ot', 'clusters', 'POT'),
+        ('faiss', 'clusters', 'faiss-cpu'),
+    ],
+)
+def test_missing_packages(monkeypatch, module, groups, package):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=f'NEMD.*pip install {package}'):
+        NEMD(groups=groups)
 
 
 def test_every_option_reaches_its_measure(monkeypatch):

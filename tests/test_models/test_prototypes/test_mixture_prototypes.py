@@ -415,6 +415,7 @@ def test_on_a_gpu():
         (dict(temperature=0.2), 'model.prototypes.temperature'),
         (dict(num_components=4), 'model.prototypes: .*num_components'),
         (dict(init_samples=5), 'model.prototypes.init_samples .* >= 6, got 5'),
+        (dict(init_samples=0), 'model.prototypes.init_samples .* >= 6, got 0'),
         (dict(warmup_steps=-1), 'model.prototypes.warmup_steps .* got -1'),
         (dict(warmup_steps=0.5), 'model.prototypes.warmup_steps .* got 0.5'),
         (dict(warmup_epochs=-1), 'model.prototypes.warmup_epochs .* got -1'),
@@ -455,7 +456,7 @@ def test_epochs_of_warm_up_need_the_length_of_an_epoch():
     'warmup, done, begin', [(5, 0, 8), (5, 3, 8), (5, 7, 10), (0, 0, 3)]
 )
 def test_when_the_mixtures_begin_is_said_or_refused(warmup, done, begin):
-    # 24 samples take three steps of 8, after the warm-up
+    # 24 samples take three steps of 11, after the warm-up
     prototypes = MixturePrototypes((6,), 8, 0.1, warmup_steps=warmup)
     told = []
     runner = SimpleNamespace(
@@ -465,11 +466,11 @@ def test_when_the_mixtures_begin_is_said_or_refused(warmup, done, begin):
         hooks=[],
         logger=SimpleNamespace(info=told.append),
     )
-    prototypes.check_setup(runner, 8)
+    prototypes.check_setup(runner, 11)
     assert f'after {begin} steps or {begin / 4:.3g} epochs' in told[0]
     runner.max_iters = begin
     with pytest.raises(ValueError, match='model.prototypes.init_samples'):
-        prototypes.check_setup(runner, 8)
+        prototypes.check_setup(runner, 11)
 
 
 @pytest.mark.parametrize('by_epoch', [True, False])

@@ -34,6 +34,15 @@ def test_rows_come_back_at_their_images():
     few = torch.ones(2, 8)
     bank.add_to(few, rows)
     assert torch.equal(few, 1 + matrix[[7, 3]])
+    # Of an epoch that ended early
+    part = MomentumBank(20, 8, CPU)
+    part.sample_idx.zero_()
+    part.write(places[:3], keys[:3])
+    assert part.visits(12).nonzero().flatten().tolist() == sorted(places[:3])
+    matrix.zero_()
+    part.add_to(matrix, torch.arange(12))
+    assert torch.equal(matrix[places[:3]], keys[:3])
+    assert matrix.any(dim=1).sum() == 3
 
 
 def test_more_images_than_are_copied_at_once():
