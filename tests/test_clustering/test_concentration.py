@@ -54,6 +54,7 @@ def test_equals_a_loop(num_clusters, temperature, alpha):
         temperature,
         alpha,
     )
+    assert got.dtype == torch.float32
     want = reference(embeddings, centroids, assignments, temperature, alpha)
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-6)
 

@@ -85,7 +85,7 @@ def test_empty_clusters_are_dropped_and_the_others_renumbered(monkeypatch):
     # as faiss answers: inner products, nearest of four, all centroids
     centroids = np.eye(4, dtype=np.float32)
     nearest = np.array([0, 2, 2, 2, 0])
-    scores = np.ones(5, np.float32)
+    scores = np.array([1, 0.5, 0.5, 0.5, 1], np.float32)
     kmeans = FaissKMeans()
     monkeypatch.setattr(
         kmeans, '_run', lambda *_: (scores, nearest, centroids)
@@ -93,7 +93,7 @@ def test_empty_clusters_are_dropped_and_the_others_renumbered(monkeypatch):
     result = kmeans.fit(centroids[nearest], 4, seed=0)
     assert result.assignments.tolist() == [0, 1, 1, 1, 0]
     assert np.array_equal(result.centroids, centroids[[0, 2]])
-    assert result.mean_distances.tolist() == [0] * 2
+    assert result.mean_distances.tolist() == [0, 1]
 
 
 def test_the_objective_is_a_mean_in_float64(monkeypatch):
@@ -186,7 +186,7 @@ def test_the_defaults_of_the_published_runs():
         **dict(max_points_per_centroid=1000, min_points_per_centroid=10),
         **dict(warm_start=False, warm_niter=5),
     )
-    assert FaissKMeans(warm_start=True).warm_start is True
+    assert FaissKMeans(spherical=False, warm_start=True).warm_start is True
 
 
 def test_every_clustering_has_its_own_seed_and_start():
@@ -288,7 +288,7 @@ def exhausted(monkeypatch, error, gpu):
         return run(features, k, seed, init, device)
 
     monkeypatch.setattr(kmeans, '_run', no_room)
-    monkeypatch.setattr(kmeans, 'gpu_id', lambda: 1 if gpu else False)
+    monkeypatch.setattr(kmeans, 'gpu_id', lambda: 0 if gpu else False)
     return kmeans
 
 
@@ -299,8 +299,8 @@ def test_a_full_gpu_falls_back_to_the_cpu_and_says_so(monkeypatch, error):
         'pauc_mm.clustering.kmeans.print_log',
         lambda text, **_: said.append(text),
     )
-    points, _ = unit_blobs()
-    start = points[:4]  # four of one blob
+    points, _ = unit_blobs(noise=0.5)
+    start = points[:2]  # the others depend on the seed
     result = exhausted(monkeypatch, error, gpu=True).fit(points, 4, 1, start)
     want = FaissKMeans(device='cpu').fit(points, 4, 1, start)
     assert np.array_equal(result.centroids, want.centroids)
@@ -308,7 +308,7 @@ def test_a_full_gpu_falls_back_to_the_cpu_and_says_so(monkeypatch, error):
     for part in (
         '120 x 8',
         'k=4',
-        'CUDA device 1',
+        'CUDA device 0',
         'about 512 MiB',
         'CPU',
         str(error),
@@ -336,6 +336,21 @@ def test_other_errors_of_faiss_are_not_taken_for_a_lack_of_memory(monkeypatch):
         kmeans.fit(points, 4, seed=1)
 
 
+@pytest.mark.parametrize(
+    'error, told',
+    [
+        (MemoryError(), True),
+        (RuntimeError('CUDA error: Out of memory'), True),
+        (RuntimeError('StandardGpuResources: alloc fail'), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError('std::bad_alloc'), True),
+        (RuntimeError('an illegal memory access'), False),
+    ],
+)
+def test_what_says_that_memory_was_lacking(error, told):
+    assert kmeans_file.is_out_of_memory(error) is told
+
+
 @pytest.mark.parametrize('k', [0, 121])
 def test_refuses_a_k_that_does_not_fit(k):
     points, _ = unit_blobs()
@@ -344,7 +359,15 @@ def test_refuses_a_k_that_does_not_fit(k):
 
 
 @pytest.mark.parametrize(
-    'argument, value', [('niter', 0), ('nredo', -1), ('device', 'tpu')]
+    'argument, value',
+    [
+        ('niter', 0),
+        ('nredo', -1),
+        ('warm_niter', 2.5),
+        ('max_points_per_centroid', 0),
+        ('min_points_per_centroid', None),
+        ('device', 'tpu'),
+    ],
 )
 def test_refuses_bad_arguments(argument, value):
     with pytest.raises(ValueError, match=f'kmeans.{argument}'):

@@ -60,6 +60,9 @@ def test_seeded_draws_repeat_and_leave_the_global_state_alone():
     want = np.random.default_rng(seed).choice(50, 8 + 2, replace=False)
     assert draws[0][0].tolist() == want.tolist()
     assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(4)  # the global stream, unless told otherwise
+    same, _ = sample_negative_prototypes(50, batch, 8)
+    assert torch.equal(same, draws[0][0])
 
 
 def test_another_seed_draws_others():

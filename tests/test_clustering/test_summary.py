@@ -52,25 +52,28 @@ def test_no_more_prototypes_than_there_are():
 @pytest.mark.parametrize(
     'previous, nmi',
     # The same under other names; another cut, whose NMI is 2 I / (H + H').
-    [([2, 2, 2, 0, 0, 1], 1.0), ([0, 0, 0, 1, 1, 1], 0.813)],
+    [
+        ([2, 2, 2, 2, 2, 2, 0, 0, 1], 1.0),
+        ([0, 0, 0, 0, 0, 0, 1, 1, 1], 0.857),
+    ],
 )
 def test_every_figure_of_the_line(previous, nmi):
-    assignments = np.array([0, 0, 0, 1, 1, 2])
+    assignments = np.array([0, 0, 0, 0, 0, 0, 1, 1, 2])
     result = KMeansResult(assignments, np.eye(3), np.ones(3), 0.0267, 5)
     line = clustering_summary(
         m=7,
         k=4,
         result=result,
-        phi=torch.tensor([0.1, 0.2, 0.6]),
+        phi=torch.tensor([0.2, 0.6, 0.1]),
         previous=torch.tensor(previous),
         batch=4,
         num_negatives=1,
     )
     figures = [float(x) for x in re.findall(r'\d+(?:\.\d+)?', line)]
-    rivals = prototypes_of_a_step(torch.tensor([3, 2, 1]), 4, 4, 1)
-    others = 3 * (3 * 2 + 2 * 1) / (6 * 5)
+    rivals = prototypes_of_a_step(torch.tensor([6, 2, 1]), 4, 4, 1)
+    others = 3 * (6 * 5 + 2 * 1) / (9 * 8)
     # K, used, sizes, objective, concentration, batch, others, set, chance,
     # trained on, of, NMI
-    want = [4, 3, 1, 2, 3, result.objective, 0.3, 0.1, 0.6, 4, others, 7]
-    want += [1 / rivals, 5, 6, nmi]
+    want = [4, 3, 1, 2, 6, result.objective, 0.3, 0.1, 0.6, 4, others, 7]
+    want += [1 / rivals, 5, 9, nmi]
     assert figures == pytest.approx(want, rel=0.06, abs=6e-4)

@@ -152,7 +152,7 @@ class DiagonalMixture(nn.Module):
         return steps.sufficient_statistics(embeddings - self.centre)
 
     def _log_weights(self):
-        return self.weights.clamp_min(steps.TINY).log()
+        return self.weights.log()
 
     def _joint(self, statistics, log_weights, part):
         """Return joint log-densities of some components, times b, (N, K')."""

@@ -14,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from pauc_mm.clustering import OnlineGaussianMixture
 from pauc_mm.clustering.deferred_flag import DeferredFlag
 from pauc_mm.clustering.mixture import start, steps
+from pauc_mm.clustering.mixture.options import MixtureOptions
 from pauc_mm.clustering.mixture.steps import (
     TINY,
     exponential_,
@@ -21,6 +22,7 @@ from pauc_mm.clustering.mixture.steps import (
     log_sum_exp,
 )
 from tests.helpers import run_ranks
+from tests.test_clustering.test_batch_kmeans import by_loops
 from tests.test_models.test_step_never_waits import RefuseToWait
 
 STATE = ('means', 'scatter', 'mass', 'frequency')
@@ -170,6 +172,9 @@ def test_assigning_in_slices():
         assert torch.equal(pieces.assign(h), best)
     with pytest.raises(RuntimeError, match='has not begun'):
         OnlineGaussianMixture(5, 3).assign(normal(5, 3))
+    # Where not even one fits, one at a time
+    parts = begun(scratch_mib=1)._parts(2**20)
+    assert parts == [slice(k, k + 1) for k in range(5)]
 
 
 def test_exponentials_without_underflow():
@@ -377,8 +382,9 @@ def test_a_checkpoint_of_mmengine_holds_everything(tmp_path):
     for batch in parts[5:]:
         whole.update(batch)
         resumed.update(batch)
-    for name, value in whole.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
+    assert len(dict(whole.named_buffers())) == 6
+    for name, value in whole.named_buffers():
+        assert torch.equal(value, resumed.get_buffer(name)), name
 
 
 def test_a_copy_and_an_empty_state():
@@ -390,8 +396,11 @@ def test_a_copy_and_an_empty_state():
         other.assign(normal(9, 3)), mixture.assign(normal(9, 3))
     )
     new = OnlineGaussianMixture(5, 3, init_samples=12)
+    other.load_state_dict(begun().state_dict())  # before any update
+    assert other.ready and not other.steps
     mixture.load_state_dict(new.state_dict())
     assert not mixture.ready
+    torch.testing.assert_close(mixture.frequency, torch.full((5,), 0.2))
     for seed in (1, 2):  # it begins like a new one, from 12 samples
         mixture.update(normal(6, 3, seed=seed))
         new.update(normal(6, 3, seed=seed))
@@ -406,14 +415,14 @@ def test_a_copy_and_an_empty_state():
 
 def test_precision_and_gradients():
     h = normal(20, 3)
-    plain, lowered = begun(), begun()
+    plain, lowered = begun(), begun().float()
     plain.counts[0] = lowered.counts[0] = 2**24 + 1  # not in float32
     assert not list(plain.parameters())
     lowered.half()
     lowered.bfloat16()
     lowered.cpu()
     assert lowered.means.dtype == lowered.scatter.dtype == torch.float32
-    assert lowered.counts.dtype == torch.float64
+    assert lowered.counts.dtype == plain.counts.dtype == torch.float64
     assert torch.equal(lowered.counts, plain.counts)
     plain.update(h)
     inputs = h.clone().requires_grad_()
@@ -484,6 +493,7 @@ def test_the_beginning():
         assert not mixture.ready
         mixture.update(batch)
     assert mixture.ready and mixture.steps == 0
+    assert mixture._collector._rows is None  # the memory is free
     # The means and sizes of the clusters among the first 70 of the 80.
     order = mixture.means.argmax(dim=1)
     assert sorted(order.tolist()) == list(range(8))
@@ -500,7 +510,7 @@ def test_the_beginning():
 
 def test_the_distances_of_the_start():
     data = normal(30, 5)
-    data[7] = data[3]
+    data[7], data[8] = data[3], data[3] + 0.05
     squares = data.square().sum(dim=1)
     rows = torch.tensor([3, 0, 29])
     found = start._squared_distances(data, squares, rows)
@@ -513,6 +523,38 @@ def test_a_mean_without_members_stays_and_one_of_its_own_moves():
     means, sizes = start._lloyd(data, torch.tensor([[1.0], [7.0], [99.0]]), 2)
     assert means.flatten().tolist() == [0.5, 9, 99]
     assert sizes.tolist() == [2, 1, 0]
+
+
+def test_the_variance_of_the_start():
+    # About the nearest mean, without what is one itself; in each dimension
+    data = torch.tensor([[0.0, 5], [2, 5], [4, 8], [90, 5]])
+    means = torch.tensor([[2.0, 5], [90, 5]])
+    found = start.pooled_variance(data, means, 3)
+    assert found.tolist() == [4, 4.5]
+    many = torch.linspace(-1, 1, 12288)[:, None]  # only a part is read
+    found = start.pooled_variance(many, torch.zeros(1, 1), 5000)
+    assert found.item() == pytest.approx(1 / 3, rel=1e-3)
+
+
+def test_merging_leaves_no_variance_below_zero():
+    values = torch.linspace(1, 2, 1000)[None]  # of three equal samples
+    sums = torch.cat([torch.ones(1, 1), values, values.square()], dim=1) * 3
+    one = torch.ones(1)
+    mass, means, scatter = steps.merge(
+        (one, values, torch.zeros(1, 1000)), sums, 0 * one, one
+    )
+    assert mass == 1 and 0 <= scatter.min() <= scatter.max() < 1e-6
+    # One that has no mass and gets none stays where it is.
+    state = 0 * one, values, values + 1
+    merged = steps.merge(state, 0 * sums, one, 0 * one)
+    for before, after in zip(state, merged):
+        assert torch.equal(before, after)
+
+
+def test_ten_iterations_of_k_means():
+    data, first = normal(150, 4), torch.arange(12)
+    means, _ = start._lloyd(data, data[first], 64)
+    np.testing.assert_allclose(means, by_loops(data, first, 10)[1], atol=1e-5)
 
 
 def test_the_unit_of_the_data_does_not_matter():
@@ -549,6 +591,7 @@ def test_the_start_in_random_directions():
     assert torch.equal(means, again) and not torch.equal(means, others)
     length = (data**2).sum(dim=1).mean().sqrt().item()
     assert means.norm(dim=1).numpy() == pytest.approx(length, rel=1e-5)
+    assert (mixtures[2].mass == 1).all()
     # Uniform on the sphere: no direction is preferred, and none is near all.
     unit = means / length
     assert unit.mean(dim=0).norm() < 4 / 40**0.5
@@ -574,7 +617,11 @@ def test_the_draw_at_random():
         assert len(mixture.means.unique(dim=0)) == 9
         assert (mixture.mass == 1).all()
     assert torch.equal(first.means, again.means)
-    assert not torch.equal(first.means, other.means)
+    both = torch.cat([first.means, other.means])
+    assert len(both.unique(dim=0)) > 9  # other rows, not another order
+    # Enough are different, but not of those that are drawn
+    with pytest.raises(ValueError, match='num_components=9'):
+        first.initialise(torch.cat([data, torch.ones(2000, 3)]))
 
 
 def test_nothing_waits_for_the_device(monkeypatch):
@@ -614,6 +661,15 @@ def test_on_a_gpu():
     there.update(torch.full((2, 3), math.nan, device='cuda'))
     with pytest.raises(ValueError, match='finite'):
         there.update(normal(20, 3).cuda())
+
+
+def test_the_options_of_the_published_runs():
+    assert vars(MixtureOptions(9, 2)) == dict(
+        **dict(num_components=9, dim=2, eta=0.99, min_variance=1e-4),
+        **dict(start_temperature=1, annealing_steps=0, init='kmeans'),
+        **dict(init_samples=None, seed=0, scratch_mib=256),
+    )
+    assert OnlineGaussianMixture(9, 2).init_samples == 4 * 9
 
 
 @pytest.mark.parametrize(
