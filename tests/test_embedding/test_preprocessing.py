@@ -23,7 +23,8 @@ LOAD = dict(type='LoadImageFromFile')
 CROP_40 = [LOAD, dict(type='CenterCrop', crop_size=40), PACK]
 TO_RGB = [dict(type='NumpyToPIL', to_rgb=True), dict(type='PILToNumpy')]
 TO_BGR = [TO_RGB[0], dict(type='PILToNumpy', to_bgr=True)]
-ARRAYS = dict(pipeline=[PACK], dataset=dict(type='SklearnDigits'))
+DIGITS = dict(type='SklearnDigits')
+ARRAYS = dict(pipeline=[PACK], dataset=DIGITS)
 
 
 def trained(*steps, views=False):
@@ -31,7 +32,8 @@ def trained(*steps, views=False):
     if views:
         view = dict(type='MultiView', num_views=[2], transforms=[list(steps)])
         steps = [LOAD, view, PACK]
-    dataset = dict(type='X', dataset=dict(pipeline=list(steps)))
+    inner = dict(type='X', dataset=dict(pipeline=list(steps)))
+    dataset = dict(type='RepeatDataset', dataset=inner)
     return dict(config=dict(train_dataloader=dict(dataset=dataset)))
 
 
@@ -58,7 +60,9 @@ SIDES = {
         'training crops',
     ),
     'training crops of torchvision': (
-        trained(crop('torchvision/RandomResizedCrop', size=(64, 64))),
+        trained(
+            crop('torchvision/RandomResizedCrop', size=64, scale=(0.2, 1.0))
+        ),
         64,
         'training crops',
     ),
@@ -72,7 +76,12 @@ SIDES = {
         'training crops',
     ),
     'training images that are resized': (
-        trained(LOAD, crop('Resize', scale=(60, 60)), PACK),
+        trained(
+            LOAD,
+            crop('Resize', scale_factor=0.5),
+            crop('Resize', scale=(60, 60)),
+            PACK,
+        ),
         60,
         'training crops',
     ),
@@ -106,6 +115,11 @@ SIDES = {
         16,
         'SklearnDigits',
     ),
+    'a data set goes with its transforms, or does not count': (
+        {**trained(crop('RandomCrop', crop_size=96)), 'dataset': DIGITS},
+        96,
+        'training crops',
+    ),
     'tests go before training': (
         {**trained(crop('RandomCrop', crop_size=96)), **ARRAYS},
         16,
@@ -128,16 +142,21 @@ def test_what_decides_the_size(case):
     assert decided_by == 'by --image-size'
 
 
-def test_training_that_does_not_tell_the_size():
-    own = encoder(**trained(dict(type='RandomFlip'), PACK))
+@pytest.mark.parametrize(
+    'changes',
+    [trained(dict(type='RandomFlip'), PACK), dict(pipeline=[PACK])],
+)
+def test_pipelines_that_do_not_tell_the_size(changes):
     with pytest.raises(ValueError, match='--image-size'):
-        file_pipeline(own)
+        file_pipeline(encoder(**changes))
 
 
 def test_a_pipeline_that_loads_files_is_taken_as_it_is():
     own = encoder(pipeline=CROP_40)
-    assert file_pipeline(own)[:2] == (CROP_40, True)
-    assert file_pipeline(own)[0] is not own.pipeline
+    steps, bgr, _ = file_pipeline(own)
+    assert steps == CROP_40 and bgr
+    steps[1]['crop_size'] = 1  # a copy
+    assert own.pipeline[1]['crop_size'] == 40
 
 
 ORDERS = {
@@ -151,6 +170,11 @@ ORDERS = {
         False,
     ),
     'nothing is known': ({}, True),
+    'nothing is known of files': (dict(preprocess=dict(to_rgb=False)), True),
+    'tested on files, trained on turned ones': (
+        {**trained(LOAD, *TO_RGB), 'pipeline': CROP_40},
+        True,
+    ),
 }
 
 
@@ -194,9 +218,15 @@ def test_grey_images_have_no_order_of_channels():
     assert kinds == [LOAD['type'], 'ResizeEdge', 'CenterCrop', PACK['type']]
 
 
-def test_channels_that_nothing_tells_how_to_load():
-    with pytest.raises(ValueError, match='4 channels.*--config'):
-        file_pipeline(encoder(channels=4))
+def test_files_are_not_loaded_as_in_training():
+    own = encoder(**trained(dict(LOAD, color_type='unchanged')))
+    assert file_pipeline(own, 16)[0][0] == dict(LOAD, color_type='color')
+
+
+@pytest.mark.parametrize('channels', [2, 4])
+def test_channels_that_nothing_tells_how_to_load(channels):
+    with pytest.raises(ValueError, match=f'{channels} channels.*--config'):
+        file_pipeline(encoder(channels=channels))
 
 
 def test_the_shipped_configs_tell_their_size():
