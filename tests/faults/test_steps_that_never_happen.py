@@ -132,6 +132,19 @@ POLY = dict(type='PolyLR', by_epoch=True)
             [WARMUP, dict(COSINE, T_max=200, end=200, eta_min=0.0)],
             'refused: param_scheduler.1',
         ),
+        # The one that ends last rules, wherever it stands.
+        (
+            400,
+            [dict(COSINE, T_max=200, end=200), dict(WARMUP, end=9)],
+            'refused: param_scheduler.0 .* for 200 .* run has 400.* is 0',
+        ),
+        (
+            400,
+            [dict(COSINE, T_max=200, end=200)] * 2,
+            'refused: param_scheduler.1 .* run has 400',
+        ),
+        (400, [WARMUP, dict(type='StepLR', step_size=9)], 'works'),
+        (400, [], 'works'),
         (400, [dict(STEPS, milestones=[120, 160])], 'works'),
         (400, [dict(type='StepLR', step_size=30, by_epoch=True)], 'works'),
         (400, [dict(type='CosineAnnealingMomentum', T_max=200)], 'works'),

@@ -172,14 +172,16 @@ def test_a_view_without_a_direction_is_left_out(dead):
         assert views is None
 
 
-def test_embeddings_that_are_not_finite_are_named():
+@pytest.mark.parametrize('which', ['features', 'embeddings'])
+def test_vectors_that_are_not_finite_are_named(which):
     encoder, images = Encoder(), source()
     images.paths[5] = 'x.png'
     embed = encoder.embed
 
     def diverge(images):
         feature, embedding = embed(images)
-        embedding[[3, 5], 0] = torch.nan
+        spoilt = feature if which == 'features' else embedding
+        spoilt[[3, 5], 0] = torch.nan
         return feature, embedding
 
     encoder.embed = diverge

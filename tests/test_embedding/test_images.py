@@ -95,6 +95,9 @@ def test_the_data_set_of_the_config():
     assert len(source) == 50 and source.classes == list('abcd')
     assert source.labels[:6].tolist() == [0, 1, 2, 3, 0, 1]
     assert source.views is None  # nothing is said about views
+    crop = dict(type='CenterCrop', crop_size=8)  # of arrays
+    cropped = encoder(**vars(own) | dict(pipeline=[crop, PACK]))
+    assert find_images(cropped).views is None
     assert source.paths == [''] * 50 and source.bgr
     assert source.decided_by == "by the pipeline of the checkpoint's config"
     assert source.description.startswith('TinyImages of the config: 50 im')
@@ -186,6 +189,8 @@ def test_classes_without_names_are_numbers():
     dataset.metainfo = {}
     labels, names = read_labels(dataset, 'images', '')
     assert labels.tolist() == [2, 0] and names == ['0', '1', '2']
+    dataset.metainfo = dict(classes=list('abcd'))  # of the last are none
+    assert read_labels(dataset, 'images', '')[1] == list('abcd')
 
 
 @pytest.mark.parametrize('number', [39, 40])
@@ -249,6 +254,7 @@ def test_a_fingerprint_is_of_everything(tmp_path):
     first = images()
     prints = [
         images(paths=files[::-1]),
+        images(paths=[files[0], tmp_path / 'gone']),
         images(labels=None),
         images(labels=torch.tensor([1, 0])),
         images(pipeline=[PACK]),

@@ -1,4 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import logging
 import re
 from types import SimpleNamespace
 
@@ -15,9 +16,12 @@ from pauc_mm.engine.checks.resume_checks import (
 @pytest.fixture
 def warned(monkeypatch):
     lines = []
-    monkeypatch.setattr(
-        resume_checks, 'print_log', lambda text, **_: lines.append(text)
-    )
+
+    def note(text, logger, level):
+        assert level == logging.WARNING
+        lines.append(text)
+
+    monkeypatch.setattr(resume_checks, 'print_log', note)
     return lines
 
 
@@ -69,6 +73,7 @@ def test_what_the_checkpoint_decides(warned, key, old, new):
         ('train_cfg.val_interval', 'takes'),
         ('custom_hooks.0.interval', 'takes'),
         ('default_hooks.checkpoint.interval', 'takes'),
+        ('default_hooks.loggers.interval', 'takes'),
         ('train_dataloader.sampler.shuffle', 'takes'),
     ],
 )

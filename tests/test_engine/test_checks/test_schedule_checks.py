@@ -1,4 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+import logging
+
 import pytest
 import torch
 from mmengine.registry import PARAM_SCHEDULERS
@@ -29,9 +31,12 @@ STEPS = dict(type='MultiStepLR')
 )
 def test_a_schedule_that_is_cut_off(monkeypatch, epochs, schedule, said):
     lines = []
-    monkeypatch.setattr(
-        schedule_checks, 'print_log', lambda text, **_: lines.append(text)
-    )
+
+    def note(text, logger, level):
+        assert level == logging.WARNING
+        lines.append(text)
+
+    monkeypatch.setattr(schedule_checks, 'print_log', note)
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     built = PARAM_SCHEDULERS.build(dict(optimizer=optimizer, **schedule))
     check_learning_rates([built], epochs, 200)
