@@ -91,6 +91,7 @@ COSINE = dict(type='CosineAnnealingLR', by_epoch=True)
 STEPS = dict(type='MultiStepLR', by_epoch=True)
 WARMUP = dict(type='LinearLR', start_factor=0.1, by_epoch=True, end=5)
 POLY = dict(type='PolyLR', by_epoch=True)
+COSINE_5 = dict(COSINE, T_max=5, end=5)
 
 
 @pytest.mark.parametrize(
@@ -143,8 +144,9 @@ POLY = dict(type='PolyLR', by_epoch=True)
             [dict(COSINE, T_max=200, end=200)] * 2,
             'refused: param_scheduler.1 .* run has 400',
         ),
-        (400, [WARMUP, dict(type='StepLR', step_size=9)], 'works'),
+        (400, [COSINE_5, dict(type='StepLR', step_size=9)], 'works'),
         (400, [], 'works'),
+        (400, [dict(COSINE, T_max=200, eta_min=0.01)], 'refused: rises again'),
         (400, [dict(STEPS, milestones=[120, 160])], 'works'),
         (400, [dict(type='StepLR', step_size=30, by_epoch=True)], 'works'),
         (400, [dict(type='CosineAnnealingMomentum', T_max=200)], 'works'),

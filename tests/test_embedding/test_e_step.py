@@ -33,6 +33,24 @@ def test_the_encoder_and_the_bank(monkeypatch, momentum):
     want[9] = keys[4]
     torch.testing.assert_close(mixed, want)
     assert len(said) == 1 and said[0].startswith('8 of 11 images')
+    bank = MomentumBank(10, 8, torch.device('cpu'))  # all but one
+    bank.write(torch.arange(1, 11), want[1:])
+    again = e_step.extract_embeddings(
+        model, dataset, 4, bank=bank, **options
+    ).gather()
+    torch.testing.assert_close(again, want)
+
+
+def test_options_reach_the_embedding(monkeypatch):
+    calls = []
+
+    def embed(*args, **options):
+        calls.append(options)
+        return None, torch.zeros(11, 8)
+
+    monkeypatch.setattr(e_step, 'embed_dataset', embed)
+    e_step.extract_embeddings(None, range(11), 4, amp_dtype='float16')
+    assert calls == [dict(features=False, whole=False, amp_dtype='float16')]
 
 
 @pytest.mark.parametrize('named', [True, False])
@@ -43,6 +61,9 @@ def test_what_is_not_finite_is_named(named):
     vectors[3, 0] = torch.nan
     with pytest.raises(RuntimeError, match='1 of 9 .* sample_idx: 3[.]'):
         e_step.check_finite(shard, 3)
+    part = Shard(vectors, 2 * torch.arange(9) + 1, 18)  # of one of two
+    with pytest.raises(RuntimeError, match='1 of 18 .* sample_idx: 7[.]'):
+        e_step.check_finite(part, 3)
     vectors[[1, 3, 4, 5, 6], 0] = torch.nan
     vectors[8, 2] = torch.inf
     found, options = '1, 3, 4, 5, 6[.] AMP: off', {}

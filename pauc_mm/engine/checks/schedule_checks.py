@@ -66,8 +66,4 @@ def _last_change(scheduler: Any) -> float | None:
         return scheduler.begin + scheduler.T_max
     if hasattr(scheduler, 'milestones'):
         return scheduler.begin + max(scheduler.milestones, default=0)
-    if hasattr(scheduler, 'total_iters'):
-        # mmengine counts the changes, one fewer than the steps.
-        last = scheduler.begin + scheduler.total_iters + 1
-        return min(last, scheduler.end)
-    return None
+    return scheduler.end if hasattr(scheduler, 'total_iters') else None

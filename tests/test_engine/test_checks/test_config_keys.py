@@ -3,6 +3,7 @@ from typing import Optional, Union
 
 import pytest
 import torch
+from mmengine import registry as registries
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS, METRICS
@@ -36,7 +37,7 @@ class WithoutInit(UniqueSharesHook):
 
 
 class Narrow(Options):
-    def __init__(self, size=1):
+    def __init__(self, size=1, *args):
         pass
 
 
@@ -52,6 +53,20 @@ class Open:
         pass
 
 
+class OpenShares(UniqueSharesHook):
+    def __init__(self, size=1, **options):
+        pass
+
+
+def build(size=1, **options):
+    pass
+
+
+build.__module__ = 'mmengine.somewhere'
+INNER = dict(type=Options, foo=1)
+GENERATOR = dict(type='OptimWrapper', optimizer=dict(type='SDG'))
+
+
 @pytest.mark.parametrize(
     'cfg, message',
     [
@@ -63,7 +78,13 @@ class Open:
             dict(optim_wrapper=dict(optimizer=SGD, clip=1)),
             'optim_wrapper.clip',
         ),
+        (
+            dict(optim_wrapper=dict(optimizer=SGD, constructor='M', clip=1)),
+            'optim_wrapper.clip',
+        ),
         (dict(train_cgf={}), 'train_cgf. .*train_cfg'),
+        (dict(train_cfgs={}), r'train_cfgs. .*train_cfg\?'),
+        (dict(loadd_from='x'), 'loadd_from. .*load_from'),
         # Each is named, and once
         (
             dict(randomness=dict(sed=1), env_cfg=dict(nothing=1)),
@@ -84,12 +105,26 @@ class Open:
             ),
             'train_dataloader.dataset.foo',
         ),
+        (
+            dict(
+                val_dataloader=dict(
+                    dataset=dict(type='CIFAR10', batch_sampler=1)
+                )
+            ),
+            'val_dataloader.dataset.batch_sampler',
+        ),
         (dict(custom_hooks=[dict(SHARES, kwargs=1)]), '0.kwargs'),
         (dict(custom_hooks=[dict(SHARES, self=1)]), '0.self'),
         (dict(custom_hooks=[dict(type=Narrow, whole=1)]), '0.whole'),
+        (dict(custom_hooks=[dict(type=Narrow, args=1)]), '0.args'),
         (dict(default_hooks=dict(mine=None)), 'default_hooks.mine'),
         (dict(default_hooks=dict(mine={})), 'default_hooks.mine'),
+        (dict(default_hooks=dict(timer={})), 'default_hooks.timer'),
         (dict(optim_wrapper=dict(optimizer=dict(type='SDG'))), 'SDG.* SGD'),
+        (
+            dict(optim_wrapper=dict(constructor='M', one=GENERATOR)),
+            'optim_wrapper.one.optimizer.type=.SDG',
+        ),
     ],
 )
 def test_what_nothing_reads(cfg, message):
@@ -117,11 +152,17 @@ def test_what_nothing_reads(cfg, message):
         dict(custom_hooks=[dict(SHARES, priority='LOW', _scope_='mm')]),
         dict(custom_hooks=[dict(type=WithoutInit, epsilons=[1])]),
         dict(custom_hooks=[dict(type=Open, more=1)]),
+        dict(custom_hooks=[dict(type=OpenShares, more=1)]),
+        dict(custom_hooks=[dict(type=build, more=1)]),
+        # What builds a part may take keys out of those within.
+        dict(custom_hooks=[dict(type=Options, anything=INNER)]),
+        dict(model=dict(type=Options, anything=INNER)),
         # The own annotation counts, not that of the base.
         dict(custom_hooks=[dict(type=Rewritten, whole='x', flag=True)]),
         dict(custom_hooks=[dict(type=Options, anything={0: 'cat'})]),
         # A part of the file's own, of which the Runner makes nothing
         dict(small=dict(type='SGD', foo=1)),
+        dict(scheduler=5),
     ],
 )
 def test_what_is_read(cfg):
@@ -133,6 +174,22 @@ def test_of_two_parts_of_a_name_one_may_take_anything():
     METRICS.register_module('OpenOrNot', module=Options)
     part = dict(type='OpenOrNot', more=1)
     check_config_keys(dict(default_scope='mmpretrain', custom_hooks=[part]))
+
+
+def test_the_part_of_the_scope_goes_before_that_of_mmengine():
+    registries.HOOKS.register_module('OfBoth', module=Narrow)
+    HOOKS.register_module('OfBoth', module=Options)
+    for key, scope in (('whole', 'mmpretrain'), ('size', 'mmengine')):
+        part = {'type': 'OfBoth', key: 1}
+        check_config_keys(dict(default_scope=scope, custom_hooks=[part]))
+
+
+def test_a_package_that_cannot_be_imported(monkeypatch):
+    def fail(self):
+        raise ImportError
+
+    monkeypatch.setattr(registries.Registry, 'import_from_location', fail)
+    check_config_keys(dict(custom_hooks=[dict(type='OfNobody', foo=1)]))
 
 
 @pytest.mark.parametrize(

@@ -144,24 +144,27 @@ def pretrained(path, checkpoint=None, **init):
 def test_parts_of_one_checkpoint_are_named_and_compared_each(tmp_path):
     path = save(tmp_path / 'a.pth')
     nets = nn.ModuleList(pretrained(path) for _ in range(2))
-    runner, lines = plain_runner(nets)
+    runner, lines = plain_runner(nn.DataParallel(nets))  # any wrapper
     hook = BackboneCheckHook()
     hook.before_run(runner)
     assert lines == [
         f'10 of the 10 tensors of model.{i} are in {path}.' for i in range(2)
     ]
     hook.before_train(runner)
-    nn.init.zeros_(nets[1].layers[0].conv.weight)
+    nn.init.zeros_(nets[0].layers[0].conv.weight)
     hook.before_train(runner)  # once a run
     hook.before_run(runner)
-    with pytest.raises(RuntimeError, match='1 of the 10 tensors of model.1 d'):
+    with pytest.raises(RuntimeError, match='1 of the 10 tensors of model.0 d'):
         hook.before_train(runner)
-    for net in nets:
-        net.init_cfg['checkpoint'] = ''
-    with pytest.raises(
-        ValueError, match='^model.0.init_cfg, model.1.init_cfg: checkpoint is'
+    for spoil in (
+        lambda init: init.update(checkpoint=''),
+        lambda init: init.pop('checkpoint'),
     ):
-        hook.before_run(runner)
+        for net in nets:
+            spoil(net.init_cfg)
+        found = '^model.0.init_cfg, model.1.init_cfg: checkpoint is'
+        with pytest.raises(ValueError, match=found):
+            hook.before_run(runner)
 
 
 @pytest.mark.parametrize(
@@ -185,11 +188,22 @@ def test_each_form_of_init_cfg(tmp_path, form):
 def test_what_is_not_pretrained_or_not_trained_is_not_checked(tmp_path):
     net = pretrained(save(tmp_path / 'a.pth'), checkpoint='')
     runner, _ = plain_runner(net, optim_wrapper=None)
-    BackboneCheckHook().before_run(runner)
+    hook = BackboneCheckHook()
+    hook.before_run(runner)
+    hook._expected = {'of': 'a run before'}
     for net.init_cfg in (None, dict(type='Kaiming', layer='Conv2d'), []):
         runner, lines = plain_runner(net)
-        BackboneCheckHook().before_run(runner)
+        hook.before_run(runner)
+        hook.before_train(runner)
         assert not lines
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    nan = torch.full((8, 3, 3, 3), torch.nan)
+    more = {'backbone.layers.0.conv.weight': nan}
+    runner, _ = plain_runner(pretrained(save(tmp_path / 'a.pth', **more)))
+    with pytest.raises(ValueError, match='^model.init_cfg: .*conv.weight'):
+        BackboneCheckHook().before_run(runner)
 
 
 def test_copies_of_a_momentum_encoder_are_not_checked(tmp_path):

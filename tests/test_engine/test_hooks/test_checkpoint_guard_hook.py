@@ -279,6 +279,7 @@ def test_resuming_from_half_of_a_checkpoint(work_dir, entry):
         (EpochBasedTrainLoop, 0, 9, 1, 0, False),
         (IterBasedTrainLoop, 20, 90, 10, 1, True),
         (IterBasedTrainLoop, 25, 90, 10, 1, False),
+        (IterBasedTrainLoop, 90, 90, 20, 1, True),
     ],
 )
 def test_a_resumed_run_makes_the_evaluation_that_was_due(
@@ -324,6 +325,10 @@ def test_the_last_checkpoint_is_for_runs_that_resume(
     assert runner._load_from == chosen
     # With nothing to resume it is a new run, for other hooks too.
     assert runner._resume == (there and resume)
+    runner._resume, runner._load_from = resume, str(finished / 'epoch_2.pth')
+    CheckpointGuardHook().before_run(runner)
+    assert runner._load_from.endswith('epoch_2.pth')
+    assert runner._resume == resume
 
 
 class Network(nn.Module):
@@ -498,6 +503,7 @@ def test_a_state_of_an_older_version_is_upgraded_before_it_is_compared():
             for k, v in model.state_dict().items()
         }
         CheckpointGuardHook().after_load_checkpoint(
-            plain_runner(model), dict(state_dict=state) if whole else state
+            plain_runner(nn.DataParallel(model)),
+            dict(state_dict=state) if whole else state,
         )
         assert state.keys() == model.state_dict().keys()

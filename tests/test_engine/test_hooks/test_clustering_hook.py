@@ -14,7 +14,7 @@ from pauc_mm.engine.checks import clustering_checks
 from pauc_mm.engine.hooks import ClusteringHook
 from pauc_mm.engine.hooks import clustering_hook as module
 from pauc_mm.utils import derive_seed
-from tests.helpers import PLAIN, TWO_VIEWS, run_cfg, run_ranks
+from tests.helpers import PLAIN, TWO_VIEWS, TinyImages, run_cfg, run_ranks
 
 
 def clustering_hook(runner):
@@ -44,7 +44,9 @@ def test_e_step_embeds_every_image_without_augmentation(tmp_path):
 
 
 def test_prototypes_are_consistent_after_the_e_step(tmp_path):
-    runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=2))
+    cfg = run_cfg(tmp_path, max_epochs=2)
+    cfg.model.head.temperature = 0.2
+    runner = Runner.from_cfg(cfg)
     runner.train()
     hook = clustering_hook(runner)
     hook.e_step(runner, 2)
@@ -66,11 +68,11 @@ def test_prototypes_are_consistent_after_the_e_step(tmp_path):
         means, sizes = torch.bincount(nearest, distances), nearest.bincount()
         torch.testing.assert_close(
             phi,
-            concentration(means / sizes, sizes, 0.1),
+            concentration(means / sizes, sizes, 0.2),
             rtol=1e-4,
             atol=1e-6,
         )
-        assert phi.mean().item() == pytest.approx(0.1, rel=1e-5)
+        assert phi.mean().item() == pytest.approx(0.2, rel=1e-5)
 
 
 def test_warm_up_then_every_interval(tmp_path, monkeypatch):
@@ -148,7 +150,7 @@ def test_no_warm_up_clusters_the_query_weights(tmp_path):
     runner = Runner.from_cfg(run_cfg(tmp_path, warmup_epochs=0, max_epochs=1))
     hook = clustering_hook(runner)
     weights = {}
-    original = hook._cluster
+    original = hook._embed
 
     def look(*args):
         weights['query'] = runner.model.neck.fc.weight.clone()
@@ -156,7 +158,7 @@ def test_no_warm_up_clusters_the_query_weights(tmp_path):
         assert torch.equal(weights['query'], weights['momentum'])
         return original(*args)
 
-    hook._cluster = look
+    hook._embed = look
     runner.train()
     assert weights
 
@@ -201,11 +203,14 @@ def test_prototypes_of_the_first_epoch_are_resumed(tmp_path):
     runner, other = Runner.from_cfg(cfg), Runner.from_cfg(cfg.copy())
     hook, checkpoint = clustering_hook(runner), {}
     hook.before_train(runner)
-    hook.e_step(runner, 0)
-    hook.before_save_checkpoint(runner, checkpoint)
+    hook.before_save_checkpoint(runner, checkpoint)  # as within a warm-up
     other._resume = True
     clustering_hook(other).after_load_checkpoint(other, checkpoint)
     prototypes = other.model.prototypes
+    assert not prototypes.ready
+    hook.e_step(runner, 0)
+    hook.before_save_checkpoint(runner, checkpoint)
+    clustering_hook(other).after_load_checkpoint(other, checkpoint)
     assert prototypes.ready and prototypes.epoch == 0
     want = runner.model.prototypes.vectors()
     assert torch.equal(prototypes.vectors(), want)
@@ -459,6 +464,7 @@ def test_repeated_data_set_is_clustered_once(tmp_path):
     runner.train()
     assert runner.model.prototypes.assignments.shape == (2, 48)
     assert runner.iter == 2 * (96 // 16)
+    assert module._identity(runner)['num_samples'] == 48
 
 
 def test_another_model_is_refused(tmp_path):
@@ -692,6 +698,7 @@ def test_the_summary_is_given_what_it_describes(tmp_path, monkeypatch):
         'clustering_summary',
         lambda *args: calls.append(args) or 'a line',
     )
+    monkeypatch.setattr(module, 'global_batch_size', lambda runner: 99)
     runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=3))
     hook, prototypes = clustering_hook(runner), runner.model.prototypes
     cluster = hook._cluster
@@ -701,7 +708,7 @@ def test_the_summary_is_given_what_it_describes(tmp_path, monkeypatch):
     densities = prototypes.concentrations().split(prototypes.sizes)
     for i, (m, k, result, phi, before, batch, negatives) in enumerate(calls):
         step, own = divmod(i, 2)
-        assert (m, k, batch, negatives) == (own, (4, 6)[own], 16, 8)
+        assert (m, k, batch, negatives) == (own, (4, 6)[own], 99, 8)
         assert result is results[step][own]
         if step == 0:
             assert before is None
@@ -710,7 +717,34 @@ def test_the_summary_is_given_what_it_describes(tmp_path, monkeypatch):
         assert before.tolist() == results[0][own].assignments.tolist()
 
 
-def test_what_an_e_step_will_take_is_told(tmp_path):
+def test_two_images_are_tried_as_the_e_step_will(monkeypatch):
+    calls = []
+
+    def embed(model, batch, *options):
+        samples = batch['data_samples']
+        index = [sample.sample_idx for sample in samples]
+        calls.append((model.training, index, options))
+        return None, None, samples
+
+    monkeypatch.setattr(module, 'embed_batch', embed)
+    hook = ClusteringHook(PLAIN, amp_dtype='bfloat16', channels_last=True)
+    hook.dataset = TinyImages(num_images=5, pipeline=PLAIN)
+    model = torch.nn.Linear(1, 1)
+    for training in (True, False):
+        hook._try_pipeline(SimpleNamespace(model=model.train(training)))
+        assert model.training is training
+    assert calls == [(False, [0, 4], (True, 'bfloat16', True))] * 2
+
+
+def test_defaults_are_those_of_the_papers():
+    hook = ClusteringHook(PLAIN)
+    assert (hook.warmup_epochs, hook.ramp_epochs, hook.interval) == (20, 0, 1)
+    assert (hook.batch_size, hook.num_workers) == (256, 4)
+    assert hook.features == 'extract' and hook.amp_dtype is None
+    assert hook.channels_last is False
+
+
+def test_what_an_e_step_will_take_is_told(tmp_path, monkeypatch):
     cfg = run_cfg(tmp_path, warmup_epochs=2)
     cfg.default_hooks.clustering.update(interval=3, features='momentum_bank')
     runner, lines = Runner.from_cfg(cfg), []
@@ -727,3 +761,15 @@ def test_what_an_e_step_will_take_is_told(tmp_path):
         '524288 dimensions (96.0 MiB a process), K=[4, 6]. The momentum bank '
         'takes 48.0 MiB on the device.'
     )
+    # Each of five processes holds ten images at most.
+    checks = []
+    for name, stub in (
+        ('get_world_size', lambda: 5),
+        ('check_kmeans_device', lambda *args: checks.append(args)),
+        ('log_plan', lambda *args: None),
+    ):
+        monkeypatch.setattr(module, name, stub)
+    hook.kmeans, hook._why = SimpleNamespace(sharded=True), 'why'
+    hook.before_train(runner)
+    assert checks == [(hook.kmeans, [4, 6], 2**19, 10, 'why')]
+    assert '(20.0 MiB a process)' in lines[-1]

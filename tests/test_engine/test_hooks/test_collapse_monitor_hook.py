@@ -511,6 +511,8 @@ def test_two_processes_agree(tmp_path):
         (dict(num_workers=-1), 'collapse_monitor.num_workers must be'),
         (dict(amp_dtype='half'), 'collapse_monitor.amp_dtype must be one of'),
         (dict(stop='rank < 2'), 'collapse_monitor.stop must be a dict'),
+        (dict(stop=['rank < 2']), 'collapse_monitor.stop must be a dict'),
+        (dict(stop=dict(uniformity='> 2 or so')), "got '> 2 or so'"),
         (
             dict(stop=dict(rank='< 2')),
             "collapse_monitor.stop.*'rank'",
@@ -648,6 +650,8 @@ def test_checks_in_a_row_are_counted(patience, values, said):
         hook._stop(runner, {'uniformity': value, 'effective_rank': -1.0})
         assert words in ''.join(lines) and len(lines) == bool(words)
     stopped = 'after' in said[-1]
+    if stopped:  # a run that is resumed has all its patience again
+        assert not runner.message_hub.get_info('collapse_monitor_strikes')
     assert runner.train_loop._max_epochs == (len(values) if stopped else 9)
 
 
@@ -681,6 +685,7 @@ def test_defaults_are_those_of_the_guide():
     hook, text = CollapseMonitorHook(), guide.read_text(encoding='utf-8')
     for name in ('start_epoch', 'patience'):
         assert f'`{name}={getattr(hook, name)}`' in text
+    assert (hook.interval, hook.max_samples) == (5, 2000)
 
 
 @pytest.mark.parametrize(
@@ -734,6 +739,9 @@ def test_all_conditions_that_are_met_are_told():
 
 def test_the_first_and_the_last_image_are_tried(tmp_path):
     cfg = monitored(tmp_path, 'MoCo', dict(max_samples=20))
+    cfg.train_dataloader.dataset = dict(
+        type='RepeatDataset', times=2, dataset=cfg.train_dataloader.dataset
+    )
     runner = Runner.from_cfg(cfg)
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     (hook,) = (h for h in runner.hooks if isinstance(h, CollapseMonitorHook))
