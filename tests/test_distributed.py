@@ -140,10 +140,11 @@ def bank_embeddings(folder):
     """Embed 11 images: rank 0 sees 0 to 5, rank 1 3 to 8, none sees two."""
     from mmengine.runner import Runner
 
-    from pauc_mm.embedding.e_step import extract_embeddings
+    from pauc_mm.embedding import e_step
     from pauc_mm.engine.launch import prepare_launch
     from pauc_mm.models import MomentumBank
 
+    e_step._ROWS_AT_ONCE = 2  # in pieces, as of a million images
     cfg = run_cfg(folder, max_epochs=2)
     cfg.launcher = 'pytorch'
     cfg.train_dataloader.dataset.num_images = 11
@@ -160,10 +161,9 @@ def bank_embeddings(folder):
     rank = get_rank()
     bank = MomentumBank(6, 8, torch.device('cpu'))
     bank.write(torch.arange(6) + 3 * rank, keys[6 * rank : 6 * rank + 6])
-    whole = extract_embeddings(runner.model, hook.dataset, 4).gather()
-    mixed = extract_embeddings(
-        runner.model, hook.dataset, 4, bank=bank
-    ).gather()
+    embed = e_step.extract_embeddings
+    whole = embed(runner.model, hook.dataset, 4).gather()
+    mixed = embed(runner.model, hook.dataset, 4, bank=bank).gather()
     return keys, whole, mixed
 
 

@@ -78,6 +78,7 @@ SIDES = {
     'training images that are resized': (
         trained(
             LOAD,
+            crop('RandomCrop', crop_size=(0.8, 0.8)),  # a share
             crop('Resize', scale_factor=0.5),
             crop('Resize', scale=(60, 60)),
             PACK,

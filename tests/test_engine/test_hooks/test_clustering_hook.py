@@ -771,5 +771,5 @@ def test_what_an_e_step_will_take_is_told(tmp_path, monkeypatch):
         monkeypatch.setattr(module, name, stub)
     hook.kmeans, hook._why = SimpleNamespace(sharded=True), 'why'
     hook.before_train(runner)
-    assert checks == [(hook.kmeans, [4, 6], 2**19, 10, 'why')]
+    assert checks == [(hook.kmeans, (4, 6), 2**19, 10, 'why')]
     assert '(20.0 MiB a process)' in lines[-1]
