@@ -9,9 +9,17 @@ from mmengine.logging import MessageHub
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmpretrain.registry import DATASETS, MODELS
 from mmpretrain.structures import DataSample
+from mmpretrain.utils import get_ori_model
 
+from pauc_mm.engine.launch import prepare_launch
 from pauc_mm.models import DeviceAugmentation
-from tests.helpers import PLAIN, images_batch, run_cfg
+from tests.helpers import (
+    PLAIN,
+    assert_same,
+    images_batch,
+    run_cfg,
+    run_ranks,
+)
 from tests.test_models.test_step_never_waits import RefuseToWait
 
 COLOURS = [
@@ -242,33 +250,44 @@ def device_cfg(work_dir, **changes):
 def trained(cfg):
     """Run, and return its weights and the first view of each step."""
     runner, views = Runner.from_cfg(cfg), []
-    loss = runner.model.loss
+    model = get_ori_model(runner.model)
+    loss = model.loss
 
-    def step(inputs, *args, **kwargs):
-        views.append(inputs[0].clone())
-        return loss(inputs, *args, **kwargs)
+    def step(inputs, data_samples):
+        index = torch.tensor([sample.sample_idx for sample in data_samples])
+        views.append((index, inputs[0].clone()))
+        return loss(inputs, data_samples)
 
-    runner.model.loss = step
+    model.loss = step
     runner.train()
-    return runner.model.state_dict(), views
+    return model.state_dict(), views
 
 
 @pytest.mark.slow
 def test_a_resumed_run_is_the_uninterrupted_one(tmp_path):
     whole, views = trained(device_cfg(tmp_path, max_epochs=3))
-    assert len(views) == 9 and not torch.equal(views[0], views[3])
+    assert len(views) == 9
     whole = {key: value.clone() for key, value in whole.items()}
     (tmp_path / 'epoch_3.pth').unlink()
     resumed, last = trained(device_cfg(tmp_path, max_epochs=3, resume=True))
-    assert len(last) == 3 and all(map(torch.equal, last, views[6:]))
+    assert_same(last, views[6:])
     assert whole.keys() == resumed.keys()
     for key in whole:
         assert torch.equal(whole[key], resumed[key]), key
 
 
+def views_by_sample(folder, changes):
+    """Train two epochs on crops of nothing; the views of each sample."""
+    cfg = device_cfg(folder, max_epochs=2, **changes)
+    whole = dict(CROP, crop_ratio_range=(1, 1), aspect_ratio_range=(1, 1))
+    cfg.train_dataloader.dataset.pipeline[0]['transforms'][0][0] = whole
+    prepare_launch(cfg)
+    index, views = map(torch.cat, zip(*trained(cfg)[1]))
+    return index, views
+
+
 @pytest.mark.slow
-def test_workers_and_accumulated_batches_see_the_same_transforms(tmp_path):
-    """With crops of nothing, a view depends on the sample alone."""
+def test_workers_batches_and_ranks_change_nothing(tmp_path):
     seen = []
     for changes in (
         {},
@@ -278,10 +297,19 @@ def test_workers_and_accumulated_batches_see_the_same_transforms(tmp_path):
             'optim_wrapper.accumulative_counts': 2,
         },
     ):
-        name = f'run{len(seen)}'
-        cfg = device_cfg(tmp_path / name, max_epochs=2, **changes)
-        whole = dict(CROP, crop_ratio_range=(1, 1), aspect_ratio_range=(1, 1))
-        cfg.train_dataloader.dataset.pipeline[0]['transforms'][0][0] = whole
-        seen.append(torch.cat(trained(cfg)[1]))
-    assert seen[0].shape == (96, 3, 8, 8)
-    assert torch.equal(seen[0], seen[1]) and torch.equal(seen[0], seen[2])
+        folder = tmp_path / f'run{len(seen)}'
+        seen.append(views_by_sample(folder, changes))
+    assert seen[0][1].shape == (96, 3, 8, 8)
+    assert_same(seen[0], seen[1])
+    assert_same(seen[0], seen[2])
+    assert sorted(seen[0][0][:48].tolist()) == [*range(48)]
+    expected = {}
+    for epoch, rows in enumerate(zip(*(part.split(48) for part in seen[0]))):
+        for index, view in zip(*rows):
+            expected[epoch, int(index)] = view
+    changes = {'launcher': 'pytorch', 'train_dataloader.batch_size': 8}
+    ranks = run_ranks(views_by_sample, 2, tmp_path, tmp_path / 'two', changes)
+    for index, views in ranks:
+        for row, (sample, view) in enumerate(zip(index, views)):
+            assert torch.equal(expected.pop((row // 24, int(sample))), view)
+    assert not expected
