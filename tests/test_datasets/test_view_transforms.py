@@ -217,7 +217,7 @@ def test_whole_views_are_distributed_as_on_the_cpu():
         ViewFlip(prob=0.5),
     ]
     small = PIXELS[0][:16, :16]
-    number = 1500
+    number = 800
     np.random.seed(0)
     on_cpu = []
     for _ in range(number):
