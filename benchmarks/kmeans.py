@@ -153,24 +153,31 @@ def _compare(report, args, matrices, k: int, device: str) -> None:
 
 
 def work(kind, path, k, options):
-    """Cluster a matrix here and in the other processes; seconds, objective."""
+    """Cluster a matrix here and in the other processes.
+
+    Returns:
+        tuple[float, float, float]: Seconds, those of the processor, and the
+        objective.
+    """
     matrix = np.load(path, mmap_mode='r')
     rng = np.random.default_rng(options['seed'])
     start = matrix[rng.choice(len(matrix), k, replace=False)]
     cuda = options['device'] == 'cuda'
+    # Each draws a subset of its own, where there are more points than that.
+    given = dict(warm_niter=options['niter'])
+    given['max_points_per_centroid'] = len(matrix)
     if kind == 'FaissKMeans':
         rows = np.array(matrix)
-        kmeans = FaissKMeans(
-            warm_niter=options['niter'], device='gpu' if cuda else 'cpu'
-        )
+        kmeans = FaissKMeans(**given, device='gpu' if cuda else 'cpu')
     else:
         rows = Shard.of(torch.from_numpy(np.array(matrix)))
         rows = rows._replace(rows=rows.rows.to(options['device']))
-        kmeans = ShardedKMeans(warm_niter=options['niter'])
-    begin = time.perf_counter()
+        kmeans = ShardedKMeans(**given)
+    begin, spent = time.perf_counter(), time.process_time()
     result = kmeans.fit(rows, k, options['seed'], start)
     synchronize(options['device'])
-    return time.perf_counter() - begin, result.objective
+    spent = time.process_time() - spent
+    return time.perf_counter() - begin, spent, result.objective
 
 
 def _compare_shards(report, args, path: str) -> None:
@@ -189,25 +196,33 @@ def _compare_shards(report, args, path: str) -> None:
         }
         for k in args.clusters:
             seconds = {name: [] for name in settings}
-            objective = {}
+            spent, objective = {name: [] for name in settings}, {}
             for turn in range(args.warmup + args.repeats):
                 for name, (size, kind) in settings.items():
                     ranks = groups[size].run(kind, path, k, vars(args))
                     if turn >= args.warmup:
-                        seconds[name].append(max(s for s, _ in ranks))
-                    objective[name] = ranks[0][1]
+                        seconds[name].append(max(s for s, *_ in ranks))
+                        spent[name].append(max(s for _, s, _ in ranks))
+                    objective[name] = ranks[0][2]
                 say(f'K = {k}: round {turn + 1}')
-            times = {n: statistics.median(s) for n, s in seconds.items()}
+            times, work_of = (
+                {name: statistics.median(s) for name, s in each.items()}
+                for each in (seconds, spent)
+            )
             faiss, one, _ = settings
             rows = []
             for name, value in times.items():
                 more = 100 * (objective[name] / objective[faiss] - 1)
-                row = [name, value, times[one] / value]
+                row = [name, value, times[one] / value, work_of[name]]
+                row.append(work_of[one] / work_of[name])
                 rows.append(row + [f'{objective[name]:.6f}', f'{more:+.4f}%'])
             report.table(
                 f'K = {k}: {args.niter} iterations from the same centroids, '
                 f'medians of {args.repeats} run(s)',
-                ['', 'seconds', 'times as fast', 'objective', 'difference'],
+                [
+                    *('', 'seconds', 'times as fast', 'CPU s of a process'),
+                    *('times less', 'objective', 'difference'),
+                ],
                 rows,
             )
 

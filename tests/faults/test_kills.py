@@ -20,6 +20,7 @@ BANK = {
     'default_hooks.clustering.kmeans.warm_start': True,
     'train_dataloader.batch_size': 15,
 }
+SHARDED = {'default_hooks.clustering.kmeans.type': 'ShardedKMeans'}
 ONE_KEPT = {'default_hooks.checkpoint.max_keep_ckpts': 1}
 NOT_ATOMIC = {'default_hooks.checkpoint.backend_args': None}
 
@@ -58,8 +59,11 @@ def embedding(runner, stop):
 def e_step(runner, stop):
     from mmengine.dist import get_world_size
 
-    # The second clustering of the second E-step; ranks share them out.
-    in_the_e_step(runner, 'fit', 4 // get_world_size(), stop)
+    # The second clustering of the second E-step; ranks share them out, or
+    # make all of them together, after a trial.
+    sharded = runner.cfg.default_hooks.clustering.kmeans.type[0] == 'S'
+    at = 5 if sharded else 4 // get_world_size()
+    in_the_e_step(runner, 'fit', at, stop)
 
 
 def save(runner, stop):
@@ -179,7 +183,8 @@ ROWS = [
     ('PAUC', save, INT, 1, {}),
     ('PAUC', iteration, KILL, 2, {}),
     ('PAUC', e_step, KILL, 2, {}),
-    ('PAUC', e_step, TERM, 2, {}),
+    ('PAUC', e_step, TERM, 2, SHARDED),
+    ('PAUC', e_step, KILL, 2, {**SHARDED, **BANK}),
     ('PAUC', save, KILL, 2, {}),
     ('CARP', iteration, KILL, 1, {}),
     ('CARP', save, TERM, 1, {}),

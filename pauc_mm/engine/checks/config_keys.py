@@ -21,6 +21,8 @@ from mmengine.registry import Registry
 from mmengine.runner import Runner, loops
 from torch.utils.data import DataLoader
 
+from pauc_mm.clustering import FaissKMeans, ShardedKMeans
+
 # Read by mmengine or by the tools, although no argument of the Runner.
 _TOP = (
     'runner_type custom_imports find_unused_parameters annotation_check '
@@ -47,6 +49,7 @@ _BUILT: dict[str, list[Any]] = {
     'val_cfg': [loops.ValLoop],
     'test_cfg': [loops.TestLoop],
     'randomness': [Runner.set_randomness],
+    'default_hooks.clustering.kmeans': [FaissKMeans, ShardedKMeans],
 }
 # mmengine removes these, and only these, for None.
 _REMOVABLE = (
