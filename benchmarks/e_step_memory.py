@@ -100,6 +100,7 @@ def work(source, options, clusters):
             StubKMeans(), embeddings, clusters, range(len(clusters))
         ),
     )
+    embeddings = None  # as in the hook
     sets = phase(
         'concentrations, hand over',
         lambda: post_process(results, device),

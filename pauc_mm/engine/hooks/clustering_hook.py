@@ -240,6 +240,7 @@ class ClusteringHook(Hook):
         check_finite(embeddings, epoch + 1, self._path, amp)
         times.append(time.perf_counter())
         results = self._cluster(embeddings, runner, epoch)  # M clusterings
+        del embeddings  # the memory is needed
         times.append(time.perf_counter())
         assignments = [torch.from_numpy(r.assignments) for r in results]
         phi = [
