@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from pauc_mm import check_env
 from pauc_mm._requirements import declared_ranges, install_argument
+from pauc_mm.engine.plan import speeds
 
 ROOT = Path(__file__).resolve().parents[1]
 RANGES = declared_ranges()
@@ -237,3 +239,16 @@ def test_program_prints_the_table_where_nothing_is_installed():
     for name in ('torch', 'mmcv-lite', 'faiss-cpu', 'jinja2'):
         assert f'pip install "{name}>=' in result.stdout
     assert result.stdout.rstrip().endswith('Not ready.')
+
+
+def test_where_k_means_runs(monkeypatch):
+    assert 'unknown' not in check_env.describe_kmeans()
+    speed = 2 * 128 * 175_000 * 1_281_167 * 101 / 7200  # two hours for one
+    monkeypatch.setattr(speeds, 'kmeans_speed', lambda *_: speed)
+    text = check_env.describe_kmeans()
+    assert text.startswith('on the CPU by faiss') and ' 2 h ' in text
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 8)
+    text = check_env.describe_kmeans()
+    assert text.startswith('on 8 GPU(s) by torch') and ' 15 min ' in text
+    monkeypatch.setattr(check_env, 'import_error', lambda name: 'broken')
+    assert check_env.describe_kmeans().startswith('unknown: torch')

@@ -159,8 +159,10 @@ def test_wheel_contents(wheel):
     assert any('faiss-cpu' in line for line in requires)
     assert not any('mmcv' in line for line in requires)
     assert any('extra == "detection"' in line for line in requires)
-    # Beside faiss-cpu, which is required, it would break both.
+    # Beside faiss-cpu, which is required, it would break both; pip refuses.
     assert not any('faiss-gpu' in line for line in requires)
+    pins = (ROOT / 'requirements/constraints.txt').read_text().splitlines()
+    assert 'faiss-gpu<0' in pins
 
 
 @pytest.mark.slow

@@ -169,7 +169,7 @@ pauc_setup() {
     for group in runtime "$@"; do
         if [[ ! $group =~ ^(runtime|dev|detection|mutation)$ ]]; then
             pauc_say "there is no group '$group'; there are: dev, detection," \
-                'mutation (for faiss-gpu see requirements/gpu.txt)'
+                'mutation (for faiss-gpu see docs/install.md)'
             return 1
         fi
         local stamp=$prefix/.pauc_mm-$group state

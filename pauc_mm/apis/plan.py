@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
+from mmpretrain.models.selfsup import BaseSelfSupervisor
 from mmpretrain.registry import DATASETS, HOOKS, MODELS
 from PIL import Image
 
@@ -84,6 +85,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     data = cfg.get('data_preprocessor')
     model = MODELS.build({'data_preprocessor': data, **cfg.model}).to(device)
+    if not isinstance(model, BaseSelfSupervisor):
+        parser.error(
+            f"'{args.config}' trains a {type(model).__name__}; only what "
+            'pretraining costs is known'
+        )
     hook = (cfg.get('default_hooks') or {}).get('clustering')
     hook = HOOKS.build(hook) if hook else None
     dataset, images = find_images(cfg, args.images)
@@ -127,7 +133,7 @@ def find_images(
         dataset = DATASETS.build(config)
         numbers = [Images(len(base_dataset(dataset)), len(dataset))]
     except FileNotFoundError as error:
-        known = KNOWN.get(config.type)
+        known = None if config.get('ann_file') else KNOWN.get(config.type)
         if known is None and not asked:
             raise FileNotFoundError(
                 f'{error} Or say how many images it will have: --images.'

@@ -4,13 +4,15 @@ import json
 import pytest
 
 from pauc_mm.apis import plan as plan_api
-from pauc_mm.engine.plan import planning
+from pauc_mm.engine.plan import costs, planning
 from tests.test_configs.recipes import CONFIGS, save_image
 
 
 @pytest.fixture(autouse=True)
 def known_speeds(monkeypatch):
-    # Of this machine, which no test may depend on.
+    # Of this machine, which no test may depend on. Passes take long to count.
+    known = costs.Pass(10**9, 10**6)
+    monkeypatch.setattr(planning, 'forward_pass', lambda *_: known)
     monkeypatch.setattr(planning, 'network_speed', lambda *_: 100.0)
     monkeypatch.setattr(planning, 'kmeans_speed', lambda *_: 1e9)
 
@@ -82,17 +84,25 @@ def test_a_folder(capsys, monkeypatch, tmp_path):
         ('pauc_tiny_digits', ['--images', '99'], 'batch_size=128'),
         ('pauc_r18_folder', [], '--images'),
         ('pauc_tiny_digits', ['--device', 'cuda'], '--device cuda'),
+        (  # a part of ImageNet, of unknown size
+            'mocov2/mocov2_r50_8xb32_in1k',
+            ['--cfg-options', 'train_dataloader.dataset.ann_file=part.txt'],
+            '--images',
+        ),
     ],
 )
 def test_wrong_options(capsys, monkeypatch, name, options, match):
-    monkeypatch.setenv('DATA_ROOT', '/nowhere')
+    for root in ('DATA_ROOT', 'IMAGENET_ROOT'):
+        monkeypatch.setenv(root, '/nowhere')
     with pytest.raises((ValueError, FileNotFoundError), match=match):
         run(capsys, name, *options)
 
 
-def test_what_trains_nothing(capsys, tmp_path):
+def test_what_is_no_pretraining(capsys, tmp_path):
     config = tmp_path / 'x.py'
     config.write_text('model = dict(type="PAUC")\n')
-    with pytest.raises(SystemExit):
-        plan_api.main([str(config)])
-    assert 'train_cfg' in capsys.readouterr().err
+    linear = CONFIGS / 'benchmarks/linear/tiny_digits.py'
+    for path, key in ((config, 'train_cfg'), (linear, 'ImageClassifier')):
+        with pytest.raises(SystemExit):
+            plan_api.main([str(path)])
+        assert key in capsys.readouterr().err

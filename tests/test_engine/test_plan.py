@@ -143,6 +143,7 @@ def test_the_recipe_of_imagenet():
         steps_an_epoch=5004,  # 160,146 images a rank // 32
         steps=1_000_800,
         clusters=[25000, 50000, 100000],
+        number_of_e_steps=180,
     )
     # ResNet-50 without its classifier, and 2048 x 128 weights and 128 biases.
     weights = 4 * (23_508_032 + 2048 * 128 + 128)
@@ -183,7 +184,6 @@ def test_the_recipe_of_imagenet():
         e_step['embedding_flops'] / 2e13, IN1K / 100 / 64
     )
     assert e_step['total_seconds'] == pytest.approx(seconds)
-    assert run['e_steps'] == 180
     assert run['e_steps_seconds'] == pytest.approx(180 * seconds)
     assert run['epochs_seconds'] == 200 * epoch['total_seconds']
     assert (
@@ -215,7 +215,7 @@ def test_the_options_of_the_e_step():
     assert 'all_reduce_bytes' not in e_step
     assert plan['memory']['embeddings_bytes'] == 4 * 128 * IN1K
     assert plan['memory']['momentum_bank_bytes'] == 160_146 * (4 * 128 + 8)
-    assert run['e_steps'] == 45  # of 180 epochs
+    assert plan['size']['number_of_e_steps'] == 45  # of 180 epochs
     assert run['e_steps_seconds'] == pytest.approx((first + 44 * usual) / 4e12)
     share = usual / 4e12 / 4 / plan['epoch']['total_seconds']
     assert e_step['part_of_epoch_share'] == pytest.approx(share)

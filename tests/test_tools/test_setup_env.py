@@ -170,7 +170,7 @@ def test_unknown_group(repo, env):
     # It would stand beside faiss-cpu, whose files are the same.
     result, _ = run(repo, 'gpu', active=env)
     assert result.returncode == 1
-    assert 'see requirements/gpu.txt' in result.stderr
+    assert 'see docs/install.md' in result.stderr
 
 
 def base_python(tmp_path):

@@ -89,8 +89,8 @@ def _check_faiss(kmeans: Any, k: int, dim: int) -> tuple[str, int]:
         'the CPU, although training runs on a GPU. It takes hours for a '
         'million images and 100,000 clusters; other processes wait '
         'env_cfg.dist_cfg.timeout seconds at most. Take '
-        "kmeans.type='ShardedKMeans', or install the faiss-gpu wheel "
-        '(requirements/gpu.txt)',
+        "kmeans.type='ShardedKMeans', or faiss-gpu in place of faiss-cpu "
+        '(docs/install.md)',
         logging.WARNING,
     )
 

@@ -80,24 +80,32 @@ def kmeans_speed(k: int, dim: int, device: torch.device) -> float:
         else:
             (vectors @ centroids.T).max(dim=1)
 
-    return 2 * len(centroids) * dim * _per_second(assign, device, 2**16)
+    return 2 * len(centroids) * dim * _per_second(assign, device, 2**14)
 
 
 def _per_second(
     run: Callable[[int], Any], device: torch.device, most: int
 ) -> float:
     """Return the items a second of ``run(items)``, for growing numbers."""
-    number = 0
-    while True:
+
+    def timed(number: int) -> float:
         start = time.perf_counter()
-        run(number or 1)
+        run(number)
         if device.type == 'cuda':
             torch.cuda.synchronize(device)
-        seconds = time.perf_counter() - start
-        # The first call is slow, but in a network that takes long.
-        if number == most or seconds > (0.05 if number else 0.5):
-            return max(number, 1) / seconds
-        number = min(max(1, number * (8 if seconds < 0.005 else 2)), most)
+        return time.perf_counter() - start
+
+    # The first call is slow; in a network that takes long it has to do.
+    number, seconds = 1, timed(1)
+    if seconds < 0.5:
+        seconds = timed(1)
+    # One image would wait for the weights alone.
+    while number < most and seconds < (0.05 if number > 8 else 0.3):
+        number = min(number * (8 if seconds < 0.005 else 2), most)
+        seconds = timed(number)
+    if seconds < 0.2:  # other programs may have run
+        seconds = min(seconds, timed(number), timed(number))
+    return number / seconds
 
 
 def loading_speed(

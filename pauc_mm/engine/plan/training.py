@@ -82,8 +82,8 @@ class Training:
                 steps=round(steps * epochs),
             ),
             epoch=epoch,
-            run=dict(epochs_seconds=epochs * epoch['total_seconds']),
         )
+        run = dict(epochs_seconds=epochs * epoch['total_seconds'])
         if self.hook is not None:
             of_e_step = self._memory(images)
             memory |= of_e_step
@@ -96,9 +96,10 @@ class Training:
             share = e_step['total_seconds'] / self.hook.interval
             e_step['part_of_epoch_share'] = share / epoch['total_seconds']
             late = e_step['first_kmeans_seconds'] - e_step['kmeans_seconds']
-            total = due * e_step['total_seconds'] + late
-            plan['run'] |= dict(e_steps=due, e_steps_seconds=total)
-        plan['run']['checkpoint_bytes'] = saved
+            total = due * e_step['total_seconds'] + (late if due else 0)
+            plan['size']['number_of_e_steps'] = due
+            run['e_steps_seconds'] = total
+        plan['run'] = run | dict(checkpoint_bytes=saved)
         plan['memory'] = {f'{k}_bytes': size for k, size in memory.items()}
         return plan
 

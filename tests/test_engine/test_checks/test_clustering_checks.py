@@ -36,7 +36,7 @@ def test_warm_up_and_ramp_end_within_the_run(warmup, ramp, epochs, message):
     'device, cuda, level, words',
     [
         (False, False, logging.INFO, r'on the CPU\.$'),
-        (False, True, logging.WARNING, 'on the CPU, although .*gpu.txt'),
+        (False, True, logging.WARNING, 'on the CPU, although .*ShardedKMeans'),
         (0, True, logging.INFO, r'on CUDA device 0 .* 1 MiB there\.$'),
     ],
 )
