@@ -293,6 +293,15 @@ def test_samplers_that_several_processes_cannot_use(
     loop_of(tmp_path / 'alone', stage, **options)
 
 
+@pytest.mark.parametrize('stage', ['val', 'test'])
+def test_a_bank_of_other_classes(tmp_path, stage):
+    bank = Images(2, 0)
+    bank.metainfo = dict(classes=('a', 'c', 'b'))
+    found = f'^bank_dataloader has .* {stage}_dataloader .* order is another'
+    with pytest.raises(ValueError, match=found):
+        loop_of(tmp_path, stage, bank_dataloader=dataloader(bank))
+
+
 @pytest.mark.parametrize('diff_rank_seed', [None, True])
 def test_the_bank_is_loaded_with_the_seed_of_the_run(
     tmp_path, monkeypatch, diff_rank_seed

@@ -94,6 +94,17 @@ def test_weights_that_diverge_in_the_last_step_replace_no_checkpoint(tmp_path):
     assert runner.epoch == 4
 
 
+@pytest.mark.parametrize('part', ['state_dict', 'ema_state_dict'])
+def test_weights_that_are_not_finite_are_not_saved(part):
+    checkpoint = dict(
+        meta=dict(iter=7, epoch=2), state_dict=dict(good=torch.ones(2))
+    )
+    DivergenceHook().before_save_checkpoint(None, checkpoint)
+    checkpoint[part] = dict(neck=torch.tensor([1.0, NAN]))
+    with pytest.raises(FloatingPointError, match='iteration 7: .*neck'):
+        DivergenceHook().before_save_checkpoint(None, checkpoint)
+
+
 def stop_of(work_dir, changes):
     """Where a rank stops if the losses of rank 1 alone become NaN."""
 
@@ -150,7 +161,9 @@ def test_when_processes_compare_notes(
         train_dataloader=range(length),
         max_iters=last,
         epoch=0,
+        iter=0,
     )
+    hook.after_train_iter(runner, 0)  # a step that returned nothing
     for runner.iter in range(last):
         # The first to diverge is told, although others follow, and not all.
         value = NAN if runner.iter in (1, 2) else 1.0

@@ -3,7 +3,9 @@ import inspect
 from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
 
 from pauc_mm.engine.hooks import ClusteringHook, embedding_hook
@@ -14,11 +16,12 @@ from pauc_mm.engine.hooks.embedding_hook import EmbeddingHook
 def test_every_option_reaches_the_embedding(monkeypatch, workers, used):
     calls = []
     call = inspect.signature(embedding_hook.embed_dataset)
-    monkeypatch.setattr(
-        embedding_hook,
-        'embed_dataset',
-        lambda *args, **named: calls.append(call.bind(*args, **named)),
-    )
+
+    def embed(*args, **named):
+        calls.append(call.bind(*args, **named))
+        torch.rand(3)  # as a pipeline may draw
+
+    monkeypatch.setattr(embedding_hook, 'embed_dataset', embed)
     hook = EmbeddingHook(
         momentum=True,
         batch_size=5,
@@ -31,8 +34,10 @@ def test_every_option_reaches_the_embedding(monkeypatch, workers, used):
         model=nn.Linear(1, 1),
         train_dataloader=SimpleNamespace(num_workers=3),
     )
+    stream = torch.get_rng_state()
     hook.embed(runner, [4, 1], features=False)
     hook.embed(runner)
+    assert torch.equal(torch.get_rng_state(), stream)  # the run's stays
     some, every = (call.arguments for call in calls)
     assert some == dict(
         model=runner.model,
@@ -93,6 +98,27 @@ def test_bad_options_name_the_key(options, key):
         EmbeddingHook(**options)
 
 
-def test_the_least_options():
+@pytest.mark.parametrize(
+    'momentum, loop, found',
+    [
+        (False, IterBasedTrainLoop, 'default_hooks.mine.*IterBasedTrainLoop'),
+        (True, EpochBasedTrainLoop, 'no momentum encoder'),
+    ],
+)
+def test_what_cannot_be_embedded_is_said_before_the_training(
+    momentum, loop, found
+):
+    hook = EmbeddingHook(pipeline=[], momentum=momentum)
+    hook.key = 'default_hooks.mine'
+    model = nn.Module()
+    model.backbone = model.neck = nn.Identity()
+    runner = SimpleNamespace(model=model, train_loop=loop.__new__(loop))
+    with pytest.raises(TypeError, match=found):
+        hook.before_train(runner)
+
+
+def test_the_defaults_and_the_least_options():
+    hook = EmbeddingHook()
+    assert (hook.batch_size, hook.momentum, hook.num_workers) == (256, 0, None)
     hook = EmbeddingHook(batch_size=1, num_workers=0, amp_dtype='float16')
     assert hook.amp_dtype == 'float16' and hook.batch_size == 1

@@ -33,9 +33,12 @@ def sampler_seed():
     return loader.sampler.seed, runner.model[1][0].seed
 
 
+def test_sampler_and_parts_of_the_model_draw_from_the_seed_of_the_run():
+    assert sampler_seed() == (7, 7)
+
+
 @pytest.mark.slow
 def test_ranks_with_seeds_of_their_own_share_the_images_out_alike(tmp_path):
-    assert sampler_seed() == (7, 7)
     assert run_ranks(sampler_seed, 2, tmp_path) == [(7, 7), (7, 7)]
 
 

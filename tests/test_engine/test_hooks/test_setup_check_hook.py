@@ -8,7 +8,7 @@ from mmengine.registry import DATA_SAMPLERS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmpretrain.models import ImageClassifier, MoCo
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 from pauc_mm.engine.hooks import SetupCheckHook, setup_check_hook
 from tests.helpers import run_cfg
@@ -139,16 +139,30 @@ def test_schedules_are_compared_with_the_run(
 @pytest.mark.parametrize(
     'counts, interval', [(None, 5), (1, 5), (2, 2), (12, 12), (13, 13)]
 )
-def test_accumulated_batches(counts, interval):
+def test_accumulated_batches(caplog, counts, interval):
     # Copies that are not told to wait keep their own interval.
     average = ExponentialMovingAverage(nn.Linear(1, 1), interval=5)
     wrapper = SimpleNamespace(_accumulative_counts=counts)
     if counts is None:  # of several optimizers
         del wrapper._accumulative_counts
-    runner = a_runner(nn.Sequential(average), optim_wrapper=wrapper)
-    runner.logger = logging.getLogger()  # more than the 12 batches are noted
+    model = nn.Sequential(nn.Sequential(average))
+    runner = a_runner(model, optim_wrapper=wrapper)
+    runner.logger = logging.getLogger()
     SetupCheckHook().before_train(runner)
     assert average.interval == interval
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == (counts == 13)  # more than the 12 batches
+    assert all('accumulative_counts=13 is more than the 12' in t for t in told)
+
+
+@pytest.mark.parametrize('interval', [0, -1, 0.5])
+def test_the_interval_of_the_validation(interval):
+    runner = a_runner(nn.Identity())
+    runner.train_loop.val_interval = interval
+    with pytest.raises(ValueError, match='train_cfg.val_interval'):
+        SetupCheckHook().before_train(runner)
+    runner.train_loop.val_interval, runner.train_loop.val_begin = 1, 0
+    SetupCheckHook().before_train(runner)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +185,16 @@ def test_the_queue_of_moco(queue, images, drop_last, message):
         SetupCheckHook().before_train(runner)
 
 
+def test_a_batch_sampler_that_drops_the_last_batch():
+    batches = BatchSampler(SequentialSampler(range(50)), 16, drop_last=True)
+    runner = a_runner(an_empty(MoCo, queue_len=64))
+    runner.train_dataloader = DataLoader(range(50), batch_sampler=batches)
+    SetupCheckHook().before_train(runner)
+    batches.drop_last = False
+    with pytest.raises(ValueError, match='drop_last must be True'):
+        SetupCheckHook().before_train(runner)
+
+
 def images_of(names):
     class Images(list):
         metainfo = dict(classes=names)
@@ -184,12 +208,15 @@ def images_of(names):
         ('abcd', 4, None),
         ('abcd', 9, None),
         ('abcd', 3, 'num_classes=3, .* 4 classes'),
+        ('abcd', 0, 'num_classes=0, .* 4 classes'),
         ('abcd', None, None),
         (None, 3, None),
     ],
 )
 def test_the_outputs_of_a_classifier(names, outputs, message):
     head = SimpleNamespace(num_classes=outputs)
+    if outputs is None:  # a head of one's own
+        del head.num_classes
     runner = a_runner(an_empty(ImageClassifier, head=head))
     runner.train_dataloader = images_of(names)
     if message is None:
@@ -220,7 +247,16 @@ def test_the_classes_of_the_validation(names, message):
         SetupCheckHook().before_train(runner)
 
 
-def test_a_model_is_asked_before_and_after():
+def test_batches_are_checked():
+    with pytest.raises(ValueError, match='batch_size=16 leaves no whole'):
+        SetupCheckHook().before_train(a_runner(nn.Identity(), images=10))
+    model = nn.Sequential(nn.BatchNorm1d(2))
+    with pytest.raises(ValueError, match='a batch of one'):
+        SetupCheckHook().before_train(a_runner(model, 33, drop_last=False))
+
+
+@pytest.mark.parametrize('wrap', [lambda model: model, nn.DataParallel])
+def test_a_model_is_asked_before_and_after(wrap):
     class Asked(nn.Module):
         def check_setup(self, runner):
             calls.append(runner)
@@ -228,7 +264,8 @@ def test_a_model_is_asked_before_and_after():
         def end_epoch(self):
             calls.append('end')
 
-    calls, runner = [], a_runner(Asked())
+    calls, runner = [], a_runner(wrap(Asked()))
+    runner.epoch = 0
     SetupCheckHook().before_train(runner)
     SetupCheckHook().after_train_epoch(runner)
     assert calls == [runner, 'end']

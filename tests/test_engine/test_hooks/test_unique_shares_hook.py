@@ -52,7 +52,7 @@ def carp_run(work_dir, max_epochs=3, hook=True, **changes):
         (120, [0, 1, 2, 5, 10, 20, 40, 80, 120]),
         (80, [0, 1, 2, 5, 10, 20, 40, 80]),
         (65, [0, 1, 2, 5, 10, 20, 40, 65]),
-        (330, [0, 1, 2, 5, 10, 20, 40, 80, 160, 320, 330]),
+        (650, [0, 1, 2, 5, 10, 20, 40, 80, 160, 320, 640, 650]),
         (3, [0, 1, 2, 3]),
         (1, [0, 1]),
     ],
@@ -164,7 +164,7 @@ def test_several_sets_of_prototypes_and_none_yet(tmp_path):
     ],
 )
 def test_records_that_will_be_repeated_are_dropped(
-    tmp_path, monkeypatch, epoch, there, left, measured
+    tmp_path, monkeypatch, caplog, epoch, there, left, measured
 ):
     monkeypatch.setattr(
         module.EmbeddingHook, 'before_train', lambda self, runner: None
@@ -184,6 +184,7 @@ def test_records_that_will_be_repeated_are_dropped(
         model=None,
         logger=logging.getLogger(__name__),
     )
+    caplog.set_level(logging.INFO, __name__)
     hook.before_train(runner)
     assert [r['epoch'] for r in read_records(path)] == left
     assert calls == [False] * measured
@@ -191,6 +192,16 @@ def test_records_that_will_be_repeated_are_dropped(
         hook.after_train_epoch(runner)
     later = [e for e in (1, 2, 5, 9) if e > epoch]
     assert [r['epoch'] for r in read_records(path)] == left + later
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == measured + len(later)
+    assert told[-1] == 'Prototypes after epoch 9: none yet'
+
+
+def test_the_options():
+    hook = UniqueSharesHook()
+    assert (hook.epsilons, hook.num_workers) == ([0.025, 0.1, 0.25, 0.5], 0)
+    hook = UniqueSharesHook(epsilons=[0.5, 1])
+    assert json.dumps(hook.epsilons) == '[0.5, 1.0]'
 
 
 def test_the_log_line():
