@@ -8,7 +8,6 @@ from pauc_mm.evaluation.functional.checks import (
     as_groups,
     as_matrix,
     as_unit_vectors,
-    require,
     subsample,
 )
 
@@ -67,13 +66,6 @@ def test_groups_are_long(dtype):
     assert got.dtype == torch.int64 and got.tolist() == [0, 1, 1]
     with pytest.raises(ValueError, match=r'g must have shape \(3,\)'):
         as_groups(torch.zeros(3, 1).to(dtype), 3, 'g')
-
-
-def test_a_broken_install_names_the_package(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / 'broken_here.py').write_text('from math import nothing')
-    with pytest.raises(ImportError, match='`broken_here`.*pip install it'):
-        require('broken_here', 'it', 'The measure')
 
 
 def test_a_draw_is_of_different_rows_in_order():
