@@ -70,9 +70,8 @@ class FakeCUDA(TorchDispatchMode):
         if func is aten.copy_.default and not _is_fake(args[0]):
             with _disable_current_modes():
                 return args[0].copy_(self._shadow(args[1]))
-        if func is aten._to_copy.default and target == 'cpu':
-            if 'device' in kwargs:
-                return self._compute(func, args, kwargs)
+        if kwargs.get('device') is not None and target == 'cpu':
+            return self._compute(func, args, kwargs)
         if WAITING_TAGS & set(func.tags) and not _by_places(func, args):
             result = self._compute(func, args, kwargs)
             return tree_map(self._to_fake, result)
@@ -277,6 +276,15 @@ def _move_into(old, new):
         torch._C._swap_tensor_impl(old, new)
 
 
+def _load(file, map_location=None, load=torch.load, **options):
+    """Load to the CPU, for fake tensors are loaded without values."""
+    with _disable_current_modes():
+        state = load(file, map_location='cpu', **options)
+    if 'cuda' not in str(map_location):
+        return state
+    return tree_map(lambda x: x.cuda() if _is_tensor(x) else x, state)
+
+
 class _NoDriver(FakeTensorMode):
     """Fake tensors that never look for a driver, whatever torch.cuda says."""
 
@@ -295,6 +303,11 @@ def fake_cuda(monkeypatch, values=False):
         current_device=0,
         device_count=1,
         current_stream=stream,
+        get_device_name='fake GPU',
+        get_rng_state=None,
+        set_rng_state=None,
+        max_memory_allocated=0,
+        reset_peak_memory_stats=None,
         empty_cache=None,
         synchronize=None,
     ).items():
@@ -309,6 +322,7 @@ def fake_cuda(monkeypatch, values=False):
         'get_swap_module_params_on_conversion',
         lambda: True,
     )
+    monkeypatch.setattr(torch, 'load', _load)
     monkeypatch.setattr(torch, 'Generator', _Generator)
     monkeypatch.setattr(torch.Tensor, 'backward', _backward)
     for module in list(sys.modules.values()):
