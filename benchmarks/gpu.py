@@ -70,7 +70,7 @@ def run_part(name: str, args: argparse.Namespace, out: Path) -> str:
     """Run a part; returns 'done' or what went wrong."""
     limit, line = PARTS[name]
     command = [sys.executable, *shlex.split(line)]
-    if name != 'tests':
+    if command[1] != '-m':
         command[1] = str(HERE / command[1])
         command += [
             '--device',
@@ -78,7 +78,8 @@ def run_part(name: str, args: argparse.Namespace, out: Path) -> str:
             '--out',
             str(out / f'{name}.json'),
         ]
-        command += ['--small'] if args.small else []
+        if args.small:
+            command += ['--small', '--repeats', '1', '--warmup', '0']
     paths = [str(HERE.parent), os.environ.get('PYTHONPATH', '')]
     env = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths)))
     with (

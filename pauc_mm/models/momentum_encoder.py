@@ -50,10 +50,7 @@ class MomentumEncoder(ExponentialMovingAverage):
     @property
     @torch.compiler.disable
     def count(self) -> int:
-        """Steps made: ``steps``, a tensor, read only once.
-
-        Each read waits for the device.
-        """
+        """Steps made: ``steps``, which is read, and waited for, once."""
         if self._count is None:
             self._count = int(self.steps)
         return self._count

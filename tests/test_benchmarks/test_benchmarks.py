@@ -359,3 +359,32 @@ def test_peak_memory_sees_what_is_freed_again(harness):
     assert 2**24 < meter.host() < 2**26
     meter.start()
     assert meter.host() < 2**24
+
+
+def test_the_script_for_a_gpu_goes_on_where_a_part_fails(
+    monkeypatch, tmp_path, capsys
+):
+    gpu = load('gpu')
+    assert sum(limit for limit, _ in gpu.PARTS.values()) <= 600
+    for _, line in gpu.PARTS.values():
+        file, *_ = line.split()
+        assert file == '-m' or (BENCHMARKS / file).is_file()
+    parts = dict(fails=(60, '-m no_such_module'), works=(60, '-m this'))
+    monkeypatch.setattr(gpu, 'PARTS', parts)
+    assert gpu.main(['--out', str(tmp_path / 'new')]) == 1
+    printed = capsys.readouterr().out
+    assert 'fails: failed, see fails.log' in printed
+    assert 'works: done' in printed
+    assert 'no_such_module' in (tmp_path / 'new' / 'fails.log').read_text()
+    assert 'The Zen' in (tmp_path / 'new' / 'works.md').read_text()
+
+
+@pytest.mark.program
+def test_sharded_kmeans(tmp_path):
+    # Both begin and go on alike.
+    tables = run('sharded_kmeans', '--out', str(tmp_path / 's.json'))
+    for table in tables:
+        assert names(table) == ['ShardedKMeans', 'FaissKMeans']
+        assert min(column(table, 'seconds')) > 0
+        ours, theirs = map(float, column(table, 'objective'))
+        assert ours == pytest.approx(theirs, rel=1e-3)
