@@ -3,7 +3,6 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.logging import MessageHub
 from mmpretrain.registry import MODELS
 from torch.utils._pytree import tree_leaves
 
@@ -20,9 +19,6 @@ from pauc_mm.models.embed import embed_batch
 from pauc_mm.models.prototypes import PrototypeSet
 from pauc_mm.utils import Shard
 from tests.helpers import assert_same, images_batch, model_cfg
-from tests.test_models.test_device_augmentation import augment, set_up
-
-from .test_training_steps import LOADING
 
 torch.manual_seed(0)
 ROWS = F.normalize(torch.randn(64, 8), dim=1)
@@ -105,15 +101,3 @@ def test_embedding_and_its_collapse(computing_gpu):
             )
         )
     assert_same(*results)
-
-
-def test_device_augmentation(computing_gpu):
-    MessageHub.get_current_instance().update_info('epoch', 3)
-    part, batch = set_up(), images_batch(num=12)
-    want = numbers(augment(part, batch))
-    part.to('cuda')
-    computing_gpu.waits.clear()
-    views = augment(part, batch)
-    assert set(computing_gpu.waits) <= LOADING
-    assert {view.device.type for view in views} == {'cuda'}
-    torch.testing.assert_close(numbers(views), want, rtol=1e-5, atol=1e-5)
