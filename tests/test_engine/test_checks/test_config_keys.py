@@ -163,10 +163,28 @@ def test_what_nothing_reads(cfg, message):
         # A part of the file's own, of which the Runner makes nothing
         dict(small=dict(type='SGD', foo=1)),
         dict(scheduler=5),
+        dict(auto_scale_lr=dict(enable=True, base_batch_size=4)),
     ],
 )
 def test_what_is_read(cfg):
     check_config_keys({'default_scope': 'mmpretrain', **cfg})
+
+
+@pytest.mark.parametrize(
+    'package, known',
+    [('pauc_mm', True), ('mmdet', True), ('torch', True), ('own', False)],
+)
+def test_who_is_known_to_pass_options_on_to_the_base(package, known):
+    members = dict(
+        __init__=lambda self, size=1, **options: None,
+        __module__=f'{package}.part',
+    )
+    part = dict(type=type('Part', (Options,), members), size=1, foo=1)
+    if not known:
+        check_config_keys(dict(custom_hooks=[part]))
+        return
+    with pytest.raises(ValueError, match='custom_hooks.0.foo'):
+        check_config_keys(dict(custom_hooks=[part]))
 
 
 def test_of_two_parts_of_a_name_one_may_take_anything():
@@ -184,12 +202,16 @@ def test_the_part_of_the_scope_goes_before_that_of_mmengine():
         check_config_keys(dict(default_scope=scope, custom_hooks=[part]))
 
 
-def test_a_package_that_cannot_be_imported(monkeypatch):
-    def fail(self):
-        raise ImportError
+def test_parts_that_are_imported_at_need(monkeypatch):
+    def load(self):
+        if self is not registries.HOOKS:
+            raise ImportError
+        monkeypatch.setitem(self.module_dict, 'LateHook', Options)
 
-    monkeypatch.setattr(registries.Registry, 'import_from_location', fail)
+    monkeypatch.setattr(registries.Registry, 'import_from_location', load)
     check_config_keys(dict(custom_hooks=[dict(type='OfNobody', foo=1)]))
+    with pytest.raises(ValueError, match='custom_hooks.0.foo'):
+        check_config_keys(dict(custom_hooks=[dict(type='LateHook', foo=1)]))
 
 
 @pytest.mark.parametrize(

@@ -480,6 +480,15 @@ def test_another_model_is_refused(tmp_path):
         Runner.from_cfg(cfg).train()
 
 
+def test_prototypes_without_an_e_step_are_refused():
+    runner = SimpleNamespace(model=torch.nn.Linear(1, 1))
+    runner.model.prototypes = torch.nn.Identity()
+    with pytest.raises(TypeError, match='model.prototypes=Identity'):
+        module._check_model(runner)
+    runner.model.prototypes.needs_e_step = True
+    assert module._check_model(runner) is runner.model
+
+
 @pytest.mark.parametrize(
     'key, value',
     [
