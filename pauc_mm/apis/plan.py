@@ -96,7 +96,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     inner = cfg.train_dataloader.dataset
     while 'dataset' in inner:  # repeated, or with balanced classes
         inner = inner.dataset
-    pipelines = [inner.pipeline, hook.pipeline if hook else inner.pipeline]
+    pipelines = [
+        Compose(list(pipeline))
+        for pipeline in (inner.pipeline, (hook or inner).pipeline)
+    ]
+    if hasattr(model.data_preprocessor, 'take_over'):  # DeviceAugmentation
+        model.data_preprocessor.take_over(pipelines[0])
     with tempfile.TemporaryDirectory() as folder:
         plans, origin = plan_training(
             cfg,
@@ -108,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             gpu,
         )
     if dataset is None:
-        origin += ', a JPEG of 500 x 375'
+        origin += ', of a JPEG of 500 x 375'
     print(
         f'{args.config}: {type(model).__name__}, {args.gpus} process(es)\n\n'
         f'{as_table(plans)}\n\nMemory and operations are counted, those of '
@@ -147,20 +152,19 @@ def find_images(
 
 
 def make_loaders(
-    dataset: Any, pipelines: Sequence[Sequence[dict]], folder: str
+    dataset: Any, pipelines: Sequence[Compose], folder: str
 ) -> list[Callable[[int], dict]]:
     """Return what loads an image by its index, for each pipeline.
 
     Without a data set it is one JPEG of smooth noise, in the folder.
     """
-    composed = [Compose(list(pipeline)) for pipeline in pipelines]
     if dataset is not None:
         number = len(base_dataset(dataset))
-        views = [with_pipeline(dataset, pipeline) for pipeline in composed]
+        views = [with_pipeline(dataset, pipeline) for pipeline in pipelines]
         # The factor is prime: the images are spread over the folders.
         return [lambda i, v=v: v[i * 7919 % number] for v in views]
     path = Path(folder) / 'image.jpg'
     noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
     Image.fromarray(noise).resize((500, 375), 3).save(path, quality=95)
     source = dict(img_path=str(path), sample_idx=0, gt_label=0)
-    return [lambda i, p=p: p(dict(source)) for p in composed]
+    return [lambda i, p=p: p(dict(source)) for p in pipelines]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, Compose
 from mmengine.logging import MessageHub
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.datasets.transforms import MultiView
@@ -71,16 +71,20 @@ class DeviceAugmentation(SelfSupDataPreprocessor):
                 f'repeated, got {type(runner.train_loop).__name__} and '
                 f'{type(dataset).__name__}. Use SelfSupDataPreprocessor.'
             )
-        for step in dataset.pipeline.transforms:
-            if isinstance(step, MultiView) and not self.views:
-                ends = {id(p): take_end(p.transforms) for p in step.pipelines}
-                self.views = [ends[id(p)] for p in step.transforms]
+        self.take_over(dataset.pipeline)
         if not any(self.views):
             raise ValueError(
                 f'{_KEY} finds nothing to do: no view of a MultiView in '
                 'train_dataloader.dataset.pipeline ends with transforms such '
                 'as ViewColorJitter. Use these, or SelfSupDataPreprocessor.'
             )
+
+    def take_over(self, pipeline: Compose) -> None:
+        """Take the ends of the views out of a pipeline."""
+        for step in pipeline.transforms:
+            if isinstance(step, MultiView) and not self.views:
+                ends = {id(p): take_end(p.transforms) for p in step.pipelines}
+                self.views = [ends[id(p)] for p in step.transforms]
 
     @torch.no_grad()
     def forward(self, data: dict, training: bool = False) -> dict:

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from pauc_mm.apis import plan as plan_api
+from pauc_mm.datasets.view_transforms import ViewFlip
 from pauc_mm.engine.plan import costs, planning
 from tests.test_configs.recipes import CONFIGS, save_image
 
@@ -48,6 +49,7 @@ def test_columns_for_images_that_are_not(capsys, monkeypatch):
     assert 'A100' in out and 'an assumption' in out
 
 
+@pytest.mark.slow
 def test_faiss_without_a_gpu_is_measured_on_this_cpu(capsys, monkeypatch):
     monkeypatch.setenv('IMAGENET_ROOT', '/nowhere')
     kind = 'default_hooks.clustering.kmeans.type=FaissKMeans'
@@ -55,6 +57,19 @@ def test_faiss_without_a_gpu_is_measured_on_this_cpu(capsys, monkeypatch):
     out = run(capsys, 'pauc_r50_8xb32_in1k', *options)
     assert 'A100' in out and 'assumption' not in out
     assert 'FaissKMeans (kmeans.type) on this CPU' in out
+
+
+@pytest.mark.slow
+def test_augmentation_on_the_device_is_not_loading(capsys, monkeypatch):
+    monkeypatch.setenv('IMAGENET_ROOT', '/nowhere')
+
+    def refuse(*_):
+        raise AssertionError('the loader augments')
+
+    monkeypatch.setattr(ViewFlip, '_on_image', refuse)
+    option = 'data_preprocessor.type=DeviceAugmentation'
+    out = run(capsys, 'pauc_r50_8xb32_in1k', '--cfg-options', option)
+    assert 'augmentation on the device is not counted' in out
 
 
 def test_recipes_of_imagenet_know_their_number(capsys, monkeypatch):

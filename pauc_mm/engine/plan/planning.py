@@ -111,8 +111,10 @@ def plan_training(
             largest, dim = max(model.num_clusters), model.prototypes.dim
             kmeans_rate = kmeans_speed(largest, dim, place)
             origin += f'on {here if by_gpu else cpu}, just now'
+    if hasattr(getattr(model, 'data_preprocessor', None), 'take_over'):
+        origin += '; augmentation on the device is not counted'
     origin += '; loading on a core of this machine, just now'
-    cores = None if gpu else len(os.sched_getaffinity(0))
+    cores = None if gpu else os.cpu_count()
     speeds = Speeds(network, embedding, kmeans_rate, load, load_whole, cores)
     training = Training(cfg, model, hook, kmeans, ranks, views, passes, speeds)
     return [training.plan(number) for number in images], origin
