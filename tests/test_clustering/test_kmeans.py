@@ -7,7 +7,12 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-from pauc_mm.clustering import FaissKMeans, cluster_on_ranks
+from pauc_mm.clustering import (
+    FaissKMeans,
+    ShardedKMeans,
+    build_kmeans,
+    cluster_on_ranks,
+)
 from pauc_mm.clustering import kmeans as kmeans_file
 from pauc_mm.utils import Shard
 
@@ -213,6 +218,31 @@ def test_every_clustering_has_its_own_seed_and_start():
         True,
         True,
     ]
+
+
+def test_a_sharded_clusterer_gets_the_rows_of_the_rank(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        ShardedKMeans,
+        'fit',
+        lambda self, *args, **kwargs: calls.append((*args, kwargs)),
+    )
+    points, _ = unit_blobs()
+    shard = Shard.of(torch.from_numpy(points))
+    starts = [points[:2], points[:3]]
+    cluster_on_ranks(ShardedKMeans(), shard, [4, 6], [7, 8])
+    cluster_on_ranks(ShardedKMeans(), shard, [4, 6], [7, 8], starts)
+    assert all(call[0] is shard for call in calls)
+    want = [(4, 7, {}), (6, 8, {})]
+    want += [(4, 7, dict(init=starts[0])), (6, 8, dict(init=starts[1]))]
+    assert [call[1:] for call in calls] == want
+
+
+def test_what_fails_on_this_rank_is_raised_as_it_is():
+    shard = Shard.of(torch.from_numpy(unit_blobs()[0]))
+    with pytest.raises(ValueError, match='k=121'):
+        cluster_on_ranks(FaissKMeans(), shard, [4, 121], [0, 1])
+    assert build_kmeans()[0].niter == 20
 
 
 def test_identical_points_leave_one_cluster():

@@ -94,14 +94,16 @@ def test_faiss_at_equal_start(assigned_by, spherical):
     assert (got.assignments == want.assignments).mean() > 0.99
 
 
-def test_the_best_of_several_runs():
+def test_the_best_of_several_runs(monkeypatch):
     points, labels = unit_blobs(num_clusters=8, size=20)
+    monkeypatch.setattr(sharded_kmeans, '_ROWS_AT_ONCE', 50)  # in parts
     shard = whole(points)
     once = [
         ShardedKMeans(nredo=1).fit(shard, 8, seed).objective
         for seed in range(8)
     ]
-    best = ShardedKMeans(nredo=12).fit(shard, 8, 3)
+    # The first of them is the worst of those above.
+    best = ShardedKMeans(nredo=12).fit(shard, 8, int(np.argmax(once)))
     assert best.objective == pytest.approx(min(once))
     assert max(once) > 2 * min(once)
     assert adjusted_rand_score(labels, best.assignments) == 1.0
@@ -141,6 +143,7 @@ def test_the_iterations_see_only_the_drawn_rows(monkeypatch):
     drawn = {tuple(row) for row in first.tolist()}
     assert result.num_trained == len(first) == len(drawn) == 40
     assert drawn < {tuple(row) for row in points.tolist()}
+    assert not torch.equal(first, last[:40])
 
 
 def test_as_many_clusters_as_points_and_one():
@@ -150,6 +153,10 @@ def test_as_many_clusters_as_points_and_one():
     assert result.objective == pytest.approx(0, abs=1e-6)
     one = ShardedKMeans(spherical=False).fit(whole(points), 1, 0)
     np.testing.assert_allclose(one.centroids[0], points.mean(0), atol=1e-6)
+    # A mean without a direction is no cause of NaN.
+    opposite = np.array([[1, 0], [-1, 0]], np.float32)
+    result = ShardedKMeans().fit(whole(opposite), 1, 0)
+    assert not result.centroids.any() and result.objective == 1
 
 
 def test_identical_points_leave_one_cluster():
@@ -158,6 +165,33 @@ def test_identical_points_leave_one_cluster():
     assert len(result.centroids) == len(result.mean_distances) == 1
     assert result.assignments.tolist() == [0] * 20
     assert result.objective == pytest.approx(0, abs=1e-6)
+    # The halves that the empty ones take are of unit length too.
+    assert np.linalg.norm(result.centroids) == pytest.approx(1, abs=2e-7)
+
+
+def test_the_result_is_without_empty_clusters():
+    points = np.array([[0], [1], [9], [11]], np.float64)
+    kmeans = ShardedKMeans(spherical=False)
+    run = sharded_kmeans._Run(kmeans, whole(points), 3)
+    run.prepare(4)
+    run.centroids = torch.tensor([[0.5], [99], [10]])
+    result = run.result(4)
+    assert result.assignments.tolist() == [0, 0, 1, 1]
+    assert result.centroids.tolist() == [[0.5], [10]]
+    assert result.mean_distances.tolist() == [0.5, 1]
+    assert result.objective == 0.625
+
+
+def test_the_rows_of_a_part():
+    # 2^18 float32 a MiB: rows of 6, and all products with 20 centroids; on
+    # a CPU faiss needs little more than the rows.
+    run = sharded_kmeans._Run(ShardedKMeans(scratch=1), whole(points_of()), 20)
+    run.prepare(300)
+    assert run._part_size() == 2**18 // 10
+    run.on_cpu, run.kmeans.halvings = False, 3
+    assert run._part_size() == 2**18 // 26 // 8
+    run.kmeans = ShardedKMeans()
+    assert run._part_size() == 65536
 
 
 def test_missing_initial_centroids_are_drawn_rows():
@@ -237,6 +271,10 @@ def test_an_empty_cluster_wins_members_back():
     want = FaissKMeans(warm_niter=8).fit(points, 3, 0, start)
     assert len(result.centroids) == len(want.centroids) == 3
     assert result.objective == pytest.approx(want.objective, rel=0.05)
+    line = np.array([[0], [1], [9], [11]], np.float32)
+    start = np.array([[0.5], [1000], [10]], np.float32)
+    result = ShardedKMeans(spherical=False).fit(whole(line), 3, 0, start)
+    assert len(result.centroids) == 3
 
 
 OUT_OF_MEMORY = torch.cuda.OutOfMemoryError('CUDA out of memory.')
@@ -301,7 +339,7 @@ def test_what_does_not_fit_is_refused(k, init, message):
 
 @pytest.mark.parametrize('value', [np.nan, np.inf])
 def test_what_is_not_finite_is_refused(value):
-    points = points_of()
+    points = points_of(17000, 3)
     points[-1, 2] = value
     with pytest.raises(ValueError, match='finite'):
         ShardedKMeans().fit(whole(points), 4, 0)
@@ -327,7 +365,7 @@ def test_the_memory_of_a_rank():
         ({}, 1, False, 'FaissKMeans', 'one process and no GPU'),
         ({}, 1, True, 'ShardedKMeans', 'a GPU'),
         ({}, 3, False, 'ShardedKMeans', '3 processes'),
-        (dict(device='gpu'), 2, True, 'FaissKMeans', 'kmeans.device'),
+        (dict(device='cpu'), 2, True, 'FaissKMeans', 'kmeans.device'),
         (dict(scratch=9), 1, False, 'ShardedKMeans', 'kmeans.scratch'),
         (dict(type='FaissKMeans'), 8, True, 'FaissKMeans', 'kmeans.type'),
         (dict(type='ShardedKMeans'), 1, False, 'ShardedKMeans', 'kmeans.type'),
@@ -340,6 +378,10 @@ def test_which_k_means_is_taken(monkeypatch, cfg, ranks, gpu, kind, why):
     kmeans, told = build_kmeans(dict(cfg, niter=3, warm_start=True))
     assert type(kmeans).__name__ == kind and why in told
     assert kmeans.niter == 3 and kmeans.warm_start is True
+    # The same for another machine, which is not as this one
+    monkeypatch.setattr(module, 'get_world_size', lambda: 4 - ranks)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: not gpu)
+    assert type(build_kmeans(cfg, ranks, gpu)[0]).__name__ == kind
 
 
 def held(points, owners):

@@ -67,11 +67,12 @@ def test_sample_idx_must_be_the_index():
     transform = dataset.pipeline
 
     def collide(results):
-        results['sample_idx'] = min(results['sample_idx'], 8)
+        if results['sample_idx'] == 9:
+            results['sample_idx'] = 10
         return transform(results)
 
     dataset.pipeline = collide
-    with pytest.raises(RuntimeError, match=r'sample_idx.*2 of 11.*\[9, 10\]'):
+    with pytest.raises(RuntimeError, match=r'sample_idx.*1 of 11.*\[9\]'):
         embed_dataset(model, dataset)
     dataset.pipeline = lambda results: transform(dict(results, sample_idx=0))
     with pytest.raises(RuntimeError, match='sample_idx.*10 of 11'):
@@ -140,7 +141,7 @@ def test_undisturbed_restores_streams_and_buffers():
 
 
 def test_non_finite_rows(monkeypatch):
-    monkeypatch.setattr('pauc_mm.embedding.dataset._ROWS_AT_ONCE', 12)
+    monkeypatch.setattr('pauc_mm.embedding.dataset._ROWS_AT_ONCE', 4)
     vectors = torch.zeros(10, 4)
     assert non_finite_rows(vectors) == []
     vectors[3, 1], vectors[9, 0] = torch.inf, torch.nan
@@ -159,7 +160,8 @@ def test_the_options_of_the_loader_and_the_query_encoder(monkeypatch):
         SimpleNamespace(build_dataloader=note),
     )
     _, got = embed_dataset(model, dataset, batch_size=4, num_workers=3)
-    assert seen == [(4, 3, dict(seed=0))]
+    embed_dataset(model, dataset)
+    assert seen == [(4, 3, dict(seed=0)), (256, 0, dict(seed=0))]
     _, want = embed_by_hand(model, dataset, range(11))
     torch.testing.assert_close(got, want)
 

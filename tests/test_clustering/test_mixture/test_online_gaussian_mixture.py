@@ -429,6 +429,8 @@ def test_precision_and_gradients():
     with torch.autocast('cpu', torch.bfloat16):
         lowered.update(inputs)
         found = lowered.log_responsibilities(inputs)
+        again = begun()
+    assert torch.equal(again.means, begun().means)
     assert found.dtype == torch.float32 and not found.requires_grad
     assert torch.equal(found, plain.log_responsibilities(h))
     for name in STATE:
@@ -506,6 +508,21 @@ def test_the_beginning():
     own = (known[:, None] == order).int().argmax(dim=1)
     variance = (first - means[own]).square().mean(dim=0)
     torch.testing.assert_close(mixture.variances, variance.expand(8, 8))
+
+
+def test_what_a_component_remembers_at_the_start(monkeypatch):
+    # One to 1 / (1 - eta) samples; the frequencies are those that were seen.
+    sizes = torch.tensor([0.0, 3, 17])
+    drawn = normal(3, 2), sizes
+    monkeypatch.setitem(start.STARTS, 'kmeans', lambda *_: drawn)
+    mixture = OnlineGaussianMixture(3, 2, eta=0.9)
+    mixture.initialise(normal(20, 2))
+    assert mixture.mass.tolist() == pytest.approx([1, 3, 10])
+    torch.testing.assert_close(mixture.frequency, sizes / 20)
+    mixture.update(normal(4, 2))
+    assert mixture.steps == 1
+    mixture.initialise(normal(20, 2))  # again
+    assert mixture.steps == 0
 
 
 def test_the_distances_of_the_start():
@@ -592,6 +609,8 @@ def test_the_start_in_random_directions():
     length = (data**2).sum(dim=1).mean().sqrt().item()
     assert means.norm(dim=1).numpy() == pytest.approx(length, rel=1e-5)
     assert (mixtures[2].mass == 1).all()
+    with pytest.raises(ValueError, match='num_components=40, but only 39'):
+        mixtures[2].initialise(data[:39])
     # Uniform on the sphere: no direction is preferred, and none is near all.
     unit = means / length
     assert unit.mean(dim=0).norm() < 4 / 40**0.5
@@ -609,8 +628,9 @@ def test_the_draw_at_random():
     data = normal(40, 3)
     first, again, other = (
         OnlineGaussianMixture(9, 3, init='random', seed=seed)
-        for seed in (0, 0, 1)
+        for seed in (0, 5, 1)
     )
+    again.seed = 0  # may be set until it begins
     for mixture in (first, again, other):
         mixture.initialise(data)
         assert all((data == row).all(dim=1).any() for row in mixture.means)
@@ -677,7 +697,7 @@ def test_the_options_of_the_published_runs():
     [
         ('num_components', 0),
         ('num_components', 2.5),
-        ('dim', -1),
+        ('dim', 0),
         ('eta', 0),
         ('eta', 1.0),
         ('eta', math.nan),
@@ -710,7 +730,7 @@ def test_options_out_of_range(option, value):
         (torch.zeros(0, 3), ValueError, 'empty'),
         (torch.zeros(4, 3).long(), TypeError, 'got torch.int64'),
         (np.zeros((4, 3)), TypeError, 'got ndarray'),
-        (torch.full((4, 3), math.nan), ValueError, 'must be finite'),
+        ((torch.eye(4, 3) - 0.5).sqrt(), ValueError, 'must be finite'),
         (torch.zeros(4, 3).double() + 1e39, ValueError, 'must be finite'),
     ],
 )
