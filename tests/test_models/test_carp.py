@@ -545,11 +545,16 @@ def test_refuses_what_is_not_finite(prototypes):
         model.loss(**data)
 
 
-@pytest.mark.parametrize('term', ['loss_consistency', 'loss_uniform'])
-def test_refuses_a_term_that_is_not_finite(term):
+@pytest.mark.parametrize('term', ['loss_consistency', 'loss_uniform', None])
+def test_refuses_a_term_that_is_not_finite(monkeypatch, term):
     model = build()
     loss, wrong = model.head.loss, {term: torch.tensor(torch.inf)}
-    model.head.loss = lambda *args: loss(*args) | wrong
+    if term:
+        model.head.loss = lambda *args: loss(*args) | wrong
+    else:  # but that of another rank
+        monkeypatch.setattr(
+            'pauc_mm.models.carp.all_reduce', lambda flag: flag.add_(1)
+        )
     with pytest.raises(ValueError, match='CARP is not finite.*lr'):
         model.loss(**prepared(model, images_batch()))
 

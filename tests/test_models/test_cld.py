@@ -332,13 +332,13 @@ def test_two_ranks_have_the_loss_and_gradient_of_one(tmp_path):
 
 
 def refusals():
-    """Errors of rank 1 with bad weights, and of rank 0 beside it."""
+    """Errors of rank 1 with a bad query and key, and of rank 0 beside it."""
     texts = []
     model = build(num_clusters=8).eval()
-    inputs = [view[:6] for view in data_of(model)['inputs']]
-    if get_rank() == 1:
-        inputs[2] = inputs[2] * float('nan')
-    for _ in range(2):
+    for view in (2, 1):
+        inputs = [view[:6] for view in data_of(model)['inputs']]
+        if get_rank() == 1:
+            inputs[view] = inputs[view] * float('nan')
         try:
             model.loss(inputs)
         except ValueError as error:
@@ -350,7 +350,8 @@ def refusals():
 @pytest.mark.slow
 def test_all_ranks_refuse_what_is_not_finite_on_one(tmp_path):
     for texts in run_ranks(refusals, 2, tmp_path):
-        assert len(texts) == 2 and 'NaN or infinite' in texts[0]
+        assert len(texts) == 2
+        assert all('NaN or infinite' in text for text in texts)
 
 
 # ---- bad input -------------------------------------------------------------
@@ -358,6 +359,8 @@ def test_all_ranks_refuse_what_is_not_finite_on_one(tmp_path):
 def test_other_numbers_of_views_are_explained(views):
     with pytest.raises(ValueError, match=r'MultiView\(num_views=3\)'):
         step(build(), views=views)
+    with pytest.raises(ValueError, match=r'MultiView\(num_views=3\)'):
+        build().loss(torch.zeros(3, 3, 8, 8))  # three images
 
 
 def test_one_embedding_is_not_enough():

@@ -86,6 +86,30 @@ def test_queue_is_a_ring_for_any_batch_size(dtype):
         torch.testing.assert_close(model.queue[:, place], want)
 
 
+def test_keys_of_several_ranks_are_shuffled_put_back_and_joined(monkeypatch):
+    torch.manual_seed(0)
+    model, order = MODELS.build(model_cfg('PCL')), torch.randperm(6)
+    images, seen = torch.randn(6, 3, 8, 8), []
+    want = copy.deepcopy(model).encode_keys(images)
+    for name, stub in dict(
+        get_world_size=lambda: 2,
+        batch_shuffle_ddp=lambda x: (x[order], order.argsort()),
+        batch_unshuffle_ddp=lambda x, undo: x[undo],
+        all_gather=lambda x: [x, -x],
+    ).items():
+        monkeypatch.setattr(f'pauc_mm.models.momentum_contrast.{name}', stub)
+    model.encoder_k.module.register_forward_pre_hook(
+        lambda _, args: seen.append(args[0])
+    )
+    keys = model.encode_keys(images)
+    torch.testing.assert_close(keys, want)
+    assert torch.equal(seen[0], images[order])  # or BatchNorm would tell
+    joined = model.enqueue(keys)
+    assert torch.equal(joined, torch.cat([keys, -keys]))
+    assert torch.equal(model.queue[:, :12].T, joined)
+    assert model.queue_ptr == 12
+
+
 def test_the_keys_of_a_step_serve_the_next():
     torch.manual_seed(0)
     model = MODELS.build(model_cfg('PCL', queue_len=16))
@@ -306,6 +330,8 @@ def test_wrong_batches_are_explained():
     for views in (1, 3):
         with pytest.raises(ValueError, match='two views'):
             step(model, images_batch(views=views))
+    with pytest.raises(ValueError, match='two views'):
+        model.loss(torch.zeros(2, 3, 8, 8), [])  # two images
     batch = images_batch()
     for sample in batch['data_samples']:
         del sample.sample_idx
@@ -318,7 +344,7 @@ def test_wrong_batches_are_explained():
 
 @pytest.mark.parametrize('mask', [True, False])
 def test_the_head_passes_its_option_on(mask):
-    cfg = model_cfg('PCL', num_clusters=[6, 4])
+    cfg = model_cfg('PCL', num_clusters=[12, 4])
     prototypes = with_prototypes(MODELS.build(cfg)).prototypes
     head = dict(type='ProtoNCEHead', num_negatives=9, mask_same_cluster=mask)
     query = F.normalize(torch.randn(6, 8), dim=1)

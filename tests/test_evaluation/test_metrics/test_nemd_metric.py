@@ -164,6 +164,8 @@ def test_more_clusters_than_samples():
     with pytest.raises(ValueError, match='num_clusters=40.*the 39 samples'):
         metric.check_sizes(bank=100, query=39)
     metric.check_sizes(bank=0, query=40)
+    with pytest.raises(ValueError, match='NEMD needs 2 samples .* got 1'):
+        NEMD().check_sizes(bank=9, query=1)
 
 
 @pytest.mark.parametrize(
@@ -244,6 +246,13 @@ def test_mean_directions_nearer_than_0_025_are_one(distance, share):
     ).repeat(3, 1)
     got = evaluate(NEMD(), samples(points, torch.arange(6) % 2))
     assert got['nemd/unique_share'] == share
+
+
+def test_mean_directions_do_not_depend_on_lengths():
+    features = torch.tensor([[10.0, 0], [0, 1], [1, 1], [1, 1]])
+    data_samples = make_samples(features, features, [0, 0, 1, 1])
+    got = evaluate(NEMD(field='feature'), data_samples)
+    assert got['nemd/unique_share'] == 0.5
 
 
 def test_groups_that_all_cancel_out_have_one_direction():

@@ -3,8 +3,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmpretrain.structures import DataSample
 
-from pauc_mm.models.prototypes import KMeansPrototypes
+from pauc_mm.models.prototypes import KMeansPrototypes, MomentumBank
 from tests.helpers import model_cfg
 
 CPU = torch.device('cpu')
@@ -39,6 +40,22 @@ def test_centroids_are_normalised_and_assignments_looked_up():
     assert found.dtype == torch.int64
 
 
+@pytest.mark.parametrize('ready', [False, True])
+@pytest.mark.parametrize('kept', [False, True])
+def test_clusters_are_looked_up_and_keys_kept(ready, kept):
+    prototypes = filled() if ready else KMeansPrototypes([2, 2], 2)
+    bank = prototypes.bank = MomentumBank(3, 2, CPU) if kept else None
+    samples = [DataSample(metainfo=dict(sample_idx=i)) for i in (2, 0)]
+    found = prototypes.assign(torch.eye(2), samples)
+    if ready:
+        assert found.tolist() == [[1, 0], [1, 1]]
+    else:
+        assert found is None
+    if kept:
+        assert bank.used == 2 and bank.sample_idx[:2].tolist() == [2, 0]
+        assert torch.equal(bank.embeddings[:2], torch.eye(2))
+
+
 def test_state_survives_bit_for_bit():
     # normalising once more on loading would change the last bit
     prototypes = filled(epoch=3)
@@ -62,6 +79,7 @@ def test_state_survives_bit_for_bit():
 def test_sets_have_their_centroids_and_assignments(num_sets):
     prototypes = KMeansPrototypes([2] * num_sets, 2)
     assert prototypes.sets() == prototypes.centroids == []
+    assert prototypes.clustering() == {}
     assignments = torch.tensor([[0, 1, 1], [1, 0, 1]])[:num_sets]
     centroids = [torch.eye(2), -torch.eye(2)][:num_sets]
     phi = [torch.tensor([0.1, 0.2])] * num_sets

@@ -449,7 +449,10 @@ def test_epochs_of_warm_up_need_the_length_of_an_epoch():
     late = MixturePrototypes((4, 6), 8, 0.1, init_samples=24)
     with pytest.raises(ValueError, match='begin after 41 steps .* has 40'):
         late.check_setup(runner, 8)
-    assert MixturePrototypes((4, 6), 8, warmup_epochs=0).warmup_epochs == 0
+    none = MixturePrototypes((4, 6), 8, warmup_epochs=0)
+    runner.iter = 0
+    none.check_setup(runner, 8)
+    assert none.warmup_epochs == none.warmup_steps == 0
 
 
 @pytest.mark.parametrize(
