@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.multiprocessing as mp
+from mmengine.config import ConfigDict
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -14,6 +16,7 @@ from torch.utils.data import Dataset
 
 from pauc_mm.engine import loops
 from pauc_mm.engine.loops import EmbeddingTestLoop, EmbeddingValLoop
+from pauc_mm.evaluation import EmbeddingGeometry
 from pauc_mm.models.embed import embed_batch
 
 
@@ -282,6 +285,7 @@ def test_samplers_that_several_processes_cannot_use(
     tmp_path, monkeypatch, stage, place
 ):
     monkeypatch.setattr(loops, 'get_dist_info', lambda: (0, 2))
+    loop_of(tmp_path / 'no_bank', stage)
     good, bad = dataloader(Images(7, 1)), dataloader(Images(7, 1))
     bad['sampler'] = dict(type='InfiniteSampler')
     bank, query = (bad, good) if place == 'bank' else (good, bad)
@@ -291,6 +295,28 @@ def test_samplers_that_several_processes_cannot_use(
         loop_of(tmp_path, stage, **options)
     monkeypatch.setattr(loops, 'get_dist_info', lambda: (0, 1))
     loop_of(tmp_path / 'alone', stage, **options)
+
+
+class Count(BaseMetric):
+    """Metric of another package."""
+
+    def process(self, data_batch, data_samples):
+        self.results += [sample['split'] for sample in data_samples]
+
+    def compute_metrics(self, results):
+        return {split: results.count(split) for split in set(results)}
+
+
+def test_metrics_of_other_packages_are_served(tmp_path):
+    bank = ConfigDict(dataloader(Images(9, 0)))  # as a config has it
+    loop = loop_of(tmp_path, bank_dataloader=bank)
+    both = [Count(), EmbeddingGeometry()]
+    loop = EmbeddingValLoop(
+        loop.runner, loop.dataloader, both, loop.bank_dataloader
+    )
+    got = loop.run()
+    assert (got['bank'], got['query']) == (9, 7)
+    assert 'geometry_embedding/uniformity' in got
 
 
 @pytest.mark.parametrize('stage', ['val', 'test'])

@@ -54,7 +54,6 @@ def solve_exact(points: Tensor, problems: list[Problem]) -> Tensor:
 
     The solvers run in as many threads as torch uses.
     """
-    require('ot', 'POT', 'NEMD')
     shapes = [tuple(len(rows) for rows in p.rows) for p in problems]
     order = sorted(range(len(problems)), key=shapes.__getitem__)
     costs = torch.empty(len(problems), dtype=torch.float64)

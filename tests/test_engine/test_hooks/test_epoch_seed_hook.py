@@ -33,8 +33,10 @@ def sampler_seed():
     return loader.sampler.seed, runner.model[1][0].seed
 
 
-def test_sampler_and_parts_of_the_model_draw_from_the_seed_of_the_run():
+def test_sampler_and_parts_of_the_model_draw_from_one_seed(monkeypatch):
     assert sampler_seed() == (7, 7)
+    monkeypatch.setattr(epoch_seed_hook, 'shared_seed', lambda runner: 11)
+    assert sampler_seed() == (11, 11)
 
 
 @pytest.mark.slow

@@ -269,4 +269,11 @@ def test_a_model_is_asked_before_and_after(wrap):
     SetupCheckHook().before_train(runner)
     SetupCheckHook().after_train_epoch(runner)
     assert calls == [runner, 'end']
+    # Its preprocessor is asked, too, if it can be.
+    whole = Asked()
+    for whole.data_preprocessor in (nn.Identity(), Asked()):
+        calls.clear()
+        runner = a_runner(wrap(whole))
+        SetupCheckHook().before_train(runner)
+    assert calls == [runner, runner]
     SetupCheckHook().after_train_epoch(a_runner(nn.Identity()))

@@ -3,6 +3,7 @@ import importlib
 import itertools
 import math
 import sys
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -130,7 +131,9 @@ def test_total_collapse_is_zero(dtype):
 
 def test_pairs_larger_than_a_batch_of_distances(monkeypatch):
     x, groups = uneven(4, 6)
+    filters = list(warnings.filters)
     expected = nemd(x, groups)
+    assert warnings.filters == filters  # those of the user
     monkeypatch.setattr(_transport, '_BATCH_ENTRIES', 20)
     assert nemd(x, groups) == expected
 

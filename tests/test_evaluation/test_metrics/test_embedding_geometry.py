@@ -14,6 +14,7 @@ from pauc_mm.evaluation.functional import (
     singular_values,
     uniformity,
 )
+from pauc_mm.evaluation.functional.checks import subsample
 from tests.test_evaluation.test_metrics.helpers import evaluate, make_samples
 
 
@@ -86,6 +87,8 @@ def test_bank_does_not_count_and_samples_can_be_drawn():
     some = evaluate(EmbeddingGeometry(**options), query)
     assert some == evaluate(EmbeddingGeometry(**options), query)
     assert some != whole
+    drawn = samples(subsample(points, **options))
+    assert some == pytest.approx(evaluate(EmbeddingGeometry(), drawn))
     options['seed'] = 2
     assert some != evaluate(EmbeddingGeometry(**options), query)
     metric = EmbeddingGeometry()
