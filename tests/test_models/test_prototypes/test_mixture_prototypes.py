@@ -568,13 +568,14 @@ def test_what_is_loaded_replaces_the_counter_and_the_collected():
     first.check_setup(runner, 6)  # resumed, with nothing to say
 
 
-def test_embeddings_that_are_alike_cannot_begin():
+@pytest.mark.parametrize('different, m, k', [(1, 0, 4), (5, 1, 6)])
+def test_embeddings_that_are_alike_cannot_begin(different, m, k):
     prototypes = MixturePrototypes((4, 6), 8, 0.1)
     with pytest.raises(ValueError) as caught:
-        prototypes.learn(torch.ones(24, 8))
+        prototypes.learn(unit(different, 8).repeat(24, 1)[:24])
     for words in (
-        'set 0 of model.prototypes, K=4, cannot begin',
-        'only 1 different embeddings',
+        f'set {m} of model.prototypes, K={k}, cannot begin',
+        f'only {different} different embeddings',
         'collapsed',
     ):
         assert words in str(caught.value)
