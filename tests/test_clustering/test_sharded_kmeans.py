@@ -271,8 +271,8 @@ def test_an_empty_cluster_wins_members_back():
     want = FaissKMeans(warm_niter=8).fit(points, 3, 0, start)
     assert len(result.centroids) == len(want.centroids) == 3
     assert result.objective == pytest.approx(want.objective, rel=0.05)
-    line = np.array([[0], [1], [9], [11]], np.float32)
-    start = np.array([[0.5], [1000], [10]], np.float32)
+    line = np.array([[20], [21], [29], [31]], np.float32)
+    start = np.array([[20.5], [0], [30]], np.float32)
     result = ShardedKMeans(spherical=False).fit(whole(line), 3, 0, start)
     assert len(result.centroids) == 3
 
