@@ -564,6 +564,7 @@ def test_what_is_loaded_replaces_the_counter_and_the_collected():
             assert not prototypes.ready
             prototypes.learn(unit(6, 8, seed))
         assert prototypes.ready
+        assert prototypes._collector.used == 0  # its memory is free again
     runner = SimpleNamespace(train_dataloader=range(4), iter=3, max_iters=3)
     first.check_setup(runner, 6)  # resumed, with nothing to say
 
