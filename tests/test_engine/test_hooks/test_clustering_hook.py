@@ -148,6 +148,8 @@ def test_no_warm_up_clusters_the_query_weights(tmp_path):
     # The momentum encoder is initialised on its own; before the first step
     # it must be given the weights of the query encoder.
     runner = Runner.from_cfg(run_cfg(tmp_path, warmup_epochs=0, max_epochs=1))
+    query = runner.model.neck.fc.weight
+    runner.model.init_weights = lambda: torch.nn.init.ones_(query)
     hook = clustering_hook(runner)
     weights = {}
     original = hook._embed
