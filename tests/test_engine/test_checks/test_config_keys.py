@@ -149,7 +149,8 @@ def test_what_nothing_reads(cfg, message):
         dict(env_cfg=dict(mp_cfg={}, dist_cfg=dict(a=1), resource_limit=1)),
         dict(default_hooks=dict(mine=Hook())),
         dict(custom_hooks=[dict(SHARES, epsilons=[1], batch_size=3)]),
-        dict(custom_hooks=[dict(SHARES, priority='LOW', _scope_='mm')]),
+        dict(custom_hooks=[dict(SHARES, priority='LOW')]),
+        dict(custom_hooks=[dict(SHARES, _scope_='mmpretrain')]),
         dict(custom_hooks=[dict(type=WithoutInit, epsilons=[1])]),
         dict(custom_hooks=[dict(type=Open, more=1)]),
         dict(custom_hooks=[dict(type=OpenShares, more=1)]),
@@ -162,7 +163,7 @@ def test_what_nothing_reads(cfg, message):
         dict(custom_hooks=[dict(type=Options, anything={0: 'cat'})]),
         # A part of the file's own, of which the Runner makes nothing
         dict(small=dict(type='SGD', foo=1)),
-        dict(scheduler=5),
+        dict(scheduler=5, train_dataloader_2={}),
         dict(auto_scale_lr=dict(enable=True, base_batch_size=4)),
     ],
 )
@@ -187,10 +188,12 @@ def test_who_is_known_to_pass_options_on_to_the_base(package, known):
         check_config_keys(dict(custom_hooks=[part]))
 
 
-def test_of_two_parts_of_a_name_one_may_take_anything():
-    HOOKS.register_module('OpenOrNot', module=Open)
-    METRICS.register_module('OpenOrNot', module=Options)
-    part = dict(type='OpenOrNot', more=1)
+@pytest.mark.parametrize('kinds', [(Open, Options), (Options, Open)])
+def test_of_two_parts_of_a_name_one_may_take_anything(kinds):
+    name = 'And'.join(kind.__name__ for kind in kinds)
+    for registry, kind in zip((HOOKS, METRICS), kinds):
+        registry.register_module(name, module=kind)
+    part = dict(type=name, more=1)
     check_config_keys(dict(default_scope='mmpretrain', custom_hooks=[part]))
 
 

@@ -234,7 +234,7 @@ def test_k_means_is_tried_where_it_will_run(monkeypatch):
     kmeans = SimpleNamespace(
         gpu_id=lambda: 3,
         fit=lambda *args: calls.append(args),
-        gpu_memory=lambda k, dim: k * dim * 2**20,
+        gpu_memory=lambda k, dim: (10 * k + dim) * 2**20,
     )
     monkeypatch.setattr(
         clustering_checks, 'print_log', lambda text, **_: said.append(text)
@@ -243,7 +243,7 @@ def test_k_means_is_tried_where_it_will_run(monkeypatch):
     ((points, k, seed),) = calls
     assert (k, seed) == (2, 0) and points.dtype == np.float32
     assert (points == np.eye(8)).all()
-    assert 'CUDA device 3' in said[0] and ' 72 MiB' in said[0]
+    assert 'CUDA device 3' in said[0] and ' 98 MiB' in said[0]
 
 
 def test_each_epoch_and_clustering_has_a_seed_of_its_own(tmp_path):
