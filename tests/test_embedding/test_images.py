@@ -175,6 +175,7 @@ def test_a_label_without_a_name(labels):
     'labels, found',
     [
         ([0, [1, 0], 1], '1 of 3 images have several labels'),
+        ([0, torch.tensor([1]), 1], '1 of 3 images have several labels'),
         ([1, 1], 'have one only'),
         ([0, None, 1], '1 of 3 images have no label: mend'),
     ],

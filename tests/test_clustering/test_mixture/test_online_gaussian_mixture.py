@@ -609,6 +609,9 @@ def test_the_start_in_random_directions():
     length = (data**2).sum(dim=1).mean().sqrt().item()
     assert means.norm(dim=1).numpy() == pytest.approx(length, rel=1e-5)
     assert (mixtures[2].mass == 1).all()
+    torch.testing.assert_close(
+        mixtures[2].frequency, torch.full((40,), 1 / 40)
+    )
     with pytest.raises(ValueError, match='num_components=40, but only 39'):
         mixtures[2].initialise(data[:39])
     # Uniform on the sphere: no direction is preferred, and none is near all.
