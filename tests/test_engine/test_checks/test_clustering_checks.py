@@ -81,9 +81,10 @@ def test_sharded_k_means_is_tried_and_its_memory_told(monkeypatch):
     assert 'each of 8 process(es) and take at most 11 MiB there' in said[0]
 
 
-def test_a_clusterer_of_a_users_own_is_not_tried(monkeypatch):
+@pytest.mark.parametrize('more', [{}, dict(sharded=False)])
+def test_a_clusterer_of_a_users_own_is_not_tried(monkeypatch, more):
     monkeypatch.setattr(clustering_checks, 'print_log', None)
-    check_kmeans_device(SimpleNamespace(fit=None), (4,), 8)
+    check_kmeans_device(SimpleNamespace(fit=None, **more), (4,), 8)
 
 
 @pytest.mark.parametrize(
