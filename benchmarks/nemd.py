@@ -17,7 +17,7 @@ from pauc_mm.evaluation.functional._transport import (
     solve_exact,
     solve_sinkhorn,
 )
-from pauc_mm.evaluation.functional.checks import require
+from pauc_mm.utils.require import require
 
 EXACT = "nemd(solver='emd')"
 AGREEMENT = 1e-6
