@@ -90,6 +90,8 @@ ROWS = [
     (DIGITS, 'val_cfg.bank_loader.batch_size=3', 'val_cfg.bank_dataloader'),
     (DIGITS, 'val_evaluator.0.topk=3', 'val_evaluator.0.topk'),
     (DIGITS, 'default_hooks.clustering.kmeans.n_iter=3', 'kmeans.niter'),
+    (DIGITS, 'default_hooks.clustering.kmeans.nothing=3', 'kmeans.nothing'),
+    (DIGITS, 'default_hooks.clustering.kmeans.niter=x', "niter .*'x'"),
     (DIGITS, 'default_hooks.clustering.warmup=3', 'clustering.warmup_epochs'),
     (DIGITS, 'default_hooks.clusterin.interval=2', 'default_hooks.clustering'),
     (

@@ -155,7 +155,7 @@ def _walk(value: Any, path: str, scope: str) -> Iterator[str]:
         hint = f' Did you mean {near}?' if near else ''
         yield f'{path}.type={kind!r} is unknown.{hint}'
     # Inside a model or data set, what builds a part may take keys out.
-    direct = '.' not in path or path.count('.') == 1 and path[:6] != 'model.'
+    direct = path.count('.') < 2 and path[:6] != 'model.' or path in _BUILT
     for key, item in value.items():
         if key not in names:
             near = _nearest(key, names, 0.6 if closed and direct else _ALIKE)
