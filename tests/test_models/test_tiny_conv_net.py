@@ -30,8 +30,13 @@ def test_frozen_stages():
     assert trained and all(n.startswith('layers.2.') for n in trained)
     net.train()
     assert net.layers[0].bn.training
-    net = TinyConvNet(frozen_stages=2, norm_eval=True).train()
-    assert not any(layer.bn.training for layer in net.layers)
+    net(torch.rand(2, 3, 16, 16))[-1].square().sum().backward()
+    assert {n for n, p in net.named_parameters() if p.grad is not None} == (
+        trained
+    )
+    for frozen in (0, 2):
+        net = TinyConvNet(frozen_stages=frozen, norm_eval=True).train()
+        assert not any(layer.bn.training for layer in net.layers)
     assert net.training
     assert not any(
         p.requires_grad for p in TinyConvNet(frozen_stages=3).parameters()

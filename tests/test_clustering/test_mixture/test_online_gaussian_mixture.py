@@ -441,6 +441,7 @@ def test_precision_and_gradients():
     exact = begun().double()
     exact.update(h)
     assert exact.means.dtype == torch.float64
+    assert exact.log_responsibilities(h).dtype == torch.float64
     torch.testing.assert_close(exact.means.float(), plain.means)
 
 
