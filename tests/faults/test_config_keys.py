@@ -93,6 +93,7 @@ ROWS = [
     (DIGITS, 'default_hooks.clustering.kmeans.nothing=3', 'kmeans.nothing'),
     (DIGITS, 'default_hooks.clustering.kmeans.niter=x', "niter .*'x'"),
     (DIGITS, 'default_hooks.clustering.warmup=3', 'clustering.warmup_epochs'),
+    (DIGITS, 'default_hooks.clustering.warmup=None', 'warmup_epochs'),
     (DIGITS, 'default_hooks.clusterin.interval=2', 'default_hooks.clustering'),
     (
         MOCO,

@@ -427,13 +427,22 @@ def test_a_loop_without_epochs_is_refused(tmp_path):
     ],
 )
 def test_a_broken_pipeline_shows_before_the_warm_up(
-    tmp_path, pipeline, message
+    tmp_path, monkeypatch, pipeline, message
 ):
     cfg = run_cfg(tmp_path)
     cfg.default_hooks.clustering.pipeline = pipeline
     runner = Runner.from_cfg(cfg)
+    together, met = module.raise_together, []
+
+    def meet(error, work):
+        met.append((work, runner.model.training))
+        together(error, work)
+
+    monkeypatch.setattr(module, 'raise_together', meet)
     with pytest.raises(ValueError, match=f'clustering.pipeline.*{message}'):
         runner.train()
+    # The other ranks hear of it, and the model trains on.
+    assert met == [('Trying default_hooks.clustering.pipeline', True)]
     assert runner.iter == 0
 
 
