@@ -125,7 +125,7 @@ class FaissKMeans(BaseKMeans):
             ImportError: If faiss is missing.
             RuntimeError: If device='gpu' and there is none.
         """
-        faiss = _import_faiss()
+        faiss = import_faiss()
         visible = getattr(faiss, 'get_num_gpus', lambda: 0)()
         if visible and torch.cuda.is_available() and self.device != 'cpu':
             return torch.cuda.current_device()
@@ -195,7 +195,7 @@ class FaissKMeans(BaseKMeans):
 
     def _run(self, features, k, seed, init, gpu):
         """Return score and index of the nearest centroids, and all of them."""
-        faiss = _import_faiss()
+        faiss = import_faiss()
         kmeans = faiss.Kmeans(
             features.shape[1],
             k,
@@ -264,5 +264,6 @@ def _squared_distances(features, centroids, nearest, products):
     return np.maximum(squares, 0, out=squares)
 
 
-def _import_faiss() -> Any:
+def import_faiss() -> Any:
+    """Import faiss, or say how to install it."""
     return require('faiss', 'faiss-cpu', 'clustering')

@@ -13,7 +13,7 @@ from torch import Tensor
 from pauc_mm.utils import Shard, raise_together
 from pauc_mm.utils.checks import check_integer
 
-from .kmeans import BaseKMeans, KMeansResult, _import_faiss, is_out_of_memory
+from .kmeans import BaseKMeans, KMeansResult, import_faiss, is_out_of_memory
 
 _EPSILON = 1 / 1024  # of faiss: how far the halves of a cluster are moved
 _ROWS_AT_ONCE = 65536
@@ -133,7 +133,7 @@ class _Run:
         self.sizes = self.table[k * dim : -1]
         self.objective = self.rows.new_zeros(1, dtype=torch.float64)
         if self.on_cpu:
-            _import_faiss()
+            import_faiss()
 
     def explain(self, error: Exception) -> Exception:
         """Return the error, or what to do if memory was lacking."""
@@ -281,7 +281,7 @@ class _Run:
         """Return clusters and squared distances of rows; |c|^2 is given."""
         spherical = self.kmeans.spherical
         if self.on_cpu:
-            faiss = _import_faiss()
+            faiss = import_faiss()
             found = faiss.knn(
                 rows.numpy(),
                 self.centroids.numpy(),

@@ -148,7 +148,7 @@ def test_what_faiss_is_asked_for(monkeypatch, gpu):
     points = np.eye(2, 5, dtype=np.float32)
     for init, runs in ((None, dict(niter=7, nredo=3)), (points, WARM)):
         faiss = FaissThatWritesDown()
-        monkeypatch.setattr(kmeans_file, '_import_faiss', lambda f=faiss: f)
+        monkeypatch.setattr(kmeans_file, 'import_faiss', lambda f=faiss: f)
         kmeans = FaissKMeans(
             *(7, 3, 40, 4), warm_niter=2, spherical=init is None
         )
@@ -177,7 +177,7 @@ def test_a_gpu_is_taken_where_both_libraries_see_one(
     monkeypatch, device, gpus, cuda, want
 ):
     faiss = FaissThatWritesDown(gpus)
-    monkeypatch.setattr(kmeans_file, '_import_faiss', lambda: faiss)
+    monkeypatch.setattr(kmeans_file, 'import_faiss', lambda: faiss)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: cuda)
     monkeypatch.setattr(torch.cuda, 'current_device', lambda: 2)
     assert FaissKMeans(device=device).gpu_id() is want
