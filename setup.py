@@ -130,6 +130,7 @@ if __name__ == '__main__':
             'detection': read_requirements('detection'),
             'dev': read_requirements('dev'),
             'tests': read_requirements('dev'),
+            'export': read_requirements('export'),
         },
         cmdclass={'build_py': BuildPy},
         zip_safe=False,

@@ -29,7 +29,7 @@ for option in "$@"; do
     esac
 done
 
-source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh" dev detection || exit 1
+source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh" dev detection export || exit 1
 cd "$REPO" || exit 1
 status=0
 check() {
