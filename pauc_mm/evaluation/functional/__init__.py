@@ -6,6 +6,7 @@ from .cluster_entropy import cluster_entropy
 from .effective_rank import effective_rank
 from .intra_group_variance import intra_group_variance
 from .knn import knn_predict
+from .koleo import koleo
 from .mutual_information import (
     adjusted_mutual_information,
     feature_label_information,
@@ -28,6 +29,7 @@ __all__ = [
     'group_label_information',
     'intra_group_variance',
     'knn_predict',
+    'koleo',
     'nemd',
     'singular_values',
     'uniformity',
