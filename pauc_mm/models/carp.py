@@ -27,9 +27,9 @@ class CARP(BaseSelfSupervisor):
     partitions* (`NeurIPS 2023 <https://arxiv.org/abs/2310.12692>`_). The
     teacher, an average of the student, sees the two global views, the student
     all of them. With :class:`MixturePrototypes` it is the decoupled CARP of
-    `Why Prototypes Collapse <https://arxiv.org/abs/2510.20108>`_: the encoder
-    learns with the prototypes as they are, then the mixture learns from the
-    teacher's embeddings; neither sees the other's gradient.
+    `Why Prototypes Collapse <https://arxiv.org/abs/2510.20108>`_: the mixture
+    learns from the teacher's embeddings, the encoder from the loss, in the
+    order of its ``update``; neither sees the other's gradient.
 
     Args:
         neck (dict): Config of the projection, a :class:`CARPNeck`.
@@ -84,6 +84,12 @@ class CARP(BaseSelfSupervisor):
                 'needs prototypes from the first step. Use LearnedPrototypes '
                 'or MixturePrototypes.'
             )
+        if self.head.koleo_loss is not None and not self.prototypes.trained:
+            raise ValueError(
+                f'model.head.koleo_loss moves learned prototypes, but no '
+                f'gradient reaches those of model.prototypes={prototypes!r}. '
+                'Set it to None.'
+            )
         self.prototypes_k = None
         if self.prototypes.trained:
             self.prototypes_k = CosineMomentumEncoder(
@@ -119,12 +125,16 @@ class CARP(BaseSelfSupervisor):
         teachers = embeddings.chunk(2)  # 2 x (N, D)
         students = self._embed(inputs)  # V x (N, D)
         with torch.autocast(embeddings.device.type, enabled=False):
+            unit = F.normalize(embeddings, dim=1)
+            if self.prototypes.update == 'before':
+                self.prototypes.learn(unit)
             vectors = targets = self.prototypes.vectors()  # (K, D)
             if self.prototypes_k is not None:
                 targets = self.prototypes_k.module.vectors().detach()
             losses = self.head.loss(students, teachers, vectors, targets)
             self._refuse_not_finite(losses)
-            self.prototypes.learn(F.normalize(embeddings, dim=1))
+            if self.prototypes.update == 'after':
+                self.prototypes.learn(unit)
         return losses
 
     @torch.no_grad()
@@ -147,7 +157,8 @@ class CARP(BaseSelfSupervisor):
 
     @torch.compiler.disable
     def _refuse_not_finite(self, losses: dict[str, Tensor]) -> None:
-        total = losses['loss_consistency'] + losses['loss_uniform']
+        terms = [v for name, v in losses.items() if name.startswith('loss')]
+        total = torch.stack(terms).sum()
         wrong = (~torch.isfinite(total.detach())).float()
         all_reduce(wrong)  # so that all ranks stop
         raised = self._flag.raised()  # of the step before, on a GPU

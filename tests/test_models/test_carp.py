@@ -19,6 +19,7 @@ from pauc_mm.models import (
     CosineMomentumEncoder,
     MixturePrototypes,
 )
+from pauc_mm.models.losses import koleo
 from pauc_mm.models.losses.partition import (
     assignment_consistency,
     block_assignments,
@@ -37,7 +38,9 @@ from tests.helpers import (
 from tests.test_models.test_step_never_waits import RefuseToWait
 
 K, BLOCK, DIM = 12, 4, 8
+KOLEO = dict(koleo_loss=dict(type='KoLeoLoss', loss_weight=0.5))
 MIXTURE = dict(type='MixturePrototypes', init_samples=16, eta=0.9)
+BEFORE = dict(MIXTURE, update='before')
 KINDS = [dict(type='LearnedPrototypes'), MIXTURE]
 
 
@@ -250,8 +253,9 @@ def test_local_views_are_seen_by_the_student_alone():
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_the_mixture_learns_after_the_loss_and_from_the_teacher():
-    model = apart(build(prototypes=MIXTURE))
+@pytest.mark.parametrize('update', ['before', 'after'])
+def test_the_mixture_learns_from_the_teacher_in_this_order(update):
+    model = apart(build(prototypes=dict(MIXTURE, update=update)))
     twin = OnlineGaussianMixture(K, DIM, init_samples=16, eta=0.9)
     start = model.prototypes.vectors()
     for step in range(4):
@@ -265,14 +269,28 @@ def test_the_mixture_learns_after_the_loss_and_from_the_teacher():
         ]
         total(model.loss(**data)).backward()
         model.head.loss = original
-        assert torch.equal(used[2], vectors) and used[3] is used[2]
         teachers = torch.cat(used[1])
-        assert not teachers.requires_grad
+        assert not teachers.requires_grad and used[3] is used[2]
         twin.update(F.normalize(teachers, dim=1))
         if not twin.ready:
             assert torch.equal(vectors, start)
+        elif update == 'before':
+            vectors = F.normalize(twin.means, dim=1)
+        torch.testing.assert_close(used[2], vectors)
     assert twin.ready and twin.steps > 0
     torch.testing.assert_close(model.prototypes.mixtures[0].means, twin.means)
+
+
+def test_koleo_is_a_term_of_joint_carp():
+    alone, model = build(), build(head=dict(carp_cfg()['head'], **KOLEO))
+    data = prepared(model, images_batch(num=6))
+    without, losses = alone.loss(**data), model.loss(**data)
+    term = losses.pop('loss_koleo')
+    assert losses == without
+    wanted = 0.5 * koleo(model.prototypes.vectors())
+    assert term.item() == pytest.approx(wanted.item())
+    (gradient,) = torch.autograd.grad(term, model.prototypes.weight)
+    assert (gradient.norm(dim=1) > 0).all()
 
 
 def test_before_it_begins_directions_are_random_and_unit():
@@ -393,7 +411,7 @@ def losses_and_gradients(prototypes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('prototypes', KINDS)
+@pytest.mark.parametrize('prototypes', [*KINDS, BEFORE])
 def test_same_for_one_and_two_ranks(tmp_path, prototypes):
     values, gradients, means = losses_and_gradients(prototypes)
     for others in run_ranks(losses_and_gradients, 2, tmp_path, prototypes):
@@ -432,10 +450,11 @@ def run(folder, prototypes, epochs, resume=False):
 
 
 @pytest.mark.slow
-def test_a_mixture_without_a_number_resumes(tmp_path):
+@pytest.mark.parametrize('mixture', [MIXTURE, BEFORE])
+def test_a_mixture_without_a_number_resumes(tmp_path, mixture):
     """Checkpoints had prototypes.mixture, before there were several."""
-    whole = run(tmp_path / 'a', MIXTURE, epochs=4)
-    run(tmp_path / 'b', MIXTURE, epochs=2)
+    whole = run(tmp_path / 'a', mixture, epochs=4)
+    run(tmp_path / 'b', mixture, epochs=2)
     path = tmp_path / 'b' / 'epoch_2.pth'
     checkpoint = torch.load(path, weights_only=True)
     state = checkpoint['state_dict']
@@ -443,7 +462,7 @@ def test_a_mixture_without_a_number_resumes(tmp_path):
     for name in [n for n in state if 'mixtures.0' in n]:
         state[name.replace('mixtures.0', 'mixture')] = state.pop(name)
     torch.save(checkpoint, path)
-    resumed = run(tmp_path / 'b', MIXTURE, epochs=4, resume=True)
+    resumed = run(tmp_path / 'b', mixture, epochs=4, resume=True)
     assert whole.keys() == resumed.keys()
     for name, value in whole.items():
         assert torch.equal(value, resumed[name]), name
@@ -495,6 +514,14 @@ def test_the_head_refuses(changes, message):
             'model.prototypes.init_samples .* >= 12, got 11',
         ),
         (dict(prototypes=dict(MIXTURE, dim=2)), 'model.prototypes.dim'),
+        (
+            dict(prototypes=dict(MIXTURE, update='now')),
+            "model.prototypes.update .* 'before', 'after', got 'now'",
+        ),
+        (
+            dict(prototypes=MIXTURE, head=dict(carp_cfg()['head'], **KOLEO)),
+            'model.head.koleo_loss .*MixturePrototypes',
+        ),
         (dict(prototypes=dict(type='KMeansPrototypes')), 'KMeansPrototypes'),
         *(
             (

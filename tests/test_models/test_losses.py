@@ -6,17 +6,22 @@ import torch
 import torch.nn.functional as F
 
 from pauc_mm.models import (
+    KoLeoLoss,
     PrototypeAlignmentLoss,
     PrototypeCorrelationLoss,
     PrototypeUniformityLoss,
 )
 from pauc_mm.models.losses import (
+    koleo,
     proto_nce,
     prototype_alignment,
     prototype_correlation,
     prototype_uniformity,
 )
-from pauc_mm.models.losses.functional import prototype_logits
+from pauc_mm.models.losses.functional import (
+    nearest_others,
+    prototype_logits,
+)
 
 
 def unit(*shape, seed=0, dtype=torch.float64):
@@ -395,3 +400,53 @@ def test_losses_refuse_input_without_pairs():
         PrototypeAlignmentLoss()(unit(0, 3), unit(0, 3))
     with pytest.raises(ValueError, match=r'P >= 2, got \(3,\)'):
         PrototypeUniformityLoss()(unit(3))
+
+
+# ---- KoLeo -----------------------------------------------------------------
+def slow_koleo(vectors):
+    """-1/K sum_k log min_j ||c_k - c_j||, a pair at a time."""
+    rows = vectors.tolist()
+    nearest = [
+        min(math.dist(a, b) for j, b in enumerate(rows) if j != i)
+        for i, a in enumerate(rows)
+    ]
+    return -sum(map(math.log, nearest)) / len(rows)
+
+
+def test_koleo_equals_the_loop():
+    vectors = unit(30, 4)
+    assert koleo(vectors).item() == pytest.approx(slow_koleo(vectors), 1e-6)
+    # the loss takes weights of any length
+    loss = KoLeoLoss(loss_weight=0.5)(7 * vectors)
+    assert loss.item() == pytest.approx(slow_koleo(vectors) / 2, rel=1e-5)
+    assert torch.equal(nearest_others(vectors, 7), nearest_others(vectors))
+
+
+def test_koleo_in_closed_form():
+    right_angles = torch.eye(5, dtype=torch.float64)
+    assert koleo(right_angles).item() == pytest.approx(-math.log(2) / 2)
+    poles = torch.tensor([[1.0, 0.0], [-1.0, 0.0]], dtype=torch.float64)
+    assert koleo(poles).item() == pytest.approx(-math.log(2))
+    copies = torch.ones(3, 2) / math.sqrt(2)  # DINOv2's eps, twice
+    value = -math.log(1e-8 * (1 + math.sqrt(2)))
+    assert koleo(copies).item() == pytest.approx(value, rel=1e-3)
+
+
+def test_koleo_drives_the_nearest_apart():
+    angles = torch.tensor([0.0, 0.1, 2.0], requires_grad=True)
+    vectors = torch.stack([angles.cos(), angles.sin()], dim=1)
+    koleo(vectors).backward()
+    # Descent moves the first two apart, the third away from the second.
+    assert angles.grad[0] > 0 > angles.grad[1]
+    assert angles.grad[2] < 0
+
+
+@pytest.mark.parametrize('weight', [-1, math.nan])
+def test_koleo_refuses_a_weight(weight):
+    with pytest.raises(ValueError, match='model.head.koleo_loss.loss_weight'):
+        KoLeoLoss(loss_weight=weight)
+
+
+def test_koleo_needs_two():
+    with pytest.raises(ValueError, match='P >= 2'):
+        KoLeoLoss()(torch.ones(1, 3))

@@ -29,6 +29,8 @@ class CARPHead(BaseModule):
         partition_size (int): Prototypes of a block, a divisor of K.
         consistency_weight (float): Of the consistency.
         uniform_weight (float): Of the divergence from uniform.
+        koleo_loss (dict, optional): Config of a :class:`KoLeoLoss` of the
+            prototypes, for joint CARP; None leaves the term out.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class CARPHead(BaseModule):
         partition_size: int = 512,
         consistency_weight: float = 1.0,
         uniform_weight: float = 1.0,
+        koleo_loss: dict | None = None,
     ) -> None:
         super().__init__()
         check_integer('model.head.num_prototypes', num_prototypes, 2)
@@ -56,6 +59,7 @@ class CARPHead(BaseModule):
         self.uniform_weight = check_positive(
             'model.head.uniform_weight', uniform_weight, zero=True
         )
+        self.koleo_loss = koleo_loss and MODELS.build(koleo_loss)
         self._run_seed = 0
 
     def loss(
@@ -76,10 +80,10 @@ class CARPHead(BaseModule):
                 embeddings, without gradient, shape (K, D).
 
         Returns:
-            dict[str, Tensor]: ``loss_consistency`` and ``loss_uniform``,
-            weighted, and ``acc_block``, the share of blocks in which the
-            student's first view and the teacher's second one have the same
-            prototype, in [0, 1].
+            dict[str, Tensor]: ``loss_consistency``, ``loss_uniform`` and,
+            if configured, ``loss_koleo``, weighted, and ``acc_block``, the
+            share of blocks in which the student's first view and the
+            teacher's second one have the same prototype, in [0, 1].
         """
         order = self._draw_order(prototypes.device)  # (K,)
         shuffled = targets = prototypes.index_select(0, order)  # (K, D)
@@ -91,11 +95,14 @@ class CARPHead(BaseModule):
         consistency = assignment_consistency(assigned, wanted)
         uniform = divergence_from_uniform([*assigned, *wanted])
         hits = assigned[0].detach().argmax(dim=2) == wanted[-1].argmax(dim=2)
-        return dict(
+        losses = dict(
             loss_consistency=self.consistency_weight * consistency,
             loss_uniform=self.uniform_weight * uniform,
             acc_block=hits.float().mean(),
         )
+        if self.koleo_loss is not None:
+            losses['loss_koleo'] = self.koleo_loss(prototypes)
+        return losses
 
     def seed_run(self, seed: int) -> None:
         """Make the partitions a function of the seed of the run, too."""

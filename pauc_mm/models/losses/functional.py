@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Equations of PCL and PAUC as pure functions on tensors.
+"""Equations of PCL, PAUC and KoLeo as pure functions on tensors.
 
 No shape depends on a value, so nothing waits for the device: rows that do not
 count are masked, not cut out.
@@ -176,6 +176,42 @@ def prototype_correlation(
     over_q = (log_p * weights[..., None]).sum(dim=-2, keepdim=True)
     num = weights.sum(dim=-1)[..., None, None]
     return (weighted_p * (over_q - num * log_p)).sum(dim=(-2, -1)) / pairs
+
+
+def koleo(vectors: torch.Tensor, eps: float = 1e-8) -> torch.Tensor:
+    r"""Return the KoLeo regulariser of vectors.
+
+    .. math::
+        -\frac{1}{K} \sum_k \log(\min_{j \neq k} \|c_k - c_j\|_2 + \epsilon)
+
+    Of Sablayrolles et al., *Spreading vectors for similarity search* (ICLR
+    2019), as DINOv2 computes it on embeddings. On prototypes it is the KoLeo
+    term of Govindarajan et al., *On partial prototype collapse in the DINO
+    family of self-supervised methods* (BMVC 2024, arXiv 2410.14060).
+    O(K^2 D) time; K x K is never held.
+
+    Args:
+        vectors (Tensor): l2-normalised, shape (K, D), K >= 2.
+        eps (float): Against the logarithm of 0: added to each coordinate's
+            difference, and to the distance. Exact copies have no gradient.
+
+    Returns:
+        Tensor: A scalar, at least -log 2.
+    """
+    nearest = nearest_others(vectors.detach())
+    others = vectors.index_select(0, nearest)
+    return -(F.pairwise_distance(vectors, others, eps=eps) + eps).log().mean()
+
+
+@torch.compiler.disable  # or it would unroll the loop
+def nearest_others(vectors: torch.Tensor, chunk: int = 1024) -> torch.Tensor:
+    """Return the row of largest product with each row, but itself, (K,)."""
+    nearest = []
+    for start in range(0, len(vectors), chunk):
+        products = vectors[start : start + chunk] @ vectors.T
+        products.diagonal(start).fill_(-torch.inf)
+        nearest.append(products.argmax(dim=1))
+    return torch.cat(nearest)
 
 
 def _weights(prototypes, mask):

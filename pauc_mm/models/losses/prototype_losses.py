@@ -2,12 +2,14 @@
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from torch import nn
 
 from pauc_mm.utils.checks import check_positive
 
 from .functional import (
+    koleo,
     prototype_alignment,
     prototype_correlation,
     prototype_uniformity,
@@ -117,6 +119,26 @@ class PrototypeCorrelationLoss(PrototypeLoss):
         return prototype_correlation(
             _with_pairs(prototypes), self.temperature, mask
         )
+
+
+@MODELS.register_module()
+class KoLeoLoss(PrototypeLoss):
+    """KoLeo of learned prototypes, which drives each from its nearest.
+
+    The remedy of Govindarajan et al. (BMVC 2024, arXiv 2410.14060), with
+    which docs/decoupled.md compares decoupling.
+
+    Args:
+        loss_weight (float): Weight of the term.
+    """
+
+    key = 'model.head.koleo_loss'
+
+    def __init__(self, loss_weight: float = 0.1) -> None:
+        super().__init__(loss_weight)
+
+    def _term(self, prototypes, mask):
+        return koleo(F.normalize(_with_pairs(prototypes), dim=-1))
 
 
 def _with_pairs(prototypes: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,11 @@ from torch import Tensor, nn
 from pauc_mm.clustering import OnlineGaussianMixture
 from pauc_mm.clustering.mixture.sample_collector import SampleCollector
 from pauc_mm.utils import derive_seed
-from pauc_mm.utils.checks import check_integer, check_positive
+from pauc_mm.utils.checks import (
+    check_choice,
+    check_integer,
+    check_positive,
+)
 
 from .base import BasePrototypes
 
@@ -25,12 +29,15 @@ class MixturePrototypes(BasePrototypes):
 
     The directions of the means of online Gaussian mixtures of the momentum
     encoder's embeddings, one mixture for each K (*Why Prototypes Collapse*,
-    ICLR 2026; docs/decoupled.md). No gradient reaches them. In a step the
-    losses read the mixtures as they were before it, then the mixtures learn.
+    ICLR 2026; docs/decoupled.md). No gradient reaches them.
     They begin together, from the first ``init_samples`` embeddings after the
     warm-up; until then :meth:`assign` gives None and the prototypes are fixed
     random directions. A checkpoint holds all but the embeddings that are being
     collected: a run resumed just then collects again.
+
+    Where gradients are accumulated, the mixtures learn from each forward pass,
+    before or after its losses. They forget as much as from one large batch,
+    since eta^a eta^b = eta^(a + b).
 
     Args:
         num_prototypes (Sequence[int]): K of each set.
@@ -44,6 +51,9 @@ class MixturePrototypes(BasePrototypes):
         warmup_epochs (float, optional): The same in epochs, whatever the batch
             and the number of GPUs.
         seed (int): Mixed with that of the run.
+        update (str): 'before' is the paper's order: the mixtures learn from
+            the embeddings of a step, then its losses read them. With 'after'
+            the losses read what the steps before have taught them.
         **mixture: Options of the
             :class:`~pauc_mm.clustering.OnlineGaussianMixture`, of which
             ``eta`` counts: a component remembers about 1 / (1 - eta) keys of
@@ -67,9 +77,12 @@ class MixturePrototypes(BasePrototypes):
         warmup_steps: int = 0,
         warmup_epochs: float | None = None,
         seed: int = 0,
+        update: str = 'after',
         **mixture: Any,
     ) -> None:
         super().__init__(num_prototypes, dim, temperature, seed)
+        check_choice('model.prototypes.update', update, ('before', 'after'))
+        self.update = update
         largest = max(self.sizes)
         self.init_samples = check_integer(
             'model.prototypes.init_samples',

@@ -161,6 +161,35 @@ def test_infonce_alone_until_the_mixtures_begin():
     assert model.prototypes.mixtures[0].steps == 2
 
 
+@pytest.mark.parametrize('update', ['before', 'after'])
+def test_the_losses_read_the_mixtures_of_this_order(update):
+    model = begun_model('PCL', mixture=dict(MIXTURE, update=update))
+    twin = copy.deepcopy(model.prototypes)
+    seen, original = [], model.prototype_losses
+    model.prototype_losses = lambda *a: (seen.extend(a), original(*a))[1]
+    step(model, images_batch(seed=1))
+    _, key, assigned = seen
+    before = twin.assign(key)
+    twin.learn(key)
+    want = before if update == 'after' else twin.assign(key)
+    assert torch.equal(assigned, want)
+    assert not torch.equal(before, twin.assign(key))  # they can be told apart
+    for one, other in zip(model.prototypes.mixtures, twin.mixtures):
+        assert torch.equal(one.means, other.means)
+
+
+def test_parts_of_a_batch_make_it_forget_as_the_whole_does():
+    whole, parts = (OnlineGaussianMixture(1, 8, eta=0.9) for _ in range(2))
+    for mixture in (whole, parts):
+        mixture.update(unit(12, 8))
+    keys = unit(20, 8, seed=1)
+    whole.update(keys)
+    for part in (keys[:5], keys[5:]):
+        parts.update(part)
+    for name in ('mass', 'frequency'):
+        torch.testing.assert_close(getattr(whole, name), getattr(parts, name))
+
+
 def test_the_loss_needs_no_sample_idx():
     model = begun_model()
     batch = images_batch()
