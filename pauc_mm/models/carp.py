@@ -126,14 +126,14 @@ class CARP(BaseSelfSupervisor):
         students = self._embed(inputs)  # V x (N, D)
         with torch.autocast(embeddings.device.type, enabled=False):
             unit = F.normalize(embeddings, dim=1)
-            if self.prototypes.update == 'before':
+            if self.prototypes.learns == 'before':
                 self.prototypes.learn(unit)
             vectors = targets = self.prototypes.vectors()  # (K, D)
             if self.prototypes_k is not None:
                 targets = self.prototypes_k.module.vectors().detach()
             losses = self.head.loss(students, teachers, vectors, targets)
             self._refuse_not_finite(losses)
-            if self.prototypes.update == 'after':
+            if self.prototypes.learns == 'after':
                 self.prototypes.learn(unit)
         return losses
 

@@ -104,7 +104,7 @@ class PCL(MomentumContrast):
         with torch.autocast(query.device.type, enabled=False):
             query = F.normalize(query.float(), dim=1)
             losses = self.instance_losses(query, key)  # eq. 1
-            if self.prototypes.update == 'before':
+            if self.prototypes.learns == 'before':
                 self.prototypes.learn(key)
             assigned = self.prototypes.assign(key, data_samples)  # (M, N)
             if assigned is not None:  # eq. 11; of PAUC also eq. 4 to 6
@@ -112,7 +112,7 @@ class PCL(MomentumContrast):
                 # Two statements, or torch.compile recompiles every step.
                 terms = self._ramped(terms)
                 losses = {**losses, **terms}
-            if self.prototypes.update == 'after':
+            if self.prototypes.learns == 'after':
                 self.prototypes.learn(key)
             self.enqueue(key)
         return losses

@@ -59,7 +59,9 @@ class CARPHead(BaseModule):
         self.uniform_weight = check_positive(
             'model.head.uniform_weight', uniform_weight, zero=True
         )
-        self.koleo_loss = koleo_loss and MODELS.build(koleo_loss)
+        self.koleo_loss = None
+        if koleo_loss is not None:
+            self.koleo_loss = MODELS.build(koleo_loss)
         self._run_seed = 0
 
     def loss(

@@ -41,15 +41,14 @@ class BasePrototypes(nn.Module, ABC):
     Attributes:
         needs_e_step (bool): Whether a ClusteringHook makes them.
         trained (bool): Whether the gradient of the loss trains them.
-        update (str): Whether they learn 'before' or 'after' the losses of a
-            step read them.
+        learns (str): 'before' or 'after' the losses of a step read them.
         sizes (tuple[int, ...]): K of each set.
         run_seed (int): Seed of what they draw, alike on all ranks.
     """
 
     needs_e_step = False
     trained = False
-    update = 'after'
+    learns = 'after'
 
     def __init__(
         self,

@@ -81,8 +81,9 @@ class MixturePrototypes(BasePrototypes):
         **mixture: Any,
     ) -> None:
         super().__init__(num_prototypes, dim, temperature, seed)
-        check_choice('model.prototypes.update', update, ('before', 'after'))
-        self.update = update
+        self.learns = check_choice(
+            'model.prototypes.update', update, ('before', 'after')
+        )
         largest = max(self.sizes)
         self.init_samples = check_integer(
             'model.prototypes.init_samples',
