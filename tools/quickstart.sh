@@ -18,6 +18,6 @@ WORK_DIR=work_dirs/quickstart
 # One core computes and one augments; on such small images more threads would
 # only wait for each other.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-"$PYTHON" tools/train.py "$CONFIG" --work-dir "$WORK_DIR" --resume
+"$PYTHON" tools/train.py "$CONFIG" --work-dir "$WORK_DIR" --resume --no-verbose
 "$PYTHON" tools/analysis/quickstart_report.py \
     --config "$CONFIG" --work-dir "$WORK_DIR"

@@ -1,6 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """The way from command-line arguments to a runner."""
 
+import logging
 import os
 from argparse import ArgumentParser, Namespace
 from contextlib import AbstractContextManager, nullcontext
@@ -8,11 +9,13 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from pauc_mm.datasets.data_layout import check_config_data
 from pauc_mm.engine.checks.config_keys import check_config_keys, check_option
+from pauc_mm.engine.hooks import ProgressHook
 from pauc_mm.engine.launch import prepare_launch
 from pauc_mm.utils.checks import check_integer
 from pauc_mm.utils.files import only_process_in
@@ -131,8 +134,25 @@ def enable_amp(cfg: Config) -> None:
     wrapper.pop('use_fsdp', None)
 
 
-def build_runner(cfg: Config) -> Runner:
+class _QuietRunner(Runner):
+    """Runner that prints a line an epoch, and warnings; the rest is logged."""
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """Build a logger that prints warnings only."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.setLevel(max(handler.level, logging.WARNING))
+                # mmengine warns of its own deprecated calls.
+                handler.addFilter(lambda r: 'deprecated' not in r.getMessage())
+        return logger
+
+
+def build_runner(cfg: Config, quiet: bool = False) -> Runner:
     """Check keys and data folders, prepare the launch, build the runner.
+
+    With ``quiet`` a training in epochs prints a line for each, see
+    :class:`~pauc_mm.engine.hooks.ProgressHook`, and its log goes to the file.
 
     A training gets the hooks that guard its checkpoints and stop it when it
     diverges, whichever config it has inherited; ``default_hooks.NAME=None``
@@ -150,8 +170,14 @@ def build_runner(cfg: Config) -> Runner:
     if (seed := (cfg.get('randomness') or {}).get('seed')) is not None:
         check_integer('randomness.seed', seed, 0)
     prepare_launch(cfg)
-    build = RUNNERS.build if 'runner_type' in cfg else Runner.from_cfg
+    loop = cfg.get('train_cfg') or {}
+    epochs = loop.get('by_epoch') or loop.get('type') == 'EpochBasedTrainLoop'
+    quiet = quiet and epochs and 'runner_type' not in cfg
+    kind = _QuietRunner if quiet else Runner
+    build = RUNNERS.build if 'runner_type' in cfg else kind.from_cfg
     runner = build(cfg)
+    if quiet:
+        runner.register_hook(ProgressHook())
     if base := (runner.auto_scale_lr or {}).get('base_batch_size'):
         # mmengine compares it with one batch, the optimizer sees several.
         base /= accumulated_batches(cfg)

@@ -107,7 +107,7 @@ def _fine_tune(
     cfg = merge_args(cfg, args)
     with lock_folder(cfg.work_dir, cfg.launcher):
         has_plain_norm = use_plain_norm_on_cpu(cfg)
-        runner = build_runner(cfg)
+        runner = build_runner(cfg, quiet=not args.verbose)
         warnings = [check_batch_size(cfg)]
         if has_plain_norm:
             warnings.append(

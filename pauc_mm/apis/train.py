@@ -1,6 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """``tools/train.py``: train a model from a config."""
 
+import argparse
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +42,13 @@ def get_parser(
         '(write it after the config)',
         nargs='?',
         const='auto',
+    )
+    parser.add_argument(
+        '--verbose',
+        action=argparse.BooleanOptionalAction,
+        default=not sys.stdout.isatty(),
+        help='print the whole log. Otherwise, which is the default in a '
+        'terminal, a line an epoch; the log is in the work directory',
     )
     parser.switch('--no-validate', 'skip the evaluation during training')
     parser.switch(
@@ -90,4 +99,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     path = find_config(args.config, parser)
     cfg = merge_args(load_config(args, path), args)
     with lock_folder(cfg.work_dir, cfg.launcher):
-        build_runner(cfg).train()
+        runner = build_runner(cfg, quiet=not args.verbose)
+        runner.train()

@@ -5,6 +5,7 @@ from .clustering_hook import ClusteringHook
 from .collapse_monitor_hook import CollapseMonitorHook
 from .divergence_hook import DivergenceHook
 from .epoch_seed_hook import EpochSeedHook
+from .progress_hook import ProgressHook
 from .setup_check_hook import SetupCheckHook
 from .unique_shares_hook import UniqueSharesHook
 
@@ -15,6 +16,7 @@ __all__ = [
     'CollapseMonitorHook',
     'DivergenceHook',
     'EpochSeedHook',
+    'ProgressHook',
     'SetupCheckHook',
     'UniqueSharesHook',
 ]
