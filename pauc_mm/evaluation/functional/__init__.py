@@ -15,7 +15,13 @@ from .mutual_information import (
 from .nemd import NEMDResult, nemd
 from .singular_values import singular_values
 from .uniformity import uniformity
-from .unique_prototypes import UniqueCurve, unique_curve, unique_prototypes
+from .unique_prototypes import (
+    UniqueCurve,
+    copied_prototypes,
+    unique_curve,
+    unique_mask,
+    unique_prototypes,
+)
 from .void_fraction import void_fraction
 
 __all__ = [
@@ -24,6 +30,7 @@ __all__ = [
     'adjusted_mutual_information',
     'alignment',
     'cluster_entropy',
+    'copied_prototypes',
     'effective_rank',
     'feature_label_information',
     'group_label_information',
@@ -34,6 +41,7 @@ __all__ = [
     'singular_values',
     'uniformity',
     'unique_curve',
+    'unique_mask',
     'unique_prototypes',
     'void_fraction',
 ]

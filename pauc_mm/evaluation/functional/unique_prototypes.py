@@ -1,6 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,9 @@ CURVE_EPSILONS = (
     0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0,
 )
 # fmt: on
+CHUNK = 512
+_BLOCK = 8192  # prototypes that a chunk is compared with at once
+_PAIRS = 1 << 14  # compared in float64 at once
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class UniqueCurve:
 def unique_prototypes(
     prototypes: ArrayLike,
     epsilons: Sequence[float] = (0.025, 0.1, 0.25, 0.5),
-    chunk: int = 512,
+    chunk: int = CHUNK,
 ) -> dict[float, float]:
     """Measure the share of unique prototypes.
 
@@ -49,11 +52,16 @@ def unique_prototypes(
     the result is the share that is kept (the collapse measure of
     `Why Prototypes Collapse <https://arxiv.org/abs/2510.20108>`_). Epsilons
     are independent of each other, but share the comparisons: O(K^2 D) time at
-    most and O(chunk K) memory.
+    most and O(K D) memory.
+
+    Every decision is that of float64, in which the given values are
+    normalised and multiplied. Most are made in float32, whose cosines err by
+    at most about D * 2^-24 (1.6e-5 for D = 256), in whatever order they are
+    summed: a distance as near to an epsilon as that is computed again.
 
     Args:
         prototypes (Tensor or ndarray): Shape (K, D), any real dtype, any norm
-            but zero. Compared in float32, or float64 if given so.
+            but zero.
         epsilons (sequence of float): Cosine distances, each greater than 0.
         chunk (int): Prototypes compared at once. Does not change the result.
 
@@ -64,18 +72,96 @@ def unique_prototypes(
         ValueError: If a prototype is not finite or zero, or an epsilon is not
             positive.
     """
+    kept = unique_mask(prototypes, epsilons, chunk)
+    return {
+        epsilon: int(row.sum()) / len(row)
+        for epsilon, row in zip(epsilons, kept)
+    }
+
+
+def unique_mask(
+    prototypes: ArrayLike,
+    epsilons: Sequence[float],
+    chunk: int = CHUNK,
+    track: Callable[[Sequence], Iterable] = iter,
+) -> Tensor:
+    """Tell which prototypes are unique, see :func:`unique_prototypes`.
+
+    Args:
+        prototypes (Tensor or ndarray): Shape (K, D), any real dtype.
+        epsilons (sequence of float): E cosine distances.
+        chunk (int): Prototypes compared at once.
+        track (callable): Iterates over the chunks, for a progress bar.
+
+    Returns:
+        Tensor: Whether each is kept at each epsilon, shape (E, K), bool, CPU.
+
+    Raises:
+        ValueError: See :func:`unique_prototypes`.
+    """
     if not len(epsilons) or not all(e > 0 for e in epsilons):
         raise ValueError(
             f'epsilons must be greater than 0, got {list(epsilons)}.'
         )
-    given = torch.as_tensor(prototypes).dtype
-    dtype = torch.float64 if given == torch.float64 else torch.float32
-    points = as_unit_vectors(prototypes, 'prototypes', dtype)
-    kept = _num_kept(points, points.new_tensor(epsilons), chunk)
-    return {
-        epsilon: number / len(points)
-        for epsilon, number in zip(epsilons, kept)
-    }
+    points = _Directions(prototypes, epsilons)
+    limits = points.limits.cpu().numpy()[:, None]
+    # Prototypes kept by the same epsilons are compared together: the largest
+    # cosine to them is all that these epsilons need.
+    kept: dict[tuple, Tensor] = {}
+    masks = []
+    indices = torch.arange(len(points.exact), device=points.exact.device)
+    for rows in track(indices.split(chunk)):
+        nearest = points.nearest(rows, kept, exact=False)
+        unsure = points.is_unsure(nearest).any(dim=0)
+        if unsure.any():
+            again = points.nearest(rows[unsure], kept, exact=True)
+            nearest[:, unsure] = again
+        alive = nearest.cpu().numpy() >= limits
+        distances = points.distances(rows, rows, exact=True)
+        _drop_near(alive, distances.cpu().numpy(), limits)
+        masks.append(torch.from_numpy(alive))
+        patterns, index = np.unique(alive.T, axis=0, return_inverse=True)
+        for i, pattern in enumerate(patterns):
+            key = tuple(np.flatnonzero(pattern).tolist())
+            if key:
+                new = torch.from_numpy(index.ravel() == i)
+                new = rows[new.to(rows.device)]
+                kept[key] = torch.cat([kept.get(key, new[:0]), new])
+    return torch.cat(masks, dim=1)
+
+
+def copied_prototypes(
+    prototypes: ArrayLike, kept: Tensor, epsilon: float
+) -> Tensor:
+    """Find the prototype that each is a copy of.
+
+    It is the first one kept that is nearer than epsilon. Copies of one are a
+    group; they can be up to about 4 epsilon from each other.
+
+    Args:
+        prototypes (Tensor or ndarray): Shape (K, D), any real dtype.
+        kept (Tensor): Those that are unique at epsilon, from
+            :func:`unique_mask`, shape (K,), bool.
+        epsilon (float): Cosine distance.
+
+    Returns:
+        Tensor: Index of the one copied, or its own for one that is kept,
+        shape (K,), int64, CPU.
+    """
+    points = _Directions(prototypes, (epsilon,))
+    kept = kept.to(points.exact.device)
+    copied = torch.arange(len(kept), device=kept.device)
+    rest = torch.nonzero(~kept).flatten()
+    for others in torch.nonzero(kept).flatten().split(_BLOCK):
+        missed = []
+        for rows in rest.split(CHUNK):
+            near = points.distances(rows, others, exact=True) < epsilon
+            found = near.any(dim=1)
+            first = near.byte().argmax(dim=1)
+            copied[rows[found]] = others[first[found]]
+            missed.append(rows[~found])
+        rest = torch.cat([rest[:0], *missed])
+    return copied.cpu()
 
 
 def unique_curve(
@@ -83,7 +169,7 @@ def unique_curve(
     epsilons: Sequence[float] | None = None,
     max_prototypes: int | None = None,
     seed: int = 0,
-    chunk: int = 512,
+    chunk: int = CHUNK,
 ) -> UniqueCurve:
     """Measure the share of unique prototypes over a range of distances.
 
@@ -114,30 +200,67 @@ def unique_curve(
     )
 
 
-def _num_kept(points: Tensor, epsilons: Tensor, chunk: int) -> list[int]:
-    """Return how many of points (K, D) each of the epsilons (E,) keeps."""
-    # Prototypes kept by the same epsilons are stored together: the largest
-    # cosine to them is all that these epsilons need.
-    kept: dict[tuple, Tensor] = {}
-    totals = np.zeros(len(epsilons), dtype=np.int64)
-    for rows in points.split(chunk):
-        nearest = rows.new_full((len(epsilons), len(rows)), math.inf)
+class _Directions:
+    """Unit vectors whose distances are on the side of epsilon of float64.
+
+    Args:
+        prototypes (Tensor or ndarray): Shape (K, D).
+        epsilons (sequence of float): Cosine distances, (E,).
+    """
+
+    def __init__(
+        self, prototypes: ArrayLike, epsilons: Sequence[float]
+    ) -> None:
+        self.exact = as_unit_vectors(prototypes, 'prototypes')
+        self.limits = self.exact.new_tensor(epsilons)
+        # TF32 and bfloat16, which a user can allow, have other errors.
+        is_float32 = torch.get_float32_matmul_precision() == 'highest'
+        self._rough = self.exact.float() if is_float32 else self.exact
+        # With u = 2^-24: rounding the factors 2u, summing D products at most
+        # D u / (1 - D u), subtracting from 1 and from epsilon at most 4u.
+        self._error = 1.01 * (self.exact.shape[1] + 8) * 2.0**-24
+
+    def nearest(self, rows: Tensor, kept: dict, exact: bool) -> Tensor:
+        """Return the distance of rows (n,) to the nearest that is kept.
+
+        ``kept`` has indices of prototypes (m,) by the indices of the epsilons
+        that keep them. Shape (E, n), float64; infinite where there is none.
+        """
+        shape = len(self.limits), len(rows)
+        nearest = self.exact.new_full(shape, math.inf)
         for pattern, members in kept.items():
-            distance = 1 - (rows @ members.T).amax(dim=1)
-            for i in pattern:
-                torch.minimum(nearest[i], distance, out=nearest[i])
-        alive = (nearest >= epsilons[:, None]).cpu().numpy()
-        distances = (1 - rows @ rows.T).cpu().numpy()
-        _drop_near(alive, distances, epsilons.cpu().numpy()[:, None])
-        totals += alive.sum(axis=1)
-        patterns, index = np.unique(alive.T, axis=0, return_inverse=True)
-        for i, pattern in enumerate(patterns):
-            key = tuple(np.flatnonzero(pattern).tolist())
-            if key:
-                new = torch.from_numpy(np.flatnonzero(index.ravel() == i))
-                old = kept.get(key, rows[:0])
-                kept[key] = torch.cat([old, rows[new.to(rows.device)]])
-    return totals.tolist()
+            for others in members.split(_BLOCK):
+                distance = self.distances(rows, others, exact, nearest=True)
+                for i in pattern:
+                    torch.minimum(nearest[i], distance, out=nearest[i])
+        return nearest
+
+    def distances(
+        self, rows: Tensor, others: Tensor, exact: bool, nearest: bool = False
+    ) -> Tensor:
+        """Return cosine distances of rows (n,) to others (m,), float64.
+
+        Shape (n, m), or (n,) to the nearest. Without ``exact`` some may be on
+        the wrong side of an epsilon, see :meth:`is_unsure`.
+        """
+        distances = 1 - self._rough[rows] @ self._rough[others].T
+        if not exact:
+            return distances.amin(dim=1) if nearest else distances
+        unsure = self.is_unsure(distances).nonzero()
+        distances = distances.double()
+        for pairs in unsure.split(_PAIRS):
+            i, j = pairs.unbind(dim=1)
+            # Row by row, so that the order of a sum is always the same.
+            products = self.exact[rows[i]] * self.exact[others[j]]
+            distances[i, j] = 1 - products.sum(dim=1)
+        return distances.amin(dim=1) if nearest else distances
+
+    def is_unsure(self, distances: Tensor) -> Tensor:
+        """Tell which distances are too near to an epsilon for float32."""
+        unsure = torch.zeros_like(distances, dtype=torch.bool)
+        for limit in self.limits.tolist():
+            unsure |= (distances - limit).abs_() <= self._error
+        return unsure
 
 
 def _drop_near(alive, distances, epsilons):
