@@ -10,26 +10,12 @@ import os
 import shutil
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 MIM = ('configs', 'tools', 'model-index.yml')
 SUFFIXES = {'.py', '.yml', '.sh', '.md'}
-
-
-def read_version():
-    """Version from pauc_mm/version.py, without importing the package."""
-    scope = {}
-    exec((ROOT / 'pauc_mm' / 'version.py').read_text(encoding='utf-8'), scope)
-    return scope['__version__']
-
-
-def read_requirements(name):
-    """Requirements in requirements/NAME.txt, without the comments."""
-    text = (ROOT / 'requirements' / f'{name}.txt').read_text(encoding='utf-8')
-    lines = (line.partition('#')[0].strip() for line in text.splitlines())
-    return [line for line in lines if line]
 
 
 def mim_files():
@@ -94,44 +80,4 @@ class BuildPy(build_py):
 
 
 if __name__ == '__main__':
-    readme = ROOT / 'README.md'
-    setup(
-        name='pauc_mm',
-        version=read_version(),
-        description='Prototypical self-supervised learning for OpenMMLab',
-        long_description=readme.read_text(encoding='utf-8')
-        if readme.is_file()
-        else '',
-        long_description_content_type='text/markdown',
-        author='pauc_mm contributors',
-        license='Apache-2.0',
-        keywords=[
-            'self-supervised learning',
-            'contrastive learning',
-            'clustering',
-            'computer vision',
-        ],
-        classifiers=[
-            'Development Status :: 4 - Beta',
-            'Operating System :: OS Independent',
-            'Programming Language :: Python :: 3',
-            'Programming Language :: Python :: 3.10',
-            'Programming Language :: Python :: 3.11',
-            'Programming Language :: Python :: 3.12',
-            'Programming Language :: Python :: 3.13',
-            'Topic :: Scientific/Engineering :: Artificial Intelligence',
-        ],
-        python_requires='>=3.10,<3.14',
-        packages=find_packages(include=['pauc_mm', 'pauc_mm.*']),
-        package_data={'pauc_mm': ['**/*.html', '**/*.css', '**/*.json']},
-        include_package_data=False,
-        install_requires=read_requirements('runtime'),
-        extras_require={
-            'detection': read_requirements('detection'),
-            'dev': read_requirements('dev'),
-            'tests': read_requirements('dev'),
-            'export': read_requirements('export'),
-        },
-        cmdclass={'build_py': BuildPy},
-        zip_safe=False,
-    )
+    setup(cmdclass={'build_py': BuildPy})
