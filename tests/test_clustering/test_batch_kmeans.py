@@ -74,6 +74,7 @@ def test_ends_where_scikit_learn_does(seed):
 def test_centroids_are_means_with_the_gradient_of_means():
     points = blobs(n=30).double().requires_grad_()
     clusters, centroids, counts = batch_kmeans(points, 5, 3, seeded())
+    assert centroids.dtype == counts.dtype == points.dtype
     weights = torch.randn(5, 8, generator=seeded(1)).double()
     (centroids * weights).sum().backward()
     for i, own in enumerate(clusters.tolist()):

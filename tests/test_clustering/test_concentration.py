@@ -78,6 +78,13 @@ def test_singletons_and_empty_clusters_take_the_largest():
     )
     np.testing.assert_allclose(phi.numpy(), want, rtol=1e-6)
     assert phi[1] == phi[2] == phi[3]
+    # as does one of fewer than two, where members are counted in shares
+    distances = torch.tensor([1.0, 8.0, 2.0])
+    shares, whole = (
+        concentration(distances, torch.tensor([4.0, few, 2.0]), 0.1)
+        for few in (1.5, 0.0)
+    )
+    assert torch.equal(shares, whole)
 
 
 def test_all_singletons_are_finite():

@@ -146,7 +146,11 @@ class FaissThatWritesDown:
 @pytest.mark.parametrize('gpu', [False, 0, 3])
 def test_what_faiss_is_asked_for(monkeypatch, gpu):
     points = np.eye(2, 5, dtype=np.float32)
-    for init, runs in ((None, dict(niter=7, nredo=3)), (points, WARM)):
+    for init, runs in (
+        (None, dict(niter=7, nredo=3)),
+        (points, WARM),
+        (points[:1], WARM),  # faiss draws the other
+    ):
         faiss = FaissThatWritesDown()
         monkeypatch.setattr(kmeans_file, 'import_faiss', lambda f=faiss: f)
         kmeans = FaissKMeans(

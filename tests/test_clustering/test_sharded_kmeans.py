@@ -113,13 +113,14 @@ def test_a_seed_decides_the_draws_and_leaves_the_global_streams():
     points = points_of()
     states = torch.get_rng_state(), np.random.get_state()[1].copy()
     kmeans = ShardedKMeans(nredo=2, max_points_per_centroid=20)
-    first, same, other = (
-        kmeans.fit(whole(points), 9, seed) for seed in (5, 5, 6)
+    first, same, *others = (
+        kmeans.fit(whole(points), 9, seed) for seed in (5, 5, 6, 7)
     )
     assert first.num_trained == 180
     assert np.array_equal(first.centroids, same.centroids)
     assert np.array_equal(first.assignments, same.assignments)
-    assert not np.array_equal(first.assignments, other.assignments)
+    for other in others:
+        assert not np.array_equal(first.assignments, other.assignments)
     assert torch.equal(torch.get_rng_state(), states[0])
     assert np.array_equal(np.random.get_state()[1], states[1])
 
@@ -152,7 +153,9 @@ def test_as_many_clusters_as_points_and_one():
     assert sorted(result.assignments) == list(range(40))
     assert result.mean_distances == pytest.approx(0, abs=1e-3)  # no NaN
     assert result.objective == pytest.approx(0, abs=1e-6)
-    one = ShardedKMeans(spherical=False).fit(whole(points), 1, 0)
+    precise = whole(points.astype(np.float64))
+    one = ShardedKMeans(spherical=False).fit(precise, 1, 0)
+    assert one.centroids.dtype == np.float32
     np.testing.assert_allclose(one.centroids[0], points.mean(0), atol=1e-6)
     # A mean without a direction is no cause of NaN.
     opposite = np.array([[1, 0], [-1, 0]], np.float32)
@@ -256,6 +259,15 @@ def test_the_larger_a_cluster_the_more_often_it_is_halved():
     assert counts / 1000 == pytest.approx([0, 0.25, 0, 0.75], abs=0.05)
 
 
+def test_each_half_is_near_its_own_cluster():
+    before = torch.from_numpy(points_of(6, 5))
+    got, sizes = before.clone(), np.array([0, 9, 0, 8, 0, 0])
+    sharded_kmeans.split_clusters(got, sizes, np.random.default_rng(0))
+    for place, members in ((1, 9), (3, 8)):
+        near = (got - before[place]).norm(dim=1) < 0.01
+        assert near.sum() > 1 and sizes[near.numpy()].sum() == members
+
+
 def test_many_empty_clusters_at_once():
     sizes = np.zeros(1000, np.int64)
     sizes[17] = 1000
@@ -322,7 +334,18 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch):
         raise RuntimeError('wrong device')
 
     monkeypatch.setattr(sharded_kmeans._Run, '_nearest', fail)
+    kmeans = ShardedKMeans()
     with pytest.raises(RuntimeError, match='^wrong device$'):
+        kmeans.fit(whole(points_of()), 5, 0)
+    assert kmeans.halvings == 0
+
+
+def test_rows_without_room_are_explained(monkeypatch):
+    def fail(*_):
+        raise OUT_OF_MEMORY
+
+    monkeypatch.setattr(sharded_kmeans._Run, 'prepare', fail)
+    with pytest.raises(RuntimeError, match='300 x 6 .* k=5 .*num_clusters'):
         ShardedKMeans().fit(whole(points_of()), 5, 0)
 
 
@@ -384,7 +407,8 @@ def test_which_k_means_is_taken(monkeypatch, cfg, ranks, gpu, kind, why):
     # The same for another machine, which is not as this one
     monkeypatch.setattr(module, 'get_world_size', lambda: 3 - ranks)
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: not gpu)
-    assert type(build_kmeans(cfg, ranks, gpu)[0]).__name__ == kind
+    kmeans, told = build_kmeans(cfg, ranks, gpu)
+    assert type(kmeans).__name__ == kind and why in told
 
 
 def held(points, owners):

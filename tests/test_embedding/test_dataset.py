@@ -72,7 +72,9 @@ def test_sample_idx_must_be_the_index():
         return transform(results)
 
     dataset.pipeline = collide
-    with pytest.raises(RuntimeError, match=r'sample_idx.*1 of 11.*\[9\]'):
+    with pytest.raises(
+        RuntimeError, match=r'sample_idx.* 1 of 11 .* \[9\] with'
+    ):
         embed_dataset(model, dataset)
     dataset.pipeline = lambda results: transform(dict(results, sample_idx=0))
     with pytest.raises(RuntimeError, match='sample_idx.*10 of 11'):
@@ -149,7 +151,7 @@ def test_non_finite_rows(monkeypatch):
 
 
 def test_the_options_of_the_loader_and_the_query_encoder(monkeypatch):
-    seen, model, dataset = [], build_model(), tiny()
+    seen, labels, model, dataset = [], [], build_model(), tiny()
 
     def note(cfg, **options):
         seen.append((cfg['batch_size'], cfg['num_workers'], options))
@@ -159,9 +161,15 @@ def test_the_options_of_the_loader_and_the_query_encoder(monkeypatch):
         'pauc_mm.embedding.dataset.Runner',
         SimpleNamespace(build_dataloader=note),
     )
-    _, got = embed_dataset(model, dataset, batch_size=4, num_workers=3)
+    for name in ('progress', 'raise_together'):
+        monkeypatch.setattr(
+            embedding_dataset, name, lambda x, label: labels.append(label) or x
+        )
+    options = dict(batch_size=4, num_workers=3, description='x')
+    _, got = embed_dataset(model, dataset, **options)
     embed_dataset(model, dataset)
     assert seen == [(4, 3, dict(seed=0)), (256, 0, dict(seed=0))]
+    assert labels == ['x', 'x', *['Embedding images'] * 2]
     _, want = embed_by_hand(model, dataset, range(11))
     torch.testing.assert_close(got, want)
 

@@ -45,12 +45,14 @@ def test_options_reach_the_embedding(monkeypatch):
     calls = []
 
     def embed(*args, **options):
-        calls.append(options)
+        calls.append((args, options))
         return None, torch.zeros(11, 8)
 
     monkeypatch.setattr(e_step, 'embed_dataset', embed)
-    e_step.extract_embeddings(None, range(11), 4, amp_dtype='float16')
-    assert calls == [dict(features=False, whole=False, amp_dtype='float16')]
+    images = range(11)
+    e_step.extract_embeddings(None, images, 4, 3, False, amp_dtype='float16')
+    options = dict(features=False, whole=False, amp_dtype='float16')
+    assert calls == [((None, images, None, 4, 3, False), options)]
 
 
 @pytest.mark.parametrize('named', [True, False])

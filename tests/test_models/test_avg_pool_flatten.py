@@ -5,7 +5,9 @@ import torch
 from pauc_mm.models import AvgPoolFlatten
 
 
-@pytest.mark.parametrize('kernel, stride, side', [(6, 1, 2), (3, 2, 3)])
+@pytest.mark.parametrize(
+    'kernel, stride, side', [(6, 1, 2), (3, 2, 3), (7, 1, 1)]
+)
 def test_against_loops(kernel, stride, side):
     maps = torch.randn(2, 3, 7, 7, generator=torch.Generator().manual_seed(0))
     first, out = AvgPoolFlatten(kernel, stride)((maps[:, :1], maps))
@@ -29,9 +31,9 @@ def test_conv5_of_resnet_50():
 
 
 def test_wrong_input():
-    for kwargs in (dict(kernel_size=0), dict(stride=1.5)):
-        with pytest.raises(ValueError, match='neck.*integer >= 1, got'):
-            AvgPoolFlatten(**kwargs)
+    for name, value in (('kernel_size', 0), ('stride', 1.5), ('stride', 0)):
+        with pytest.raises(ValueError, match=f'neck.{name} .*>= 1, got'):
+            AvgPoolFlatten(**{name: value})
     for h, w in ((7, 5), (5, 7)):
         with pytest.raises(ValueError, match=f'size=6 is larger .* {h}x{w}'):
             AvgPoolFlatten()((torch.zeros(1, 1, h, w),))

@@ -89,8 +89,12 @@ def test_as_many_as_there_are_is_allowed(monkeypatch):
         checks.check_queue(16, 17)
 
 
+@pytest.mark.parametrize('processes', [1, 2])
 @pytest.mark.parametrize('norm', [nn.BatchNorm1d, nn.BatchNorm2d])
-def test_a_batch_of_one_is_too_small_for_values_alone(norm):
+def test_a_batch_of_one_is_too_small_for_values_alone(
+    monkeypatch, norm, processes
+):
+    monkeypatch.setattr(checks, 'get_world_size', lambda: processes)
     # BatchNorm2d has the pixels of one image, too.
     loader = DataLoader(range(13), batch_size=4)
     model = nn.Sequential(nn.ReLU(), nn.Sequential(norm(3)))

@@ -130,7 +130,7 @@ def by_loops(model, inputs):
     'changes',
     [
         dict(),
-        dict(centroid_grad=False),
+        dict(centroid_grad=False, num_iters=1),
         dict(num_clusters=9, num_iters=2, group_temperature=0.1),
         dict(neck={**NECK, 'norm_linear': False}, group_weight=3.0),
     ],
@@ -187,6 +187,10 @@ def test_empty_clusters_are_no_negatives():
     # Zero vectors for the five others would add five times exp(0).
     padded = F.pad(logits, (0, 5))
     assert F.cross_entropy(padded, torch.arange(3)).item() > want + 0.1
+    # Nor is one of them the nearest, however near it is.
+    found = torch.arange(3), torch.cat([rows, 2 * rows]), torch.arange(6) < 3
+    model._cluster = lambda *_: [found, found]
+    assert model.group_losses(rows, rows)['acc_group'] == 1
 
 
 def test_a_collapsed_batch_has_a_loss_of_zero_and_finite_gradients():
@@ -364,9 +368,11 @@ def test_other_numbers_of_views_are_explained(views):
 
 
 def test_one_embedding_is_not_enough():
-    model = build(neck=model_cfg('PCL')['neck'])
-    with pytest.raises(ValueError, match="type='CLDNeck'"):
-        step(model)
+    one, three = build(neck=model_cfg('PCL')['neck']), build()
+    three.neck.forward = lambda maps: 3 * [torch.zeros(BATCH, 8)]
+    for model, number in ((one, 1), (three, 3)):
+        with pytest.raises(ValueError, match=rf"{number} .*type='CLDNeck'"):
+            step(model)
 
 
 @pytest.mark.parametrize('view', [0, 1, 2])

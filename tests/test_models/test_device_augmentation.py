@@ -169,6 +169,14 @@ def test_only_the_end_is_taken():
     assert len(multi.pipelines[0].transforms) == 3
 
 
+def test_all_of_a_view_may_be_taken():
+    views = dict(type='MultiView', num_views=2, transforms=[COLOURS[-2:]])
+    run, part = Run([views, *PLAIN]), DeviceAugmentation()
+    part.check_setup(run)
+    assert [len(view) for view in part.views] == [2, 2]
+    assert run.dataset.pipeline.transforms[0].pipelines[0].transforms == []
+
+
 # ---- bad input -------------------------------------------------------------
 def repeated(dataset):
     return RepeatDataset(dataset, times=2)
@@ -228,6 +236,7 @@ def test_a_batch_that_is_refused(spoil, message):
 def test_images_in_another_order_are_refused():
     with pytest.raises(ValueError, match='data_preprocessor.rgb_to_bgr'):
         DeviceAugmentation(rgb_to_bgr=True)
+    assert DeviceAugmentation(rgb_to_bgr=False).views == []
 
 
 def test_a_missing_hook_is_named():

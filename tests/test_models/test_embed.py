@@ -42,19 +42,20 @@ def test_embeddings_of_either_encoder(model, momentum):
 class TwoOutputs(torch.nn.Module):
     """Neck with a second branch, as CLD's."""
 
-    def __init__(self, neck):
+    def __init__(self, neck, kind):
         super().__init__()
-        self.neck = neck
+        self.neck, self.kind = neck, kind
 
     def forward(self, maps):
         (embeddings,) = self.neck(maps)
-        return embeddings, -embeddings
+        return self.kind([embeddings, -embeddings])
 
 
-def test_the_first_output_of_a_neck_is_the_embedding(model):
+@pytest.mark.parametrize('kind', [tuple, list])
+def test_the_first_output_of_a_neck_is_the_embedding(model, kind):
     images = single_view()['inputs'].float()
     want = embed_images(model, images)[1]
-    model.neck = TwoOutputs(model.neck)
+    model.neck = TwoOutputs(model.neck, kind)
     assert torch.equal(embed_images(model, images)[1], want)
 
 

@@ -299,6 +299,7 @@ def test_a_masked_row_is_as_good_as_absent(term):
     mask[:, keep] = True
     assert term(p, mask).shape == (3,)
     torch.testing.assert_close(term(p, mask), term(p[:, keep], None))
+    mask[2, [0, 3]] = False  # another number of rows in one of them
     for m in range(3):
         torch.testing.assert_close(term(p, mask)[m], term(p[m], mask[m]))
 
@@ -348,6 +349,8 @@ def test_modules_weight_their_function_and_are_registered(
 ):
     from mmpretrain.registry import MODELS
 
+    default = 0.1 if loss is PrototypeCorrelationLoss else 1
+    assert loss().loss_weight == default
     # two prototypes are the fewest that have a pair
     inputs = [unit(2, 3, seed=i).float() for i in range(arguments)]
     one = loss(loss_weight=1.0)(*inputs)
@@ -372,7 +375,7 @@ def test_modules_weight_their_function_and_are_registered(
     [
         (lambda: PrototypeAlignmentLoss(power=0), 'align_loss.power'),
         (lambda: PrototypeAlignmentLoss(-1.0), 'align_loss.loss_weight'),
-        (lambda: PrototypeUniformityLoss(t=-2), 'uniform_loss.t'),
+        (lambda: PrototypeUniformityLoss(t=-2), 'uniform_loss.t must'),
         (lambda: PrototypeUniformityLoss('1'), 'uniform_loss.loss_weight'),
         (
             lambda: PrototypeCorrelationLoss(temperature=0),

@@ -148,5 +148,8 @@ def test_refuses_a_training_that_cannot_work(images, batch_size, key):
         dataset=TinyImages(num_images=images), batch_size=batch_size
     )
     runner = SimpleNamespace(train_dataloader=loader, hooks=[])
+    model = MODELS.build(model_cfg('PAUC'))
     with pytest.raises(ValueError, match=key):
-        MODELS.build(model_cfg('PAUC')).check_setup(runner)
+        model.check_setup(runner)
+    loader.dataset, loader.batch_size = TinyImages(num_images=8), 2
+    model.check_setup(runner)  # the fewest that have a pair

@@ -10,6 +10,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from pauc_mm.models.momentum_contrast import MomentumContrast
+from pauc_mm.utils import derive_seed
 from tests.helpers import (
     TinyImages,
     advance,
@@ -120,6 +121,10 @@ def test_the_keys_of_a_step_serve_the_next():
     losses['loss_infonce'].backward()
     assert torch.equal(model.queue[:, 6:], start[:, 6:])
     assert model.queue_ptr.item() == 6
+    # A key is recognised if it is nearer than all of the queue, not as near.
+    same = torch.eye(8)[:1].expand(6, -1)
+    model.queue[:] = same[:1].T
+    assert model.instance_losses(same, same)['acc_instance'] == 0
 
 
 def test_losses_after_an_e_step_and_gradients():
@@ -244,6 +249,8 @@ def test_predict_returns_samples_with_embeddings():
         assert sample.embedding.shape == (8,)
         assert sample.sample_idx == i
         assert sample.gt_label.item() == i % 4
+    for sample, alone in zip(samples, model.predict(data['inputs'][0])):
+        torch.testing.assert_close(alone.embedding, sample.embedding)
 
 
 def test_same_layout_as_mmpretrains_moco():
@@ -373,6 +380,14 @@ def test_each_seed_of_negatives_counts():
         model.seed_negatives(seed)
         drawn.append(torch.rand(4, generator=model._generator).tolist())
     assert drawn[0] == drawn[2] != drawn[1]
+    # Without an E-step each step has its own, from 0.
+    online = dict(type='MixturePrototypes', init_samples=6, eta=0.9)
+    model = MODELS.build(model_cfg('PCL', prototypes=online))
+    model.prototypes.seed_run(7)
+    for count in (1, 4):
+        model.encoder_k._count = count
+        seed = derive_seed(model.prototypes.run_seed, count - 1)
+        assert model._draws().initial_seed() == seed
 
 
 def test_negatives_without_a_seed_are_refused_on_several_ranks(monkeypatch):

@@ -14,7 +14,7 @@ def test_maps_of_stages():
     several = TinyConvNet(**kwargs, out_indices=(0, 2))
     several.load_state_dict(last.state_dict())
     for net in (last, several):
-        net.eval()
+        assert not any(part.training for part in net.eval().modules())
     first, second = several(x)
     assert first.shape == (2, 4, 16, 24) and second.shape == (2, 12, 4, 6)
     assert torch.equal(second, last(x)[0])
