@@ -37,8 +37,8 @@ class FrozenAccuracy(EmbeddingMetric):
 
     Args:
         k (int): Number of neighbours. Defaults to 20.
-        shots (sequence of int): Labelled images a class. Defaults to
-            (1, 5, 10).
+        shots (sequence of int): Labelled images a class, none to leave these
+            out. Defaults to (1, 5, 10).
         draws (int): Draws of those images. Defaults to 10.
         device (str): Device of the linear probe. Defaults to 'cpu'.
         **kwargs: ``collect_device``, ``prefix`` and ``collect_dir``, see
@@ -87,6 +87,8 @@ class FrozenAccuracy(EmbeddingMetric):
             metrics['knn_train'] = self._knn(
                 train, train, classes, exclude_self=True
             )
+        if not self.shots:
+            return metrics
         names = [f'class {number}' for number in range(classes)]
         many = classes > _MAX_CLASSES
         low_shot = low_shot_svm(

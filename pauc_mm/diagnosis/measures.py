@@ -10,20 +10,31 @@ from pauc_mm.embedding.embedded_images import EmbeddedImages
 from pauc_mm.evaluation.functional import (
     adjusted_mutual_information,
     alignment,
+    clid,
     cluster_entropy,
     feature_label_information,
     group_label_information,
     intra_group_variance,
     knn_predict,
+    koleo,
+    lidar,
     nemd,
     singular_values,
     uniformity,
     unique_curve,
     unique_prototypes,
+    view_agreement,
     void_fraction,
 )
 from pauc_mm.evaluation.functional.checks import subsample
+from pauc_mm.evaluation.functional.clid import MIN_POINTS
 from pauc_mm.evaluation.functional.effective_rank import rank_of_spectrum
+from pauc_mm.evaluation.functional.spectral import (
+    alpha_of_spectrum,
+    rankme_of_spectrum,
+    sum_by_largest,
+)
+from pauc_mm.evaluation.metrics.clusters import cluster
 from pauc_mm.utils import progress
 from pauc_mm.visualization import circle_projection
 
@@ -37,6 +48,11 @@ MAX_CURVE = 20_000
 MIN_DIMENSION = 4
 MIN_PROTOTYPES = 4
 EPSILONS = (0.025, 0.1, 0.25, 0.5)
+# Of a space, with no healthy range.
+LABEL_FREE = (
+    *('alignment', 'rankme', 'stable_rank', 'nesum', 'alpha_req', 'lidar'),
+    *('koleo', 'cluster_learnability', 'intrinsic_dimension'),
+)
 
 
 def measure(
@@ -67,7 +83,7 @@ def measure(
     result = dict(
         num_images=len(images.features),
         spaces={
-            name: _space(vectors, seed)
+            name: measure_space(vectors, seed)
             for name, vectors in progress(spaces.items(), 'Measuring spaces')
         },
         clusterings=[
@@ -79,14 +95,40 @@ def measure(
     if labels is not None:
         result['labels'] = _labels(images, spaces, labels, seed)
     if images.views is not None:
-        result['spaces'][images.space]['alignment'] = alignment(*images.views)
+        views = dict(
+            alignment=alignment(*images.views),
+            lidar=None,
+            num_views=images.views.shape[1],
+        )
+        if len(images.views[0]) > 1:
+            views['lidar'] = lidar(images.views.transpose(0, 1))
+        result['spaces'][images.space].update(views)
+        for values, clustering in zip(result['clusterings'], clusterings):
+            if clustering.assignments is not None:
+                values['view_agreement'] = view_agreement(
+                    *images.views, clustering.prototypes
+                )
     return result
 
 
-def _space(vectors: Tensor, seed: int) -> dict:
+def measure_space(vectors: Tensor, seed: int = 0) -> dict:
+    """Measure embeddings (N, D) without labels, after l2 normalisation.
+
+    Returns:
+        dict: See :mod:`pauc_mm.evaluation.functional`; a value is None where
+        it is not defined: ``alpha_req`` of fewer than 13 axes in use, what
+        CLID consists of (by k-means with N / 20, at most 100 clusters) of
+        fewer than 20 points.
+    """
     unit = F.normalize(vectors, dim=1)
     sampling = dict(max_samples=MAX_SAMPLES, seed=seed)
     values = singular_values(unit, **sampling)
+    raw = singular_values(unit, center=False, **sampling)
+    some = subsample(unit, MAX_SAMPLES, seed)
+    learnability = dimension = None
+    if len(some.unique(dim=0)) >= MIN_POINTS:
+        found = clid(some, cluster(some, None, seed, 'vectors'))
+        learnability, dimension = found.learnability, found.dimension
     variance = values.square()
     total = variance.sum().item()
     rank = rank_of_spectrum(values)
@@ -98,6 +140,13 @@ def _space(vectors: Tensor, seed: int) -> dict:
         rank_share=rank / min(unit.shape[1], len(unit) - 1),
         total_variance=total,
         top_axis_share=variance[0].item() / total if total else 1.0,
+        rankme=rankme_of_spectrum(raw),
+        stable_rank=sum_by_largest(raw),
+        nesum=sum_by_largest(values),
+        alpha_req=alpha_of_spectrum(values),
+        koleo=koleo(some),
+        cluster_learnability=learnability,
+        intrinsic_dimension=dimension,
         spectrum=values.tolist(),
     )
 
@@ -122,7 +171,12 @@ def _clustering(
         unique_at_epsilon=unique[epsilon],
         epsilon=epsilon,
         unique_curve=dict(vars(curve)),
+        prototype_koleo=None,
     )
+    if len(prototypes) > 1:
+        result['prototype_koleo'] = koleo(
+            subsample(prototypes, MAX_CURVE, seed), 'prototypes'
+        )
     if groups is None:
         return result
     sizes = clustering.sizes
@@ -238,11 +292,12 @@ def headline(measures: dict) -> dict[str, float]:
         'effective_rank': own['effective_rank'],
         'feature_rank': measures['spaces']['feature']['effective_rank'],
         'top_axis_share': own['top_axis_share'] if wide else None,
-        'alignment': own.get('alignment'),
         void: measures['circle']['void_fraction'],
+        **{key: own.get(key) for key in LABEL_FREE},
     }
     chosen = headline_clustering(measures)
     keys = ['unique_share', 'adjusted_mutual_information', 'label_information']
+    keys += ['prototype_koleo', 'view_agreement']
     if chosen['epsilon'] != EPSILONS[0]:
         keys.insert(0, 'unique_at_epsilon')
     if chosen.get('sizes_can_be_judged'):

@@ -14,14 +14,24 @@ from .functional import (
     cluster_entropy,
     effective_rank,
     intra_group_variance,
+    koleo,
+    rankme,
+    singular_values,
     uniformity,
     unique_prototypes,
 )
 from .functional.checks import as_matrix
+from .functional.effective_rank import rank_of_spectrum
+from .functional.spectral import sum_by_largest
 
-EMBEDDING_MEASURES = ('uniformity', 'effective_rank', 'feature_effective_rank')
+EMBEDDING_MEASURES = (
+    *('uniformity', 'effective_rank', 'feature_effective_rank'),
+    *('rankme', 'nesum'),
+)
 # Each once for every set of prototypes, as NAME_0, NAME_1 ...
-PROTOTYPE_MEASURES = ('unique_share', 'cluster_entropy', 'intra_variance')
+PROTOTYPE_MEASURES = (
+    *('unique_share', 'koleo', 'cluster_entropy', 'intra_variance'),
+)
 MEASURES = EMBEDDING_MEASURES + PROTOTYPE_MEASURES
 
 _EPSILON = 0.025
@@ -65,12 +75,12 @@ def measure_collapse(
 
     The measures are those of :mod:`pauc_mm.evaluation.functional`. Images
     with an embedding of zero are left out; ``zero_share`` is their share, if
-    there are any. The unique share is at 0.025, among at most 5000 evenly
-    spaced prototypes. The entropy of cluster sizes is over all training
-    images where the model stores assignments, else over the sample by nearest
-    prototype. The variance is over prototypes with at least two images of the
-    sample: with n images each it is about 1 - 1/n of the variance of many, so
-    compare it only for the same K and number.
+    there are any. The unique share is at 0.025; it and KoLeo are among at
+    most 5000 evenly spaced prototypes. The entropy of cluster sizes is over
+    all training images where the model stores assignments, else over the
+    sample by nearest prototype. The variance is over prototypes with at least
+    two images of the sample: with n images each it is about 1 - 1/n of the
+    variance of many, so compare it only for the same K and number.
 
     Args:
         features (Tensor): Shape (n, C), of the backbone.
@@ -80,8 +90,9 @@ def measure_collapse(
 
     Returns:
         dict[str, float]: ``uniformity``, ``effective_rank``,
-        ``feature_effective_rank``, and for each m ``unique_share_m``,
-        ``cluster_entropy_m`` and ``intra_variance_m``.
+        ``feature_effective_rank``, ``rankme``, ``nesum``, and for each m
+        ``unique_share_m``, ``koleo_m``, ``cluster_entropy_m`` and
+        ``intra_variance_m``.
 
     Raises:
         ValueError: If vectors are not finite, or fewer than two embeddings
@@ -100,16 +111,21 @@ def measure_collapse(
         values['zero_share'] = 1 - directed.double().mean().item()
         embeddings, features = embeddings[directed], features[directed]
         rows = rows[directed.numpy()]
+    spectrum = singular_values(embeddings)
     values.update(
         uniformity=uniformity(embeddings),
-        effective_rank=effective_rank(embeddings),
+        effective_rank=rank_of_spectrum(spectrum),
         feature_effective_rank=effective_rank(features),
+        rankme=rankme(embeddings),
+        nesum=sum_by_largest(spectrum),
     )
     for m, prototypes in enumerate(sets):
         vectors = prototypes.vectors.float().cpu()
         chosen = vectors[evenly(len(vectors), _MAX_PROTOTYPES)]
         shares = unique_prototypes(chosen, (_EPSILON,))
         values[f'unique_share_{m}'] = shares[_EPSILON]
+        if len(chosen) > 1:
+            values[f'koleo_{m}'] = koleo(chosen, 'prototypes')
         if prototypes.assignments is None:
             groups = (embeddings @ F.normalize(vectors, dim=1).T).argmax(dim=1)
             everyone = groups

@@ -10,11 +10,16 @@ from pauc_mm.diagnosis.clusterings import find_clusterings
 from pauc_mm.diagnosis.criteria import CRITERIA
 from pauc_mm.diagnosis.measures import headline, measure
 from pauc_mm.diagnosis.verdict import COLLAPSES, judge
+from pauc_mm.evaluation import functional
 from pauc_mm.evaluation.functional import (
+    clid,
     effective_rank,
     intra_group_variance,
+    koleo,
+    lidar,
     nemd,
     uniformity,
+    view_agreement,
 )
 from tests.test_diagnosis.stubs import DIM, blobs, embedded, encoder, unit
 
@@ -53,6 +58,34 @@ def test_values_are_those_of_the_functions():
     assert measures['labels']['entropy'] == pytest.approx(math.log(5))
 
 
+def test_label_free_measures_are_those_of_the_functions():
+    vectors, labels = blobs()
+    views = torch.stack([vectors, vectors + 0.3 * unit(300, 1)])
+    views = F.normalize(views, dim=2)
+    own = unit(12, 3)
+    features = 3 * unit(300, 4, dim=20)
+    measures, _ = diagnosed(
+        vectors, {'own': own}, views=views, features=features
+    )
+    values = headline(measures)
+    for name in ('rankme', 'stable_rank', 'nesum', 'alpha_req', 'koleo'):
+        measure_of = getattr(functional, name)
+        assert values[name] == pytest.approx(measure_of(vectors), rel=1e-5)
+        of_features = measures['spaces']['feature'][name]
+        expected = measure_of(F.normalize(features, dim=1))
+        assert of_features == pytest.approx(expected, rel=1e-5)
+    assert values['lidar'] == pytest.approx(
+        lidar(torch.stack(list(views), dim=1)), rel=1e-6
+    )
+    assert measures['spaces']['embedding']['num_views'] == 300
+    assert values['view_agreement'] == view_agreement(*views, own) < 1
+    assert values['prototype_koleo'] == pytest.approx(koleo(own), abs=1e-6)
+    # Fifteen clusters cut the five blobs, each by the same lines as here.
+    found = clid(vectors, labels)
+    assert values['intrinsic_dimension'] == pytest.approx(found.dimension)
+    assert 0.3 < values['cluster_learnability'] < found.learnability == 1
+
+
 @pytest.mark.slow
 def test_spread_embeddings_are_healthy():
     vectors = unit(2000)
@@ -77,6 +110,9 @@ def test_exactly_one_point_does_not_break_it():
     assert verdict.title == 'Collapsed: complete collapse.'
     assert headline(measures)['effective_rank'] == 0
     assert 'nemd' not in headline(measures)
+    assert headline(measures)['koleo'] == pytest.approx(-math.log(1e-8))
+    undefined = {'alpha_req', 'cluster_learnability', 'intrinsic_dimension'}
+    assert not undefined & set(headline(measures))
 
 
 @pytest.mark.slow

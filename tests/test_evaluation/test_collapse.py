@@ -10,6 +10,9 @@ from pauc_mm.evaluation.functional import (
     cluster_entropy,
     effective_rank,
     intra_group_variance,
+    koleo,
+    nesum,
+    rankme,
     uniformity,
     unique_prototypes,
 )
@@ -78,7 +81,10 @@ def test_images_without_a_direction_leave_their_prototypes():
             uniformity=uniformity(embeddings[kept]),
             effective_rank=effective_rank(embeddings[kept]),
             feature_effective_rank=effective_rank(features[kept]),
+            rankme=rankme(embeddings[kept]),
+            nesum=nesum(embeddings[kept]),
             unique_share_0=unique_prototypes(prototypes.vectors)[0.025],
+            koleo_0=koleo(prototypes.vectors),
             cluster_entropy_0=cluster_entropy(sizes),
             intra_variance_0=intra_group_variance(embeddings[kept], groups),
         )

@@ -76,9 +76,10 @@ class CollapseMonitorHook(EmbeddingHook):
 
     Every ``interval`` epochs, and after the last one, it embeds evenly spaced
     training images, centred and not augmented, and measures uniformity,
-    effective ranks and, where the model has prototypes, the share that is
-    unique, the entropy of the cluster sizes and the variance within clusters,
-    see :func:`pauc_mm.evaluation.collapse.measure_collapse`. The values go to
+    effective ranks, RankMe, NESum and, where the model has prototypes, the
+    share that is unique, KoLeo, the entropy of the cluster sizes and the
+    variance within clusters, see
+    :func:`pauc_mm.evaluation.collapse.measure_collapse`. The values go to
     the visualizer's backends (scalars.json, TensorBoard ...) with the prefix
     ``collapse/`` and the epoch as step, to the message hub, and to the log.
     The weights of the run are bit for bit those of a run without the hook. It

@@ -38,10 +38,12 @@ def effective_rank(
     )
 
 
-def rank_of_spectrum(values: Tensor) -> float:
-    """Return the effective rank of singular values (R,), on any scale."""
-    values = values[values > 0]
-    if not len(values):
+def rank_of_spectrum(values: Tensor, epsilon: float = 0.0) -> float:
+    """Return the effective rank of singular values (R,), on any scale.
+
+    ``epsilon`` is added to each share; 0 is returned where all values are 0.
+    """
+    if not values.any():
         return 0.0
-    share = values / values.sum()
-    return torch.exp(-(share * share.log()).sum()).item()
+    share = values / values.sum() + epsilon
+    return torch.special.entr(share).sum().exp().item()

@@ -23,6 +23,9 @@ from pauc_mm.evaluation.functional import (
     cluster_entropy,
     effective_rank,
     intra_group_variance,
+    koleo,
+    nesum,
+    rankme,
     uniformity,
     unique_prototypes,
 )
@@ -34,7 +37,10 @@ from tests.helpers import (
     run_ranks,
 )
 
-EMBEDDING = {'uniformity', 'effective_rank', 'feature_effective_rank'}
+EMBEDDING = {
+    *('uniformity', 'effective_rank', 'feature_effective_rank'),
+    *('rankme', 'nesum'),
+}
 EVERY = {'uniformity': '< 0'}  # met by every network that has not collapsed
 
 
@@ -157,12 +163,15 @@ def test_the_values_are_those_of_the_measures(pcl_run):
         uniformity=uniformity(embeddings),
         effective_rank=effective_rank(embeddings),
         feature_effective_rank=effective_rank(features),
+        rankme=rankme(embeddings),
+        nesum=nesum(embeddings),
     )
     for m, centroids in enumerate(model.prototypes.centroids):
         assigned = model.prototypes.assignments[m]
         sizes = [int((assigned == k).sum()) for k in range(len(centroids))]
         share = unique_prototypes(centroids, (0.025,))[0.025]
         expected[f'unique_share_{m}'] = share
+        expected[f'koleo_{m}'] = koleo(centroids)
         expected[f'cluster_entropy_{m}'] = cluster_entropy(sizes)
         groups = assigned[torch.tensor(rows)].tolist()
         # Those with one image of the twenty have no variance.
@@ -499,6 +508,8 @@ def test_two_processes_agree(tmp_path):
         'collapse/feature_effective_rank': pytest.approx(
             effective_rank(features), abs=1e-4
         ),
+        'collapse/rankme': pytest.approx(rankme(embeddings), abs=1e-4),
+        'collapse/nesum': pytest.approx(nesum(embeddings), abs=1e-4),
     }
 
 
