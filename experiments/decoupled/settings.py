@@ -27,10 +27,63 @@ class Method:
     by_default: bool = True
 
 
+_AFTER = {'model.prototypes.update': 'after'}
+_BEFORE = {'model.prototypes.update': 'before'}
+# From b = 1/4 to 1 in a third of the steps of the digits; --epochs scales it.
+_ANNEALED = {
+    'model.prototypes.start_temperature': 4.0,
+    'model.prototypes.annealing_steps': 440,
+}
 # The first is what the others are compared with.
 METHODS = {
     'joint': Method('joint CARP', 'carp'),
     'decoupled': Method('decoupled CARP', 'carp_decoupled'),
+    'joint-koleo': Method(
+        'joint CARP with KoLeo',
+        'carp',
+        {'model.head.koleo_loss': {'type': 'KoLeoLoss', 'loss_weight': 0.1}},
+        by_default=False,
+    ),
+    'decoupled-after': Method(
+        'decoupled CARP, mixture after the loss',
+        'carp_decoupled',
+        _AFTER,
+        by_default=False,
+    ),
+    'decoupled-before': Method(
+        'decoupled CARP, mixture before the loss',
+        'carp_decoupled',
+        _BEFORE,
+        by_default=False,
+    ),
+    'decoupled-after-annealed': Method(
+        'decoupled CARP, after, annealed',
+        'carp_decoupled',
+        {**_AFTER, **_ANNEALED},
+        by_default=False,
+    ),
+    'decoupled-before-annealed': Method(
+        'decoupled CARP, before, annealed',
+        'carp_decoupled',
+        {**_BEFORE, **_ANNEALED},
+        by_default=False,
+    ),
+    'decoupled-eta0.9': Method(
+        'decoupled CARP, before, eta 0.9',
+        'carp_decoupled',
+        {**_BEFORE, 'model.prototypes.eta': 0.9},
+        by_default=False,
+    ),
+    'decoupled-eta0.8-floor': Method(
+        'decoupled CARP, before, eta 0.8, floor 1e-3',
+        'carp_decoupled',
+        {
+            **_BEFORE,
+            'model.prototypes.eta': 0.8,
+            'model.prototypes.min_variance': 1e-3,
+        },
+        by_default=False,
+    ),
     'joint-lr0.5': Method(
         'joint CARP, learning rate 0.5',
         'carp',

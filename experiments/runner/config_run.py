@@ -276,6 +276,7 @@ def shorten(cfg: Config, epochs: int) -> None:
     if prototypes.get('warmup_epochs'):
         prototypes['warmup_epochs'] *= factor
     scale(prototypes, 'warmup_steps', 0)
+    scale(prototypes, 'annealing_steps')
     swav = hooks.get('swav') or {}
     scale(swav, 'epoch_queue_starts')
     for layer in swav.get('frozen_layers_cfg') or {}:

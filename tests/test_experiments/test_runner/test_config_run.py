@@ -82,10 +82,12 @@ def config(**parts):
 
 def test_schedules_keep_their_proportions():
     cfg = config(**{'default_hooks.clustering.warmup_epochs': 20})
-    cfg.model = dict(type='PAUC', prototypes=dict(warmup_steps=230))
+    prototypes = dict(warmup_steps=230, annealing_steps=440)
+    cfg.model = dict(type='PAUC', prototypes=prototypes)
     shorten(cfg, 10)
     assert cfg.train_cfg.max_epochs == 10
     assert cfg.model.prototypes.warmup_steps == 23
+    assert cfg.model.prototypes.annealing_steps == 44
     linear, cosine, steps = cfg.param_scheduler
     assert (linear.begin, linear.end) == (0, 1)
     assert (cosine.begin, cosine.end, cosine.T_max) == (1, 10, 9)
