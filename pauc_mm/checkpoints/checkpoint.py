@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 from torch import nn
 
@@ -17,18 +17,18 @@ from pauc_mm.utils.checks import listed
 from .config import CheckpointConfig, named_config, stored_config
 from .encoder import IMAGENET_PREPROCESS, Encoder
 from .file import State, find_weights, read_file
-from .inferred_resnet import assumption, infer_resnet
-from .layouts import Layout, Names, choose_layout, find_layout
-from .projection_head import ProjectionHead
-from .prototypes import read_centroids, read_prototypes
-from .weights import check_finite, load_all, select
-
-# Modules of a ResNet. Those that the plain one has not, such as conv2 and bn2
-# of a deep stem or a filter in maxpool, are kept, so that it is refused.
-_BODY = re.compile(
-    r'(?:conv\d*|bn\d*|norm\d*|stem|layer\d*|downsample|maxpool|pool|avgpool|'
-    r'attnpool|relu|act\d*)\.'
+from .inferred import (
+    assumption,
+    feature_width,
+    has_network,
+    infer_backbone,
+    to_mmpretrain,
+    without_heads,
 )
+from .layouts import Layout, Names, choose_layout, closest, find_layout
+from .projection_head import PartialHeadError, ProjectionHead
+from .prototypes import check_prototypes, read_centroids, read_prototypes
+from .weights import check_finite, load_all, select
 
 
 @dataclass
@@ -81,8 +81,8 @@ class Checkpoint:
             layout (str, optional): One of
                 :data:`~.layouts.LAYOUT_CHOICES`. Defaults to None: found by
                 the names in the file.
-            prefix (str, optional): Prefix of a ResNet with torchvision's
-                names, in place of a layout.
+            prefix (str, optional): Prefix of a network with torchvision's or
+                timm's names, in place of a layout.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -95,8 +95,8 @@ class Checkpoint:
         weights, notes = find_weights(content, path)
         if not has_checksums(Path(path).expanduser()):
             notes.append(
-                'The file has no checksums, as files of torch before 1.6: '
-                'damage to a value would not be noticed.'
+                'The file has no checksums, as safetensors and files of torch '
+                'before 1.6: damage to a value would not be noticed.'
             )
         if layout is None and prefix is None:
             has_config = config is not None or 'meta' in content
@@ -140,15 +140,18 @@ class Checkpoint:
 
         Raises:
             FileNotFoundError: If the named config does not exist.
-            ValueError: If the checkpoint does not fit the config, holds
-                weights that are not finite, or has no momentum encoder where
-                one is asked for.
+            ValueError: If the checkpoint does not fit the config, has no
+                network, holds weights that are not finite, a part of a head
+                or prototypes that do not fit it, or has no momentum encoder
+                where one is asked for.
         """
         config = self.config
         names = self.names(momentum)
         backbone, network = self._backbone(names)
-        neck, no_neck = self._head(names)
-        learned = read_prototypes(select(self.weights, *names.prototypes))
+        neck, no_neck = self._head(
+            names, None if config else feature_width(backbone)
+        )
+        learned = self._learned(names, neck)
         centroids, origin = read_centroids(self.content)
         prototypes = {**learned, **centroids}
         parts = nn.ModuleDict(dict(backbone=backbone))
@@ -183,14 +186,33 @@ class Checkpoint:
     def prototypes(self, momentum: bool = False) -> State:
         """Return learned prototypes and the centroids of an E-step.
 
+        No network is needed: a head that is stored alone will do, or a
+        matrix.
+
         Returns:
             dict[str, Tensor]: Name with K to prototypes (K, D), float32, one
-            entry a set; of the momentum encoder if it is asked for and has
-            its own. Empty if there are none.
+            entry a set, those of patches too unless they are copies; of the
+            momentum encoder if it is asked for and has its own. Empty if
+            there are none.
+
+        Raises:
+            ValueError: If they are not finite, zero or transposed, or a part
+                of them is missing.
         """
-        prefixes = self.names(momentum).prototypes
-        learned = read_prototypes(select(self.weights, *prefixes))
-        return {**learned, **read_centroids(self.content)[0]}
+        names = self.names(momentum)
+        neck = None if self.layout.is_openmm else self._head(names)[0]
+        sets = self._learned(names, neck)
+        patches = select(self.weights, *names.patch_prototypes)
+        patches = self._read(
+            {k.removeprefix('last_layer.'): v for k, v in patches.items()},
+            'patch prototypes',
+        )
+        sets.update(
+            (name, rows)
+            for name, rows in patches.items()
+            if not any(torch.equal(rows, other) for other in sets.values())
+        )
+        return {**sets, **read_centroids(self.content)[0]}
 
     def names(self, momentum: bool = False) -> Names:
         """Return the prefixes of the parts of one encoder."""
@@ -227,7 +249,8 @@ class Checkpoint:
                 f"'{names.head}' was taken for the projection head, with ReLU "
                 'between its layers.'
             )
-        if self.layout.advice and not momentum:
+        online = self.layout.online.backbone == names.backbone
+        if self.layout.advice and online:
             notes.append(self.layout.advice)
         return notes
 
@@ -246,21 +269,29 @@ class Checkpoint:
         return [f'Left out, with their number of tensors: {rest}.']
 
     def _below(self, names: Names, everything: bool) -> State:
-        """Return the backbone's weights, all or those of a ResNet."""
+        """Return the weights below the backbone's prefix, or a network's."""
         start = len(names.backbone)
-        return {
+        below = {
             key[start:]: value
             for key, value in self.weights.items()
             if key.startswith(names.backbone)
             and not key.startswith(names.beside)
-            and (start and everything or _BODY.match(key, start))
         }
+        return below if start and everything else without_heads(below)
 
     def _backbone(self, names: Names) -> tuple[nn.Module, str]:
         """Load the backbone; return its name too."""
-        weights = self._below(names, everything=self.config is not None)
-        if self.config is not None:
-            backbone = self.config.build('backbone')
+        config = self.config
+        if config is None and not has_network(self.weights, names.backbone):
+            raise ValueError(
+                f"'{self.path}' ({self.layout.name}) has no network that is "
+                f"known under '{names.backbone}': it has prototypes alone, "
+                f'or needs its config, --config. {closest(self.weights)}.'
+            )
+        weights = self._below(names, everything=config is not None)
+        weights = to_mmpretrain(weights)
+        if config is not None:
+            backbone = config.build('backbone')
             own = backbone.state_dict()  # of torchvision's not the classifier
             weights = {
                 key: value
@@ -271,13 +302,19 @@ class Checkpoint:
             if hasattr(backbone, 'depth'):
                 network += f'-{backbone.depth}'
         else:
-            padding = self.layout.stem_padding
-            backbone, network = infer_resnet(weights, self.path, padding)
+            backbone, network = infer_backbone(
+                weights,
+                self.path,
+                self.layout.stem_padding,
+                self.layout.num_heads,
+            )
         load_all(backbone, weights, f"weights of '{self.path}'")
         return backbone, network
 
-    def _head(self, names: Names) -> tuple[nn.Module | None, list[str]]:
-        """Load the projection head; return notes too."""
+    def _head(
+        self, names: Names, width: int | None = None
+    ) -> tuple[nn.Module | None, list[str]]:
+        """Load the projection head of features (N, ``width``); notes too."""
         weights = select(self.weights, names.head)
         if self.layout.is_openmm and self.config is not None:
             has_neck = self.config.cfg.model.get('neck') is not None
@@ -292,9 +329,33 @@ class Checkpoint:
         if self.layout.rename_head is not None:
             weights = self.layout.rename_head(weights)
         try:
-            return ProjectionHead(weights, self.layout.activation), []
+            head = ProjectionHead(weights, self.layout.activation)
+        except PartialHeadError as error:
+            raise ValueError(
+                f"The projection head under '{names.head}' in '{self.path}' "
+                f'is not whole: {error}. Take a checkpoint that is.'
+            ) from error
         except ValueError as error:
             return None, [
                 f"The projection head under '{names.head}' was left out, "
                 f'because {error}: no embeddings.'
             ]
+        if width not in (None, head.in_features):
+            raise ValueError(
+                f"The projection head under '{names.head}' in '{self.path}' "
+                f'takes {head.in_features} features, but the network under '
+                f"'{names.backbone}' gives {width}: they are not of one model."
+            )
+        return head, []
+
+    def _learned(self, names: Names, neck: nn.Module | None) -> State:
+        """Return the prototypes of images' embeddings, checked."""
+        sets = self._read(select(self.weights, *names.prototypes))
+        check_prototypes(sets, getattr(neck, 'out_features', None), self.path)
+        return sets
+
+    def _read(self, weights: State, title: str = 'prototypes') -> State:
+        try:
+            return read_prototypes(weights, title)
+        except ValueError as error:
+            raise ValueError(f"'{self.path}' {error}.") from error

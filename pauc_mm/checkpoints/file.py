@@ -24,6 +24,11 @@ TRUST = (
     'loads it and lets it run its code'
 )
 
+# Networks of DINO and its successors, and of MSN, which keep their names.
+_PARTS = {
+    **dict.fromkeys(('teacher', 'student'), ('student', 'teacher')),
+    'target_encoder': ('encoder', 'target_encoder'),
+}
 _WRAPPERS = re.compile(r'^(?:module\.|_orig_mod\.)+')
 _CHILDREN = dict(
     zip('014567', ('conv1', 'bn1', 'layer1', 'layer2', 'layer3', 'layer4'))
@@ -34,7 +39,8 @@ def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
     """Read a checkpoint file onto the CPU; its code runs only with ``trust``.
 
     Returns:
-        dict: Its top level; the state of a module that was saved whole.
+        dict: Its top level; the state of a module that was saved whole; a
+        tensor that was saved alone, as 'prototypes'.
         Objects beside the weights are inert, see
         :func:`~pauc_mm.compat.safe_load.load_without_code`.
 
@@ -48,7 +54,7 @@ def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
     refuse_other_files(path)
     name, mmap = str(path), zipfile.is_zipfile(path)
     try:
-        if trust:
+        if trust and path.suffix != '.safetensors':
             refuse_damage(name)
             content = torch.load(name, 'cpu', weights_only=False, mmap=mmap)
         else:
@@ -57,6 +63,8 @@ def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
         raise ValueError(_explain(path, error)) from error
     if isinstance(content, nn.Module):
         content = content.state_dict()
+    if isinstance(content, Tensor):
+        content = dict(prototypes=content)
     if not isinstance(content, dict):
         raise ValueError(
             f"'{path}' holds a {type(content).__name__}, not a checkpoint, "
@@ -86,8 +94,8 @@ def find_weights(content: dict, path: str) -> tuple[State, list[str]]:
     Returns:
         tuple[dict[str, Tensor], list[str]]: The weights, without the
         prefixes of DistributedDataParallel and torch.compile; DINO's student
-        and teacher and VISSL's trunk and heads under these prefixes. And
-        notes for the user.
+        and teacher, MSN's encoders and VISSL's trunk and heads under these
+        prefixes. And notes for the user.
 
     Raises:
         ValueError: If there are none; names the file ``path``.
@@ -99,10 +107,12 @@ def find_weights(content: dict, path: str) -> tuple[State, list[str]]:
         return vissl, []
     groups = {'': _tensors(content)}
     groups.update((str(k), _tensors(v)) for k, v in content.items())
-    if groups.get('student') and groups.get('teacher'):
-        return _parts(content, 'student', 'teacher'), []
     notes = []
     name = 'state_dict'
+    for key, names in _PARTS.items():
+        parts = _parts(content, *names, 'dino_loss') if key in content else {}
+        if parts and not groups.get(name):
+            return parts | groups[''], []
     if not groups.get(name):
         name = max(groups, key=lambda group: len(groups[group]))
         if name:

@@ -8,10 +8,11 @@ To add a layout, add one :class:`Layout` to :data:`LAYOUTS`:
 2. ``online`` and, if the file has a moving average, ``momentum``: the
    prefixes of the backbone, the head and the prototypes, as they are after
    :func:`~.file.find_weights` has cut off ``module.``. Below the backbone's
-   prefix stand torchvision's names of a ResNet.
-3. ``sign``: a prefix that a key of such a file has and others have not. The
-   first layout of the table that matches is taken, so that the more special
-   one stands first.
+   prefix stand the names of a network that :mod:`.inferred` knows. A file
+   may have the prototypes alone.
+3. ``sign``: how a key of such a file begins and others do not, a regular
+   expression. The first layout of the table that matches is taken, so that
+   the more special one stands first.
 4. ``activation`` of the head, and ``rename_head`` if its layers are not
    numbered as in a ``Sequential``.
 5. A small network of that layout in tests/test_checkpoints/source_models.py,
@@ -19,7 +20,9 @@ To add a layout, add one :class:`Layout` to :data:`LAYOUTS`:
 
 Sources: facebookresearch/moco (moco/builder.py), facebookresearch/moco-v3,
 salesforce/PCL (pcl/builder.py), facebookresearch/swav (src/resnet50.py),
-facebookresearch/dino (main_dino.py, utils.MultiCropWrapper),
+facebookresearch/dino (main_dino.py, utils.MultiCropWrapper), bytedance/ibot
+(models/head.py), facebookresearch/msn (src/msn_train.py), dinov2
+(dinov2/train/ssl_meta_arch.py), webssl and capi, sthalles/carp (main_carp.py),
 facebookresearch/barlowtwins and vicreg, facebookresearch/vissl
 (vissl/models, heads/swav_prototypes_head.py), vturrisi/solo-learn
 (solo/methods/base.py), mmpretrain 1.2, torchvision.
@@ -32,7 +35,7 @@ from dataclasses import dataclass, replace
 from pauc_mm.utils.checks import check_choice, listed
 
 from .file import State
-from .inferred_resnet import PARAMETER, SIGN
+from .inferred import KNOWN, find_networks, has_network
 from .projection_head import sequential_neck
 from .weights import select
 
@@ -44,11 +47,23 @@ class Names:
     backbone: str
     head: str | None = None  # of the projection head
     prototypes: tuple[str, ...] = ()
+    # of those of patches, which are not in the space of an image's embedding
+    patch_prototypes: tuple[str, ...] = ()
 
     @property
     def beside(self) -> tuple[str, ...]:
         """Prefixes of the parts beside the backbone."""
-        return (*filter(None, [self.head]), *self.prototypes)
+        return (
+            *filter(None, [self.head]),
+            *self.prototypes,
+            *self.patch_prototypes,
+        )
+
+    def are_in(self, weights: State) -> bool:
+        """Tell whether weights have the network or the prototypes."""
+        return has_network(weights, self.backbone) or any(
+            key.startswith(self.prototypes) for key in weights
+        )
 
 
 @dataclass(frozen=True)
@@ -58,7 +73,7 @@ class Layout:
     name: str  # for the user
     online: Names  # parts of the encoder that is trained
     momentum: Names | None = None  # parts of its moving average
-    sign: str = ''  # prefix of some key, beside those of a ResNet
+    sign: str = ''  # regular expression of the beginning of some key
     options: tuple[str, ...] = ()  # values of --layout
     activation: str = 'ReLU'  # class in torch.nn, in the projection head
     # Maps the state of the head to the names of a Sequential.
@@ -71,15 +86,19 @@ class Layout:
     is_openmm: bool = False
     is_guessed: bool = False  # the names were found for this file alone
     stem_padding: int = 1  # of a first convolution of 3x3
+    num_heads: tuple[tuple[int, int], ...] = ()  # of a ViT, by its width
 
     def matches(self, weights: State) -> bool:
-        """Tell whether weights are of this layout, with a ResNet."""
-        has_resnet = self.online.backbone + SIGN in weights
-        return has_resnet and self.has_sign(weights)
+        """Tell whether weights are of this layout."""
+        return self.has_sign(weights) and any(
+            names.are_in(weights)
+            for names in (self.online, self.momentum)
+            if names is not None
+        )
 
     def has_sign(self, weights: State) -> bool:
         """Tell whether a key begins with the sign of this layout."""
-        return any(key.startswith(self.sign) for key in weights)
+        return any(re.match(self.sign, key) for key in weights)
 
     def unexplained(self, weights: State) -> list[str]:
         """Return the keys that are not known to this layout."""
@@ -91,7 +110,7 @@ class Layout:
             for key in weights
             if not key.startswith(beside)
             and not any(
-                key.startswith(b) and PARAMETER.fullmatch(key, len(b))
+                key.startswith(b) and KNOWN.fullmatch(key, len(b))
                 for b in backbones
             )
         ]
@@ -99,16 +118,19 @@ class Layout:
     def names(self, weights: State, momentum: bool, path: str) -> Names:
         """Return the names of the online or the momentum encoder.
 
-        Prototypes are the online encoder's where the momentum encoder has
-        none of its own.
+        The momentum encoder's where it alone is in the file. Prototypes are
+        the online encoder's where the momentum encoder has none of its own.
 
         Raises:
             ValueError: If the momentum encoder is wanted and is not there.
         """
-        if not momentum:
-            return self.online
         names = self.momentum
-        if names is None or not select(weights, names.backbone):
+        alone = names is not None and not self.online.are_in(weights)
+        if not momentum and not (alone and names.are_in(weights)):
+            return self.online
+        if names is None or not (
+            select(weights, names.backbone) or names.are_in(weights)
+        ):
             raise ValueError(
                 f"'{path}' ({self.name}) has no momentum encoder: leave out "
                 'momentum=True (--momentum).'
@@ -123,6 +145,13 @@ class Layout:
         return (title or self.name).replace('{network}', network)
 
 
+_HEAD = r'(?:student\.|teacher\.)?(?:head\.)?'
+_TEACHER = (
+    'This is the student; {} evaluates its teacher, which momentum=True '
+    '(--momentum) takes.'
+)
+
+
 def _title_of_moco(weights: State) -> str:
     """Name MoCo or PCL, whose names are the same, by the queue's length."""
     version = 'v2' if 'encoder_q.fc.0.weight' in weights else 'v1'
@@ -133,12 +162,63 @@ def _title_of_moco(weights: State) -> str:
 
 def _title_of_swav(weights: State) -> str:
     several = 'prototypes.prototypes0.weight' in weights
-    return 'official SwAV' + ' or DeepCluster-v2' * several
+    return 'official SwAV' + ', DeepCluster-v2 or SeLa-v2' * several
 
 
-def _names_of_dino(net: str) -> Names:
-    head = f'{net}.head.'
-    return Names(f'{net}.backbone.', f'{head}mlp.', (f'{head}last_layer.',))
+def _names_of_dino(net: str, head: str = 'head.') -> Names:
+    head = net + head
+    return Names(
+        f'{net}backbone.',
+        f'{head}mlp.',
+        (f'{head}last_layer.',),
+        (f'{head}last_layer2.',),
+    )
+
+
+def _names_of_dinov2(net: str) -> Names:
+    head = f'{net}dino_head.'
+    return Names(
+        f'{net}backbone.',
+        f'{head}mlp.',
+        (f'{head}last_layer.',),
+        (f'{net}ibot_head.',),
+    )
+
+
+def _head_of_msn(weights: State) -> State:
+    """Number fc1, bn1, fc2, bn2, fc3, which may lack BatchNorm."""
+    step = 3 if any(key.startswith('bn') for key in weights) else 2
+    return {
+        re.sub(
+            r'^(fc|bn)(\d)',
+            lambda m: str(step * (int(m[2]) - 1) + (m[1] == 'bn')),
+            key,
+        ): value
+        for key, value in weights.items()
+    }
+
+
+def _like_dino(name: str, sign: str, **options) -> tuple[Layout, ...]:
+    """Make the layouts of a project whose networks are named as DINO's.
+
+    For its files, for the state of one network, and for that of a head.
+    """
+    layout = Layout(
+        f'official {name}',
+        _names_of_dino('student.'),
+        _names_of_dino('teacher.'),
+        sign,
+        options=(name.lower(),),
+        activation='GELU',
+        title=f'official {name} {{network}}',
+        advice=_TEACHER.format(name),
+    )
+    alone = replace(layout, momentum=None, advice='')
+    return (
+        layout,
+        replace(alone, online=_names_of_dino('')),
+        replace(alone, online=_names_of_dino('', head='')),
+    )
 
 
 _OPENMM = Layout(
@@ -149,7 +229,7 @@ _OPENMM = Layout(
         # SwAV's, and those of pauc_mm's own algorithms
         ('head.loss_module.prototypes.', 'prototypes.'),
     ),
-    sign='neck.',
+    sign=r'neck\.',
     options=('mmpretrain',),
     rename_head=sequential_neck,
     title='mmpretrain {network}',
@@ -163,35 +243,79 @@ _TORCHVISION = Layout(
 )
 
 LAYOUTS = (
+    *(
+        Layout(
+            'official DINOv2',
+            _names_of_dinov2(net),
+            _names_of_dinov2('teacher.') if net else None,
+            sign=net + r'dino_head\.|teacher\.dino_head\.',
+            options=('dinov2',),
+            activation='GELU',
+            title='DINOv2 training, {network}',
+            advice=_TEACHER.format('DINOv2') if net else '',
+        )
+        for net in ('student.', '')
+    ),
     Layout(
-        'official DINO',
-        _names_of_dino('student'),
-        _names_of_dino('teacher'),
-        sign='student.head.',
-        options=('dino',),
+        'official DINOv2',
+        Names(''),
+        sign='mask_token$',
+        options=('dinov2',),
+        title='official DINOv2 {network}',
+    ),
+    Layout(
+        'official CAPI',
+        Names('student.backbone.', None, ('student.head.last_layer.',)),
+        Names('teacher.backbone.', None, ('teacher.head.layer.',)),
+        sign=r'teacher\.head\.layer\.',
+        options=('capi',),
+    ),
+    Layout(
+        'official CAPI',
+        Names('backbone.', None, ('head.layer.', 'head.last_layer.')),
+        sign=r'head\.layer\.|backbone\.encoder\.blocks\.0\.residual1\.',
+        options=('capi',),
+    ),
+    *_like_dino('iBOT', _HEAD + r'last_layer2\.'),
+    *_like_dino('DINO', r'dino_loss\.'),
+    *_like_dino('CARP', _HEAD + r'mlp\.4\.running_mean'),
+    *_like_dino('DINO', _HEAD + r'mlp\.'),
+    Layout(
+        'official MSN',
+        Names('encoder.', 'encoder.fc.', ('prototypes',)),
+        Names('target_encoder.', 'target_encoder.fc.'),
+        sign=r'encoder\.fc\.fc1\.',
+        options=('msn',),
         activation='GELU',
-        advice='This is the student; DINO evaluates its teacher, which '
-        'momentum=True (--momentum) takes.',
+        rename_head=_head_of_msn,
+        title='official MSN {network}',
+        advice='This is the anchor encoder; MSN evaluates its target encoder, '
+        'which momentum=True (--momentum) takes.',
     ),
     Layout(
         'official MoCo',
         Names('encoder_q.', 'encoder_q.fc.'),
         Names('encoder_k.', 'encoder_k.fc.'),
-        sign='encoder_q.',
+        sign=r'encoder_q\.',
         options=('moco', 'pcl'),
         title=_title_of_moco,
     ),
-    Layout(
-        'official MoCo v3',
-        Names('base_encoder.', 'base_encoder.fc.'),
-        Names('momentum_encoder.', 'momentum_encoder.fc.'),
-        sign='base_encoder.',
-        options=('mocov3',),
+    *(
+        Layout(
+            'official MoCo v3',
+            Names('base_encoder.', f'base_encoder.{head}.'),
+            Names('momentum_encoder.', f'momentum_encoder.{head}.'),
+            sign=rf'base_encoder\.{sign}',
+            options=('mocov3',),
+            title='official MoCo v3 {network}',
+            num_heads=((384, 12),),  # vits.py
+        )
+        for head, sign in (('fc', 'layer1'), ('head', ''))
     ),
     Layout(
         'official SwAV',
         Names('', 'projection_head.', ('prototypes.',)),
-        sign='prototypes.',
+        sign=r'projection_head\.',
         options=('swav',),
         title=_title_of_swav,
     ),
@@ -199,7 +323,7 @@ LAYOUTS = (
         'solo-learn',
         Names('backbone.', 'projector.', ('prototypes.',)),
         Names('momentum_backbone.', 'momentum_projector.'),
-        sign='classifier.',
+        sign=r'classifier\.',
         options=('solo-learn',),
         title='solo-learn {network}',
         stem_padding=2,
@@ -211,14 +335,14 @@ LAYOUTS = (
             'heads.0.projection_head.',
             ('heads.0.prototypes',),
         ),
-        sign='trunk.',
+        sign=r'trunk\.',
         options=('vissl',),
         title='VISSL {network}',
     ),
     Layout(
         'Barlow Twins or VICReg',
         Names('backbone.', 'projector.'),
-        sign='projector.',
+        sign=r'projector\.',
         options=('barlowtwins',),
         title='{network} with the names of Barlow Twins and VICReg',
     ),
@@ -226,7 +350,7 @@ LAYOUTS = (
         replace(
             _OPENMM,
             momentum=Names(f'{average}.module.0.', f'{average}.module.1.'),
-            sign=f'{average}.module.0.',
+            sign=rf'{average}\.module\.0\.',
         )
         for average in ('encoder_k', 'target_net', 'momentum_encoder')
     ),
@@ -240,8 +364,11 @@ LAYOUT_CHOICES = tuple(
 """Values of ``--layout``; PCL's names are MoCo's."""
 
 _AVERAGED = re.compile(r'encoder_k|key|momentum|teacher|target|ema\b')
+_PROTOTYPES = re.compile(
+    r'(?:.*\.)?(?:prototypes|centroids|last_layer)(?=\d*\.|$)'
+)
 _OTHERS = (
-    (r'patch_embed|cls_token|blocks\.\d+\.attn', 'a vision transformer'),
+    (r'cls_token|blocks\.\d+\.attn', 'a vision transformer of another form'),
     (r'dwconv|downsample_layers', 'a ConvNeXt'),
     (r'features\.', 'a VGG, AlexNet, DenseNet or MobileNet'),
     (r'denoise|unet|vae\.', 'a generative model'),
@@ -252,12 +379,14 @@ def find_layout(weights: State, has_config: bool, path: str) -> Layout:
     """Find the layout of a checkpoint.
 
     It is the first of :data:`LAYOUTS` that matches, or a guess for the only
-    ResNet in the file, under whatever prefix. Where a config builds the
-    backbone, or the file is mmengine's, it need not be a ResNet.
+    network in the file, under whatever prefix, or for prototypes alone. Where
+    a config builds the backbone, or the file is mmengine's, it may be any
+    network.
 
     Raises:
-        ValueError: If there is no ResNet, or there are several. The message
-            names the closest layout and keys that are not of it.
+        ValueError: If there is neither a network nor prototypes, or there
+            are several networks. The message names the closest layout and
+            keys that are not of it.
     """
     for layout in LAYOUTS:
         is_theirs = not layout.is_openmm and layout is not _TORCHVISION
@@ -267,23 +396,29 @@ def find_layout(weights: State, has_config: bool, path: str) -> Layout:
         has_config or any(x.is_openmm and x.matches(weights) for x in LAYOUTS)
     ):
         return _openmm_layout(weights)
-    prefixes = [key[: -len(SIGN)] for key in weights if key.endswith(SIGN)]
+    prefixes = find_networks(weights)
     averaged = [p for p in prefixes if _AVERAGED.search(p)]
     online = [p for p in prefixes if p not in averaged] or averaged
     if len(online) == 1:
-        guess = _resnet_under(online[0], weights)
+        guess = _network_under(online[0], weights)
         if len(averaged) == 1 and averaged != online:
-            average = _resnet_under(averaged[0], weights)
+            average = _network_under(averaged[0], weights)
             guess = replace(guess, momentum=average.online)
         return guess
+    matrices = [m[0] for m in map(_PROTOTYPES.match, weights) if m]
+    if len(weights) == 1 and next(iter(weights.values())).dim() == 2:
+        matrices = list(weights)
+    if matrices and not online:
+        names = Names('', None, tuple(dict.fromkeys(matrices)))
+        return Layout('prototypes alone', names)
     raise ValueError(
         f"'{path}' has {_other_network(weights, online)}. "
-        f'{_closest(weights)}. Known are ResNets of pauc_mm, mmpretrain, '
-        'torchvision, VISSL, solo-learn and the official MoCo, PCL, SwAV, '
-        'DINO, Barlow Twins and VICReg. Any other network needs the config '
-        'that builds it: --config. '
-        'Converters also take --layout, or --prefix with the prefix of a '
-        'ResNet.'
+        f'{closest(weights)}. Known are ResNets and vision transformers of '
+        'pauc_mm, mmpretrain, torchvision, timm, VISSL, solo-learn and the '
+        'official MoCo, PCL, SwAV, DINO, iBOT, MSN, DINOv2, CARP, Barlow '
+        'Twins and VICReg. Any other network needs the config that builds it: '
+        '--config. Converters also take --layout, or --prefix with the prefix '
+        'of the network.'
     )
 
 
@@ -292,28 +427,32 @@ def choose_layout(
 ) -> Layout:
     """Return the layout that the user names, if a checkpoint has it.
 
-    It is one of :data:`LAYOUT_CHOICES`, or the prefix of a ResNet with
-    torchvision's names.
+    It is one of :data:`LAYOUT_CHOICES`, or the prefix of a network with
+    torchvision's or timm's names.
 
     Raises:
         ValueError: If it is unknown, or no key has its names.
     """
     if prefix is not None:
         prefix = f'{prefix.rstrip(".")}.' if prefix else ''
-        layout = _resnet_under(prefix, weights)
+        layouts = [_network_under(prefix, weights)]
         chosen = f'--prefix {prefix!r}'
     else:
         check_choice('--layout', option, LAYOUT_CHOICES)
-        layout = next(x for x in LAYOUTS if option in x.options)
-        layout = _openmm_layout(weights) if layout.is_openmm else layout
+        layouts = [x for x in LAYOUTS if option in x.options]
+        if layouts[0].is_openmm:
+            layouts = [_openmm_layout(weights)]
         chosen = f'--layout {option}'
-    sign = '' if layout.is_openmm else SIGN
-    nets = [n for n in (layout.online, layout.momentum) if n]
-    if any(k.startswith(n.backbone + sign) for k in weights for n in nets):
-        return layout
+    for layout in layouts:
+        nets = [n for n in (layout.online, layout.momentum) if n]
+        for net in nets:
+            if net.are_in(weights) or (
+                layout.is_openmm and select(weights, net.backbone)
+            ):
+                return layout
     raise ValueError(
-        f"{chosen} does not fit '{path}': no key begins with "
-        f"'{layout.online.backbone}{sign}'. Its {len(weights)} keys are "
+        f"{chosen} does not fit '{path}': no network is under "
+        f"'{layouts[0].online.backbone}'. Its {len(weights)} keys are "
         f'{listed(weights)}.'
     )
 
@@ -326,9 +465,10 @@ def _openmm_layout(weights: State) -> Layout:
     return _OPENMM
 
 
-def _resnet_under(prefix: str, weights: State) -> Layout:
-    """Make a layout for a ResNet with torchvision's names under a prefix."""
-    title = _TORCHVISION.title
+def _network_under(prefix: str, weights: State) -> Layout:
+    """Make a layout for a network with its usual names under a prefix."""
+    owner = find_networks(weights).get(prefix, 'torchvision')
+    title = f'{owner} {{network}}'
     if prefix:
         title = f"{{network}} under '{prefix}'"
     online = Names(prefix, _head_beside(weights, prefix))
@@ -338,7 +478,7 @@ def _resnet_under(prefix: str, weights: State) -> Layout:
 def _head_beside(weights: State, backbone: str) -> str | None:
     """Return the prefix of a Sequential that takes the features, if any."""
     parent = ''.join(backbone[:-1].rpartition('.')[:2])
-    name = re.escape(backbone) + r'layer\d\.\d+\.conv\d\.weight'
+    name = re.escape(backbone) + r'(?:layer\d\.\d+\.conv\d|norm)\.weight'
     last = max((k for k in weights if re.fullmatch(name, k)), default=None)
     if last is None:
         return None
@@ -353,16 +493,18 @@ def _head_beside(weights: State, backbone: str) -> str | None:
     return None
 
 
-def _other_network(weights: State, resnets: list[str]) -> str:
-    if resnets:
-        return f'several ResNets ({", ".join(map(repr, sorted(resnets)))})'
+def _other_network(weights: State, networks: list[str]) -> str:
+    if networks:
+        names = ', '.join(map(repr, sorted(networks)))
+        return f'several networks ({names})'
     for pattern, name in _OTHERS:
         if any(re.search(pattern, key) for key in weights):
-            return f'what looks like {name}, and no ResNet'
-    return 'no ResNet'
+            return f'what looks like {name}, and no network that is known'
+    return 'no network that is known'
 
 
-def _closest(weights: State) -> str:
+def closest(weights: State) -> str:
+    """Name the closest layout and some keys that are not of it."""
     layout = min(LAYOUTS, key=lambda layout: len(layout.unexplained(weights)))
     strange = layout.unexplained(weights)
     first = ', '.join(strange[:3])

@@ -9,6 +9,11 @@ from torch import Tensor, nn
 from pauc_mm.models.embed import pooled
 
 from .file import State
+from .weights import compare, shapes
+
+
+class PartialHeadError(ValueError):
+    """Weights of a projection head of which some are missing."""
 
 
 class ProjectionHead(nn.Module):
@@ -23,12 +28,18 @@ class ProjectionHead(nn.Module):
             or '0.weight', '0.bias', '2.weight' and so on.
         activation (str): Class in torch.nn. Defaults to 'ReLU'.
 
+    Attributes:
+        in_features (int): Width of the features that it takes.
+        out_features (int): D of the embeddings.
+
     Raises:
-        ValueError: If the weights are not such a head.
+        PartialHeadError: If the weights are those of some of its layers.
+        ValueError: If they are not such a head.
     """
 
     def __init__(self, weights: State, activation: str = 'ReLU') -> None:
         super().__init__()
+        kind = getattr(nn, activation)
         layers: dict[int, State] = {}
         for key, value in weights.items():
             match = re.fullmatch(r'(?:(\d+)\.)?(\w+)', key)
@@ -39,17 +50,29 @@ class ProjectionHead(nn.Module):
         for index in range(max(layers, default=-1) + 1):
             if index in layers:
                 modules.append(_layer(index, layers[index]))
-            elif not modules:
-                raise ValueError('the layer 0 has no weights')
+            elif not modules or isinstance(modules[-1], nn.Identity):
+                raise PartialHeadError(f'the layer {index} has no weights')
             else:  # of two such layers in a row one is dropout or the like
-                kind = getattr(nn, activation)
                 known = isinstance(modules[-1], kind)
                 modules.append(nn.Identity() if known else kind())
         self.layers = nn.Sequential(*modules)
+        linear = [m for m in modules if isinstance(m, nn.Linear)]
+        for one, other in zip(linear, linear[1:]):
+            if one.out_features != other.in_features:
+                raise PartialHeadError(
+                    f'a layer of {one.out_features} outputs is followed by '
+                    f'one of {other.in_features} inputs'
+                )
+        if not linear:
+            raise ValueError('it has no linear layer')
+        self.in_features = linear[0].in_features
+        self.out_features = linear[-1].out_features
         single = 'weight' in weights
-        self.layers.load_state_dict(
-            {f'0.{k}' if single else k: v for k, v in weights.items()}
-        )
+        state = {f'0.{k}' if single else k: v for k, v in weights.items()}
+        fit = compare(shapes(self.layers), shapes(state))
+        if str(fit):
+            raise PartialHeadError(str(fit))
+        self.layers.load_state_dict(state, strict=False)
 
     def forward(self, maps: Tensor | Sequence[Tensor]) -> tuple[Tensor]:
         """Project the last map to a tuple of (N, D), as mmpretrain's necks."""
@@ -60,7 +83,9 @@ def _layer(index: int, weights: State) -> nn.Module:
     if (mean := weights.get('running_mean')) is not None:
         return nn.BatchNorm1d(len(mean), affine='weight' in weights)
     weight = weights.get('weight')
-    if weight is None or weight.dim() != 2:
+    if weight is None:
+        raise PartialHeadError(f'the layer {index} has no weight')
+    if weight.dim() != 2:
         names = ', '.join(f'{k} {tuple(v.shape)}' for k, v in weights.items())
         raise ValueError(
             f'the layer {index} ({names}) is neither linear nor BatchNorm'

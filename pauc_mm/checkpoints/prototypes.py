@@ -3,18 +3,25 @@
 
 import re
 from collections.abc import Iterable
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from pauc_mm.utils.checks import listed
+
 from .file import State
+from .weights import check_finite
 
 _NAMES = re.compile(
-    r'^(?:prototypes)?(\d+)\.weight|weight$|^mixture(?:s\.(\d+))?\.means$'
+    r'^\.?(?:prototypes)?(\d+)\.weight|^\.?weight$|weight$|^$|'
+    r'^mixture(?:s\.(\d+))?\.means$'
 )
+_MAGNITUDES = ('weight_g', 'parametrizations.weight.original0')
+_DIRECTIONS = ('weight_v', 'parametrizations.weight.original1')
 
 
-def read_prototypes(weights: State) -> State:
+def read_prototypes(weights: State, title: str = 'prototypes') -> State:
     """Read prototypes (K, D) that are rows of linear layers, or means.
 
     Args:
@@ -22,20 +29,62 @@ def read_prototypes(weights: State) -> State:
             (SwAV: 'prototypes0.weight'), of a weight-normalised one
             (DINO: magnitude g, (K, 1), and direction v, (K, D)), or of online
             mixtures ('mixture.means', 'mixtures.0.means'), which are left
-            out until they have begun.
+            out until they have begun. A tensor named '' is a matrix alone.
+        title (str): Of the sets. Defaults to 'prototypes'.
+
+    Raises:
+        ValueError: If one of magnitude and direction is missing.
     """
-    norm = 'parametrizations.weight.original'
-    for g, v in (('weight_g', 'weight_v'), (norm + '0', norm + '1')):
-        if g in weights and v in weights:
+    for g, v in zip(_MAGNITUDES, _DIRECTIONS):
+        if (g in weights) != (v in weights):
+            raise ValueError(
+                f'has {g if g in weights else v} of its last layer without '
+                f'{v if g in weights else g}: a prototype is g v / |v|'
+            )
+        if g in weights:
             direction = F.normalize(weights[v].float(), dim=1)
             rows = weights[g].float() * direction
-            return _named_sets([('prototypes', rows)])
+            return _named_sets([(title, rows)])
     return _named_sets(
-        (_NAMES.sub(_title, key), value)
+        (_NAMES.sub(partial(_title, title), key), value)
         for key, value in weights.items()
-        if key.endswith(('weight', 'means')) and value.dim() == 2
+        if (not key or key.endswith(('weight', 'means'))) and value.dim() == 2
         if _has_begun(weights, key)
     )
+
+
+def check_prototypes(sets: State, width: int | None, path: str) -> None:
+    """Refuse prototypes that have no direction, or are not of an embedding.
+
+    Args:
+        sets (dict[str, Tensor]): Name to prototypes (K, D).
+        width (int, optional): D of the head's embeddings, if it is known.
+        path (str): The file, for the message.
+
+    Raises:
+        ValueError: If some are not finite or zero, or D is another; names
+            the set and the first index.
+    """
+    check_finite(sets, path)
+    for name, rows in sets.items():
+        zero = (rows == 0).all(1).nonzero().flatten().tolist()
+        if zero:
+            raise ValueError(
+                f"'{path}' has {len(zero)} zero vectors among its {name}, at "
+                f'{listed(map(str, zero), 3)}: they have no direction. Take '
+                'a checkpoint that is whole.'
+            )
+        if width is not None and rows.shape[1] != width:
+            k, d = rows.shape
+            cause = (
+                f'they are stored as D x K, transposed: save {d} x {k}'
+                if k == width
+                else 'they belong to another head, or layers are missing'
+            )
+            raise ValueError(
+                f"'{path}' has {name} of shape {k} x {d}, but its head gives "
+                f'embeddings of D = {width}: {cause}.'
+            )
 
 
 def read_centroids(content: dict) -> tuple[State, list[str]]:
@@ -65,8 +114,8 @@ def _has_begun(weights: State, key: str) -> bool:
     return counts is None or bool(counts[1] > 0)
 
 
-def _title(match: re.Match) -> str:
-    return f'prototypes {match[1] or match[2] or ""}'.rstrip()
+def _title(title: str, match: re.Match) -> str:
+    return f'{title} {match[1] or match[2] or ""}'.rstrip()
 
 
 def _named_sets(sets: Iterable[tuple[str, Tensor]]) -> State:

@@ -24,6 +24,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from torch import serialization
 
+from pauc_mm.utils.require import require
+
 
 class Inert:
     """Record of what a pickle says of an object, which is not made."""
@@ -59,12 +61,16 @@ _STAND_INS = {
 def load_without_code(path: str, map_location: Any = 'cpu', **options) -> Any:
     """Read a file by ``torch.load(weights_only=True)``, with its options.
 
+    A ``.safetensors`` file holds no code and is read by its own library.
     The content has an :class:`Inert` for each object of a few known classes.
     Before torch 2.5 there are no stand-ins, and such a file is refused.
 
     Raises:
         pickle.UnpicklingError: If it needs anything else, or is damaged.
     """
+    if Path(path).suffix == '.safetensors':
+        module = require('safetensors.torch', 'safetensors', f"'{path}'")
+        return module.load_file(path)
     refuse_damage(path)
     with _stand_ins_allowed():
         return torch.load(path, map_location, weights_only=True, **options)
@@ -107,9 +113,24 @@ def refuse_other_files(path: Path) -> None:
         raise FileNotFoundError(f"There is no checkpoint '{path}'.")
     with open(path, 'rb') as file:
         start = file.read(16)
+    if path.suffix in ('.onnx', '.safetensors'):
+        if path.suffix == '.safetensors' and start[8:9] == b'{':
+            return
+        raise ValueError(
+            f"'{path}' is an ONNX graph, without the names of the layers: "
+            'name the checkpoint that it was exported from.'
+            if path.suffix == '.onnx'
+            else f"'{path}' is no safetensors file, or a damaged one."
+        )
     size = f'{path.stat().st_size} bytes'
     if start[:2] == b'PK':
         if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                if any('/code/' in name for name in archive.namelist()):
+                    raise ValueError(
+                        f"'{path}' is a TorchScript program, which is code: "
+                        'save the state_dict() of torch.jit.load(FILE).'
+                    )
             return
         raise ValueError(
             f"'{path}' is truncated: {size}. Copy or download it again."
@@ -119,8 +140,6 @@ def refuse_other_files(path: Path) -> None:
     hint = ''
     if path.suffix in ('.py', '.json', '.yml', '.yaml'):
         hint = ' It is a config: were the two swapped?'
-    if path.suffix == '.safetensors':
-        hint = ' Convert it: torch.save(safetensors.torch.load_file(A), B).'
     raise ValueError(
         f"'{path}' is not a checkpoint of torch: {size} that begin with "
         f'{start!r}.{hint}'

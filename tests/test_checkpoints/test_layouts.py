@@ -118,7 +118,7 @@ def test_swav(tmp_path, in_training):
 def test_several_heads_of_prototypes(tmp_path):
     model = OfficialSwAV([20, 30]).eval()
     encoder = load_encoder(saved(tmp_path, wrapped(model)))
-    assert encoder.layout == 'official SwAV or DeepCluster-v2'
+    assert encoder.layout == 'official SwAV, DeepCluster-v2 or SeLa-v2'
     assert list(encoder.prototypes) == [
         'prototypes 0 (K=20)',
         'prototypes 1 (K=30)',
@@ -152,7 +152,8 @@ def test_dino(tmp_path, use_bn, parametrized, momentum):
         # the scores of a unit input along each axis are the weight's columns
         weight = source.head.last_layer(torch.eye(24)).t()
     torch.testing.assert_close(encoder.prototypes['prototypes (K=12)'], weight)
-    assert encoder.layout == 'official DINO' and encoder.epoch == 100
+    assert encoder.layout == 'official DINO ResNet-10 (width 8)'
+    assert encoder.epoch == 100
     assert any('teacher' in n for n in encoder.notes) or momentum
 
 

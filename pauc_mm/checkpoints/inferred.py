@@ -1,0 +1,110 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""Recognise a network by the names of its weights, and build it."""
+
+import re
+
+from mmpretrain.models.backbones import ResNet
+from torch import nn
+
+from . import inferred_resnet, inferred_vit
+from .file import State
+
+# Key that each kind of network has, and whose names these are.
+_SIGNS = {
+    inferred_resnet.SIGN: 'torchvision',
+    'conv_proj.weight': 'torchvision',
+    'patch_embed.proj.weight': 'timm',
+    'patch_embed.proj.0.0.weight': 'timm',  # XCiT
+    'patch_embed.projection.weight': 'mmpretrain',
+    'encoder.blocks.0.residual1.fn.q_proj.weight': 'CAPI',
+}
+KNOWN = re.compile(
+    inferred_resnet.PARAMETER.pattern + r'|(?:cls|mask|reg|class)_token|'
+    r'pos_embed|masked_embed|register_tokens|conv_proj\..*|'
+    r'(?:patch_embed|pos_embeder|norm|norm_pre|fc_norm|ln[12]|norm3)\..*|'
+    r'(?:blocks|layers|stages|xca_layers|ca_layers|cls_attn_blocks)\.\d+\..*|'
+    r'encoder\.(?:ln|pos_embedding|layers).*'
+)
+"""Names of the networks that can be inferred."""
+
+# Modules of a ResNet. Those that the plain one has not, such as conv2 and bn2
+# of a deep stem or a filter in maxpool, are kept, so that it is refused.
+_RESNET = re.compile(
+    r'(?:conv\d*|bn\d*|norm\d*|stem|layer\d*|downsample|maxpool|pool|avgpool|'
+    r'attnpool|relu|act\d*)\.'
+)
+_CLASSIFIERS = ('fc.', 'head.', 'heads.', 'classifier.')
+
+
+def find_networks(weights: State) -> dict[str, str]:
+    """Return the prefixes of the networks in a file, with whose names."""
+    return {
+        key.removesuffix(sign): owner
+        for key in weights
+        for sign, owner in _SIGNS.items()
+        if key == sign or key.endswith('.' + sign)
+    }
+
+
+def has_network(weights: State, prefix: str) -> bool:
+    """Tell whether a network that can be inferred is under a prefix."""
+    return any(prefix + sign in weights for sign in _SIGNS)
+
+
+def without_heads(weights: State) -> State:
+    """Leave out what is no part of a network, such as its classifier."""
+    if inferred_resnet.SIGN in weights:
+        return {k: v for k, v in weights.items() if _RESNET.match(k)}
+    return {k: v for k, v in weights.items() if not k.startswith(_CLASSIFIERS)}
+
+
+def to_mmpretrain(weights: State) -> State:
+    """Give the weights of a network the names of mmpretrain's."""
+    if inferred_resnet.SIGN in weights:
+        return weights
+    return inferred_vit.vit_to_mmpretrain(weights)
+
+
+def infer_backbone(
+    weights: State,
+    path: str,
+    padding: int = 1,
+    num_heads: tuple[tuple[int, int], ...] = (),
+) -> tuple[nn.Module, str]:
+    """Build the network that weights belong to, with fresh weights.
+
+    Args:
+        weights (dict[str, Tensor]): From :func:`to_mmpretrain`.
+        path (str): The file, for messages.
+        padding (int): Of a ResNet's first convolution of 3x3.
+        num_heads (tuple): Pairs of a ViT's width and its number of heads.
+
+    Returns:
+        tuple[nn.Module, str]: The network and its name, such as 'ResNet-50'.
+
+    Raises:
+        ValueError: If mmpretrain's classes cannot express it.
+    """
+    if inferred_resnet.SIGN in weights:
+        return inferred_resnet.infer_resnet(weights, path, padding)
+    try:
+        return inferred_vit.infer_vit(weights, dict(num_heads))
+    except ValueError as error:
+        raise ValueError(
+            f"The network in '{path}' {error}. Name the config that builds "
+            'it with --config.'
+        ) from error
+
+
+def assumption(model: nn.Module) -> str:
+    """Return a sentence on what the weights of a network do not tell."""
+    if isinstance(model, ResNet):
+        return inferred_resnet.assumption(model)
+    return inferred_vit.assumption(model)
+
+
+def feature_width(model: nn.Module) -> int:
+    """Return the width of the features of a network that was inferred."""
+    if isinstance(model, ResNet):
+        return model.feat_dim
+    return model.embed_dims
