@@ -2,6 +2,7 @@
 """Recognise a network by the names of its weights, and build it."""
 
 import re
+from typing import Any
 
 from mmpretrain.models.backbones import ResNet
 from torch import nn
@@ -105,6 +106,5 @@ def assumption(model: nn.Module) -> str:
 
 def feature_width(model: nn.Module) -> int:
     """Return the width of the features of a network that was inferred."""
-    if isinstance(model, ResNet):
-        return model.feat_dim
-    return model.embed_dims
+    width: Any = getattr(model, 'feat_dim', None) or model.embed_dims
+    return width

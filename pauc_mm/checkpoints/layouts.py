@@ -125,8 +125,9 @@ class Layout:
             ValueError: If the momentum encoder is wanted and is not there.
         """
         names = self.momentum
-        alone = names is not None and not self.online.are_in(weights)
-        if not momentum and not (alone and names.are_in(weights)):
+        if names is not None and not self.online.are_in(weights):
+            momentum = momentum or names.are_in(weights)
+        if not momentum:
             return self.online
         if names is None or not (
             select(weights, names.backbone) or names.are_in(weights)
@@ -198,7 +199,7 @@ def _head_of_msn(weights: State) -> State:
     }
 
 
-def _like_dino(name: str, sign: str, **options) -> tuple[Layout, ...]:
+def _like_dino(name: str, sign: str) -> tuple[Layout, ...]:
     """Make the layouts of a project whose networks are named as DINO's.
 
     For its files, for the state of one network, and for that of a head.

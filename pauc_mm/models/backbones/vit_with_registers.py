@@ -36,12 +36,12 @@ class ViTWithRegisters(VisionTransformer):
         self, *args: Any, num_registers: int = 4, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.num_registers = num_registers
         registers = Registers(num_registers, self.embed_dims)
         # What comes between the positions and the first layer.
-        self.pre_norm = nn.Sequential(registers, self.pre_norm)
+        before: nn.Module = self.pre_norm
+        self.pre_norm = nn.Sequential(registers, before)
 
     def _format_output(self, x: torch.Tensor, hw: tuple) -> torch.Tensor:
-        num = self.pre_norm[0].tokens.shape[1]
-        return super()._format_output(
-            torch.cat([x[:, :1], x[:, 1 + num :]], dim=1), hw
-        )
+        x = torch.cat([x[:, :1], x[:, 1 + self.num_registers :]], dim=1)
+        return super()._format_output(x, hw)

@@ -71,7 +71,7 @@ def test_layouts_that_do_not_fit(tmp_path, convert):
     fails("--layout .*moco.*pcl.*'moko'", layout='moko')
     fails("--layout torchvision.*no network is under ''", layout='torchvision')
     fails('encoder_q.conv1.weight, encoder_q.bn1', layout='swav')
-    fails("no key begins with 'backbone.'. Its 166", layout='mmpretrain')
+    fails("no network is under 'backbone.'. Its 166", layout='mmpretrain')
     fails('--prefix names the network', prefix='a', layout='moco')
     fails('--prefix names the network', prefix='a', momentum=True)
     fails("--prefix 'nets.a.' does not fit", prefix='nets.a')
