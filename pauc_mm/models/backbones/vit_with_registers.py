@@ -32,6 +32,8 @@ class ViTWithRegisters(VisionTransformer):
         **kwargs: Of mmpretrain's VisionTransformer.
     """
 
+    pre_norm: nn.Module
+
     def __init__(
         self, *args: Any, num_registers: int = 4, **kwargs: Any
     ) -> None:
@@ -39,8 +41,7 @@ class ViTWithRegisters(VisionTransformer):
         self.num_registers = num_registers
         registers = Registers(num_registers, self.embed_dims)
         # What comes between the positions and the first layer.
-        before: nn.Module = self.pre_norm
-        self.pre_norm = nn.Sequential(registers, before)
+        self.pre_norm = nn.Sequential(registers, self.pre_norm)
 
     def _format_output(self, x: torch.Tensor, hw: tuple) -> torch.Tensor:
         x = torch.cat([x[:, :1], x[:, 1 + self.num_registers :]], dim=1)
