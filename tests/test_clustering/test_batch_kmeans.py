@@ -118,6 +118,8 @@ def test_same_seed_same_bits():
     )
     assert all(torch.equal(a, b) for a, b in zip(one, same))
     assert not torch.equal(one[0], other[0])
+    torch.manual_seed(4)  # torch's own stream, unless told otherwise
+    assert torch.equal(batch_kmeans(points, 9, 5)[0], one[0])
 
 
 def test_nothing_waits_for_the_device():

@@ -14,6 +14,10 @@ def images(*numbers):
 def test_no_copies():
     assert note_copies(images(1, 2, 3)) == []
     assert note_copies(images(1, 2), images(3, 4, 4, 4)) == []
+    near = images(1, 1, 1)
+    near.pixels = near.pixels.clone()
+    near.pixels[:2, -1] = torch.tensor([2, 3])  # one pixel
+    assert note_copies(near) == []
 
 
 def test_copies_within_a_set_are_counted_but_once():

@@ -295,6 +295,14 @@ def test_the_smallest_batch_of_all_processes_is_checked(monkeypatch):
                 model.check_setup(runner)
 
 
+@pytest.mark.parametrize('kind', ['CLDNeck', 'CARPNeck'])
+def test_a_neck_projects_the_last_of_several_maps(kind):
+    neck = MODELS.build(dict(NECK, type=kind)).eval()
+    maps = torch.randn(3, 16, 2, 2)
+    for one, other in zip(neck((maps,)), neck((-maps, maps)), strict=True):
+        assert torch.equal(one, other)
+
+
 # ---- several processes -----------------------------------------------------
 def on_rank(num_clusters):
     """A step on this rank's share; eval mode as BatchNorm sees its own."""

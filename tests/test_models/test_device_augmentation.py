@@ -108,6 +108,12 @@ def test_without_a_transform_that_is_drawn_only_the_norm_is_left():
     torch.testing.assert_close(
         augment(part, batch), expected, atol=1e-5, rtol=0
     )
+    # Neither turned nor normalised, if nothing says so.
+    bare = MODELS.build(dict(type='DeviceAugmentation'))
+    bare.check_setup(Run(views_of(2, [dict(type='ViewFlip', prob=0)])))
+    bare.seed_run(0)
+    for found, view in zip(augment(bare, batch), batch['inputs'], strict=True):
+        torch.testing.assert_close(found, view.float(), atol=1e-4, rtol=0)
     # Outside of the training, whatever was taken over.
     found = set_up()(copy.copy(batch))
     assert all(map(torch.equal, found['inputs'], expected))

@@ -249,6 +249,8 @@ def test_predict_returns_samples_with_embeddings():
         assert sample.embedding.shape == (8,)
         assert sample.sample_idx == i
         assert sample.gt_label.item() == i % 4
+    (plain,) = model(data['inputs'][0])  # of the mode by default
+    torch.testing.assert_close(plain, maps)
     for sample, alone in zip(samples, model.predict(data['inputs'][0])):
         torch.testing.assert_close(alone.embedding, sample.embedding)
 
@@ -301,6 +303,7 @@ def test_bf16_autocast_keeps_losses_in_float32(kind):
         (dict(queue_len=0), 'model.queue_len'),
         (dict(momentum=1.0), 'model.momentum'),
         (dict(prototypes=dict(type='x', dim=8)), 'model.prototypes.dim'),
+        (dict(prototypes=dict(type='x', dim=None)), 'model.prototypes.dim'),
         (
             dict(proto_head=dict(type='ProtoNCEHead', num_negatives=0)),
             'proto_head.num_negatives',
@@ -334,6 +337,8 @@ def test_prototypes_that_are_no_config_name_the_new_spelling():
 
 def test_wrong_batches_are_explained():
     model = with_prototypes(MODELS.build(model_cfg('PCL')))
+    data = model.data_preprocessor(images_batch(), training=True)
+    assert model.loss(tuple(data['inputs']), data['data_samples'])
     for views in (1, 3):
         with pytest.raises(ValueError, match='two views'):
             step(model, images_batch(views=views))

@@ -13,6 +13,8 @@ def test_maps_of_stages():
     last = TinyConvNet(**kwargs)
     several = TinyConvNet(**kwargs, out_indices=(0, 2))
     several.load_state_dict(last.state_dict())
+    # as counted from the end
+    assert TinyConvNet(out_indices=(-3, -1)).out_indices == (0, 2)
     for net in (last, several):
         assert not any(part.training for part in net.eval().modules())
     first, second = several(x)

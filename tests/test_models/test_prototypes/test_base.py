@@ -29,3 +29,5 @@ def test_learned_prototypes_begin_as_a_linear_layer():
     weight = LearnedPrototypes([100], 16).weight
     assert 0.24 < weight.abs().max() <= 0.25
     assert weight.std().item() == pytest.approx(0.25 / 3**0.5, rel=0.05)
+    half = LearnedPrototypes([3], 4).half()
+    assert half.vectors().dtype == torch.float32

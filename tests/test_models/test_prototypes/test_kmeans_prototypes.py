@@ -14,7 +14,7 @@ CPU = torch.device('cpu')
 def filled(epoch=None):
     prototypes = KMeansPrototypes([2, 2], 2)
     prototypes.update(
-        [torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.eye(2)],
+        [torch.tensor([[3.0, 4.0], [0.0, 2.0]]).double(), torch.eye(2)],
         [torch.tensor([0.1, 0.2]).double(), torch.tensor([0.3, 0.4])],
         torch.tensor([[0, 1, 1], [1, 0, 1]], dtype=torch.int32),
         CPU,
@@ -61,6 +61,7 @@ def test_state_survives_bit_for_bit():
     prototypes = filled(epoch=3)
     prototypes.assignments[1, 2] = 70_000  # as many as the papers have
     state = prototypes.clustering()
+    assert state['assignments'].dtype == torch.int32  # half of the file
     other = KMeansPrototypes([5, 2], 2)  # three have stayed empty
     other.load_clustering(state, CPU)
     assert other.epoch == 3 and other.sizes == (2, 2)

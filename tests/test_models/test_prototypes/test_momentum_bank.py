@@ -37,7 +37,9 @@ def test_rows_come_back_at_their_images():
     # Of an epoch that ended early
     part = MomentumBank(20, 8, CPU)
     part.sample_idx.zero_()
-    part.write(places[:3], keys[:3])
+    part.embeddings.fill_(9)
+    part.write(places[:3], keys[:3].clone().requires_grad_())
+    assert not part.embeddings.requires_grad
     assert part.visits(12).nonzero().flatten().tolist() == sorted(places[:3])
     matrix.zero_()
     part.add_to(matrix, torch.arange(12))
