@@ -157,6 +157,10 @@ def test_values_in_closed_form():
     assert divergence_from_uniform(certain).item() == pytest.approx(
         math.log(BLOCK), rel=1e-6
     )
+    rare = 1e-6  # what is as good as never assigned counts as it is
+    view = torch.tensor([[[1 - rare, rare]]], dtype=torch.float64).log()
+    want = sum(p * math.log(p) for p in (1 - rare, rare)) + math.log(2)
+    assert divergence_from_uniform([view]).item() == pytest.approx(want, 1e-9)
 
 
 def test_certain_and_contrary_assignments_keep_their_gradient():

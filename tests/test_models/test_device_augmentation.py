@@ -153,7 +153,9 @@ def test_each_view_keeps_its_own_transforms():
     assert names == [first, [*first, 'ViewSolarize', 'ViewFlip'], *[[]] * 6]
     # The workers are left with the crops, and a second start changes nothing.
     multi = run.dataset.pipeline.transforms[0]
-    assert [len(p.transforms) for p in multi.pipelines] == [1, 1, 1]
+    crops = [p.transforms for p in multi.pipelines]
+    assert [len(left) for left in crops] == [1, 1, 1]
+    assert all(crop.is_last for (crop,) in crops)
     part.check_setup(run)
     assert len(part.views) == 8
     part.seed_run(0)
