@@ -30,8 +30,8 @@ from pauc_mm.evaluation.functional.checks import subsample
 from pauc_mm.evaluation.functional.clid import MIN_POINTS
 from pauc_mm.evaluation.functional.effective_rank import rank_of_spectrum
 from pauc_mm.evaluation.functional.spectral import (
+    EPSILON,
     alpha_of_spectrum,
-    rankme_of_spectrum,
     sum_by_largest,
 )
 from pauc_mm.evaluation.metrics.clusters import cluster
@@ -95,14 +95,11 @@ def measure(
     if labels is not None:
         result['labels'] = _labels(images, spaces, labels, seed)
     if images.views is not None:
-        views = dict(
+        views = images.views.transpose(0, 1)
+        result['spaces'][images.space].update(
             alignment=alignment(*images.views),
-            lidar=None,
-            num_views=images.views.shape[1],
+            lidar=lidar(views) if len(views) > 1 else None,
         )
-        if len(images.views[0]) > 1:
-            views['lidar'] = lidar(images.views.transpose(0, 1))
-        result['spaces'][images.space].update(views)
         for values, clustering in zip(result['clusterings'], clusterings):
             if clustering.assignments is not None:
                 values['view_agreement'] = view_agreement(
@@ -115,20 +112,18 @@ def measure_space(vectors: Tensor, seed: int = 0) -> dict:
     """Measure embeddings (N, D) without labels, after l2 normalisation.
 
     Returns:
-        dict: See :mod:`pauc_mm.evaluation.functional`; a value is None where
-        it is not defined: ``alpha_req`` of fewer than 13 axes in use, what
-        CLID consists of (by k-means with N / 20, at most 100 clusters) of
-        fewer than 20 points.
+        dict: See :mod:`pauc_mm.evaluation.functional`. None is what is not
+        defined: ``alpha_req`` of fewer than 13 axes, and CLID's parts, of
+        k-means with min(100, N / 20) clusters, of fewer than 20 points.
     """
     unit = F.normalize(vectors, dim=1)
     sampling = dict(max_samples=MAX_SAMPLES, seed=seed)
     values = singular_values(unit, **sampling)
     raw = singular_values(unit, center=False, **sampling)
     some = subsample(unit, MAX_SAMPLES, seed)
-    learnability = dimension = None
+    found = None, None
     if len(some.unique(dim=0)) >= MIN_POINTS:
         found = clid(some, cluster(some, None, seed, 'vectors'))
-        learnability, dimension = found.learnability, found.dimension
     variance = values.square()
     total = variance.sum().item()
     rank = rank_of_spectrum(values)
@@ -140,13 +135,13 @@ def measure_space(vectors: Tensor, seed: int = 0) -> dict:
         rank_share=rank / min(unit.shape[1], len(unit) - 1),
         total_variance=total,
         top_axis_share=variance[0].item() / total if total else 1.0,
-        rankme=rankme_of_spectrum(raw),
+        rankme=rank_of_spectrum(raw, EPSILON),
         stable_rank=sum_by_largest(raw),
         nesum=sum_by_largest(values),
         alpha_req=alpha_of_spectrum(values),
         koleo=koleo(some),
-        cluster_learnability=learnability,
-        intrinsic_dimension=dimension,
+        cluster_learnability=found[0],
+        intrinsic_dimension=found[1],
         spectrum=values.tolist(),
     )
 

@@ -15,14 +15,12 @@ from .functional import (
     effective_rank,
     intra_group_variance,
     koleo,
+    nesum,
     rankme,
-    singular_values,
     uniformity,
     unique_prototypes,
 )
 from .functional.checks import as_matrix
-from .functional.effective_rank import rank_of_spectrum
-from .functional.spectral import sum_by_largest
 
 EMBEDDING_MEASURES = (
     *('uniformity', 'effective_rank', 'feature_effective_rank'),
@@ -111,13 +109,12 @@ def measure_collapse(
         values['zero_share'] = 1 - directed.double().mean().item()
         embeddings, features = embeddings[directed], features[directed]
         rows = rows[directed.numpy()]
-    spectrum = singular_values(embeddings)
     values.update(
         uniformity=uniformity(embeddings),
-        effective_rank=rank_of_spectrum(spectrum),
+        effective_rank=effective_rank(embeddings),
         feature_effective_rank=effective_rank(features),
         rankme=rankme(embeddings),
-        nesum=sum_by_largest(spectrum),
+        nesum=nesum(embeddings),
     )
     for m, prototypes in enumerate(sets):
         vectors = prototypes.vectors.float().cpu()

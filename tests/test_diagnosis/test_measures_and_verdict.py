@@ -77,7 +77,6 @@ def test_label_free_measures_are_those_of_the_functions():
     assert values['lidar'] == pytest.approx(
         lidar(torch.stack(list(views), dim=1)), rel=1e-6
     )
-    assert measures['spaces']['embedding']['num_views'] == 300
     assert values['view_agreement'] == view_agreement(*views, own) < 1
     assert values['prototype_koleo'] == pytest.approx(koleo(own), abs=1e-6)
     # Fifteen clusters cut the five blobs, each by the same lines as here.

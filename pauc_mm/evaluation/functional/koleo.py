@@ -16,25 +16,20 @@ def koleo(
         -\frac{1}{n} \sum_i \log \left( \min_{j \neq i}
         \|x_i - x_j\|_2 + 10^{-8} \right)
 
-    on l2-normalised vectors: the regulariser of `Sablayrolles et al., 2019
-    <https://arxiv.org/abs/1806.03198>`_ as `DINOv2
-    <https://arxiv.org/abs/2304.07193>`_ trains with it, and of prototypes
-    `Govindarajan et al., 2024 <https://arxiv.org/abs/2410.14060>`_. Lower is
-    more spread out. It grows with n, as more vectors lie closer: compare
-    equal numbers. It sees the nearest neighbour alone, so one copy of each
-    of many spread vectors looks like a complete collapse.
-
-    Exact, in float64, O(n^2 D) time and O(chunk^2) memory: each pair once.
+    after l2 normalisation: `DINOv2's <https://arxiv.org/abs/2304.07193>`_
+    loss, and of prototypes that of `Govindarajan et al., 2024
+    <https://arxiv.org/abs/2410.14060>`_. Lower is more spread out; it grows
+    with n. One copy of each vector looks like a complete collapse. Exact, in
+    float64, O(n^2 D) time and O(chunk^2) memory.
 
     Args:
         vectors (Tensor or ndarray): Embeddings or prototypes, (n, D), any
             real dtype.
         name (str): Name in messages.
-        chunk (int): Rows compared with as many others at once. Does not
-            change the result.
+        chunk (int): Rows compared with as many others at once.
 
     Returns:
-        float: In [-log 2, 18.43], which are two opposite vectors and copies.
+        float: From -log 2, two opposite vectors, to 18.42, exact copies.
 
     Raises:
         ValueError: If there are fewer than two vectors, or one is not finite
@@ -62,10 +57,5 @@ def koleo(
                 best[here][closer] = value[closer]
                 nearest[here][closer] = index[closer] + there
     # By the difference: 2 - 2 cos has lost what is below 1e-8.
-    distances = torch.cat(
-        [
-            torch.linalg.vector_norm(a - points[b], dim=1)
-            for a, b in zip(points.split(chunk), nearest.split(chunk))
-        ]
-    )
+    distances = torch.linalg.vector_norm(points - points[nearest], dim=1)
     return -(distances + _EPS).log().mean().item()

@@ -77,19 +77,13 @@ def test_alpha_is_that_of_reptrix(dim):
     assert alpha_req(points) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize('measure', SPECTRAL)
-def test_a_sample_is_drawn_by_the_seed(measure):
-    some = [measure(POINTS, max_samples=99, seed=s) for s in (0, 0, 1)]
-    assert some[0] == some[1] != some[2]
-
-
 def test_collapsed_embeddings():
     zeros = torch.zeros(30, 20)
     assert rankme(zeros) == stable_rank(zeros) == 0
     assert nesum(zeros + 1) == 0
-    with pytest.raises(ValueError, match='11th.*only 0 are above'):
+    with pytest.raises(ValueError, match='got 0'):
         alpha_req(zeros)
-    with pytest.raises(ValueError, match='only 12 are above'):
+    with pytest.raises(ValueError, match='13.*got 12'):
         alpha_req(cross(torch.ones(12)))
 
 
