@@ -14,6 +14,7 @@ COMMANDS = {
     'test': ('test:main', 'evaluate a checkpoint as its config says'),
     'plan': ('plan:main', 'say what a training will cost'),
     'diagnose': ('diagnose:main', 'has a checkpoint collapsed, and where?'),
+    'prototypes': ('prototypes:main', 'measure the prototypes alone'),
     'knn': ('evaluate:knn', 'classify by the nearest neighbours'),
     'linear': ('evaluate:linear_probe', 'train a linear classifier'),
     'low-shot': ('evaluate:low_shot_svm', 'train SVMs on few labels'),

@@ -90,24 +90,24 @@ def compare(
     return write_pair(out, 'compare', content, page)
 
 
-def short_names(checkpoints: Sequence[str]) -> list[str]:
+def short_names(checkpoints: Sequence[str], least: int = 2) -> list[str]:
     """Shorten each path to the last parts that distinguish it.
 
     Raises:
-        ValueError: If there are fewer than two, or one is named twice.
+        ValueError: If there are fewer than ``least``, or one is named twice.
         FileNotFoundError: If one does not exist.
     """
     paths = [Path(checkpoint).absolute() for checkpoint in checkpoints]
     files = [path.resolve() for path in paths]  # links followed
-    if len(paths) < 2:
+    if len(paths) < least:
         raise ValueError(
-            f'--compare needs at least two checkpoints, got {len(paths)}.'
+            f'--compare needs at least {least} checkpoints, got {len(paths)}.'
         )
     for checkpoint, file in zip(checkpoints, files):
         if not file.is_file():
             raise FileNotFoundError(f'There is no checkpoint {checkpoint}.')
         if files.count(file) > 1:
-            raise ValueError(f'--compare got {checkpoint} twice.')
+            raise ValueError(f'{checkpoint} is named twice.')
     # Suffixes only where two files differ in nothing else.
     parts = [path.with_suffix('').parts for path in paths]
     if len(set(parts)) < len(parts):

@@ -127,7 +127,7 @@ def test_names_and_runs(tmp_path):
     assert names == ['a/x.pth', 'b/x.pth', 'b/x.pt']
     with pytest.raises(ValueError, match='--compare .* got 1'):
         short_names(paths[:1])
-    with pytest.raises(ValueError, match='--compare got .* twice'):
+    with pytest.raises(ValueError, match='x.pth is named twice'):
         short_names(paths[:1] * 2)
     with pytest.raises(FileNotFoundError, match='none.pth'):
         short_names([paths[0], 'none.pth'])
