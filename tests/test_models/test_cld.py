@@ -303,6 +303,11 @@ def test_a_neck_projects_the_last_of_several_maps(kind):
         assert torch.equal(one, other)
 
 
+def test_what_counts_is_the_batch_of_all_processes(monkeypatch):
+    monkeypatch.setattr('pauc_mm.models.cld.get_world_size', lambda: 2)
+    assert step(build(num_clusters=BATCH))
+
+
 # ---- several processes -----------------------------------------------------
 def on_rank(num_clusters):
     """A step on this rank's share; eval mode as BatchNorm sees its own."""

@@ -9,6 +9,7 @@ from mmengine.dataset import ClassBalancedDataset, RepeatDataset
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from pauc_mm.models.heads import ProtoNCEHead
 from pauc_mm.models.momentum_contrast import MomentumContrast
 from pauc_mm.utils import derive_seed
 from tests.helpers import (
@@ -355,7 +356,7 @@ def test_wrong_batches_are_explained():
 
 
 @pytest.mark.parametrize('mask', [True, False])
-def test_the_head_passes_its_option_on(mask):
+def test_the_head_passes_its_option_on(monkeypatch, mask):
     cfg = model_cfg('PCL', num_clusters=[12, 4])
     prototypes = with_prototypes(MODELS.build(cfg)).prototypes
     head = dict(type='ProtoNCEHead', num_negatives=9, mask_same_cluster=mask)
@@ -377,6 +378,19 @@ def test_the_head_passes_its_option_on(mask):
     assert losses['loss_protonce'].item() == pytest.approx(mean, rel=1e-4)
     for m, (_, accuracy) in enumerate(want):
         assert losses[f'acc_proto_{m}'].item() == pytest.approx(accuracy)
+    # Two processes with half of the batch each have that mean together.
+    halves, total, name = assigned.chunk(2, dim=1), 0.0, 'loss_protonce'
+    for rank, part in enumerate(query.chunk(2)):
+        for key, value in dict(
+            all_gather=halves, get_rank=rank, get_world_size=2
+        ).items():
+            monkeypatch.setattr(
+                f'{ProtoNCEHead.__module__}.{key}', lambda *_, v=value: v
+            )
+        total += MODELS.build(head).loss(
+            part, prototypes, halves[rank], torch.Generator()
+        )[name]
+    assert total.item() / 2 == pytest.approx(mean, rel=1e-4)
 
 
 def test_each_seed_of_negatives_counts():
