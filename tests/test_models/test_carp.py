@@ -163,6 +163,22 @@ def test_values_in_closed_form():
     assert divergence_from_uniform([view]).item() == pytest.approx(want, 1e-9)
 
 
+def test_the_divergence_is_of_all_ranks_and_has_its_gradient(monkeypatch):
+    one, other = torch.randn(2, 5, 3, BLOCK, dtype=torch.float64)
+    assert torch.autograd.gradcheck(
+        lambda x: divergence_from_uniform([x.log_softmax(dim=2)]),
+        one.clone().requires_grad_(),
+    )
+    one, other = one.log_softmax(dim=2), other.log_softmax(dim=2)
+    want = divergence_from_uniform([one, other])
+    mean = other.exp().mean(dim=0)[None]  # of the other rank
+    monkeypatch.setattr(
+        f'{divergence_from_uniform.__module__}.gather_with_grad',
+        lambda own: torch.cat([own, mean]),
+    )
+    torch.testing.assert_close(divergence_from_uniform([one]), want)
+
+
 def test_certain_and_contrary_assignments_keep_their_gradient():
     # With probabilities in float32 <p, p'> is 0 here, and clamped its
     # gradient is 0 too: the embeddings that are most wrong learn nothing.
