@@ -307,6 +307,7 @@ class Checkpoint:
                 self.path,
                 self.layout.stem_padding,
                 self.layout.num_heads,
+                self.layout.norm_epsilon,
             )
         load_all(backbone, weights, f"weights of '{self.path}'")
         return backbone, network

@@ -4,10 +4,15 @@
 import re
 from typing import Any
 
-from mmpretrain.models.backbones import ResNet
+from mmpretrain.models.backbones import (
+    ResNet,
+    SwinTransformer,
+    VisionTransformer,
+    XCiT,
+)
 from torch import nn
 
-from . import inferred_resnet, inferred_vit
+from . import inferred_resnet, inferred_swin, inferred_vit, inferred_xcit
 from .file import State
 
 # Key that each kind of network has, and whose names these are.
@@ -15,7 +20,8 @@ _SIGNS = {
     inferred_resnet.SIGN: 'torchvision',
     'conv_proj.weight': 'torchvision',
     'patch_embed.proj.weight': 'timm',
-    'patch_embed.proj.0.0.weight': 'timm',  # XCiT
+    inferred_xcit.SIGNS[0]: 'timm',
+    inferred_xcit.SIGNS[1]: 'mmpretrain',
     'patch_embed.projection.weight': 'mmpretrain',
     'encoder.blocks.0.residual1.fn.q_proj.weight': 'CAPI',
 }
@@ -63,6 +69,10 @@ def to_mmpretrain(weights: State) -> State:
     """Give the weights of a network the names of mmpretrain's."""
     if inferred_resnet.SIGN in weights:
         return weights
+    if any(sign in weights for sign in inferred_swin.SIGNS):
+        return inferred_swin.swin_to_mmpretrain(weights)
+    if any(sign in weights for sign in inferred_xcit.SIGNS):
+        return inferred_xcit.xcit_to_mmpretrain(weights)
     return inferred_vit.vit_to_mmpretrain(weights)
 
 
@@ -71,6 +81,7 @@ def infer_backbone(
     path: str,
     padding: int = 1,
     num_heads: tuple[tuple[int, int], ...] = (),
+    norm_epsilon: float | None = None,
 ) -> tuple[nn.Module, str]:
     """Build the network that weights belong to, with fresh weights.
 
@@ -79,6 +90,8 @@ def infer_backbone(
         path (str): The file, for messages.
         padding (int): Of a ResNet's first convolution of 3x3.
         num_heads (tuple): Pairs of a ViT's width and its number of heads.
+        norm_epsilon (float, optional): Of LayerNorm. Defaults to None: that
+            of mmpretrain's class.
 
     Returns:
         tuple[nn.Module, str]: The network and its name, such as 'ResNet-50'.
@@ -89,22 +102,41 @@ def infer_backbone(
     if inferred_resnet.SIGN in weights:
         return inferred_resnet.infer_resnet(weights, path, padding)
     try:
-        return inferred_vit.infer_vit(weights, dict(num_heads))
+        model: nn.Module
+        if inferred_swin.SIGNS[1] in weights:
+            model, name = inferred_swin.infer_swin(weights)
+        elif inferred_xcit.SIGNS[1] in weights:
+            model, name = inferred_xcit.infer_xcit(weights)
+        else:
+            model, name = inferred_vit.infer_vit(weights, dict(num_heads))
     except ValueError as error:
         raise ValueError(
             f"The network in '{path}' {error}. Name the config that builds "
             'it with --config.'
         ) from error
+    for module in model.modules():
+        if norm_epsilon is not None and isinstance(module, nn.LayerNorm):
+            module.eps = norm_epsilon
+    return model, name
 
 
 def assumption(model: nn.Module) -> str:
     """Return a sentence on what the weights of a network do not tell."""
     if isinstance(model, ResNet):
         return inferred_resnet.assumption(model)
+    if not isinstance(model, VisionTransformer):
+        norm = next(m for m in model.modules() if isinstance(m, nn.LayerNorm))
+        note = f'Assumed, as weights do not tell: epsilon {norm.eps} of norms'
+        if isinstance(model, XCiT):
+            number = 'all' if model.ca_layers[0].tokens_norm else 'class'
+            note += f', class attention that normalises {number} tokens'
+        return f'{note}. If that is wrong, name a config (--config).'
     return inferred_vit.assumption(model)
 
 
 def feature_width(model: nn.Module) -> int:
     """Return the width of the features of a network that was inferred."""
     width: Any = getattr(model, 'feat_dim', None) or model.embed_dims
+    if isinstance(model, SwinTransformer):
+        width = model.num_features[-1]
     return width

@@ -2,7 +2,6 @@
 """Infer a vision transformer of mmpretrain from names and shapes."""
 
 import math
-import re
 
 import torch
 from mmpretrain.models.backbones import VisionTransformer
@@ -10,6 +9,7 @@ from mmpretrain.models.backbones import VisionTransformer
 from pauc_mm.models.backbones import ViTWithRegisters
 
 from .file import State
+from .weights import renamed
 
 TORCHVISION_TO_TIMM = (
     (r'^conv_proj\.', 'patch_embed.proj.'),
@@ -37,6 +37,11 @@ TIMM_TO_MMPRETRAIN = (
     (r'\.ls1\.gamma$', '.attn.gamma1.weight'),
     (r'\.ls2\.gamma$', '.ffn.gamma2.weight'),
 )
+# timm has both halves of SwiGLU in fc1
+_SWIGLU = (
+    (r'\.ffn\.layers\.0\.0\.', '.ffn.w12.'),
+    (r'\.ffn\.layers\.1\.', '.ffn.w3.'),
+)
 _MASKS = ('mask_token', 'masked_embed')  # of training alone
 _LETTERS = {
     (192, 12): 'Ti',
@@ -47,16 +52,6 @@ _LETTERS = {
     (1536, 40): 'g',
 }
 _HEADS = {1280: 16, 1408: 16, 1664: 16}  # ViT-H, g and G
-
-
-def renamed(weights: State, names: tuple[tuple[str, str], ...]) -> State:
-    """Replace each pattern of a table in all names."""
-    result = {}
-    for key, value in weights.items():
-        for pattern, name in names:
-            key = re.sub(pattern, name, key)
-        result[key] = value
-    return result
 
 
 def vit_to_mmpretrain(weights: State) -> State:
@@ -72,6 +67,11 @@ def vit_to_mmpretrain(weights: State) -> State:
     """
     names = TORCHVISION_TO_TIMM + TIMM_TO_MMPRETRAIN
     weights = renamed(weights, names)
+    first = weights.get('layers.0.ffn.layers.0.0.weight')
+    second = weights.get('layers.0.ffn.layers.1.weight')
+    if first is not None and second is not None:
+        if len(first) == 2 * second.shape[1]:
+            weights = renamed(weights, _SWIGLU)
     positions = weights.get('pos_embed')
     if positions is not None and positions.dim() == 3:
         if math.isqrt(positions.shape[1]) ** 2 == positions.shape[1]:
@@ -145,7 +145,10 @@ def infer_vit(
         in_channels=channels,
         qkv_bias='layers.0.attn.qkv.bias' in weights,
         layer_scale_init_value=float('layers.0.attn.gamma1.weight' in weights),
-        patch_cfg=dict(bias='patch_embed.projection.bias' in weights),
+        # The official ones leave out pixels that do not fill a patch.
+        patch_cfg=dict(
+            bias='patch_embed.projection.bias' in weights, padding=0
+        ),
         layer_cfgs=dict(ffn_type='swiglu_fused') if ffn == glu else {},
         pre_norm='pre_norm.weight' in weights,
         final_norm='ln1.weight' in weights,

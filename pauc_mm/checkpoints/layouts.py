@@ -86,6 +86,7 @@ class Layout:
     is_openmm: bool = False
     is_guessed: bool = False  # the names were found for this file alone
     stem_padding: int = 1  # of a first convolution of 3x3
+    norm_epsilon: float | None = None  # of LayerNorm; None: mmpretrain's
     num_heads: tuple[tuple[int, int], ...] = ()  # of a ViT, by its width
 
     def matches(self, weights: State) -> bool:
@@ -213,6 +214,7 @@ def _like_dino(name: str, sign: str) -> tuple[Layout, ...]:
         activation='GELU',
         title=f'official {name} {{network}}',
         advice=_TEACHER.format(name),
+        norm_epsilon=1e-6,  # iBOT's Swin differs from the official one
     )
     alone = replace(layout, momentum=None, advice='')
     return (

@@ -7,7 +7,7 @@ that is trained further may begin with :data:`MIN_MATCHED` of them
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -127,6 +127,18 @@ def select(
         for key, value in weights.items()
         if key.startswith(prefix)
     }
+
+
+def renamed(
+    weights: Mapping[str, Tensor], names: Iterable[tuple[str, str]]
+) -> dict[str, Tensor]:
+    """Replace each pattern, a regular expression, in all names."""
+    result = {}
+    for key, value in weights.items():
+        for pattern, name in names:
+            key = re.sub(pattern, name, key)
+        result[key] = value
+    return result
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:

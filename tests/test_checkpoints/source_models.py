@@ -105,20 +105,28 @@ class OfficialSwAV(NarrowResNet):
 
 
 class OfficialDINO(nn.Module):
-    """MultiCropWrapper of a ResNet and a DINOHead."""
+    """MultiCropWrapper of a ResNet and a DINOHead.
 
-    def __init__(self, use_bn=False, parametrized=False, out_dim=12):
+    The head of the released ResNet-50 has one layer less, and a last layer
+    without weight normalisation, ``plain``.
+    """
+
+    def __init__(
+        self, use_bn=False, parametrized=False, plain=False, out_dim=12
+    ):
         super().__init__()
         self.backbone = small_resnet()
         self.backbone.fc = nn.Identity()
         layers = [nn.Linear(DIM, 24)]
-        for _ in range(2):
+        for _ in range(1 if plain else 2):
             layers += [nn.BatchNorm1d(24)] if use_bn else []
             layers += [nn.GELU(), nn.Linear(24, 24)]
         self.head = nn.Module()
         self.head.mlp = nn.Sequential(*layers)
         last = nn.Linear(24, out_dim, bias=False)
-        if parametrized:
+        if plain:
+            pass
+        elif parametrized:
             last = nn.utils.parametrizations.weight_norm(last)
         else:
             last = nn.utils.weight_norm(last)

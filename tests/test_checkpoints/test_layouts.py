@@ -131,20 +131,27 @@ def test_several_heads_of_prototypes(tmp_path):
 
 @pytest.mark.filterwarnings('ignore:.*weight_norm.*:FutureWarning')
 @pytest.mark.parametrize(
-    'use_bn, parametrized', [(False, False), (True, False), (False, True)]
+    'options, name',
+    [
+        (dict(use_bn=False), 'DINO'),
+        (dict(use_bn=True), 'CARP'),
+        (dict(parametrized=True), 'DINO'),
+        (dict(use_bn=True, plain=True), 'DINO'),
+    ],
 )
 @pytest.mark.parametrize('momentum', [False, True])
-def test_dino(tmp_path, use_bn, parametrized, momentum):
-    student = OfficialDINO(use_bn, parametrized)
-    teacher = OfficialDINO(use_bn, parametrized)
+def test_dino_and_carp(tmp_path, options, name, momentum):
+    student = OfficialDINO(**options)
+    teacher = OfficialDINO(**options)
     content = dict(
         student=wrapped(student),
         teacher=wrapped(teacher),
         optimizer={},
         epoch=100,
         args=argparse.Namespace(arch='resnet50', lr=0.1),
-        dino_loss=dict(center=torch.zeros(1, 12)),
     )
+    if name == 'DINO':
+        content['dino_loss'] = dict(center=torch.zeros(1, 12))
     encoder = load_encoder(saved(tmp_path, content), momentum=momentum)
     source = teacher if momentum else student
     with torch.no_grad():
@@ -152,7 +159,7 @@ def test_dino(tmp_path, use_bn, parametrized, momentum):
         # the scores of a unit input along each axis are the weight's columns
         weight = source.head.last_layer(torch.eye(24)).t()
     torch.testing.assert_close(encoder.prototypes['prototypes (K=12)'], weight)
-    assert encoder.layout == 'official DINO ResNet-10 (width 8)'
+    assert encoder.layout == f'official {name} ResNet-10 (width 8)'
     assert encoder.epoch == 100
     assert any('teacher' in n for n in encoder.notes) or momentum
 

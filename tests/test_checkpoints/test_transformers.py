@@ -8,6 +8,7 @@ from collections import OrderedDict
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.config import Config
 from torch import nn
 
 from pauc_mm.checkpoints import Checkpoint
@@ -15,18 +16,35 @@ from tests.test_checkpoints.source_models import shaken
 
 timm = pytest.importorskip('timm')
 CLOSE = dict(rtol=1e-5, atol=1e-5)
+DIM, K = 64, 12
+SIZE = 112  # a multiple of 14, 16 and of Swin's windows
 REG = 'vit_small_patch14_reg4_dinov2'
 SMALL = 'vit_small_patch16_224'
-DIM, K = 64, 12
-SIZE = 112  # two multiples of 14 and 16
+SWIN = 'swin_tiny_patch4_window7_224'
+IBOT_SWIN = f'{SWIN} of iBOT'
+XCIT = 'xcit_small_12_p16_224'
+GIANT = 'vit_giant_patch14_dinov2'  # with SwiGLU
+MOCO = 'vit_small_patch32_224'
+TORCHVISION = 'vit_base_patch16_224'
+VIT = dict(embed_dim=DIM, num_heads=1, depth=2)
+TWO_STAGES = dict(embed_dim=32, num_heads=(1, 2), depths=(2, 2))
+LN = functools.partial(nn.LayerNorm, eps=1e-6)
+OPTIONS = {
+    SWIN: TWO_STAGES,
+    IBOT_SWIN: dict(TWO_STAGES, norm_layer=LN),
+    XCIT: dict(embed_dim=DIM, num_heads=4, depth=1),
+    GIANT: dict(VIT, mlp_ratio=6),
+    MOCO: dict(embed_dim=384, num_heads=12, depth=1),
+}
 
 
 @functools.cache
 def source(name=SMALL):
     """A small network of timm, and its features of the images."""
     torch.manual_seed(0)
-    options = dict(embed_dim=DIM, num_heads=1, depth=2, img_size=SIZE)
-    net = timm.create_model(name, num_classes=0, **options)
+    options = OPTIONS.get(name, VIT)
+    name = name.partition(' ')[0]
+    net = timm.create_model(name, num_classes=0, img_size=SIZE, **options)
     for parameter in net.parameters():
         nn.init.normal_(parameter, 0, 0.1)
     shaken(net)
@@ -79,13 +97,31 @@ def teacher_and_student(net, head, **more):
     )
 
 
-def dino():
+def dino(net=None, **more):
     loss = OrderedDict(center=torch.zeros(1, K))
-    return teacher_and_student(source()[0], head()[0], dino_loss=loss)
+    net = source()[0] if net is None else net
+    return teacher_and_student(net, head()[0], dino_loss=loss, **more)
 
 
-def ibot():
-    net = dict(source()[0], masked_embed=torch.zeros(1, DIM))
+def xcit():
+    """The official names, with the queries, keys and values in one layer."""
+    net = dict(source(XCIT)[0])
+    for key in [k for k in net if '.attn.q.' in k]:
+        parts = [net.pop(key.replace('.q.', f'.{c}.')) for c in 'qkv']
+        net[key.replace('.q.', '.qkv.')] = torch.cat(parts)
+    old, new = 'pos_embed.token', 'pos_embeder.token'
+    return {k.replace(old, new): v for k, v in net.items()}
+
+
+def swin():
+    """The official names: a stage ends with the merging of patches."""
+    old, new = 'layers.1.downsample', 'layers.0.downsample'
+    net = {k.replace(old, new): v for k, v in source(IBOT_SWIN)[0].items()}
+    return dict(net, masked_embed=torch.zeros(1, 32))
+
+
+def ibot(net=None):
+    net = net or dict(source()[0], masked_embed=torch.zeros(1, DIM))
     copies = {
         k.replace('last_layer', 'last_layer2'): v
         for k, v in head()[0].items()
@@ -110,7 +146,49 @@ def msn():
     )
 
 
-def dinov2(with_student=False):
+def giant():
+    names = (('.fc1.', '.w12.'), ('.fc2.', '.w3.'))
+    net = in_chunks(source(GIANT)[0])
+    for old, new in names:
+        net = {k.replace(old, new): v for k, v in net.items()}
+    return net
+
+
+def moco():
+    model = under('module.base_encoder.', source(MOCO)[0])
+    return dict(arch='vit_small', state_dict=model)
+
+
+def torchvision():
+    """torchvision's names."""
+    names = (
+        ('cls_token', 'class_token'),
+        ('patch_embed.proj', 'conv_proj'),
+        ('pos_embed', 'encoder.pos_embedding'),
+        ('blocks.', 'encoder.layers.encoder_layer_'),
+        ('.norm', '.ln_'),
+        ('attn.qkv.', 'self_attention.in_proj_'),
+        ('attn.proj', 'self_attention.out_proj'),
+        ('fc1', '0'),
+        ('fc2', '3'),
+    )
+    net = dict(source(TORCHVISION)[0])
+    net = {
+        k.replace('norm.', 'encoder.ln.') if k[0] == 'n' else k: v
+        for k, v in net.items()
+    }
+    for old, new in names:
+        net = {k.replace(old, new): v for k, v in net.items()}
+    return dict(net, **{'heads.head.weight': torch.zeros(2, DIM)})
+
+
+def solo():
+    names = ('classifier.weight', 'projector.0.weight')
+    state = {name: torch.ones(3, DIM) for name in names}
+    return dict(state_dict={**under('backbone.', source()[0]), **state})
+
+
+def dinov2():
     teacher = {
         **under('backbone.', in_chunks(source(REG)[0])),
         **head(name='dino_head.')[0],
@@ -119,19 +197,33 @@ def dinov2(with_student=False):
     return dict(teacher=teacher)
 
 
-# file, momentum, timm's model, head with BatchNorm or none, layout
+# file, timm's model, head with BatchNorm or none, layout
 CASES = {
     'timm': (lambda: source()[0], SMALL, None, 'timm ViT/16'),
     'DINO': (dino, SMALL, False, 'official DINO ViT/16'),
+    'DINO XCiT': (lambda: dino(xcit()), XCIT, False, 'official DINO XCiT/16'),
     'iBOT': (ibot, SMALL, False, 'official iBOT ViT/16'),
+    'iBOT Swin': (
+        lambda: ibot(swin()),
+        IBOT_SWIN,
+        False,
+        'official iBOT Swin',
+    ),
+    'timm Swin': (lambda: source(SWIN)[0], SWIN, None, 'timm Swin'),
+    'timm XCiT': (lambda: source(XCIT)[0], XCIT, None, 'timm XCiT'),
     'MSN': (msn, SMALL, True, 'official MSN ViT/16'),
     'DINOv2 training': (dinov2, REG, False, 'DINOv2 training, ViT/14'),
     'DINOv2': (
         lambda: in_chunks(source(REG)[0]),
         REG,
         None,
-        'official DINOv2 ViT/14',
+        'official DINOv2',
     ),
+    'DINOv2 giant': (giant, GIANT, None, 'official DINOv2 ViT/14'),
+    'timm giant': (lambda: source(GIANT)[0], GIANT, None, 'timm ViT/14'),
+    'MoCo v3': (moco, MOCO, None, 'official MoCo v3 ViT/32'),
+    'solo-learn': (solo, SMALL, ..., 'solo-learn ViT/16'),
+    'torchvision': (torchvision, TORCHVISION, None, 'torchvision ViT/16'),
 }
 
 
@@ -140,13 +232,15 @@ def test_layouts(tmp_path, case):
     content, name, bn, layout = CASES[case]
     torch.save(content(), path := tmp_path / 'x.pth')
     checkpoint = Checkpoint.open(path)
-    momentum = case in ('DINO', 'iBOT', 'MSN')
+    momentum = case.startswith(('DINO', 'iBOT', 'MSN')) and 'v2' not in case
     encoder = checkpoint.encoder(momentum)
     features = source(name)[1]
     got = encoder.embed(images())
     torch.testing.assert_close(got[0], features, **CLOSE)
     assert encoder.layout.startswith(layout)
-    assert any('1 attention heads of 64' in note for note in encoder.notes)
+    assert any('as weights do not tell' in note for note in encoder.notes)
+    if bn is ...:
+        return
     if bn is None:
         assert got[1] is None and checkpoint.prototypes() == {}
         return
@@ -159,6 +253,59 @@ def test_layouts(tmp_path, case):
     patches = ['patch prototypes (K=5)'] * (case == 'DINOv2 training')
     assert list(sets) == [f'prototypes (K={K})', *patches]
     assert list(encoder.prototypes) == [f'prototypes (K={K})']
+
+
+@pytest.mark.parametrize('name', [SMALL, REG, SWIN, XCIT])
+def test_names_of_mmpretrain_without_a_config(tmp_path, name):
+    state, features = source(name)
+    torch.save(state, path := tmp_path / 'x.pth')
+    own = Checkpoint.open(path).encoder().backbone.state_dict()
+    torch.save({f'backbone.{k}': v for k, v in own.items()}, path)
+    encoder = Checkpoint.open(path).encoder()
+    torch.testing.assert_close(encoder.embed(images())[0], features, **CLOSE)
+
+
+def test_a_config_of_other_heads(tmp_path):
+    """The config wins over the assumption, for official names too."""
+    path = tmp_path / 'x.pth'
+    torch.save(dino(), path)
+    arch = dict(
+        embed_dims=DIM, num_layers=2, num_heads=4, feedforward_channels=256
+    )
+    backbone = dict(type='VisionTransformer', arch=arch, img_size=SIZE)
+    config = Config(dict(model=dict(backbone=backbone)))
+    encoder = Checkpoint.open(path, config).encoder(momentum=True)
+    net = timm.create_model(
+        SMALL, num_classes=0, img_size=SIZE, **dict(VIT, num_heads=4)
+    )
+    net.load_state_dict(source()[0])
+    with torch.no_grad():
+        features = net.eval()(images())
+    torch.testing.assert_close(encoder.embed(images())[0], features, **CLOSE)
+    assert not any('Assumed' in note for note in encoder.notes)
+
+
+@pytest.mark.parametrize('name', [SMALL, REG])
+def test_images_of_another_size(tmp_path, name):
+    """Positions are interpolated by bicubic splines to the new grid."""
+    state = dict(source(name)[0])
+    torch.save(state, path := tmp_path / 'x.pth')
+    encoder = Checkpoint.open(path).encoder()
+    size = 2 * SIZE
+    net = timm.create_model(name, num_classes=0, img_size=size, **VIT)
+    alone = name == SMALL  # a class token with a position
+    grid = state['pos_embed'][:, alone:]
+    side = int(grid.shape[1] ** 0.5)
+    grid = grid.transpose(1, 2).unflatten(2, (side, side))
+    grid = F.interpolate(grid, scale_factor=2, mode='bicubic')
+    grid = grid.flatten(2).transpose(1, 2)
+    first = state['pos_embed'][:, :alone]
+    state['pos_embed'] = torch.cat([first, grid], dim=1)
+    net.load_state_dict(state)
+    with torch.no_grad():
+        features = net.eval()(images(size))
+    got = encoder.embed(images(size))[0]
+    torch.testing.assert_close(got, features, **CLOSE)
 
 
 HEAD, _, ROWS = head(use_bn=True)
