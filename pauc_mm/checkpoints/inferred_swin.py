@@ -24,12 +24,7 @@ _NAMES = (
     (r'\.mlp\.fc2\.', '.ffn.layers.1.'),
 )
 _UNUSED = re.compile(r'mask_token|masked_embed|.*(?:attn_mask|position_index)')
-_LETTERS = {
-    (96, (2, 2, 6, 2)): 'T',
-    (96, (2, 2, 18, 2)): 'S',
-    (128, (2, 2, 18, 2)): 'B',
-    (192, (2, 2, 18, 2)): 'L',
-}
+_LETTERS = {(96, 12): 'T', (96, 24): 'S', (128, 24): 'B', (192, 24): 'L'}
 
 
 def swin_to_mmpretrain(weights: State) -> State:
@@ -100,7 +95,7 @@ def infer_swin(weights: State) -> tuple[SwinTransformer, str]:
         use_abs_pos_embed='absolute_pos_embed' in weights,
         stage_cfgs=[dict(window_size=_window(table)) for table in tables],
     )
-    letter = _LETTERS.get((width, tuple(depths)))
+    letter = _LETTERS.get((width, sum(depths)))
     return model, f'Swin-{letter}' if letter else f'Swin (width {width})'
 
 
