@@ -92,6 +92,7 @@ STEPS = dict(type='MultiStepLR', by_epoch=True)
 WARMUP = dict(type='LinearLR', start_factor=0.1, by_epoch=True, end=5)
 POLY = dict(type='PolyLR', by_epoch=True)
 COSINE_5 = dict(COSINE, T_max=5, end=5)
+COSINE_200 = dict(COSINE, T_max=200, end=200)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ COSINE_5 = dict(COSINE, T_max=5, end=5)
         (
             400,
             [dict(COSINE, T_max=200, end=200), dict(WARMUP, end=9)],
-            'refused: param_scheduler.0 .* for 200 .* run has 400.* is 0',
+            'refused: param_scheduler.0 .* for 200 .* 400.* is 0.* to 400',
         ),
         (
             400,
@@ -151,6 +152,12 @@ COSINE_5 = dict(COSINE, T_max=5, end=5)
         (400, [dict(type='StepLR', step_size=30, by_epoch=True)], 'works'),
         (400, [dict(type='CosineAnnealingMomentum', T_max=200)], 'works'),
         (4, [dict(type='CosineAnnealingMomentum', T_max=200)], 'works'),
+        (4, [dict(type='StepLR', step_size=1, end=10**9)], 'works'),
+        (
+            4,
+            [dict(type='CosineAnnealingMomentum', T_max=4), COSINE_200],
+            'noted: param_scheduler.1 ',
+        ),
     ],
 )
 def test_schedule_and_length(ends, epochs, schedules, verdict):

@@ -277,6 +277,11 @@ def test_the_padding_of_each_set_is_left_out(tmp_path, monkeypatch):
     seen.clear()
     loop.run()
     assert [len(samples) for samples in seen] == [2, 2, 1, 0, 0, 4, 0]
+    loop.bank_dataloader = None
+    monkeypatch.setattr(loops, 'get_dist_info', lambda: (1, 2))
+    seen.clear()
+    assert loop.run() == dict(size=7)
+    assert [len(samples) for samples in seen] == [3, 0]
 
 
 @pytest.mark.parametrize('stage', ['val', 'test'])

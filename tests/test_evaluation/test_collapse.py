@@ -144,6 +144,17 @@ def test_many_prototypes_are_compared_by_a_few(monkeypatch):
     assert got['unique_share_0'] == pytest.approx(1 / 3)
 
 
+def test_each_set_is_measured_by_itself():
+    one = PrototypeSet(torch.eye(4), torch.tensor([0, 0, 1, 1, 2, 3]))
+    two = PrototypeSet(torch.eye(4)[:3].half())  # without assignments
+    points = unit(6)
+    both = collapse.measure_collapse(points, points, [one, two], np.arange(6))
+    for m, sets in enumerate(([one], [two])):
+        alone = collapse.measure_collapse(points, points, sets, np.arange(6))
+        for name in ('unique_share', 'cluster_entropy', 'intra_variance'):
+            assert both[f'{name}_{m}'] == alone[f'{name}_0']
+
+
 @pytest.mark.parametrize('distance, share', [(0.024, 0.5), (0.026, 1.0)])
 def test_prototypes_nearer_than_0_025_are_one(distance, share):
     turn = torch.tensor(1 - distance, dtype=torch.float64).acos()

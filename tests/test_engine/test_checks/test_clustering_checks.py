@@ -20,8 +20,9 @@ from pauc_mm.engine.checks.clustering_checks import (
     [
         (0, 0, 1, None),
         (39, 1, 40, None),  # the last epoch has the whole weight
-        (40, 0, 40, r'warmup_epochs=40 .*max_epochs=40.*, here 4\.'),
-        (37, 4, 40, 'ramp_epochs=4 after warmup_epochs=37 .*ramp_epochs to 3'),
+        (50, 0, 40, r'warmup_epochs=50 .*max_epochs=40.*, here 4\.'),
+        (40, 0, 40, 'warmup_epochs=40 is not below'),
+        (37, 4, 40, 'ramp_epochs=4 after warmup_epochs=37 .* to 3 at most'),
     ],
 )
 def test_warm_up_and_ramp_end_within_the_run(warmup, ramp, epochs, message):
@@ -35,7 +36,7 @@ def test_warm_up_and_ramp_end_within_the_run(warmup, ramp, epochs, message):
 @pytest.mark.parametrize(
     'device, cuda, level, words',
     [
-        (False, False, logging.INFO, r'on the CPU\.$'),
+        (False, False, logging.INFO, r'^k-means will run on the CPU\.$'),
         (False, True, logging.WARNING, 'on the CPU, although .*ShardedKMeans'),
         (0, True, logging.INFO, r'on CUDA device 0 .* 1 MiB there\.$'),
     ],
@@ -72,9 +73,10 @@ def test_sharded_k_means_is_tried_and_its_memory_told(monkeypatch):
     )
     monkeypatch.setattr(clustering_checks, 'get_world_size', lambda: 8)
     kmeans, tried = ShardedKMeans(nredo=1, scratch=3), []
-    kmeans.fit = lambda shard, k, seed: tried.append(shard)
+    kmeans.fit = lambda *args: tried.append(args)
     check_kmeans_device(kmeans, (2**18, 4), 2, 2**19, 'there is a GPU')
-    (shard,) = tried
+    ((shard, *options),) = tried
+    assert options == [1, 0]  # one cluster, for one dimension has one point
     assert torch.equal(shard.gather(), torch.eye(2))
     # 2 numbers of 4 bytes for 2^19 rows and twice 2^18 centroids; the scratch
     assert 'ShardedKMeans (there is a GPU) will run on the cpu of' in said[0]

@@ -65,6 +65,7 @@ def test_what_the_checkpoint_decides(warned, key, old, new):
         ('model.pretrained', 'has no'),
         ('model.backbone.pretrained', 'has no'),
         ('model.backbone.init_cfg.checkpoint', 'has no'),
+        ('model.neck.convs.0.init_cfg.type', 'has no'),
         ('model.backbone.init_cfgs', 'takes'),
         ('model.backbone.type', 'takes'),
         ('model.prototypes.type_of', 'takes'),
@@ -116,6 +117,14 @@ def test_every_difference_is_said(warned):
     cfg.randomness.seed, cfg.auto_scale_lr = 2, dict(enable=True)
     with pytest.raises(ValueError, match='seed=2.*auto_scale_lr.enable=True'):
         check_same_settings(old, cfg)
+
+
+def test_other_forms_of_a_setting_make_no_difference(warned):
+    for old, new in (((1, 2), [1, 2]), (None, ...)):
+        text = Config(dict(model=dict(b=1, a=old))).pretty_text
+        model = dict(b=1) if new is ... else dict(b=1, a=new)
+        check_same_settings(text, Config(dict(model=model)))
+    assert not warned
 
 
 def test_a_config_of_more_than_literals_is_not_compared(warned):

@@ -400,9 +400,10 @@ def test_weights_for_a_training_and_for_a_test(
 def test_a_test_of_what_was_learned_needs_the_backbone_alone(monkeypatch):
     monkeypatch.setattr(checkpoint_guard_hook, 'BaseSelfSupervisor', Network)
     model = Network()
+    model.other_backbone = nn.Linear(1, 1)
     state = model.state_dict()
     runner = plain_runner(model, optim_wrapper=None)
-    del state['head.weight']
+    del state['head.weight'], state['other_backbone.weight']
     CheckpointGuardHook().after_load_checkpoint(runner, dict(state_dict=state))
     del state['backbone.0.weight']
     with pytest.raises(RuntimeError, match='Only 11 of the 12'):
@@ -487,6 +488,9 @@ def test_images_without_numbers_and_a_digest_that_is_made_once(monkeypatch):
         hook.before_save_checkpoint(runner, checkpoint)
         assert checkpoint['meta'] == dict(images='', epoch_steps=3)
         assert type(checkpoint['number']) is float
+    runner.train_loop = IterBasedTrainLoop.__new__(IterBasedTrainLoop)
+    hook.before_save_checkpoint(runner, checkpoint := dict(meta={}))
+    assert checkpoint['meta'] == dict(images='')  # it has no epochs
     assert calls == ['images']
 
 

@@ -189,7 +189,7 @@ def test_warm_start_begins_with_the_last_centroids(tmp_path):
     ]
 
 
-@pytest.mark.parametrize('least, small', [(8, False), (9, True)])
+@pytest.mark.parametrize('least, small', [(8, None), (9, [6]), (13, [4, 6])])
 def test_clusters_of_too_few_images_are_told(tmp_path, least, small):
     cfg = run_cfg(tmp_path)  # 48 images and at most 6 clusters
     cfg.default_hooks.clustering.kmeans.min_points_per_centroid = least
@@ -197,7 +197,11 @@ def test_clusters_of_too_few_images_are_told(tmp_path, least, small):
     runner.logger.warning = lines.append
     clustering_hook(runner).before_train(runner)
     told = [line for line in lines if 'min_points_per_centroid' in line]
-    assert [line[:6] for line in told] == (['K=[6] '] if small else [])
+    words = (
+        f'K={small} leaves fewer than kmeans.min_points_per_centroid={least} '
+        'of the 48 images to a cluster'
+    )
+    assert [words in line for line in told] == [True] * bool(small)
 
 
 def test_prototypes_of_the_first_epoch_are_resumed(tmp_path):
@@ -439,8 +443,10 @@ def test_a_broken_pipeline_shows_before_the_warm_up(
         together(error, work)
 
     monkeypatch.setattr(module, 'raise_together', meet)
-    with pytest.raises(ValueError, match=f'clustering.pipeline.*{message}'):
+    found = f'clustering.pipeline.*{message}'
+    with pytest.raises(ValueError, match=found) as raised:
         runner.train()
+    assert raised.value.__cause__ is not None  # its traceback is shown
     # The other ranks hear of it, and the model trains on.
     assert met == [('Trying default_hooks.clustering.pipeline', True)]
     assert runner.iter == 0
@@ -494,8 +500,13 @@ def test_another_model_is_refused(tmp_path):
 def test_prototypes_without_an_e_step_are_refused():
     runner = SimpleNamespace(model=torch.nn.Linear(1, 1))
     runner.model.prototypes = torch.nn.Identity()
-    with pytest.raises(TypeError, match='model.prototypes=Identity'):
-        module._check_model(runner)
+    runner._resume = True
+    for check in (
+        module._check_model,
+        lambda runner: ClusteringHook(PLAIN).after_load_checkpoint(runner, {}),
+    ):
+        with pytest.raises(TypeError, match='model.prototypes=Identity'):
+            check(runner)
     runner.model.prototypes.needs_e_step = True
     assert module._check_model(runner) is runner.model
 
@@ -666,10 +677,13 @@ def test_when_the_bank_is_filled(epoch, max_epochs, made):
     'epoch, weight',
     [(0, 1), (1, 1), (2, 0.25), (3, 0.5), (4, 0.75), (5, 1), (6, 1)],
 )
-def test_the_weight_of_an_epoch(epoch, weight):
+def test_the_weight_of_an_epoch(caplog, epoch, weight):
     options = dict(warmup_epochs=2, ramp_epochs=4)
-    _, model = before_epoch(epoch, Prototypes(epoch), **options)
+    with caplog.at_level('INFO', logger=__name__):
+        _, model = before_epoch(epoch, Prototypes(epoch), **options)
     assert model.prototype_weight == weight
+    told = f'Epoch {epoch + 1}: the prototype losses have {weight:.2g} of'
+    assert [told in text for text in caplog.messages] == [True] * (weight < 1)
 
 
 def test_every_option_reaches_the_e_step(monkeypatch):
@@ -708,7 +722,8 @@ def test_every_option_reaches_the_e_step(monkeypatch):
         bank=None,
     )
     assert second == dict(first, bank='bank')
-    assert '48 images' in lines[0] and 'momentum embeddings' in lines[1]
+    assert lines[0] == 'E-step for epoch 3: embedding 48 images.'
+    assert lines[1].startswith('E-step for epoch 3: from the last epoch')
 
 
 def test_the_summary_is_given_what_it_describes(tmp_path, monkeypatch):
@@ -721,10 +736,15 @@ def test_the_summary_is_given_what_it_describes(tmp_path, monkeypatch):
     monkeypatch.setattr(module, 'global_batch_size', lambda runner: 99)
     runner = Runner.from_cfg(run_cfg(tmp_path, max_epochs=3))
     hook, prototypes = clustering_hook(runner), runner.model.prototypes
+    clock = SimpleNamespace(perf_counter=iter([0, 1, 3, 7] * 2).__next__)
+    monkeypatch.setattr(module, 'time', clock)
+    runner.logger.info, lines = lambda text, *_: lines.append(text), []
     cluster = hook._cluster
     hook._cluster = lambda *args: results.append(cluster(*args)) or results[-1]
     runner.train()
     assert len(calls) == 4 and prototypes.epoch == 2
+    took = 'E-step: 1.0 s to embed the images, 2.0 s to cluster them, 4.0 s'
+    assert sum(took in str(line) for line in lines) == 2
     densities = prototypes.concentrations().split(prototypes.sizes)
     for i, (m, k, result, phi, before, batch, negatives) in enumerate(calls):
         step, own = divmod(i, 2)
@@ -742,6 +762,7 @@ def test_two_images_are_tried_as_the_e_step_will(monkeypatch):
 
     def embed(model, batch, *options):
         samples = batch['data_samples']
+        assert batch['inputs'].shape[0] == 2  # one size, or no batch
         index = [sample.sample_idx for sample in samples]
         calls.append((model.training, index, options))
         return None, None, samples

@@ -67,11 +67,14 @@ def test_without_the_log(tmp_path):
 def test_losses_without_a_total_and_other_outputs(tmp_path):
     def spoil(runner, outputs):
         outputs.clear()
-        outputs.update(loss_d=1.0, loss_g=torch.tensor(1.0), psnr=NAN)
+        outputs.update({'loss_d': 1.0, 'net.loss_g': torch.tensor(1.0)})
+        outputs['psnr'] = NAN
         if runner.iter == 2:
-            outputs['loss_g'] = torch.tensor(NAN)
+            outputs['net.loss_g'] = torch.tensor(NAN)
 
-    with pytest.raises(FloatingPointError, match='iteration 3: .*loss_g=nan'):
+    with pytest.raises(
+        FloatingPointError, match='iteration 3: .*net.loss_g=nan'
+    ):
         diverging(tmp_path, spoil).train()
 
 

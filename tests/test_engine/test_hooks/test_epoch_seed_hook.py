@@ -25,12 +25,14 @@ def sampler_seed():
     """Seed of a rank's sampler with randomness.diff_rank_seed."""
     loader = SimpleNamespace(sampler=SimpleNamespace(seed=0), num_workers=0)
     runner = SimpleNamespace(
-        model=nn.Sequential(nn.Identity(), nn.Sequential(Told())),
+        model=nn.Sequential(Told(), nn.Sequential(Told())),
         seed=7 + get_rank(),
         train_dataloader=loader,
     )
     EpochSeedHook().before_train(runner)
-    return loader.sampler.seed, runner.model[1][0].seed
+    first, second = runner.model[0].seed, runner.model[1][0].seed
+    assert first == second
+    return loader.sampler.seed, second
 
 
 def test_sampler_and_parts_of_the_model_draw_from_one_seed(monkeypatch):
@@ -96,18 +98,19 @@ def test_the_streams_of_an_epoch(monkeypatch, seed, epoch, rank):
     assert torch.equal(torch.rand(3), torch.rand(3, generator=generator))
 
 
-@pytest.mark.parametrize('seed', [3, 2**40 + 3])
+@pytest.mark.parametrize('seed', [3, 2**40 + 2**31 + 3])
 def test_the_streams_of_a_worker(seed):
     torch.manual_seed(seed)  # as torch does in a worker
     epoch_seed_hook.seed_worker(1)
     assert random.random() == random.Random(seed).random()
     # numpy takes no more than 32 bits.
-    assert np.random.rand() == np.random.RandomState(3).rand()
+    expected = np.random.RandomState(seed % 2**32).rand()
+    assert np.random.rand() == expected
 
 
 @pytest.mark.parametrize(
     'workers, persistent, told',
-    [(0, False, None), (2, False, False), (2, True, True)],
+    [(0, False, None), (1, False, False), (2, True, True)],
 )
 def test_workers_are_seeded_where_there_are_any(workers, persistent, told):
     lines = []

@@ -60,6 +60,12 @@ def test_as_short_as_float32_can_say():
         as_unit_vectors(short * 1e-3)
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.complex64])
+def test_groups_that_are_no_integers(dtype):
+    with pytest.raises(TypeError, match=f'g must be integers, got {dtype}'):
+        as_groups(torch.zeros(3, dtype=dtype), 3, 'g')
+
+
 @pytest.mark.parametrize('dtype', [torch.uint8, torch.int32, torch.bool])
 def test_groups_are_long(dtype):
     got = as_groups(torch.tensor([0, 1, 1]).to(dtype), 3)

@@ -173,6 +173,7 @@ def test_defaults_are_those_of_the_documentation():
     metric = ClusterAgreement()
     assert metric.estimate == dict(k=3, max_samples=10000, seed=0)
     assert metric.field == 'embedding' and metric.num_clusters is None
+    ClusterAgreement(num_clusters=2, k=1, max_samples=4)  # the least
 
 
 def test_a_bank_without_labels_is_left_out():

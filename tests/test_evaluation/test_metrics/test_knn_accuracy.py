@@ -177,6 +177,11 @@ def test_non_finite_features_are_named(split):
     found = rf'2 of 9 {split} .*sample_idx 4, sample_idx 7 \(cat.png\)'
     with pytest.raises(ValueError, match=found):
         evaluate(KNNAccuracy(k=1), batch, others)
+    for sample in batch[1:]:
+        sample.feature = sample.feature * float('inf')
+    first = ', '.join(f'sample_idx {i}' for i in range(1, 5))
+    with pytest.raises(ValueError, match=f'8 of 9 .* first: {first}, '):
+        evaluate(KNNAccuracy(k=1), batch, others)
 
 
 @pytest.mark.parametrize(

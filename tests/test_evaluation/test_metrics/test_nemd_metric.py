@@ -276,3 +276,12 @@ def test_defaults_are_those_of_the_documentation():
     )
     assert metric.sampling == dict(max_samples=10000, seed=0)
     assert metric.field == 'embedding' and metric.groups == 'labels'
+    NEMD('clusters', 2, num_pairs=2, num_members=1, max_samples=2)
+
+
+@pytest.mark.parametrize('field', ['embedding', 'feature'])
+def test_vectors_of_length_zero_are_named(field):
+    batch = make_samples(torch.eye(3), torch.eye(3), [0, 1, 2])
+    batch[1].feature = batch[1].embedding = torch.zeros(3)
+    with pytest.raises(ValueError, match=f'1 of 3 {field} have zero norm'):
+        evaluate(NEMD(field=field), batch)

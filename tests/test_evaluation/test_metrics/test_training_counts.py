@@ -40,6 +40,12 @@ def test_counts():
     assert training_counts(runner_of(data)).tolist() == [*COUNTS[:9], 0]
 
 
+@pytest.mark.parametrize('more', [{}, {'metainfo': {'classes': None}}])
+def test_a_data_set_without_the_names_of_its_classes(more):
+    data = SimpleNamespace(get_gt_labels=lambda: [2, 0, 2], **more)
+    assert training_counts(runner_of(data)).tolist() == [1, 0, 2]
+
+
 def test_the_set_of_the_training_loop_is_counted():
     # Once built, and not that of the validation
     sets = [SklearnDigits(imbalance=i) for i in (10, 5)]
