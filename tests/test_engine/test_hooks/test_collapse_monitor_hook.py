@@ -454,8 +454,8 @@ def test_conditions_on_any_of_the_sets():
         'feature_effective_rank': 99.0,  # another measure
     }
     assert [c.met_by(healthy) for c in conditions] == [None, None]
-    collapsed = {**healthy, 'unique_share_1': 0.25}
-    assert conditions[0].met_by(collapsed) == 'unique_share_1 = 0.25 < 0.5'
+    collapsed = {**healthy, 'unique_share_12': 0.25}
+    assert conditions[0].met_by(collapsed) == 'unique_share_12 = 0.25 < 0.5'
 
 
 def trained_on_ranks(folder, stop):

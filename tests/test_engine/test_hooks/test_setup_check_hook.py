@@ -195,6 +195,13 @@ def test_a_batch_sampler_that_drops_the_last_batch():
         SetupCheckHook().before_train(runner)
 
 
+def test_the_batch_of_all_processes_fills_the_queue(monkeypatch):
+    monkeypatch.setattr(setup_check_hook, 'global_batch_size', lambda _: 32)
+    runner = a_runner(an_empty(MoCo, queue_len=64), 48, drop_last=False)
+    with pytest.raises(ValueError, match='would not have 32 images'):
+        SetupCheckHook().before_train(runner)
+
+
 def images_of(names):
     class Images(list):
         metainfo = dict(classes=names)

@@ -136,6 +136,10 @@ def test_pairs_larger_than_a_batch_of_distances(monkeypatch):
     assert warnings.filters[0][0] == 'default'
     monkeypatch.setattr(_transport, '_BATCH_ENTRIES', 20)
     assert nemd(x, groups) == expected
+    even = clusters(4, 2)  # six pairs of 4 distances, of which 5 fit
+    got = nemd(*even)
+    monkeypatch.undo()
+    assert got == nemd(*even)
 
 
 def test_equal_clouds_are_at_distance_zero():

@@ -8,7 +8,7 @@ import torch
 
 from pauc_mm.evaluation.functional.prototype_usage import prototype_usage
 
-EPSILONS = (0.25, 0.025, 0.5, 0.1)  # in an order of their own
+EPSILONS = (0.025, 0.1, 0.25, 0.5)
 
 
 def slowly(prototypes, embeddings, epsilons):
@@ -53,10 +53,11 @@ def test_values_are_those_of_slow_loops(seed):
     prototypes = prototypes + 0.1 * rng.normal(size=(20, 4))
     prototypes *= rng.uniform(0.1, 10, (20, 1))
     embeddings = rng.normal(size=(11, 4)) * rng.uniform(0.1, 9, (11, 1))
+    epsilons = EPSILONS[::-1]  # in an order of one's own
     usage = prototype_usage(
-        torch.from_numpy(prototypes), torch.from_numpy(embeddings), EPSILONS
+        torch.from_numpy(prototypes), torch.from_numpy(embeddings), epsilons
     )
-    expected = slowly(prototypes, embeddings, EPSILONS)
+    expected = slowly(prototypes, embeddings, epsilons)
     assert usage.keys() == expected.keys()
     for name, value in expected.items():
         assert usage[name] == pytest.approx(value, rel=1e-6), name
