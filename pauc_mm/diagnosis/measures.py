@@ -42,6 +42,8 @@ from .clusterings import IMAGES_A_PROTOTYPE, Clustering
 
 # Images compared by measures of all pairs.
 MAX_SAMPLES = 10_000
+# And by those of nearest neighbours.
+MAX_NEIGHBOURS = 5_000
 # Prototypes compared by the curve; the table compares all.
 MAX_CURVE = 20_000
 # With fewer dimensions or prototypes the healthy ranges do not hold.
@@ -120,7 +122,7 @@ def measure_space(vectors: Tensor, seed: int = 0) -> dict:
     sampling = dict(max_samples=MAX_SAMPLES, seed=seed)
     values = singular_values(unit, **sampling)
     raw = singular_values(unit, center=False, **sampling)
-    some = subsample(unit, MAX_SAMPLES, seed)
+    some = subsample(unit, MAX_NEIGHBOURS, seed)
     found = None, None
     if len(some.unique(dim=0)) >= MIN_POINTS:
         found = clid(some, cluster(some, None, seed, 'vectors'))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from pauc_mm.diagnosis.clusterings import find_clusterings
 from pauc_mm.diagnosis.criteria import CRITERIA
-from pauc_mm.diagnosis.measures import headline, measure
+from pauc_mm.diagnosis.measures import headline, measure, measure_space
 from pauc_mm.diagnosis.verdict import COLLAPSES, judge
 from pauc_mm.evaluation import functional
 from pauc_mm.evaluation.functional import (
@@ -21,6 +21,7 @@ from pauc_mm.evaluation.functional import (
     uniformity,
     view_agreement,
 )
+from pauc_mm.evaluation.functional.checks import subsample
 from tests.test_diagnosis.stubs import DIM, blobs, embedded, encoder, unit
 
 
@@ -83,6 +84,17 @@ def test_label_free_measures_are_those_of_the_functions():
     found = clid(vectors, labels)
     assert values['intrinsic_dimension'] == pytest.approx(found.dimension)
     assert 0.3 < values['cluster_learnability'] < found.learnability == 1
+
+
+def test_neighbours_are_those_of_a_sample(monkeypatch):
+    monkeypatch.setattr('pauc_mm.diagnosis.measures.MAX_NEIGHBOURS', 50)
+    vectors = unit(80)
+    sample = subsample(vectors, 50, seed=3)
+    found = measure_space(vectors, seed=3)
+    assert found['koleo'] == pytest.approx(koleo(sample), abs=1e-6)
+    assert found['intrinsic_dimension'] == pytest.approx(
+        functional.intrinsic_dimension(sample), rel=1e-5
+    )
 
 
 @pytest.mark.slow
