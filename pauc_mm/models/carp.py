@@ -16,6 +16,7 @@ from pauc_mm.clustering.deferred_flag import DeferredFlag
 
 from .checks import global_batch_size
 from .momentum_encoder import CosineMomentumEncoder
+from .neck_inputs import join
 from .prototypes import PrototypeSet, build_prototypes, refuse_old_options
 
 
@@ -69,6 +70,7 @@ class CARP(BaseSelfSupervisor):
                 f'paper, got {momentum!r}.'
             )
         super().__init__(*args, neck=neck, head=head, **kwargs)
+        join(self.backbone, self.neck)
         self.encoder_k = CosineMomentumEncoder(
             nn.Sequential(self.backbone, self.neck), momentum
         )
@@ -150,7 +152,9 @@ class CARP(BaseSelfSupervisor):
         pooled = []
         for _, part in groupby(views, key=lambda view: view.shape):
             maps = self.backbone(torch.cat(list(part)))[-1]
-            pooled.append(maps.mean(dim=(2, 3), keepdim=True))
+            if maps.dim() > 2:
+                maps = maps.mean(dim=(2, 3))
+            pooled.append(maps[:, :, None, None])
         # One pass, so that BatchNorm sees all views of all sizes.
         embeddings = self.neck((torch.cat(pooled),))[0].float()
         return embeddings.chunk(len(views))

@@ -10,6 +10,8 @@ from mmpretrain.models.necks import SwAVNeck
 from mmpretrain.utils import get_ori_model
 from torch import nn
 
+from .neck_inputs import neck_inputs
+
 
 def encoder_of(
     model: nn.Module, momentum: bool = False
@@ -68,7 +70,8 @@ def encode(
     backbone, neck = encoder_of(model, momentum)
     maps = backbone(images)
     # SwAV's neck takes a list with the maps of each size of crop.
-    embeddings = neck([maps] if isinstance(neck, SwAVNeck) else maps)
+    inputs = [maps] if isinstance(neck, SwAVNeck) else maps
+    embeddings = neck(*neck_inputs(neck, (inputs,)))
     if isinstance(embeddings, (tuple, list)):
         embeddings = embeddings[0]
     return maps, embeddings

@@ -16,6 +16,7 @@ from pauc_mm.utils.checks import check_integer, check_positive
 from .checks import check_queue, global_batch_size
 from .embed import embed_images
 from .momentum_encoder import MomentumEncoder
+from .neck_inputs import join
 
 
 class MomentumContrast(MoCo):
@@ -62,6 +63,7 @@ class MomentumContrast(MoCo):
             momentum=momentum,
             **kwargs,
         )
+        join(self.backbone, self.neck)
         self.encoder_k = MomentumEncoder(
             nn.Sequential(self.backbone, self.neck), momentum
         )

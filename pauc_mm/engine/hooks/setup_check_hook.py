@@ -2,13 +2,14 @@
 from mmengine.hooks import Hook
 from mmengine.model import BaseAveragedModel
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from mmpretrain.models import ImageClassifier, MoCo
+from mmpretrain.models import BaseSelfSupervisor, ImageClassifier, MoCo
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 from torch import nn
 
 from pauc_mm.engine.checks.schedule_checks import check_learning_rates
 from pauc_mm.models.checks import check_batches, global_batch_size
+from pauc_mm.models.neck_inputs import join
 from pauc_mm.utils.checks import (
     check_integer,
     check_positive,
@@ -58,6 +59,7 @@ class SetupCheckHook(Hook):
         if callable(check):
             check(runner)
         else:
+            _join_encoders(model)
             _check_mmpretrain(model, runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -65,6 +67,16 @@ class SetupCheckHook(Hook):
         end_epoch = getattr(get_ori_model(runner.model), 'end_epoch', None)
         if callable(end_epoch):
             end_epoch()
+
+
+def _join_encoders(model: nn.Module) -> None:
+    """Let the necks of mmpretrain's algorithms take vectors, as ours do."""
+    if isinstance(model, BaseSelfSupervisor) and model.neck is not None:
+        join(model.backbone, model.neck)
+        for part in model.modules():  # the averages of MoCo and BYOL
+            pair = getattr(part, 'module', None)
+            if isinstance(pair, nn.Sequential) and len(pair) == 2:
+                join(*pair)
 
 
 def _check_mmpretrain(model: nn.Module, runner: Runner) -> None:
