@@ -15,7 +15,9 @@ from tests.test_configs.recipes import MMPRETRAIN, RECIPES
 from tests.test_configs.recipes import load as load_recipe
 
 METHODS = [
-    name.partition('_r50_')[0] for name in RECIPES if name.endswith('_in1k')
+    name.partition('_r50_')[0]
+    for name in RECIPES
+    if '_r50_' in name and name.endswith('_in1k')
 ]
 # The files of mmpretrain of which ours have the model.
 SAME_MODEL = {
