@@ -71,8 +71,9 @@ class SetupCheckHook(Hook):
 
 def _join_encoders(model: nn.Module) -> None:
     """Let the necks of mmpretrain's algorithms take vectors, as ours do."""
-    if isinstance(model, BaseSelfSupervisor) and model.neck is not None:
-        join(model.backbone, model.neck)
+    neck = getattr(model, 'neck', None)
+    if isinstance(model, BaseSelfSupervisor) and neck is not None:
+        join(model.backbone, neck)
         for part in model.modules():  # the averages of MoCo and BYOL
             pair = getattr(part, 'module', None)
             if isinstance(pair, nn.Sequential) and len(pair) == 2:
