@@ -167,6 +167,12 @@ def test_gradient_through_the_centroids_can_be_left_out():
         losses = model.group_losses(one, other)
         gradients += [torch.autograd.grad(losses['loss_group'], one)[0]]
     assert not torch.allclose(*gradients, rtol=0.1)
+    more = F.normalize(torch.randn(2, 200, 8, generator=generator), dim=2)
+    few, many = (
+        build(num_iters=number).group_losses(*more)['loss_group']
+        for number in (1, 5)
+    )
+    assert few != many
 
 
 # ---- empty clusters and few samples ----------------------------------------
