@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from pauc_mm.evaluation.functional.koleo import koleo as measured_koleo
 from pauc_mm.models import (
     KoLeoLoss,
     PrototypeAlignmentLoss,
@@ -423,6 +424,8 @@ def test_koleo_equals_the_loop():
     loss = KoLeoLoss(loss_weight=0.5)(7 * vectors)
     assert loss.item() == pytest.approx(slow_koleo(vectors) / 2, rel=1e-5)
     assert torch.equal(nearest_others(vectors, 7), nearest_others(vectors))
+    # and is the measure, with a gradient
+    assert koleo(vectors).item() == pytest.approx(measured_koleo(vectors))
 
 
 def test_koleo_in_closed_form():

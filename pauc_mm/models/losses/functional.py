@@ -188,7 +188,8 @@ def koleo(vectors: torch.Tensor, eps: float = 1e-8) -> torch.Tensor:
     2019), as DINOv2 computes it on embeddings. On prototypes it is the KoLeo
     term of Govindarajan et al., *On partial prototype collapse in the DINO
     family of self-supervised methods* (BMVC 2024, arXiv 2410.14060).
-    O(K^2 D) time; K x K is never held.
+    O(K^2 D) time; K x K is never held. The measure of the same name is in
+    :mod:`pauc_mm.evaluation.functional`, in float64 and without gradient.
 
     Args:
         vectors (Tensor): l2-normalised, shape (K, D), K >= 2.
