@@ -152,6 +152,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--out', type=Path, default='work_dirs/miniature')
     args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
     init_default_scope('mmpretrain')
     MMLogger.get_instance('miniature', log_level='WARNING')
     results: dict = {}

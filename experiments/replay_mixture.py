@@ -96,6 +96,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument('--epochs', type=int)
     parser.add_argument('--components', type=int, default=1024)
     args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / f'stream_{args.epochs}_{args.seed}.pt'
     if not path.is_file():
         recorded = record(args.out, args.seed, args.epochs)
