@@ -37,7 +37,7 @@ def file_pipeline(
     if image_size is None and loads_files(own):
         return own, gives_bgr(encoder, own), OWN_PIPELINE
     training = training_steps(encoder)
-    sides = _sides(training, 'Crop') or _sides(training, 'Resize')
+    trained = sides(training, 'Crop') or sides(training, 'Resize')
     if image_size is not None:
         side, decided_by = image_size, 'by --image-size'
     elif own and encoder.dataset:
@@ -45,8 +45,8 @@ def file_pipeline(
         decided_by = f"as {encoder.dataset['type']} of the checkpoint's config"
     elif noted := (encoder.config or {}).get('image_size'):
         side, decided_by = noted, 'as the converter noted'
-    elif sides:
-        side, decided_by = max(sides), "as the config's training crops"
+    elif trained:
+        side, decided_by = max(trained), "as the config's training crops"
     elif own or training:
         raise ValueError(
             'The pipelines of the config do not say how large its images are: '
@@ -111,14 +111,14 @@ def training_steps(encoder: Any) -> list[dict]:
     return unpack(dataset.get('pipeline') or [])
 
 
-def _sides(steps: list[dict], kind: str) -> list[int]:
+def sides(steps: list[dict], kind: str) -> list[int]:
     """Return the sides in pixels of what transforms of a kind give."""
-    sides = []
+    found = []
     for step in steps:
         if str(step['type']).endswith(kind):
             side = step.get('size', step.get('crop_size', step.get('scale')))
-            sides.append(max(side) if isinstance(side, Sequence) else side)
-    return [side for side in sides if isinstance(side, int)]
+            found.append(max(side) if isinstance(side, Sequence) else side)
+    return [side for side in found if isinstance(side, int)]
 
 
 def array_side(dataset: dict, pipeline: list[dict]) -> int:

@@ -9,7 +9,6 @@ from mmpretrain.models.backbones import ResNet
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from pauc_mm.checkpoints.converters import to_mmpretrain
 from tests.helpers import load_encoder
 from tests.test_checkpoints.source_models import (
     images,
@@ -18,6 +17,7 @@ from tests.test_checkpoints.source_models import (
     without_fc,
     wrapped,
 )
+from tests.test_checkpoints.test_converters.helpers import to_mmpretrain
 
 CLOSE = dict(rtol=1e-5, atol=1e-5)
 

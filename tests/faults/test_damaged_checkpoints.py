@@ -10,11 +10,7 @@ import torch
 from mmengine.logging import MMLogger
 
 from pauc_mm.checkpoints import Checkpoint
-from pauc_mm.checkpoints.converters import (
-    extract_backbone,
-    to_mmpretrain,
-    to_torchvision,
-)
+from pauc_mm.checkpoints.converters import FORMATS, export
 from pauc_mm.checkpoints.weights import read_weights
 from pauc_mm.compat.safe_load import load_from_local
 from pauc_mm.embedding.embedded_images import _read
@@ -46,9 +42,12 @@ def flip(path, record='data/0', bit=6):
 READERS = {
     'open': Checkpoint.open,
     'open, trusted': lambda path: Checkpoint.open(path, trust=True),
-    'to_mmpretrain': lambda p: to_mmpretrain(p, p.with_name('x.pth')),
-    'to_torchvision': lambda p: to_torchvision(p, p.with_name('x.pth')),
-    'extract_backbone': lambda p: extract_backbone(p, p.with_name('x.pth')),
+    **{
+        f'export --to {to}': lambda p, to=to: export(
+            p, p.with_name('x.pth'), to
+        )
+        for to in FORMATS
+    },
     'fine-tuning': lambda path: read_weights(str(path)),
     'init_cfg and load_from': lambda p: load_from_local(str(p)),
     'resume': lambda path: check_whole(str(path)),

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from pauc_mm.checkpoints.converters import to_mmpretrain
 from pauc_mm.checkpoints.weights import matching_names
 from tests.helpers import load_encoder
 from tests.test_checkpoints.source_models import small_resnet
+from tests.test_checkpoints.test_converters.helpers import to_mmpretrain
 
 
 def without(state, start):

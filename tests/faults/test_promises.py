@@ -17,11 +17,11 @@ from PIL import Image
 from torch import nn
 
 from pauc_mm.apis import (
-    convert,
     diagnose,
     draw_subset,
     evaluate,
     evaluate_all,
+    export,
     fine_tune,
     test,
     train,
@@ -84,9 +84,15 @@ TOOLS = {
             ['a.pth', *FOLDERS, '--tasks', 'own-knn', '--out', 'new'],
         ),
     },
-    'convert': {
-        'extract_backbone': (convert.extract_backbone, ['a.pth', 'x.pth']),
-        'to_mmpretrain': (convert.to_mmpretrain, ['resnet.pth', 'x.pth']),
+    'export': {
+        'mmpretrain': (
+            export.main,
+            ['a.pth', 'x.pth', '--to', 'mmpretrain'],
+        ),
+        'of a ResNet': (
+            export.main,
+            ['resnet.pth', 'x.pth', '--to', 'mmpretrain'],
+        ),
     },
     'draw_subset': {
         'draw_subset': (

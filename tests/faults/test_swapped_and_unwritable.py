@@ -7,11 +7,11 @@ All are refused before any work: the checkpoint that they name is read by none.
 import pytest
 
 from pauc_mm.apis import (
-    convert,
     diagnose,
     draw_subset,
     evaluate,
     evaluate_all,
+    export,
     fine_tune,
     test,
     train,
@@ -31,7 +31,10 @@ OUTPUTS = {
         draw_subset.main,
         ['.', '--per-class', '1', '--out', 'FILE/x.txt'],
     ),
-    'to_mmpretrain': (convert.to_mmpretrain, ['a.pth', 'FILE/x.pth']),
+    'export': (
+        export.main,
+        ['a.pth', '--to', 'mmpretrain', 'FILE/x.pth'],
+    ),
 }
 
 
@@ -59,9 +62,9 @@ SWAPPED = {
     ),
     'knn': (evaluate.knn, ['config.py', '--cache', ''], 'config.py'),
     'diagnose': (diagnose.main, ['config.py'], 'config.py'),
-    'to_torchvision': (
-        convert.to_torchvision,
-        ['config.py', 'x.pth'],
+    'export': (
+        export.main,
+        ['config.py', 'x.pth', '--to', 'torchvision'],
         'config.py',
     ),
     'evaluate_all': (evaluate_all.main, ['config.py'], 'config.py'),

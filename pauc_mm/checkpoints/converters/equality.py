@@ -21,13 +21,14 @@ class Agreement:
     relative: float  # largest in a map over the largest value in this map
     maps: int  # number; they were compared beside their means
     size: int  # side of the square images, in pixels
+    tolerance: float = TOLERANCE
 
     def __str__(self) -> str:
         return (
             'outputs agree, if the source is as stated: largest difference '
             f'{self.difference:.1e}, {self.relative:.1e} of the largest value '
-            f'of its map (allowed {TOLERANCE:.0e}), over {self.maps} maps and '
-            f'their means, of {NUM_IMAGES} random images of '
+            f'of its map (allowed {self.tolerance:.0e}), over {self.maps} '
+            f'maps and their means, of {NUM_IMAGES} random images of '
             f'{self.size}x{self.size} pixels'
         )
 
@@ -37,14 +38,18 @@ Forward = Callable[[torch.Tensor], Sequence[torch.Tensor]]
 
 @torch.no_grad()
 def compare_outputs(
-    reference: Forward, converted: Forward, channels: int, size: int
+    reference: Forward,
+    converted: Forward,
+    channels: int,
+    size: int,
+    tolerance: float = TOLERANCE,
 ) -> Agreement:
     """Compare maps, and their means over the pixels, on random images.
 
     Both networks are in eval mode and take images (N, C, H, W).
 
     Raises:
-        RuntimeError: If outputs differ by more than :data:`TOLERANCE`, in
+        RuntimeError: If outputs differ by more than ``tolerance``, in
             number or shape, are not finite, or are all zero, so that nothing
             can be compared.
     """
@@ -70,16 +75,16 @@ def compare_outputs(
                     'Nothing was written.'
                 )
             # Written so that a NaN does not pass.
-            if not gap <= TOLERANCE * scale:
+            if not gap <= tolerance * scale:
                 raise RuntimeError(
                     f'The converted network computes something else: map {i} '
                     f'of random images differs by {gap:.3g}, with values up '
-                    f'to {scale:.3g}, and {TOLERANCE:.0e} of these is '
+                    f'to {scale:.3g}, and {tolerance:.0e} of these is '
                     'allowed. Nothing was written.'
                 )
             difference = max(difference, gap)
             relative = max(relative, gap / scale)
-    return Agreement(difference, relative, len(before), size)
+    return Agreement(difference, relative, len(before), size, tolerance)
 
 
 def _maps(net: Forward, images: torch.Tensor) -> list[torch.Tensor]:

@@ -9,7 +9,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 from torchvision.models import resnet as tv
 
-_NAMES = {
+NAMES = {
     ('BasicBlock', (2, 2, 2, 2), 64): 'resnet18',
     ('BasicBlock', (3, 4, 6, 3), 64): 'resnet34',
     ('Bottleneck', (3, 4, 6, 3), 64): 'resnet50',
@@ -18,6 +18,7 @@ _NAMES = {
     ('Bottleneck', (3, 4, 6, 3), 128): 'wide_resnet50_2',
     ('Bottleneck', (3, 4, 23, 3), 128): 'wide_resnet101_2',
 }
+"""torchvision's and timm's names by block, blocks and inner channels."""
 
 
 def backbone_config(model: ResNet) -> dict | None:
@@ -118,6 +119,32 @@ def stage_maps(resnet: tv.ResNet, images: torch.Tensor) -> list[torch.Tensor]:
     return maps
 
 
+def timm_resnet(like: ResNet) -> tuple[str, dict]:
+    """Return timm's name of a ResNet, and the arguments that it needs.
+
+    Raises:
+        ValueError: If timm's has no such stem or number of stages.
+    """
+    is_cifar = isinstance(like, ResNet_CIFAR)
+    sizes = (3 if is_cifar else 7, like.stem_channels, like.num_stages)
+    if sizes != (7, 64, 4):
+        raise ValueError(
+            'timm cannot build this ResNet: kernel and channels of the first '
+            f'convolution and number of stages must be (7, 64, 4), got '
+            f'{sizes}. --to mmpretrain or onnx writes it.'
+        )
+    deep = like.block is Bottleneck
+    planes = like.base_channels * like.expansion // (4 if deep else 1)
+    blocks = tuple(like.stage_blocks)
+    name = NAMES.get((like.block.__name__, blocks, like.base_channels))
+    if name is not None and planes == 64:
+        return name, {}
+    args = dict(layers=blocks, channels=[planes * 2**i for i in range(4)])
+    if like.base_channels != planes:
+        args['base_width'] = 64 * like.base_channels // planes
+    return 'resnet50' if deep else 'resnet18', args
+
+
 def plain_torchvision(like: ResNet) -> tuple[tv.ResNet, str]:
     """Build torchvision's ResNet of the same sizes, without its classifier.
 
@@ -139,7 +166,7 @@ def plain_torchvision(like: ResNet) -> tuple[tv.ResNet, str]:
         )
     blocks, width = tuple(like.stage_blocks), like.base_channels
     block = like.block.__name__
-    name = _NAMES.get((block, blocks, width))
+    name = NAMES.get((block, blocks, width))
     if name is not None:
         model = torchvision.models.get_model(name, weights=None)
         code = f'torchvision.models.{name}()'

@@ -15,7 +15,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from pauc_mm.checkpoints.converters import to_mmpretrain
+from pauc_mm.checkpoints.converters import export
 from pauc_mm.datasets.data_layout import LAYOUTS
 from pauc_mm.utils.shipped_files import resolve_config, tool_path
 from pauc_mm.version import __version__
@@ -167,9 +167,10 @@ def backbone_file(setup: Setup) -> Path:
     options = setup.options
     path = setup.out / f'backbone_{_digest(setup.network())}.pth'
     if not path.is_file():
-        to_mmpretrain(
+        export(
             options.checkpoint,
             path,
+            'mmpretrain',
             momentum=options.momentum,
             config=options.config,
             trust=options.trust_checkpoint,

@@ -4,9 +4,11 @@ import torch
 import torchvision
 from mmengine.runner import Runner
 
-from pauc_mm.checkpoints.converters import to_mmpretrain
 from tests.helpers import run_cfg
 from tests.test_checkpoints.source_models import shaken
+from tests.test_checkpoints.test_converters.helpers import (
+    to_mmpretrain,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,18 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 """Networks and files for the converters' tests."""
 
+from functools import partial
+
 import torch
 from mmpretrain.models.backbones import ResNet
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
+from pauc_mm.checkpoints.converters import export
 from tests.test_checkpoints.source_models import shaken
+
+to_mmpretrain = partial(export, to='mmpretrain')
+to_torchvision = partial(export, to='torchvision')
 
 
 def load(path):

@@ -3,7 +3,6 @@
 
 import argparse
 import hashlib
-import sys
 from datetime import datetime
 
 import pytest
@@ -14,7 +13,7 @@ from torch import nn
 from torchvision.models.resnet import Bottleneck
 
 from pauc_mm import __version__
-from pauc_mm.checkpoints.converters import networks, to_mmpretrain
+from pauc_mm.checkpoints.converters import mmpretrain_format, networks
 from pauc_mm.checkpoints.inferred_resnet import infer_resnet
 from tests.helpers import load_encoder
 from tests.test_checkpoints.source_models import (
@@ -35,6 +34,7 @@ from tests.test_checkpoints.test_converters.helpers import (
     maps,
     openmm_resnet,
     saved,
+    to_mmpretrain,
 )
 
 CLOSE = dict(rtol=1e-5, atol=1e-5)
@@ -88,7 +88,7 @@ def test_moco_and_pcl(tmp_path, mlp, queue, layout, momentum):
         network='encoder_k' if momentum else 'encoder_q',
         momentum_encoder=momentum,
         architecture='ResNet-10 (width 8)',
-        conversion='to_mmpretrain',
+        format='mmpretrain',
         epoch=200,
         pauc_mm_version=__version__,
         torch_version=str(torch.__version__),
@@ -371,9 +371,7 @@ def test_another_network_is_noticed(tmp_path, monkeypatch, request, wrong):
     else:
         model = shaken(torchvision.models.resnet18())
         source = saved(tmp_path, model.state_dict())
-    # The function hides the module of the same name.
-    module = sys.modules['pauc_mm.checkpoints.converters.to_mmpretrain']
-    monkeypatch.setattr(module, 'build_resnet', wrong)
+    monkeypatch.setattr(mmpretrain_format, 'build_resnet', wrong)
     target = tmp_path / 'folder' / 'x.pth'
     with pytest.raises(RuntimeError, match='(?i)nothing was written'):
         to_mmpretrain(source, target)

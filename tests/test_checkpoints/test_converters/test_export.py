@@ -2,23 +2,25 @@
 """Sources that are none, destinations that cannot be, options that clash."""
 
 import os
+from functools import partial
 
 import pytest
 import torch
 
-from pauc_mm.checkpoints.converters import (
-    extract_backbone,
-    to_mmpretrain,
-    to_torchvision,
-)
+from pauc_mm.checkpoints.converters import FORMATS, export
 from tests.test_checkpoints.source_models import (
     OfficialMoCo,
     small_resnet,
     wrapped,
 )
-from tests.test_checkpoints.test_converters.helpers import load, saved
+from tests.test_checkpoints.test_converters.helpers import (
+    load,
+    saved,
+    to_mmpretrain,
+    to_torchvision,
+)
 
-CONVERTERS = (extract_backbone, to_mmpretrain, to_torchvision)
+CONVERTERS = [partial(export, to=to) for to in FORMATS]
 
 
 class Runs:

@@ -6,11 +6,7 @@ import torch
 import torchvision
 from torch import nn
 
-from pauc_mm.checkpoints.converters import (
-    networks,
-    to_mmpretrain,
-    to_torchvision,
-)
+from pauc_mm.checkpoints.converters import export, networks
 from tests.test_checkpoints.source_models import (
     OfficialMoCo,
     OfficialSwAV,
@@ -24,6 +20,8 @@ from tests.test_checkpoints.test_converters.helpers import (
     maps,
     openmm_resnet,
     saved,
+    to_mmpretrain,
+    to_torchvision,
 )
 
 CONFIG = "model = dict(type='MoCo', backbone=dict(type='ResNet', {}))\n"
@@ -104,7 +102,7 @@ def test_names_of_the_official_moco(tmp_path):
     """Read it as main_lincls.py of MoCo and PCL does."""
     model = openmm_resnet()
     path = openmm_file(tmp_path, model)
-    result = to_torchvision(path, tmp_path / 'x.pth.tar', names='moco')
+    result = export(path, tmp_path / 'x.pth.tar', 'moco')
     state = load(result.path)['state_dict']
     prefix = 'module.encoder_q.'
     assert all(key.startswith(prefix) for key in state)
@@ -184,5 +182,3 @@ def test_other_stems(tmp_path):
 def test_tiny_conv_net_has_no_counterpart(tmp_path, trained):
     with pytest.raises(ValueError, match='TinyConvNet.*no counterpart'):
         to_torchvision(trained, tmp_path / 'x.pth')
-    with pytest.raises(ValueError, match='names must be one of'):
-        to_torchvision(trained, tmp_path / 'x.pth', names='moko')

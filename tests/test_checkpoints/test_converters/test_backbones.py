@@ -8,14 +8,9 @@ import torch
 from mmengine.config import Config
 
 from pauc_mm.checkpoints.config import CheckpointConfig
-from pauc_mm.checkpoints.converters import (
-    extract_backbone,
-    to_mmpretrain,
-)
 from pauc_mm.models import TinyConvNet
 from tests.helpers import load_encoder, model_cfg
 from tests.test_checkpoints.source_models import (
-    OfficialMoCo,
     images,
     wrapped,
 )
@@ -24,13 +19,14 @@ from tests.test_checkpoints.test_converters.helpers import (
     load,
     openmm_resnet,
     saved,
+    to_mmpretrain,
 )
 
 
 @pytest.mark.parametrize('momentum', [False, True])
 def test_a_trained_tiny_conv_net(tmp_path, trained, momentum):
     target = tmp_path / 'backbone.pth'
-    result = extract_backbone(trained, target, momentum=momentum)
+    result = to_mmpretrain(trained, target, momentum=momentum)
     file = load(target)
     prefix = 'encoder_k.module.0.' if momentum else 'backbone.'
     source = {
@@ -62,9 +58,7 @@ def test_a_trained_tiny_conv_net(tmp_path, trained, momentum):
 def test_online_and_momentum_differ(tmp_path, trained):
     files = []
     for momentum in (False, True):
-        extract_backbone(
-            trained, tmp_path / 'x', momentum=momentum, force=True
-        )
+        to_mmpretrain(trained, tmp_path / 'x', momentum=momentum, force=True)
         files.append(load(tmp_path / 'x')['state_dict'])
     key = 'backbone.layers.0.conv.weight'
     assert not torch.equal(files[0][key], files[1][key])
@@ -81,16 +75,16 @@ def tiny_file(tmp_path, text=None):
 def test_without_a_config(tmp_path):
     path = tiny_file(tmp_path)
     with pytest.raises(ValueError, match=r'layers\.0.*--config'):
-        extract_backbone(path, tmp_path / 'x.pth')
+        to_mmpretrain(path, tmp_path / 'x.pth')
     config = Config(dict(model=model_cfg()))
-    result = extract_backbone(path, tmp_path / 'x.pth', config=config)
+    result = to_mmpretrain(path, tmp_path / 'x.pth', config=config)
     assert result.meta['architecture'] == 'TinyConvNet'
     assert load_encoder(tmp_path / 'x.pth').config is not None
     model = openmm_resnet()
     path = saved(
         tmp_path, dict(meta={}, state_dict=wrapped(model, 'backbone.'))
     )
-    result = extract_backbone(path, tmp_path / 'r.pth')
+    result = to_mmpretrain(path, tmp_path / 'r.pth')
     assert result.meta['backbone'] == dict(type='ResNet', depth=18)
     assert 'cfg' not in load(tmp_path / 'r.pth')['meta']
 
@@ -101,13 +95,13 @@ def test_weights_that_do_not_fit_the_config(tmp_path):
     config.model.backbone.channels = (8, 16, 16)
     config.model.backbone.strides = (1, 2, 1)
     with pytest.raises(ValueError, match='missing: layers.2.conv.weight'):
-        extract_backbone(path, tmp_path / 'x.pth', config=config)
+        to_mmpretrain(path, tmp_path / 'x.pth', config=config)
     content = load(path)
     del content['state_dict']['backbone.layers.1.bn.bias']  # 1 of 10
     path = saved(tmp_path, content)
     config = Config(dict(model=model_cfg()))
     with pytest.raises(ValueError, match='1 missing: layers.1.bn.bias'):
-        extract_backbone(path, tmp_path / 'x.pth', config=config)
+        to_mmpretrain(path, tmp_path / 'x.pth', config=config)
 
 
 def test_config_with_a_file_is_left_out(tmp_path):
@@ -118,7 +112,7 @@ def test_config_with_a_file_is_left_out(tmp_path):
         "default_hooks = dict(clustering=dict(pipeline=[dict(type='{}')]))\n"
     )
     path = tiny_file(tmp_path, text.format('PackInputs'))
-    extract_backbone(path, tmp_path / 'x.pth')
+    to_mmpretrain(path, tmp_path / 'x.pth')
     meta = load(tmp_path / 'x.pth')['meta']
     assert 'TinyConvNet' in meta['cfg'] and 'secret' not in repr(meta)
     path = tiny_file(
@@ -128,7 +122,7 @@ def test_config_with_a_file_is_left_out(tmp_path):
             " imdecode_backend='cv2"
         ),
     )
-    result = extract_backbone(path, tmp_path / 'y.pth')
+    result = to_mmpretrain(path, tmp_path / 'y.pth')
     meta = load(tmp_path / 'y.pth')['meta']
     assert 'cfg' not in meta and '/mnt' not in repr(meta)
     assert any(
@@ -157,19 +151,5 @@ def test_the_config_in_the_file_is_what_is_compared(
 
     monkeypatch.setattr(CheckpointConfig, 'encoder_text', wrong)
     with pytest.raises((RuntimeError, ValueError), match=message):
-        extract_backbone(path, out, config=config)
+        to_mmpretrain(path, out, config=config)
     assert not out.exists()
-
-
-def test_other_projects_are_sent_elsewhere(tmp_path):
-    path = saved(tmp_path, wrapped(OfficialMoCo(True)))
-    with pytest.raises(ValueError, match='official MoCo.*to_mmpretrain.py'):
-        extract_backbone(path, tmp_path / 'x.pth')
-
-
-def test_to_mmpretrain_extracts_too(tmp_path, trained):
-    to_mmpretrain(trained, tmp_path / 'a.pth')
-    extract_backbone(trained, tmp_path / 'b.pth')
-    first, second = load(tmp_path / 'a.pth'), load(tmp_path / 'b.pth')
-    assert_same(first['state_dict'], second['state_dict'])
-    assert first['meta']['cfg'] == second['meta']['cfg']

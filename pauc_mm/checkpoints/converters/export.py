@@ -1,53 +1,49 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Steps that all conversions share: open, check, compare and write."""
+"""Write the encoder of a checkpoint in the form of another program."""
 
 import hashlib
-import io
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from torch import nn
 
 from pauc_mm.checkpoints.checkpoint import Checkpoint
-from pauc_mm.checkpoints.file import State
 from pauc_mm.checkpoints.layouts import Names
-from pauc_mm.checkpoints.weights import check_finite, load_all
+from pauc_mm.checkpoints.weights import check_finite
 from pauc_mm.compat.atomic_backend import AtomicBackend
+from pauc_mm.utils.checks import check_choice
 from pauc_mm.utils.files import check_output
 from pauc_mm.version import __version__
 
-from .equality import IMAGE_SIZE, Agreement, compare_outputs
+from .equality import Agreement, compare_outputs
+from .mmpretrain_format import mmpretrain_plan
+from .onnx_format import onnx_plan
+from .plan import Plan
+from .timm_format import WEIGHTS, timm_plan
+from .torchvision_format import PREFIX_OF_MOCO, torchvision_plan
+
+FORMATS: dict[str, Callable[..., Plan]] = dict(
+    mmpretrain=mmpretrain_plan,
+    torchvision=torchvision_plan,
+    moco=partial(torchvision_plan, prefix=PREFIX_OF_MOCO),
+    timm=timm_plan,
+    huggingface=partial(timm_plan, hub=True),
+    onnx=onnx_plan,
+)
+"""Plans by the names of the formats."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Networks of a conversion, and what is written with the weights."""
-
-    reference: nn.Module  # as the source's project builds it
-    target: nn.Module  # as the reader of the new file builds it
-    architecture: str  # in words
-    prefix: str  # of the names in the new file
-    usage: str  # code that loads the file '{path}'
-    notes: list[str] = field(default_factory=list)  # for the user
-    backbone: dict | None = None  # its config, for 'meta'
-    config_text: str | None = None  # of the encoder, for 'meta'
-    channels: int = 3  # of the images that are compared
-    size: int = IMAGE_SIZE  # side of these images, in pixels
-    maps: Callable = nn.Module.__call__  # from the target and images to maps
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """Result of a conversion.
+class Exported:
+    """Result of an export.
 
     Attributes:
-        path (Path): The new file.
+        path (Path): The new file, or the folder.
         described (str): The source in words.
         num_tensors (int): Number of tensors in the new file.
         agreement (Agreement): Differences of the two networks' outputs.
@@ -65,26 +61,28 @@ class Conversion:
     notes: list[str]
 
 
-def convert(
-    make_plan: Callable[[Checkpoint, State, bool], Plan],
-    conversion: str,
+def export(
     source: str | os.PathLike,
     destination: str | os.PathLike,
+    to: str,
     momentum: bool = False,
     config: str | Config | None = None,
     trust: bool = False,
     layout: str | None = None,
     prefix: str | None = None,
+    measures: str | os.PathLike | None = None,
     force: bool = False,
-) -> Conversion:
-    """Convert the backbone of a checkpoint, and write it if outputs agree.
+) -> Exported:
+    """Write an encoder for another program, if that computes the same.
+
+    The network that the source's project builds and the one that the reader
+    of the new file builds are given the same images.
 
     Args:
-        make_plan (callable): From the checkpoint, the backbone's weights and
-            ``momentum`` to the plan.
-        conversion (str): Name of the conversion, for the file's origin.
-        source (str or PathLike): The file to convert.
-        destination (str or PathLike): The file to write.
+        source (str or PathLike): The checkpoint.
+        destination (str or PathLike): The file to write, for 'huggingface'
+            the folder. A file that ends in '.safetensors' is one.
+        to (str): A name of :data:`FORMATS`.
         momentum (bool): Whether the momentum encoder is taken.
         config (str or Config, optional): Config whose model.backbone is the
             source's network, in place of the checkpoint's own or of what is
@@ -92,37 +90,48 @@ def convert(
         trust (bool): Whether the source may run code when it is loaded.
         layout (str, optional): See :meth:`.Checkpoint.open`.
         prefix (str, optional): See :meth:`.Checkpoint.open`.
+        measures (str or PathLike, optional): JSON of a diagnosis or an
+            evaluation, for the model card of 'huggingface'.
         force (bool): Whether the destination may exist.
 
     Returns:
-        Conversion: The file has 'state_dict' and, as its origin, 'meta'.
+        Exported: What was written. Its 'meta' is the origin.
 
     Raises:
+        ImportError: If the format needs a package that is not installed.
         OSError: If the source cannot be read, or the destination written.
-        ValueError: If the source has no such network, or not all of it, or
-            an option does not fit it.
+        ValueError: If the source has no such network, or not all of it, the
+            format cannot hold it, or an option does not fit.
         RuntimeError: If the two networks' outputs differ.
     """
+    check_choice('--to', to, tuple(FORMATS))
     if prefix is not None and (layout is not None or momentum):
         raise ValueError(
             '--prefix names the network itself: leave out --layout and '
             '--momentum.'
         )
-    path = _check_destination(source, destination, force)
+    path = _check_destination(source, destination, to, force)
+    make_plan = FORMATS[to]
+    if measures is not None:
+        if to != 'huggingface':
+            raise ValueError(
+                f"--measures '{measures}' is for the model card of --to "
+                f'huggingface: --to {to} writes none.'
+            )
+        make_plan = partial(make_plan, measures=measures)
     checkpoint = Checkpoint.open(source, config, trust, layout, prefix)
     weights = checkpoint.backbone_weights(momentum)
     check_finite(weights, checkpoint.path)
     with torch.random.fork_rng(devices=[]):
         plan = make_plan(checkpoint, weights, momentum)
-    load_all(plan.reference, weights, f"weights of '{checkpoint.path}'")
-    load_all(plan.target, weights, 'converted weights')
-    plan.reference.eval()
-    plan.target.eval()
-    converted = partial(plan.maps, plan.target)
     agreement = compare_outputs(
-        plan.reference, converted, plan.channels, plan.size
+        plan.reference,
+        plan.converted,
+        plan.channels,
+        plan.size,
+        plan.tolerance,
     )
-    network = checkpoint.names(momentum).backbone
+    names = checkpoint.names(momentum)
     described = checkpoint.layout.describe(checkpoint.weights, 'ResNet')
     described = described.removesuffix(' ResNet')
     file = Path(checkpoint.path).expanduser()
@@ -130,10 +139,10 @@ def convert(
         source=file.name,
         source_sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
         layout=described,
-        network=network.rstrip('.') or 'the whole file',
+        network=names.backbone.rstrip('.') or 'the whole file',
         momentum_encoder=momentum,
         architecture=plan.architecture,
-        conversion=conversion,
+        format=to,
         pauc_mm_version=__version__,
         torch_version=str(torch.__version__),
         date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
@@ -144,35 +153,52 @@ def convert(
         meta['previous'] = _earlier(checkpoint.meta, known)
     meta['notes'] = plan.notes or None
     meta = {key: value for key, value in meta.items() if value is not None}
-    state = {plan.prefix + key: value for key, value in weights.items()}
-    _write(path, state, meta, plan.config_text)
-    left_out = checkpoint.left_out(Names(network))
-    return Conversion(
+    for name, content in plan.files(path, meta).items():
+        AtomicBackend().put(content, path / name if name else path)
+    kept = names if to == 'onnx' else Names(names.backbone)
+    notes = [*checkpoint.notes, *checkpoint.left_out(kept), *plan.notes]
+    load = "torch.load('{path}')['state_dict']"
+    if path.suffix == '.safetensors':
+        load = "safetensors.torch.load_file('{path}')"
+    usage = plan.usage.replace('{load}', load).replace('{path}', str(path))
+    return Exported(
         path=path,
         described=f'{described}, {plan.architecture}',
-        num_tensors=len(state),
+        num_tensors=len(plan.state),
         agreement=agreement,
         meta=meta,
-        usage=plan.usage.replace('{path}', str(path)),
-        notes=[*checkpoint.notes, *left_out, *plan.notes],
+        usage=usage,
+        notes=list(dict.fromkeys(notes)),
     )
 
 
 def _check_destination(
-    source: str | os.PathLike, destination: str | os.PathLike, force: bool
+    source: str | os.PathLike,
+    destination: str | os.PathLike,
+    to: str,
+    force: bool,
 ) -> Path:
     """Refuse a destination before any work is done for it."""
     path = Path(destination).expanduser()
-    check_output(path, 'DST', folder=False)
-    source = Path(source).expanduser()
-    if path.exists() and source.exists() and path.samefile(source):
+    is_folder = to == 'huggingface'
+    check_output(path, 'DST', is_folder)
+    if path.suffix == '.safetensors' and to not in ('torchvision', 'timm'):
         raise ValueError(
-            f"'{path}' is the file to convert: write to another one."
+            f"DST '{path}': --to {to} does not write safetensors, which its "
+            'readers do not take. Name a file such as backbone.pth.'
         )
-    if path.exists() and not force:
+    source = Path(source).expanduser()
+    written = path / WEIGHTS if is_folder else path
+    if written.exists() and source.exists() and written.samefile(source):
+        raise ValueError(
+            f"'{written}' is the file to convert: write to another one."
+        )
+    taken = any(path.iterdir()) if path.is_dir() else path.exists()
+    if taken and not force:
+        what = 'is not empty' if is_folder else 'exists'
         raise FileExistsError(
-            f"'{path}' exists: name another file, or replace it with "
-            '--force (force=True).'
+            f"'{path}' {what}: name another one, or replace what is there "
+            'with --force (force=True).'
         )
     return path
 
@@ -183,13 +209,3 @@ def _earlier(meta: dict, keys: list[str], depth: int = 8) -> dict:
     if depth and isinstance(meta.get('previous'), dict):
         earlier['previous'] = _earlier(meta['previous'], keys, depth - 1)
     return earlier
-
-
-def _write(path: Path, state: State, meta: dict, text: str | None) -> None:
-    """Write the file, whole or not at all."""
-    meta = meta if text is None else dict(meta, cfg=text)  # as mmengine
-    # Copies: a tensor that is a view would take its whole storage along.
-    weights = {k: v.detach().clone().contiguous() for k, v in state.items()}
-    buffer = io.BytesIO()
-    torch.save(dict(meta=meta, state_dict=weights), buffer)
-    AtomicBackend().put(buffer.getbuffer(), path)

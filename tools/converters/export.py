@@ -1,8 +1,8 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""Write the ResNet of any known checkpoint for torchvision."""
+"""Write the encoder of a checkpoint for another program."""
 
-from pauc_mm.apis.convert import to_torchvision
+from pauc_mm.apis.export import main
 from pauc_mm.apis.tool import run_tool
 
 if __name__ == '__main__':
-    run_tool(to_torchvision)
+    run_tool(main)

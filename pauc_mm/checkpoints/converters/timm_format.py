@@ -1,0 +1,216 @@
+# Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
+"""A ResNet or ViT for timm: a file, or a folder as on Hugging Face's hub."""
+
+import json
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from mmpretrain.models.backbones import VisionTransformer
+from torch import Tensor
+
+from pauc_mm.checkpoints.checkpoint import Checkpoint
+from pauc_mm.checkpoints.file import State
+from pauc_mm.models.embed import pooled
+from pauc_mm.utils.require import require
+
+from .model_card import model_card
+from .networks import timm_resnet
+from .plan import (
+    Files,
+    Plan,
+    input_shape,
+    loaded,
+    preprocessing,
+    resnet_like,
+    safetensors_bytes,
+    source_network,
+    source_notes,
+)
+
+WEIGHTS = 'model.safetensors'
+
+# timm's sizes of a ViT: width, depth and heads.
+_VITS = {
+    (192, 12, 3): 'vit_tiny_patch16_224',
+    (384, 12, 6): 'vit_small_patch16_224',
+    (768, 12, 12): 'vit_base_patch16_224',
+    (1024, 24, 16): 'vit_large_patch16_224',
+}
+_VIT_DEFAULTS = dict(
+    img_size=224,
+    patch_size=16,
+    in_chans=3,
+    mlp_ratio=4.0,
+    qkv_bias=True,
+    init_values=None,
+    pre_norm=False,
+    global_pool='token',
+)
+_POOLS = dict(cls_token='token', featmap='avg')  # by mmpretrain's out_type
+_VIT_NAMES = (
+    (r'^patch_embed\.projection\.', 'patch_embed.proj.'),
+    (r'^pre_norm\.', 'norm_pre.'),
+    (r'^ln1\.', 'norm.'),
+    (r'^layers\.', 'blocks.'),
+    (r'\.ln([12])\.', r'.norm\1.'),
+    (r'\.ffn\.layers\.0\.0\.', '.mlp.fc1.'),
+    (r'\.ffn\.layers\.1\.', '.mlp.fc2.'),
+    (r'\.(?:attn|ffn)\.gamma([12])\.weight', r'.ls\1.gamma'),
+)
+
+
+def vit_to_timm(weights: State) -> State:
+    """Rename the weights of mmpretrain's ViT as timm names them."""
+    renamed = {}
+    for key, value in weights.items():
+        for pattern, name in _VIT_NAMES:
+            key = re.sub(pattern, name, key)
+        renamed[key] = value
+    return renamed
+
+
+def timm_plan(
+    checkpoint: Checkpoint,
+    weights: State,
+    momentum: bool,
+    hub: bool = False,
+    measures: str | os.PathLike | None = None,
+) -> Plan:
+    """Plan to write what ``timm.create_model`` loads.
+
+    Args:
+        checkpoint (Checkpoint): The source.
+        weights (dict[str, Tensor]): Of its backbone.
+        momentum (bool): Whether they are of the momentum encoder.
+        hub (bool): Whether a folder is written, as on Hugging Face's hub:
+            weights, config and model card. Defaults to one file.
+        measures (str or PathLike, optional): JSON with values for the card.
+
+    Raises:
+        ImportError: If timm is not installed.
+        ValueError: If timm has no such network.
+    """
+    timm = require('timm', '"pauc_mm[export]"', '--to timm or huggingface')
+    reference, name = source_network(checkpoint, weights)
+    like = resnet_like(checkpoint, weights, reference)
+    encoder = checkpoint.encoder(momentum)
+    side, image_notes = preprocessing(encoder)
+    if like is not None:
+        arch, args = timm_resnet(like)
+        state = weights
+        notes = source_notes(checkpoint, like, momentum)
+    elif isinstance(reference, VisionTransformer):
+        arch, args = _vit(reference, weights)
+        state = vit_to_timm(weights)
+        notes = source_notes(checkpoint, reference, momentum)
+        side = reference.img_size[0]
+    else:
+        raise ValueError(
+            f"The backbone of '{checkpoint.path}' is {name}, and only ResNets "
+            'and ViTs are written for timm. --to onnx takes any, and --to '
+            'mmpretrain writes it alone.'
+        )
+    channels, size = input_shape(reference, weights)
+    mean = encoder.preprocess['mean'] or [0] * channels
+    std = encoder.preprocess['std'] or [1] * channels
+    cfg = dict(
+        num_classes=0,
+        input_size=(channels, side, side),
+        mean=[round(value / 255, 6) for value in mean],
+        std=[round(value / 255, 6) for value in std],
+        crop_pct=7 / 8,  # as our evaluations load image files
+        interpolation='bilinear',
+    )
+    model = timm.create_model(
+        arch, num_classes=0, pretrained_cfg_overlay=cfg, **args
+    )
+    loaded(model, state, 'converted weights')
+    reference = loaded(reference, weights, f"weights of '{checkpoint.path}'")
+
+    def features(images: Tensor) -> Tensor:
+        return pooled(reference(images))
+
+    def stages(images: Tensor) -> list[Tensor]:
+        return model.forward_intermediates(
+            images, indices=4, intermediates_only=True
+        )
+
+    usage = "model = timm.create_model('local-dir:{path}', pretrained=True)"
+    if not hub:
+        shown = ''.join(f', {key}={value!r}' for key, value in args.items())
+        usage = (
+            f'model = timm.create_model({arch!r}, num_classes=0{shown},\n'
+            "                          checkpoint_path='{path}')"
+        )
+    plan = Plan(
+        features if like is None else reference,
+        model if like is None else stages,
+        name,
+        state,
+        usage,
+        [*notes, *image_notes],
+        channels=channels,
+        size=size,
+    )
+    if not hub:
+        return plan
+
+    def write(path: Path, meta: dict) -> Files:
+        shown = usage.replace('{path}', '.')
+        card = model_card(path.name, meta, encoder, shown, measures)
+        own = 'fixed_input_size', 'first_conv', 'classifier'
+        config = dict(
+            architecture=arch,
+            num_classes=0,
+            num_features=model.num_features,
+            model_args=args,
+            pretrained_cfg=dict(
+                cfg, **{key: model.pretrained_cfg[key] for key in own}
+            ),
+        )
+        weights = safetensors_bytes(state, meta)
+        # The weights last: without them the folder is no checkpoint.
+        text = json.dumps(config, indent=2)
+        return {
+            'README.md': card.encode(),
+            'config.json': text.encode(),
+            WEIGHTS: weights,
+        }
+
+    return replace(plan, write=write)
+
+
+def _vit(model: VisionTransformer, weights: State) -> tuple[str, dict]:
+    """Return timm's name of a ViT, and the arguments that it needs.
+
+    Raises:
+        ValueError: If timm's ViT has no such features.
+    """
+    if model.out_type not in _POOLS or not model.final_norm:
+        raise ValueError(
+            f'model.backbone.out_type={model.out_type!r} with final_norm='
+            f'{model.final_norm}: timm takes the class token or the mean of '
+            "the patches after a norm, out_type='cls_token' or 'featmap'."
+        )
+    sizes = model.arch_settings
+    width = sizes['embed_dims']
+    filters = weights['patch_embed.projection.weight']
+    args = dict(
+        img_size=model.img_size[0],
+        patch_size=filters.shape[-1],
+        in_chans=filters.shape[1],
+        mlp_ratio=sizes['feedforward_channels'] / width,
+        qkv_bias='layers.0.attn.qkv.bias' in weights,
+        init_values=1e-5 if 'layers.0.attn.gamma1.weight' in weights else None,
+        pre_norm='pre_norm.weight' in weights,
+        global_pool=_POOLS[model.out_type],
+    )
+    args = {k: v for k, v in args.items() if v != _VIT_DEFAULTS[k]}
+    if args.get('global_pool'):
+        args['fc_norm'] = False  # the norm comes before the mean
+    shape = (width, sizes['num_layers'], sizes['num_heads'])
+    if shape not in _VITS:
+        args.update(zip(('embed_dim', 'depth', 'num_heads'), shape))
+    return _VITS.get(shape, 'vit_small_patch16_224'), args
