@@ -33,7 +33,7 @@ class Agreement:
         )
 
 
-Forward = Callable[[torch.Tensor], Sequence[torch.Tensor]]
+Forward = Callable[[torch.Tensor], torch.Tensor | Sequence[torch.Tensor]]
 
 
 @torch.no_grad()

@@ -72,7 +72,7 @@ def onnx_plan(checkpoint: Checkpoint, weights: State, momentum: bool) -> Plan:
         torch.onnx.export(
             network,
             (example,),
-            buffer,
+            buffer,  # type: ignore[arg-type]
             input_names=['images'],
             output_names=outputs,
             dynamic_axes=axes,

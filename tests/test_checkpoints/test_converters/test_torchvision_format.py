@@ -86,7 +86,7 @@ def test_wide(tmp_path):
     assert '[3, 4, 6, 3], width_per_group=32' in result.usage
 
 
-@pytest.mark.parametrize('key, name', list(networks._NAMES.items()))
+@pytest.mark.parametrize('key, name', list(networks.NAMES.items()))
 def test_names_of_torchvisions_builders(key, name):
     block, counts, width = key
     with torch.device('meta'):
