@@ -21,9 +21,7 @@ COMMANDS = {
     'evaluate': ('evaluate_all:main', 'all evaluations of a checkpoint'),
     'classify': ('fine_tune:train_classifier', 'fine-tune a classifier'),
     'detect': ('fine_tune:train_detector', 'fine-tune a detector'),
-    'extract-backbone': ('convert:extract_backbone', 'write a backbone'),
-    'to-mmpretrain': ('convert:to_mmpretrain', 'write it for OpenMMLab'),
-    'to-torchvision': ('convert:to_torchvision', 'write it for torchvision'),
+    'export': ('export:main', 'write an encoder for other programs'),
     'draw-subset': ('draw_subset:main', 'draw labelled images'),
     'check-env': ('..check_env:main', 'what is installed, and what is not'),
 }

@@ -73,7 +73,8 @@ class Checkpoint:
         """Read a file and recognise its layout.
 
         Args:
-            path (str or PathLike): The file.
+            path (str or PathLike): The file, or a folder of Hugging Face's
+                form.
             config (str or Config, optional): Config or its file to build
                 from, in place of the checkpoint's own.
             trust (bool): Whether the checkpoint and its config may run code
@@ -90,6 +91,9 @@ class Checkpoint:
             ValueError: If it is no checkpoint, would run code, or is of no
                 known layout.
         """
+        folder = Path(path).expanduser()
+        if (folder / 'model.safetensors').is_file():  # as Hugging Face's
+            path = folder / 'model.safetensors'
         path = os.fspath(path)
         content = read_file(path, trust)
         weights, notes = find_weights(content, path)
@@ -219,9 +223,9 @@ class Checkpoint:
         return self.layout.names(self.weights, momentum, self.path)
 
     def backbone_weights(self, momentum: bool = False) -> State:
-        """Return the weights of a backbone under its own names.
+        """Return the weights of a backbone under mmpretrain's names.
 
-        For mmpretrain's layout all below the prefix, else a ResNet's alone.
+        For mmpretrain's layout all below the prefix, else a network's alone.
         """
         names = self.names(momentum)
         weights = self._below(names, self.layout.is_openmm)
@@ -230,7 +234,7 @@ class Checkpoint:
                 f"'{self.path}' has no backbone under '{names.backbone}': its "
                 f'{len(self.weights)} keys are {listed(self.weights)}.'
             )
-        return weights
+        return self._renamed(weights)
 
     def assumptions(
         self, backbone: nn.Module, names: Names, momentum: bool
@@ -279,6 +283,11 @@ class Checkpoint:
         }
         return below if start and everything else without_heads(below)
 
+    def _renamed(self, weights: State) -> State:
+        """Give mmpretrain's names, which those of its own networks are."""
+        own = self.layout.is_openmm and self.config is not None
+        return weights if own else to_mmpretrain(weights)
+
     def _backbone(self, names: Names) -> tuple[nn.Module, str]:
         """Load the backbone; return its name too."""
         config = self.config
@@ -289,7 +298,7 @@ class Checkpoint:
                 f'or needs its config, --config. {closest(self.weights)}.'
             )
         weights = self._below(names, everything=config is not None)
-        weights = to_mmpretrain(weights)
+        weights = self._renamed(weights)
         if config is not None:
             backbone = config.build('backbone')
             own = backbone.state_dict()  # of torchvision's not the classifier

@@ -159,10 +159,17 @@ def infer_vit(
     if letter is None:
         name = f'ViT/{patch} (width {width}, depth {depth})'
     if 'pre_norm.0.tokens' not in weights:
-        return VisionTransformer(**options), name
+        return _built(VisionTransformer, options), name
     num = weights['pre_norm.0.tokens'].shape[1]
-    model = ViTWithRegisters(num_registers=num, **options)
+    model = _built(ViTWithRegisters, dict(options, num_registers=num))
     return model, f'{name} with {num} registers'
+
+
+def _built(kind: type[VisionTransformer], options: dict) -> VisionTransformer:
+    """Build a network that knows its config, as ``cfg``."""
+    model = kind(**options)
+    model.cfg = dict(type=kind.__name__, **options)
+    return model
 
 
 def assumption(model: VisionTransformer) -> str:

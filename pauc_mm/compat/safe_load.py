@@ -8,6 +8,7 @@ inert class takes the place of each of them. The real classes are not let in:
 their own unpickling trusts the file with memory and with mmengine's methods.
 """
 
+import json
 import math
 import os
 import pickle
@@ -70,7 +71,12 @@ def load_without_code(path: str, map_location: Any = 'cpu', **options) -> Any:
     """
     if Path(path).suffix == '.safetensors':
         module = require('safetensors.torch', 'safetensors', f"'{path}'")
-        return module.load_file(path)
+        with module.safe_open(path, 'pt') as file:
+            meta = (file.metadata() or {}).get('pauc_mm')
+        weights = module.load_file(path)
+        if meta is None:
+            return weights
+        return dict(meta=json.loads(meta), state_dict=weights)
     refuse_damage(path)
     with _stand_ins_allowed():
         return torch.load(path, map_location, weights_only=True, **options)

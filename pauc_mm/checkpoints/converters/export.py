@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -132,8 +133,9 @@ def export(
         plan.tolerance,
     )
     names = checkpoint.names(momentum)
-    described = checkpoint.layout.describe(checkpoint.weights, 'ResNet')
-    described = described.removesuffix(' ResNet')
+    kind = re.split('[-/]', plan.architecture)[0]  # 'ResNet' or 'ViT'
+    described = checkpoint.layout.describe(checkpoint.weights, kind)
+    described = described.removesuffix(f' {kind}')
     file = Path(checkpoint.path).expanduser()
     meta = dict(
         source=file.name,

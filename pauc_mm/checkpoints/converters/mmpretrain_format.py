@@ -4,14 +4,15 @@
 from pauc_mm.checkpoints.checkpoint import Checkpoint
 from pauc_mm.checkpoints.config import stored_config
 from pauc_mm.checkpoints.file import State
-from pauc_mm.checkpoints.inferred_resnet import infer_resnet
 
 from .networks import backbone_config, build_resnet
 from .plan import (
     Plan,
     configured,
+    encoder_text,
     input_shape,
     loaded,
+    resnet_like,
     source_network,
     source_notes,
 )
@@ -24,39 +25,38 @@ _USAGE = """backbone=dict({backbone},
 def mmpretrain_plan(
     checkpoint: Checkpoint, weights: State, momentum: bool
 ) -> Plan:
-    """Plan to write any backbone that has a config, or any ResNet.
+    """Plan to write any backbone that has a config or can be inferred.
 
     The converted network is built from the config as it will be in the file.
     """
     reference, name = source_network(checkpoint, weights)
-    cfg, text, code = None, None, '...'
-    if checkpoint.config is not None:
-        notes = list(checkpoint.config.notes)
+    text, notes = encoder_text(checkpoint, reference)
+    cfg, code = getattr(reference, 'cfg', None), '...'
+    if text is not None:  # as Checkpoint will read it
+        target = configured(stored_config(text, False, 'the new file'))
+    elif checkpoint.config is not None:
         target = configured(checkpoint.config)
-        code = f"type='{type(reference).__name__}', ..."
-        try:
-            text = checkpoint.config.encoder_text()
-        except ValueError as error:
-            notes.append(
-                f'The config was left out: {error}. Diagnosis and probes of '
-                'the new file need it: --config.'
-            )
-        else:  # as Checkpoint will read it
-            target = configured(stored_config(text, False, 'the new file'))
     else:
-        padding = checkpoint.layout.stem_padding
-        like, _ = infer_resnet(weights, checkpoint.path, padding)
+        like = resnet_like(checkpoint, weights, reference)
+        if like is None:
+            raise ValueError(
+                f"'{checkpoint.path}' holds a {name} without a config: name "
+                'the one that builds it with --config.'
+            )
         cfg = backbone_config(like)
         target = build_resnet(like, cfg)
-        notes = source_notes(checkpoint, like, momentum)
-        if cfg is not None:
-            code = ', '.join(f'{key}={value!r}' for key, value in cfg.items())
-        else:
+        if cfg is None:
             notes.append(
                 f"No depth of mmpretrain's ResNet has the blocks of this "
                 f'{name}, {list(like.stage_blocks)}: only a class of your own '
                 'loads it.'
             )
+    if checkpoint.config is not None:
+        code = f"type='{type(reference).__name__}', ..."
+    else:
+        notes = [*source_notes(checkpoint, target, momentum), *notes]
+        if cfg is not None:
+            code = ', '.join(f'{key}={value!r}' for key, value in cfg.items())
     channels, size = input_shape(reference, weights)
     return Plan(
         loaded(reference, weights, f"weights of '{checkpoint.path}'"),

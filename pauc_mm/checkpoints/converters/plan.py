@@ -13,8 +13,9 @@ from torch import nn
 
 from pauc_mm.checkpoints.checkpoint import Checkpoint
 from pauc_mm.checkpoints.config import CheckpointConfig
-from pauc_mm.checkpoints.encoder import Encoder
+from pauc_mm.checkpoints.encoder import IMAGENET_PREPROCESS, Encoder
 from pauc_mm.checkpoints.file import State
+from pauc_mm.checkpoints.inferred import infer_backbone
 from pauc_mm.checkpoints.inferred_resnet import infer_resnet
 from pauc_mm.checkpoints.layouts import Names
 from pauc_mm.checkpoints.weights import load_all
@@ -83,14 +84,15 @@ def source_network(
 ) -> tuple[nn.Module, str]:
     """Build the backbone of a checkpoint, with fresh weights.
 
-    From its config; else mmpretrain's or torchvision's ResNet, as its project
-    builds it, inferred from its weights. ResNets give the maps of all stages.
+    From its config, else inferred from its weights: of other projects than
+    mmpretrain torchvision's ResNet, as they build it. ResNets give the maps of
+    all stages.
 
     Returns:
         tuple[nn.Module, str]: The network and its name.
 
     Raises:
-        ValueError: If there is no config, and it is no ResNet.
+        ValueError: If there is no config, and it cannot be inferred.
     """
     if checkpoint.config is not None:
         model = configured(checkpoint.config)
@@ -98,9 +100,42 @@ def source_network(
         if isinstance(model, ResNet):
             name = f'{name}-{model.depth}'
         return model, name
-    padding = checkpoint.layout.stem_padding
-    like, name = infer_resnet(weights, checkpoint.path, padding)
-    return like if checkpoint.layout.is_openmm else StagedResNet(like), name
+    model, name = infer_backbone(
+        weights,
+        checkpoint.path,
+        checkpoint.layout.stem_padding,
+        checkpoint.layout.num_heads,
+    )
+    if isinstance(model, ResNet) and not checkpoint.layout.is_openmm:
+        model = StagedResNet(model)
+    return model, name
+
+
+def encoder_text(
+    checkpoint: Checkpoint, network: nn.Module
+) -> tuple[str | None, list[str]]:
+    """Return the config of an encoder, for 'meta', and notes for the user.
+
+    A ResNet without a config needs none: its weights tell it.
+    """
+    if checkpoint.config is not None:
+        try:
+            return checkpoint.config.encoder_text(), checkpoint.config.notes
+        except ValueError as error:
+            note = (
+                f'The config was left out: {error}. Diagnosis and probes of '
+                'the new file need it: --config.'
+            )
+            return None, [*checkpoint.config.notes, note]
+    cfg = getattr(network, 'cfg', None)
+    if cfg is None:
+        return None, []
+    model = dict(
+        type='ImageClassifier',
+        backbone=cfg,
+        data_preprocessor=IMAGENET_PREPROCESS,
+    )
+    return f'model = {model!r}\n', []
 
 
 def configured(config: CheckpointConfig) -> nn.Module:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pauc_mm.checkpoints.checkpoint import Checkpoint
 from pauc_mm.checkpoints.file import State
+from pauc_mm.checkpoints.inferred_vit import renamed
 from pauc_mm.models.embed import pooled
 from pauc_mm.utils.require import require
 
@@ -20,6 +21,7 @@ from .networks import timm_resnet
 from .plan import (
     Files,
     Plan,
+    encoder_text,
     input_shape,
     loaded,
     preprocessing,
@@ -46,13 +48,22 @@ _VIT_DEFAULTS = dict(
     qkv_bias=True,
     init_values=None,
     pre_norm=False,
-    global_pool='token',
+    reg_tokens=0,
 )
-_POOLS = dict(cls_token='token', featmap='avg')  # by mmpretrain's out_type
+# Arguments by mmpretrain's out_type and final_norm.
+_POOLS: dict[tuple[str, bool], dict] = {
+    ('cls_token', True): {},
+    ('featmap', True): dict(global_pool='avg', fc_norm=False),
+    ('avg_featmap', False): dict(global_pool='avg'),
+}
+_REGISTERS = 'pre_norm.0.tokens'
+# The other way is inferred_vit.TIMM_TO_MMPRETRAIN.
 _VIT_NAMES = (
     (r'^patch_embed\.projection\.', 'patch_embed.proj.'),
-    (r'^pre_norm\.', 'norm_pre.'),
+    (r'^pre_norm\.0\.tokens$', 'reg_token'),
+    (r'^pre_norm\.(?:1\.)?', 'norm_pre.'),
     (r'^ln1\.', 'norm.'),
+    (r'^ln2\.', 'fc_norm.'),
     (r'^layers\.', 'blocks.'),
     (r'\.ln([12])\.', r'.norm\1.'),
     (r'\.ffn\.layers\.0\.0\.', '.mlp.fc1.'),
@@ -62,13 +73,16 @@ _VIT_NAMES = (
 
 
 def vit_to_timm(weights: State) -> State:
-    """Rename the weights of mmpretrain's ViT as timm names them."""
-    renamed = {}
-    for key, value in weights.items():
-        for pattern, name in _VIT_NAMES:
-            key = re.sub(pattern, name, key)
-        renamed[key] = value
-    return renamed
+    """Rename the weights of mmpretrain's ViT as timm names them.
+
+    Beside registers timm's class token has no position: it is added to it.
+    """
+    state = renamed(weights, _VIT_NAMES)
+    if _REGISTERS in weights:
+        positions = state['pos_embed']
+        state['cls_token'] = state['cls_token'] + positions[:, :1]
+        state['pos_embed'] = positions[:, 1:]
+    return state
 
 
 def timm_plan(
@@ -151,6 +165,7 @@ def timm_plan(
         state,
         usage,
         [*notes, *image_notes],
+        config_text=encoder_text(checkpoint, reference)[0],
         channels=channels,
         size=size,
     )
@@ -170,6 +185,8 @@ def timm_plan(
                 cfg, **{key: model.pretrained_cfg[key] for key in own}
             ),
         )
+        if plan.config_text is not None:
+            meta = dict(meta, cfg=plan.config_text)
         weights = safetensors_bytes(state, meta)
         # The weights last: without them the folder is no checkpoint.
         text = json.dumps(config, indent=2)
@@ -188,11 +205,14 @@ def _vit(model: VisionTransformer, weights: State) -> tuple[str, dict]:
     Raises:
         ValueError: If timm's ViT has no such features.
     """
-    if model.out_type not in _POOLS or not model.final_norm:
+    pool = _POOLS.get((model.out_type, model.final_norm))
+    if pool is None or 'layers.0.ffn.w12.weight' in weights:
         raise ValueError(
             f'model.backbone.out_type={model.out_type!r} with final_norm='
-            f'{model.final_norm}: timm takes the class token or the mean of '
-            "the patches after a norm, out_type='cls_token' or 'featmap'."
+            f'{model.final_norm}, or SwiGLU: a ViT is written for timm with '
+            "an MLP, whose features are the class token ('cls_token') or the "
+            "mean of the patches ('featmap') after the last norm, or "
+            "'avg_featmap' without final_norm. --to onnx takes any."
         )
     sizes = model.arch_settings
     width = sizes['embed_dims']
@@ -204,12 +224,13 @@ def _vit(model: VisionTransformer, weights: State) -> tuple[str, dict]:
         mlp_ratio=sizes['feedforward_channels'] / width,
         qkv_bias='layers.0.attn.qkv.bias' in weights,
         init_values=1e-5 if 'layers.0.attn.gamma1.weight' in weights else None,
-        pre_norm='pre_norm.weight' in weights,
-        global_pool=_POOLS[model.out_type],
+        pre_norm=any(re.match(r'pre_norm.*weight', k) for k in weights),
+        reg_tokens=getattr(model, 'num_registers', 0),
     )
     args = {k: v for k, v in args.items() if v != _VIT_DEFAULTS[k]}
-    if args.get('global_pool'):
-        args['fc_norm'] = False  # the norm comes before the mean
+    args.update(pool)
+    if 'reg_tokens' in args:
+        args['no_embed_class'] = True
     shape = (width, sizes['num_layers'], sizes['num_heads'])
     if shape not in _VITS:
         args.update(zip(('embed_dim', 'depth', 'num_heads'), shape))

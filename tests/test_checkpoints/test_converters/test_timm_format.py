@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from mmpretrain.models.backbones import VisionTransformer
+from mmpretrain.registry import MODELS
 from torch import nn
 
 from pauc_mm.checkpoints.converters import export
@@ -18,7 +19,12 @@ from tests.test_checkpoints.source_models import (
     without_fc,
     wrapped,
 )
-from tests.test_checkpoints.test_converters.helpers import saved
+from tests.test_checkpoints.test_converters.helpers import (
+    assert_same,
+    load,
+    saved,
+    to_mmpretrain,
+)
 
 timm = pytest.importorskip('timm')
 
@@ -76,6 +82,52 @@ def test_a_vit(tmp_path, options, suffix):
     expected, _ = load_encoder(path).embed(batch)
     got = computed(as_the_user(result.usage), batch)
     assert got.shape == (3, 48)
+    torch.testing.assert_close(got, expected, **CLOSE)
+
+
+@pytest.mark.parametrize('to', ['timm', 'huggingface'])
+def test_there_and_back_bit_for_bit(tmp_path, to):
+    """Three heads of 16 dimensions, which weights do not tell."""
+    path = vit_file(tmp_path)
+    result = export(path, tmp_path / 'out', to)
+    old, new = load_encoder(path), load_encoder(result.path)
+    assert torch.equal(
+        new.embed(images(size=16))[0], old.embed(images(size=16))[0]
+    )
+    assert new.preprocess == old.preprocess and new.epoch == 30
+    back = to_mmpretrain(result.path, tmp_path / 'back.pth')
+    states = [load(file)['state_dict'] for file in (path, back.path)]
+    assert_same(*(dict(sorted(state.items())) for state in states))
+    assert back.meta['previous']['source'] == 'vit.pth'
+
+
+TIMMS = {
+    'plain': dict(),
+    'four registers': dict(reg_tokens=4, no_embed_class=True, init_values=1.0),
+    'a mean, then a norm': dict(global_pool='avg'),
+}
+
+
+@pytest.mark.parametrize('kind', TIMMS)
+def test_a_vit_of_timm(tmp_path, kind):
+    torch.manual_seed(0)
+    sizes = dict(embed_dim=64, depth=2, num_heads=1, img_size=16, patch_size=4)
+    name = 'vit_small_patch16_224'
+    model = timm.create_model(name, num_classes=0, **sizes, **TIMMS[kind])
+    for value in model.parameters():
+        nn.init.normal_(value, std=0.3)
+    path = saved(tmp_path, model.eval().state_dict())
+    expected = computed(model, images(size=16))
+    result = to_mmpretrain(path, tmp_path / 'x.pth')
+    got, _ = load_encoder(result.path).embed(images(size=16))
+    torch.testing.assert_close(got, expected, **CLOSE)
+    cfg = eval(result.usage.removeprefix('backbone='))
+    built = MODELS.build(dict(cfg, type=f'mmpretrain.{cfg["type"]}'))
+    built.init_weights()
+    got = computed(built.eval(), images(size=16))[0]
+    torch.testing.assert_close(got, expected, **CLOSE)
+    again = export(result.path, tmp_path / 'y.pth', 'timm')
+    got = computed(as_the_user(again.usage), images(size=16))
     torch.testing.assert_close(got, expected, **CLOSE)
 
 
