@@ -17,9 +17,8 @@ from .arguments import (
 )
 
 DESCRIPTION = """\
-Measure the prototypes in checkpoints: how many are unique, KoLeo, spectrum,
-the largest groups of copies, and what papers published. Needs no images and no
-backbone. Writes a page in HTML and the values in JSON.
+Measure the prototypes in checkpoints alone: how many are unique, KoLeo,
+spectrum, groups of copies, and what was published. Writes HTML and JSON.
 """
 EXAMPLES = """examples:
   P=tools/analysis/prototypes.py
@@ -37,14 +36,10 @@ Several files are compared; epochs of one run are drawn as curves.
 def get_parser() -> Parser:
     """Return the command line."""
     parser = Parser(DESCRIPTION, EXAMPLES)
-    parser.add_argument(
-        'files', nargs='+', metavar='FILE', help='file with prototypes'
-    )
-    parser.value(
-        '--out DIR',
-        str,
-        'folder of the page; default: work_dirs/prototypes/NAME',
-    )
+    files = dict(nargs='+', metavar='FILE', help='file with prototypes')
+    parser.add_argument('files', **files)
+    page = 'folder of the page; default: work_dirs/prototypes/NAME'
+    parser.value('--out DIR', str, page)
     add_momentum_argument(parser)
     devices = ['auto', 'cpu', 'cuda']
     parser.value(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pauc_mm.checkpoints import Checkpoint
+from pauc_mm.checkpoints.file import State
 from pauc_mm.evaluation.functional import (
     copied_prototypes,
     koleo,
@@ -45,22 +46,27 @@ PUBLISHED = (
 """Project, model, K and unique prototypes at a cosine distance of 0.025, from
 https://arxiv.org/abs/2410.14060 and https://arxiv.org/abs/2510.20108."""
 
+CURVES = {
+    'share unique at 0.025': 'unique_share',
+    'KoLeo': 'koleo',
+    'effective rank': 'effective_rank',
+}
 MAX_GROUPS = 10
 MAX_MEMBERS = 8
 MAX_CURVES = 10
 
 
 def published_counts(layout: str, number: int) -> list[dict]:
-    """Return the published counts of a layout with ``number`` prototypes.
+    """Return the published counts of a project with K = ``number``.
 
-    Those of every project if the layout's name has none of them, as for a
-    matrix alone.
+    Those of all projects for a matrix alone, which tells no project.
     """
-    named = {p for p, *_ in PUBLISHED if p.lower() in layout.lower().split()}
+    words = layout.lower().split()
     return [
         dict(model=model, unique=unique, prototypes=k)
         for project, model, k, unique in PUBLISHED
-        if k == number and (project in named or layout == 'prototypes alone')
+        if k == number
+        if project.lower() in words or layout == 'prototypes alone'
     ]
 
 
@@ -184,20 +190,16 @@ def _draw(sets: list[dict], files: Sequence[str], out: Path) -> list[dict]:
     shown = {f'{s["checkpoint"]}, {s["name"]}': s for s in sets[:MAX_CURVES]}
     first = f' The first {MAX_CURVES} sets.' * (len(sets) > MAX_CURVES)
     pictures = []
-    largest = {s['checkpoint']: s for s in sorted(sets, key=_num_prototypes)}
-    if len(files) > 1 and run_epochs(files, list(largest.values())):
-        runs = sorted(largest.values(), key=lambda s: s['epoch'])
-        values = {'KoLeo': 'koleo', 'effective rank': 'effective_rank'}
-        curves = {
-            f'unique at {e}': [s['unique'][e] for s in runs]
-            for e in runs[0]['unique']
-        } | {title: [s[key] for s in runs] for title, key in values.items()}
+    by_size = sorted(sets, key=lambda s: s['num_prototypes'])
+    largest = {s['checkpoint']: s for s in by_size}.values()
+    if len(files) > 1 and run_epochs(files, list(largest)):
+        runs = sorted(largest, key=lambda s: s['epoch'])
         epochs = [s['epoch'] for s in runs]
-        path = plot_epoch_curves(
-            {key: {'run': (epochs, v)} for key, v in curves.items()},
-            out / 'epochs.png',
-            'Prototypes during training',
-        )
+        curves = {
+            title: {'run': (epochs, [s[key] for s in runs])}
+            for title, key in CURVES.items()
+        }
+        path = plot_epoch_curves(curves, out / 'epochs.png', 'Prototypes')
         caption = 'Epochs of one run; the largest set of each file.'
         pictures.append(picture(path, 'Over the epochs', caption))
     path = plot_unique_curves(
@@ -211,13 +213,13 @@ def _draw(sets: list[dict], files: Sequence[str], out: Path) -> list[dict]:
     )
     pictures.append(picture(path, 'Unique prototypes', caption))
     # A single point has no spectrum.
-    spectra = {n: s for n, s in shown.items() if s['spectrum'][0] > 0}
-    if spectra:
+    shown = {name: s for name, s in shown.items() if s['spectrum'][0] > 0}
+    if shown:
         path = plot_spectra(
-            {name: s['spectrum'] for name, s in spectra.items()},
+            {name: s['spectrum'] for name, s in shown.items()},
             out / 'spectra.png',
             'Singular values of the prototypes',
-            {name: s['effective_rank'] for name, s in spectra.items()},
+            {name: s['effective_rank'] for name, s in shown.items()},
         )
         caption = (
             'Singular values of the centred, l2-normalised prototypes, '
@@ -227,20 +229,14 @@ def _draw(sets: list[dict], files: Sequence[str], out: Path) -> list[dict]:
     return pictures
 
 
-def _num_prototypes(measured: dict) -> int:
-    return measured['num_prototypes']
-
-
-def _open(
-    file: str, momentum: bool, trust: bool
-) -> tuple[dict, dict[str, Tensor]]:
+def _open(file: str, momentum: bool, trust: bool) -> tuple[dict, State]:
     """Read the prototypes of a file, and what to say of it."""
     opened = Checkpoint.open(file, trust=trust)
     found = opened.prototypes(momentum)
     layout = opened.layout.name
     if not found:
         raise ValueError(
-            f"'{file}' ({layout}) has no prototypes: its "
+            f"'{file}' ({layout}) has no prototypes (a matrix K x D): its "
             f'{len(opened.weights)} keys are {listed(opened.weights)}. Was it '
             'saved without its head?'
         )

@@ -124,8 +124,7 @@ def unique_mask(
         for i, pattern in enumerate(patterns):
             key = tuple(np.flatnonzero(pattern).tolist())
             if key:
-                new = torch.from_numpy(index.ravel() == i)
-                new = rows[new.to(rows.device)]
+                new = rows[np.flatnonzero(index.ravel() == i)]
                 kept[key] = torch.cat([kept.get(key, new[:0]), new])
     return torch.cat(masks, dim=1)
 
@@ -151,16 +150,15 @@ def copied_prototypes(
     points = _Directions(prototypes, (epsilon,))
     kept = kept.to(points.exact.device)
     copied = torch.arange(len(kept), device=kept.device)
-    rest = torch.nonzero(~kept).flatten()
-    for others in torch.nonzero(kept).flatten().split(_BLOCK):
-        missed = []
-        for rows in rest.split(CHUNK):
-            near = points.distances(rows, others, exact=True) < epsilon
-            found = near.any(dim=1)
-            first = near.byte().argmax(dim=1)
-            copied[rows[found]] = others[first[found]]
-            missed.append(rows[~found])
-        rest = torch.cat([rest[:0], *missed])
+    others = kept.nonzero().flatten()
+    rest = (~kept).nonzero().flatten()
+    for rows in rest.split(CHUNK) if len(rest) else ():
+        near = [
+            points.distances(rows, block, exact=True) < epsilon
+            for block in others[others < rows[-1]].split(_BLOCK)
+        ]
+        # argmax takes the first of the largest.
+        copied[rows] = others[torch.cat(near, dim=1).byte().argmax(dim=1)]
     return copied.cpu()
 
 
@@ -201,11 +199,9 @@ def unique_curve(
 
 
 class _Directions:
-    """Unit vectors whose distances are on the side of epsilon of float64.
+    """Unit vectors (K, D), and their distances on the right side of epsilons.
 
-    Args:
-        prototypes (Tensor or ndarray): Shape (K, D).
-        epsilons (sequence of float): Cosine distances, (E,).
+    That is the side of the distances in float64.
     """
 
     def __init__(
@@ -230,30 +226,27 @@ class _Directions:
         nearest = self.exact.new_full(shape, math.inf)
         for pattern, members in kept.items():
             for others in members.split(_BLOCK):
-                distance = self.distances(rows, others, exact, nearest=True)
+                distance = self.distances(rows, others, exact).amin(dim=1)
                 for i in pattern:
                     torch.minimum(nearest[i], distance, out=nearest[i])
         return nearest
 
-    def distances(
-        self, rows: Tensor, others: Tensor, exact: bool, nearest: bool = False
-    ) -> Tensor:
-        """Return cosine distances of rows (n,) to others (m,), float64.
+    def distances(self, rows: Tensor, others: Tensor, exact: bool) -> Tensor:
+        """Return cosine distances of rows (n,) to others (m,), (n, m).
 
-        Shape (n, m), or (n,) to the nearest. Without ``exact`` some may be on
-        the wrong side of an epsilon, see :meth:`is_unsure`.
+        Without ``exact`` they are float32, and some may be on the wrong side
+        of an epsilon, see :meth:`is_unsure`; else float64.
         """
         distances = 1 - self._rough[rows] @ self._rough[others].T
         if not exact:
-            return distances.amin(dim=1) if nearest else distances
+            return distances
         unsure = self.is_unsure(distances).nonzero()
         distances = distances.double()
-        for pairs in unsure.split(_PAIRS):
-            i, j = pairs.unbind(dim=1)
+        for i, j in (pairs.unbind(dim=1) for pairs in unsure.split(_PAIRS)):
             # Row by row, so that the order of a sum is always the same.
             products = self.exact[rows[i]] * self.exact[others[j]]
             distances[i, j] = 1 - products.sum(dim=1)
-        return distances.amin(dim=1) if nearest else distances
+        return distances
 
     def is_unsure(self, distances: Tensor) -> Tensor:
         """Tell which distances are too near to an epsilon for float32."""
