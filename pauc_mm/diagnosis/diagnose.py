@@ -97,7 +97,12 @@ def diagnose(
         store=out / 'embeddings.pt',
         key=dict(stamp=stamp[:-1], momentum=options.momentum),
     )
-    copies = note_copies(images)
+    copies, no_views = note_copies(images), []
+    if images.views is None:
+        no_views = [
+            'No alignment, LiDAR and agreement of views: the config has no '
+            'training pipeline with two views, or all views are zero.'
+        ]
     images, source, zero_share = drop_zeros(images, source)
     clusterings = find_clusterings(
         encoder, images, options.clusters, options.seed
@@ -122,7 +127,7 @@ def diagnose(
         checkpoint=name,
         layout=encoder.layout,
         epoch=encoder.epoch,
-        notes=[*encoder.notes, *copies],
+        notes=[*encoder.notes, *copies, *no_views],
         images=source.description,
         input=describe_input(encoder, source),
         settings=settings,

@@ -61,7 +61,21 @@ def test_a_run_of_this_project_with_its_own_prototypes(run, tmp_path):
     assert all(sum(c['sizes']) == 48 for c in sets)
     # Two views as in training, so an alignment.
     assert 0 < report['headline']['alignment'] < 2
+    assert 1 <= report['headline']['lidar'] <= 8
+    assert 0 < report['headline']['view_agreement'] <= 1
+    assert not [note for note in report['notes'] if 'LiDAR' in note]
     assert 'tsne.png' not in {p['file'] for p in report['pictures']}
+
+
+@pytest.mark.slow
+def test_views_that_are_not_there_are_said_to_be_absent(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr('pauc_mm.embedding.images._views', lambda *_: None)
+    options = DiagnosisOptions(tsne=False)
+    report = diagnose(str(run / 'epoch_4.pth'), tmp_path, options)
+    assert len([note for note in report['notes'] if 'LiDAR' in note]) == 1
+    assert not {'alignment', 'lidar'} & set(report['headline'])
 
 
 @pytest.mark.slow
