@@ -24,9 +24,10 @@ EXAMPLES = """examples:
   python $D swav_800ep_pretrain.pth.tar --data imagenet/val --labels
   python $D --compare work_dirs/run/epoch_*.pth --data photos
 
-Checkpoints of pauc_mm, mmpretrain, the official MoCo, PCL, SwAV and DINO
-ResNets, and of torchvision are recognised. Without --data the test images of
-the checkpoint's config are used. A second call computes only what is new.
+ResNets and vision transformers of pauc_mm, mmpretrain, timm, torchvision, the
+official MoCo, PCL, SwAV, DINO, iBOT, MSN, CARP, DINOv2 and others are
+recognised. Without --data the test images of the checkpoint's config are used.
+A second call computes only what is new.
 """
 OPTIONS = {field.name for field in fields(DiagnosisOptions)}
 

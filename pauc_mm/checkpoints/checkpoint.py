@@ -19,7 +19,6 @@ from .encoder import IMAGENET_PREPROCESS, Encoder
 from .file import State, find_weights, read_file
 from .inferred import (
     assumption,
-    feature_width,
     has_network,
     infer_backbone,
     to_mmpretrain,
@@ -151,10 +150,8 @@ class Checkpoint:
         """
         config = self.config
         names = self.names(momentum)
-        backbone, network = self._backbone(names)
-        neck, no_neck = self._head(
-            names, None if config else feature_width(backbone)
-        )
+        backbone, network, width = self._backbone(names)
+        neck, no_neck = self._head(names, width)
         learned = self._learned(names, neck)
         centroids, origin = read_centroids(self.content)
         prototypes = {**learned, **centroids}
@@ -286,11 +283,11 @@ class Checkpoint:
     def _renamed(self, weights: State) -> State:
         """Give mmpretrain's names, which those of its own networks are."""
         own = self.layout.is_openmm and self.config is not None
-        return weights if own else to_mmpretrain(weights)
+        return weights if own else to_mmpretrain(weights, self.path)
 
-    def _backbone(self, names: Names) -> tuple[nn.Module, str]:
-        """Load the backbone; return its name too."""
-        config = self.config
+    def _backbone(self, names: Names) -> tuple[nn.Module, str, int | None]:
+        """Load the backbone; return its name and, if inferred, width too."""
+        config, width = self.config, None
         if config is None and not has_network(self.weights, names.backbone):
             raise ValueError(
                 f"'{self.path}' ({self.layout.name}) has no network that is "
@@ -298,10 +295,12 @@ class Checkpoint:
                 f'or needs its config, --config. {closest(self.weights)}.'
             )
         weights = self._below(names, everything=config is not None)
-        weights = self._renamed(weights)
+        official = self._renamed(weights)
         if config is not None:
             backbone = config.build('backbone')
             own = backbone.state_dict()  # of torchvision's not the classifier
+            if len(own.keys() & official) > len(own.keys() & weights):
+                weights = official
             weights = {
                 key: value
                 for key, value in weights.items()
@@ -311,15 +310,16 @@ class Checkpoint:
             if hasattr(backbone, 'depth'):
                 network += f'-{backbone.depth}'
         else:
-            backbone, network = infer_backbone(
+            weights, layout = official, self.layout
+            backbone, network, width = infer_backbone(
                 weights,
                 self.path,
-                self.layout.stem_padding,
-                self.layout.num_heads,
-                self.layout.norm_epsilon,
+                layout.stem_padding,
+                layout.num_heads,
+                layout.norm_epsilon,
             )
         load_all(backbone, weights, f"weights of '{self.path}'")
-        return backbone, network
+        return backbone, network, width
 
     def _head(
         self, names: Names, width: int | None = None

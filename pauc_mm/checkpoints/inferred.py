@@ -2,37 +2,32 @@
 """Recognise a network by the names of its weights, and build it."""
 
 import re
-from typing import Any
 
-from mmpretrain.models.backbones import (
-    ResNet,
-    SwinTransformer,
-    VisionTransformer,
-    XCiT,
-)
+from mmpretrain.models.backbones import ResNet, SwinTransformer
 from torch import nn
 
-from . import inferred_resnet, inferred_swin, inferred_vit, inferred_xcit
+from . import inferred_resnet, inferred_swin, inferred_vit
 from .file import State
 
+_XCIT = 'patch_embed.proj.0.0.weight'
+_CAPI = 'encoder.blocks.0.residual1.fn.q_proj.weight'
 # Key that each kind of network has, and whose names these are.
 _SIGNS = {
     inferred_resnet.SIGN: 'torchvision',
     'conv_proj.weight': 'torchvision',
     'patch_embed.proj.weight': 'timm',
-    inferred_xcit.SIGNS[0]: 'timm',
-    inferred_xcit.SIGNS[1]: 'mmpretrain',
     'patch_embed.projection.weight': 'mmpretrain',
-    'encoder.blocks.0.residual1.fn.q_proj.weight': 'CAPI',
+    _XCIT: 'timm',
+    _CAPI: 'CAPI',
 }
+_REFUSED = {_XCIT: 'an XCiT', _CAPI: "CAPI's, with rotary positions"}
 KNOWN = re.compile(
     inferred_resnet.PARAMETER.pattern + r'|(?:cls|mask|reg|class)_token|'
     r'pos_embed|masked_embed|register_tokens|conv_proj\..*|'
-    r'(?:patch_embed|pos_embeder|norm|norm_pre|fc_norm|ln[12]|norm3)\..*|'
-    r'(?:blocks|layers|stages|xca_layers|ca_layers|cls_attn_blocks)\.\d+\..*|'
-    r'encoder\.(?:ln|pos_embedding|layers).*'
+    r'(?:patch_embed|norm|norm_pre|fc_norm|ln[12]|norm3)\..*|'
+    r'(?:blocks|layers|stages)\.\d+\..*|encoder\.(?:ln|pos_emb|layers).*'
 )
-"""Names of the networks that can be inferred."""
+"""Names in the networks that can be inferred."""
 
 # Modules of a ResNet. Those that the plain one has not, such as conv2 and bn2
 # of a deep stem or a filter in maxpool, are kept, so that it is refused.
@@ -54,7 +49,7 @@ def find_networks(weights: State) -> dict[str, str]:
 
 
 def has_network(weights: State, prefix: str) -> bool:
-    """Tell whether a network that can be inferred is under a prefix."""
+    """Tell whether a network is under a prefix."""
     return any(prefix + sign in weights for sign in _SIGNS)
 
 
@@ -65,14 +60,23 @@ def without_heads(weights: State) -> State:
     return {k: v for k, v in weights.items() if not k.startswith(_CLASSIFIERS)}
 
 
-def to_mmpretrain(weights: State) -> State:
-    """Give the weights of a network the names of mmpretrain's."""
+def to_mmpretrain(weights: State, path: str) -> State:
+    """Give the weights of a network the names of mmpretrain's.
+
+    Raises:
+        ValueError: If it is known, but mmpretrain has none; ``path`` is the
+            file.
+    """
+    for sign, kind in _REFUSED.items():
+        if sign in weights:
+            raise ValueError(
+                f"The network in '{path}' is {kind}, which is not read; its "
+                'prototypes are, by tools/analysis/prototypes.py.'
+            )
     if inferred_resnet.SIGN in weights:
         return weights
     if any(sign in weights for sign in inferred_swin.SIGNS):
         return inferred_swin.swin_to_mmpretrain(weights)
-    if any(sign in weights for sign in inferred_xcit.SIGNS):
-        return inferred_xcit.xcit_to_mmpretrain(weights)
     return inferred_vit.vit_to_mmpretrain(weights)
 
 
@@ -82,7 +86,7 @@ def infer_backbone(
     padding: int = 1,
     num_heads: tuple[tuple[int, int], ...] = (),
     norm_epsilon: float | None = None,
-) -> tuple[nn.Module, str]:
+) -> tuple[nn.Module, str, int]:
     """Build the network that weights belong to, with fresh weights.
 
     Args:
@@ -94,21 +98,22 @@ def infer_backbone(
             of mmpretrain's class.
 
     Returns:
-        tuple[nn.Module, str]: The network and its name, such as 'ResNet-50'.
+        tuple[nn.Module, str, int]: The network, its name, such as
+        'ResNet-50', and the width of its features.
 
     Raises:
         ValueError: If mmpretrain's classes cannot express it.
     """
     if inferred_resnet.SIGN in weights:
-        return inferred_resnet.infer_resnet(weights, path, padding)
+        resnet, name = inferred_resnet.infer_resnet(weights, path, padding)
+        return resnet, name, resnet.feat_dim
+    model: nn.Module
     try:
-        model: nn.Module
         if inferred_swin.SIGNS[1] in weights:
-            model, name = inferred_swin.infer_swin(weights)
-        elif inferred_xcit.SIGNS[1] in weights:
-            model, name = inferred_xcit.infer_xcit(weights)
+            model, name, width = inferred_swin.infer_swin(weights)
         else:
             model, name = inferred_vit.infer_vit(weights, dict(num_heads))
+            width = model.embed_dims
     except ValueError as error:
         raise ValueError(
             f"The network in '{path}' {error}. Name the config that builds "
@@ -117,26 +122,14 @@ def infer_backbone(
     for module in model.modules():
         if norm_epsilon is not None and isinstance(module, nn.LayerNorm):
             module.eps = norm_epsilon
-    return model, name
+    return model, name, width
 
 
 def assumption(model: nn.Module) -> str:
     """Return a sentence on what the weights of a network do not tell."""
     if isinstance(model, ResNet):
         return inferred_resnet.assumption(model)
-    if not isinstance(model, VisionTransformer):
-        norm = next(m for m in model.modules() if isinstance(m, nn.LayerNorm))
-        note = f'Assumed, as weights do not tell: epsilon {norm.eps} of norms'
-        if isinstance(model, XCiT):
-            number = 'all' if model.ca_layers[0].tokens_norm else 'class'
-            note += f', class attention that normalises {number} tokens'
-        return f'{note}. If that is wrong, name a config (--config).'
-    return inferred_vit.assumption(model)
-
-
-def feature_width(model: nn.Module) -> int:
-    """Return the width of the features of a network that was inferred."""
-    width: Any = getattr(model, 'feat_dim', None) or model.embed_dims
     if isinstance(model, SwinTransformer):
-        width = model.num_features[-1]
-    return width
+        eps = model.patch_embed.norm.eps
+        return f'Assumed, as weights do not tell: norms of epsilon {eps}.'
+    return inferred_vit.assumption(model)

@@ -11,15 +11,15 @@ from torch import Tensor
 from .file import State
 from .weights import renamed
 
-_OFFICIAL = 'layers.0.blocks.0.attn.relative_position_bias_table'
+_TABLE = 'relative_position_bias_table'
 SIGNS = (
-    _OFFICIAL,
-    'stages.0.blocks.0.attn.w_msa.relative_position_bias_table',
+    f'layers.0.blocks.0.attn.{_TABLE}',
+    f'stages.0.blocks.0.attn.w_msa.{_TABLE}',
 )
 _NAMES = (
     (r'^patch_embed\.proj\.', 'patch_embed.projection.'),
     (r'^layers\.(\d+)\.', r'stages.\1.'),
-    (r'\.attn\.(qkv|proj|relative_position_bias_table)', r'.attn.w_msa.\1'),
+    (rf'\.attn\.(qkv|proj|{_TABLE})', r'.attn.w_msa.\1'),
     (r'\.mlp\.fc1\.', '.ffn.layers.0.0.'),
     (r'\.mlp\.fc2\.', '.ffn.layers.1.'),
 )
@@ -38,56 +38,45 @@ def swin_to_mmpretrain(weights: State) -> State:
         dict[str, Tensor]: Without masks; with the index of positions, which
         is not in files of timm.
     """
-    weights = {k: v for k, v in weights.items() if not _UNUSED.fullmatch(k)}
-    if _OFFICIAL in weights:
-        last = len(_stages(weights, 'layers')) - 1
-        # In timm's files a stage begins with it, in all others it ends so.
-        if f'layers.{last}.downsample.reduction.weight' in weights:
-            weights = {
-                re.sub(
-                    r'^layers\.(\d+)\.down',
-                    lambda m: f'layers.{int(m[1]) - 1}.down',
-                    key,
-                ): value
-                for key, value in weights.items()
-            }
-        weights = {
-            re.sub(r'^norm\.', f'norm{last}.', key): _unfolded(value)
-            if '.downsample.' in key
-            else value
-            for key, value in renamed(weights, _NAMES).items()
-        }
-    for key in [k for k in weights if k.endswith('bias_table')]:
-        index = WindowMSA(1, (_window(weights[key]),) * 2, 1)
-        weights[key.replace('bias_table', 'index')] = (
-            index.relative_position_index
-        )
-    return weights
+    official, result = SIGNS[0] in weights, {}
+    weights = renamed(weights, _NAMES)
+    last = len(_depths(weights)) - 1
+    # In timm's files a stage begins with the merging, in others it ends so.
+    begins = f'stages.{last}.downsample.reduction.weight' in weights
+    for key, value in weights.items():
+        if _UNUSED.fullmatch(key):
+            continue
+        if match := re.fullmatch(r'stages\.(\d+)\.downsample\.(.*)', key):
+            key = f'stages.{int(match[1]) - begins}.downsample.{match[2]}'
+            value = _unfolded(value) if official else value
+        result[re.sub(r'^norm\.', f'norm{last}.', key)] = value
+        if key.endswith(_TABLE):
+            index = WindowMSA(1, (_window(value),) * 2, 1)
+            key = key.replace('bias_table', 'index')
+            result[key] = index.relative_position_index
+    return result
 
 
-def infer_swin(weights: State) -> tuple[SwinTransformer, str]:
+def infer_swin(weights: State) -> tuple[SwinTransformer, str, int]:
     """Build the Swin that weights belong to, giving the normalised last map.
 
     Args:
         weights (dict[str, Tensor]): From :func:`swin_to_mmpretrain`.
 
     Returns:
-        tuple[SwinTransformer, str]: The network, with fresh weights, and its
-        name, such as 'Swin-T'.
+        tuple[SwinTransformer, str, int]: The network, with fresh weights, its
+        name, such as 'Swin-T', and the channels of the map.
     """
     filters = weights['patch_embed.projection.weight']
     width, channels, patch = filters.shape[:3]
-    depths = _stages(weights, 'stages')
+    depths = _depths(weights)
     tables = [
-        weights[f'stages.{i}.blocks.0.attn.w_msa.relative_position_bias_table']
+        weights[f'stages.{i}.blocks.0.attn.w_msa.{_TABLE}']
         for i in range(len(depths))
     ]
+    heads = [table.shape[1] for table in tables]
     model = SwinTransformer(
-        arch=dict(
-            embed_dims=width,
-            depths=depths,
-            num_heads=[table.shape[1] for table in tables],
-        ),
+        arch=dict(embed_dims=width, depths=depths, num_heads=heads),
         patch_size=patch,
         in_channels=channels,
         drop_path_rate=0,
@@ -96,15 +85,15 @@ def infer_swin(weights: State) -> tuple[SwinTransformer, str]:
         stage_cfgs=[dict(window_size=_window(table)) for table in tables],
     )
     letter = _LETTERS.get((width, sum(depths)))
-    return model, f'Swin-{letter}' if letter else f'Swin (width {width})'
+    name = f'Swin-{letter}' if letter else f'Swin (width {width})'
+    return model, name, model.num_features[-1]
 
 
-def _stages(weights: State, name: str) -> list[int]:
+def _depths(weights: State) -> list[int]:
     """Return the number of blocks of each stage."""
-    found = (re.match(rf'{name}\.(\d+)\.blocks\.(\d+)', k) for k in weights)
-    blocks = {(int(m[1]), int(m[2])) for m in found if m}
-    stages = sorted({stage for stage, _ in blocks})
-    return [sum(stage == one for one, _ in blocks) for stage in stages]
+    found = (re.match(r'stages\.(\d+)\.blocks\.(\d+)', k) for k in weights)
+    stages = [stage for stage, _ in {m.groups() for m in found if m}]
+    return [stages.count(stage) for stage in sorted(set(stages))]
 
 
 def _window(table: Tensor) -> int:

@@ -37,20 +37,8 @@ TIMM_TO_MMPRETRAIN = (
     (r'\.ls1\.gamma$', '.attn.gamma1.weight'),
     (r'\.ls2\.gamma$', '.ffn.gamma2.weight'),
 )
-# timm has both halves of SwiGLU in fc1
-_SWIGLU = (
-    (r'\.ffn\.layers\.0\.0\.', '.ffn.w12.'),
-    (r'\.ffn\.layers\.1\.', '.ffn.w3.'),
-)
 _MASKS = ('mask_token', 'masked_embed')  # of training alone
-_LETTERS = {
-    (192, 12): 'Ti',
-    (384, 12): 'S',
-    (768, 12): 'B',
-    (1024, 24): 'L',
-    (1280, 32): 'H',
-    (1536, 40): 'g',
-}
+_LETTERS = {192: 'Ti', 384: 'S', 768: 'B', 1024: 'L', 1280: 'H', 1536: 'g'}
 _HEADS = {1280: 16, 1408: 16, 1664: 16}  # ViT-H, g and G
 
 
@@ -65,13 +53,7 @@ def vit_to_mmpretrain(weights: State) -> State:
         dict[str, Tensor]: Without mask tokens. A class token without a
         position has a zero one.
     """
-    names = TORCHVISION_TO_TIMM + TIMM_TO_MMPRETRAIN
-    weights = renamed(weights, names)
-    first = weights.get('layers.0.ffn.layers.0.0.weight')
-    second = weights.get('layers.0.ffn.layers.1.weight')
-    if first is not None and second is not None:
-        if len(first) == 2 * second.shape[1]:
-            weights = renamed(weights, _SWIGLU)
+    weights = renamed(weights, TORCHVISION_TO_TIMM + TIMM_TO_MMPRETRAIN)
     positions = weights.get('pos_embed')
     if positions is not None and positions.dim() == 3:
         if math.isqrt(positions.shape[1]) ** 2 == positions.shape[1]:
@@ -114,14 +96,14 @@ def infer_vit(
             'is no plain vision transformer: it lacks '
             f'{", ".join(missing or [ffn])} (in the names of mmpretrain)'
         )
-    filters, positions = (weights[needed[0]], weights['pos_embed'])
+    filters, positions = weights[needed[0]], weights['pos_embed']
     width, channels, patch = filters.shape[:3]
     side = math.isqrt(positions.shape[1] - 1)
     if positions.shape[1:] != (side**2 + 1, width):
         raise ValueError(
             f'has patches of {patch} x {patch} pixels and width {width}, but '
             f'a position embedding of shape {tuple(positions.shape)}, which '
-            f'is not a square grid of them with a class token'
+            'is not a square grid of them with a class token'
         )
     per_head = 64 if width <= 1536 else 128
     heads = {width: width // per_head, **_HEADS, **num_heads}[width]
@@ -154,10 +136,8 @@ def infer_vit(
         final_norm='ln1.weight' in weights,
         out_type='avg_featmap' if 'ln2.weight' in weights else 'cls_token',
     )
-    letter = _LETTERS.get((width, depth))
-    name = f'ViT-{letter}/{patch}'
-    if letter is None:
-        name = f'ViT/{patch} (width {width}, depth {depth})'
+    name = f'ViT-{_LETTERS[width]}/{patch}' if width in _LETTERS else ''
+    name = name or f'ViT/{patch} (width {width}, depth {depth})'
     if 'pre_norm.0.tokens' not in weights:
         return _built(VisionTransformer, options), name
     num = weights['pre_norm.0.tokens'].shape[1]
@@ -178,8 +158,8 @@ def assumption(model: VisionTransformer) -> str:
     height, width = model.patch_resolution
     return (
         f'Assumed, as weights do not tell: {heads} attention heads of '
-        f'{model.embed_dims // heads} dimensions. If that is wrong, all '
-        'results are: name a config whose model.backbone is the network '
+        f'{model.embed_dims // heads} dimensions, GELU. If that is wrong, '
+        'all results are: name a config whose model.backbone is the network '
         f'(--config). Its positions are those of {height} x {width} patches '
         f'(images of {model.img_size[0]} pixels), interpolated for others.'
     )

@@ -167,24 +167,15 @@ def _title_of_swav(weights: State) -> str:
     return 'official SwAV' + ', DeepCluster-v2 or SeLa-v2' * several
 
 
-def _names_of_dino(net: str, head: str = 'head.') -> Names:
-    head = net + head
-    return Names(
-        f'{net}backbone.',
-        f'{head}mlp.',
-        (f'{head}last_layer.',),
-        (f'{head}last_layer2.',),
-    )
+def _names_of_dino(
+    net: str, head: str = 'head.', patches: str = 'head.last_layer2.'
+) -> Names:
+    parts = f'{net}{head}mlp.', (f'{net}{head}last_layer.',)
+    return Names(f'{net}backbone.', *parts, (net + patches,))
 
 
 def _names_of_dinov2(net: str) -> Names:
-    head = f'{net}dino_head.'
-    return Names(
-        f'{net}backbone.',
-        f'{head}mlp.',
-        (f'{head}last_layer.',),
-        (f'{net}ibot_head.',),
-    )
+    return _names_of_dino(net, 'dino_head.', 'ibot_head.')
 
 
 def _head_of_msn(weights: State) -> State:
@@ -220,7 +211,7 @@ def _like_dino(name: str, sign: str) -> tuple[Layout, ...]:
     return (
         layout,
         replace(alone, online=_names_of_dino('')),
-        replace(alone, online=_names_of_dino('', head='')),
+        replace(alone, online=_names_of_dino('', '', 'last_layer2.')),
     )
 
 

@@ -100,11 +100,12 @@ def source_network(
         if isinstance(model, ResNet):
             name = f'{name}-{model.depth}'
         return model, name
-    model, name = infer_backbone(
+    model, name, _ = infer_backbone(
         weights,
         checkpoint.path,
         checkpoint.layout.stem_padding,
         checkpoint.layout.num_heads,
+        checkpoint.layout.norm_epsilon,
     )
     if isinstance(model, ResNet) and not checkpoint.layout.is_openmm:
         model = StagedResNet(model)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pauc_mm.checkpoints.checkpoint import Checkpoint
 from pauc_mm.checkpoints.file import State
-from pauc_mm.checkpoints.inferred_vit import renamed
+from pauc_mm.checkpoints.weights import renamed
 from pauc_mm.models.embed import pooled
 from pauc_mm.utils.require import require
 

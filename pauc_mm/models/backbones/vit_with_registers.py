@@ -7,15 +7,14 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 
-class Registers(nn.Module):
-    """Registers, learned tokens that stand between class token and patches."""
+class _Registers(nn.Module):
+    """Insert tokens between the class token and the patches."""
 
     def __init__(self, num: int, dims: int) -> None:
         super().__init__()
         self.tokens = nn.Parameter(torch.zeros(1, num, dims))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Insert them into tokens (N, L, C) with positions."""
         tokens = self.tokens.expand(len(x), -1, -1)
         return torch.cat([x[:, :1], tokens, x[:, 1:]], dim=1)
 
@@ -24,23 +23,16 @@ class Registers(nn.Module):
 class ViTWithRegisters(VisionTransformer):
     """VisionTransformer with the registers of DINOv2 (arXiv 2309.16588).
 
-    They have no positions, and are not part of the output.
-
-    Args:
-        *args: Of mmpretrain's VisionTransformer.
-        num_registers (int): Number of registers. Defaults to 4.
-        **kwargs: Of mmpretrain's VisionTransformer.
+    These learned tokens have no positions, and are not part of the output.
+    Arguments are mmpretrain's, and ``num_registers`` (int). Defaults to 4.
     """
 
-    pre_norm: nn.Module
+    pre_norm: nn.Module  # between the positions and the first layer
 
-    def __init__(
-        self, *args: Any, num_registers: int = 4, **kwargs: Any
-    ) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, num_registers: int = 4, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.num_registers = num_registers
-        registers = Registers(num_registers, self.embed_dims)
-        # What comes between the positions and the first layer.
+        registers = _Registers(num_registers, self.embed_dims)
         self.pre_norm = nn.Sequential(registers, self.pre_norm)
 
     def _format_output(self, x: torch.Tensor, hw: tuple) -> torch.Tensor:
