@@ -2,6 +2,7 @@
 import argparse
 import os
 import pickle
+import warnings
 import zipfile
 
 import numpy as np
@@ -159,7 +160,9 @@ def test_other_formats(tmp_path, name, content, message, trust):
 
 
 def test_a_program_of_torchscript(tmp_path):
-    module = torch.jit.script(torch.nn.Linear(2, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', FutureWarning)
+        module = torch.jit.script(torch.nn.Linear(2, 2))
     module.save(path := tmp_path / 'x.pt')
     with pytest.raises(ValueError, match='TorchScript'):
         load_encoder(path)
