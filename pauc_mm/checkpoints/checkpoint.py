@@ -152,7 +152,7 @@ class Checkpoint:
         names = self.names(momentum)
         backbone, network, width = self._backbone(names)
         neck, no_neck = self._head(names, width)
-        learned = self._learned(names, neck)
+        learned = self._read(names.prototypes, neck)
         centroids, origin = read_centroids(self.content)
         prototypes = {**learned, **centroids}
         parts = nn.ModuleDict(dict(backbone=backbone))
@@ -202,12 +202,8 @@ class Checkpoint:
         """
         names = self.names(momentum)
         neck = None if self.layout.is_openmm else self._head(names)[0]
-        sets = self._learned(names, neck)
-        patches = select(self.weights, *names.patch_prototypes)
-        patches = self._read(
-            {k.removeprefix('last_layer.'): v for k, v in patches.items()},
-            'patch prototypes',
-        )
+        sets = self._read(names.prototypes, neck)
+        patches = self._read(names.patch_prototypes, title='patch prototypes')
         sets.update(
             (name, rows)
             for name, rows in patches.items()
@@ -358,14 +354,16 @@ class Checkpoint:
             )
         return head, []
 
-    def _learned(self, names: Names, neck: nn.Module | None) -> State:
-        """Return the prototypes of images' embeddings, checked."""
-        sets = self._read(select(self.weights, *names.prototypes))
-        check_prototypes(sets, getattr(neck, 'out_features', None), self.path)
-        return sets
-
-    def _read(self, weights: State, title: str = 'prototypes') -> State:
+    def _read(
+        self,
+        prefixes: tuple[str, ...],
+        neck: nn.Module | None = None,
+        title: str = 'prototypes',
+    ) -> State:
+        """Read prototypes, and check them and that they fit the head."""
         try:
-            return read_prototypes(weights, title)
+            sets = read_prototypes(select(self.weights, *prefixes), title)
         except ValueError as error:
             raise ValueError(f"'{self.path}' {error}.") from error
+        check_prototypes(sets, getattr(neck, 'out_features', None), self.path)
+        return sets

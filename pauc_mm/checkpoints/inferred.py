@@ -113,7 +113,7 @@ def infer_backbone(
             model, name, width = inferred_swin.infer_swin(weights)
         else:
             model, name = inferred_vit.infer_vit(weights, dict(num_heads))
-            width = model.embed_dims
+            width = weights['cls_token'].shape[-1]
     except ValueError as error:
         raise ValueError(
             f"The network in '{path}' {error}. Name the config that builds "

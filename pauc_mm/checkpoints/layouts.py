@@ -175,7 +175,7 @@ def _names_of_dino(
 
 
 def _names_of_dinov2(net: str) -> Names:
-    return _names_of_dino(net, 'dino_head.', 'ibot_head.')
+    return _names_of_dino(net, 'dino_head.', 'ibot_head.last_layer.')
 
 
 def _head_of_msn(weights: State) -> State:
