@@ -10,6 +10,9 @@ import subprocess
 import pytest
 
 from pauc_mm.diagnosis import DiagnosisOptions, compare, diagnose
+from pauc_mm.diagnosis.prototypes import report_prototypes
+
+from .test_prototypes import on_the_sphere, write
 
 pytestmark = pytest.mark.slow
 NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'chrome')
@@ -21,7 +24,7 @@ addEventListener('load', () => {
   pre.textContent = JSON.stringify({
     images: [...document.images].map(i => [i.complete, i.naturalWidth]),
     widest: document.documentElement.scrollWidth - innerWidth,
-    verdict: document.querySelector('.verdict h2').innerText,
+    verdict: document.querySelector('.verdict h2')?.innerText,
     cells: document.querySelectorAll('td').length,
     hidden: [...document.querySelectorAll('.scroll')].map(
       t => t.scrollWidth - t.clientWidth),
@@ -110,6 +113,18 @@ def test_comparison(chromium, run, tmp_path):
     assert all(done and width > 400 for done, width in seen['images'])
     assert seen['widest'] <= 0
     assert not asked
+
+
+@pytest.mark.parametrize('width', [600, 1100])
+def test_prototypes(chromium, tmp_path, width):
+    file = write(tmp_path / 'with_a_name_that_is_long.pth', on_the_sphere())
+    report_prototypes([file], tmp_path)
+    page = tmp_path / 'prototypes.html'
+    seen, asked = browse(chromium, page, tmp_path, width)
+    assert len(seen['images']) == 2
+    assert all(done and width > 400 for done, width in seen['images'])
+    assert seen['widest'] <= 0 and max(seen['hidden']) <= 0
+    assert not seen['broken'] and not asked
 
 
 def test_the_probe_sees_what_is_missing(chromium, tmp_path):
