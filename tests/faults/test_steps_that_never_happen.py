@@ -138,7 +138,7 @@ COSINE_200 = dict(COSINE, T_max=200, end=200)
         (
             400,
             [dict(COSINE, T_max=200, end=200), dict(WARMUP, end=9)],
-            'refused: param_scheduler.0 .* for 200 .* 400.* is 0.* to 400',
+            'refused: param_scheduler.0 .* for 200 .* 400.* is 0.* to 400[.]',
         ),
         (
             400,

@@ -401,7 +401,8 @@ def test_mass_that_sinkhorn_loses_is_an_error(monkeypatch, plan, options):
         return SimpleNamespace(plan=wrong_plan(kind, a, b))
 
     monkeypatch.setattr(batch_module, 'solve_batch', lossy)
-    with pytest.raises(RuntimeError, match='groups 1 and 2.*misses marginals'):
+    found = r'groups 1 and 2 \(4 and 3 members\).*misses marginals'
+    with pytest.raises(RuntimeError, match=found):
         nemd(*uneven(3, 5), solver='sinkhorn', batch_size=2, **options)
     assert calls == [options or dict(reg=0.01, max_iter=10000)] * 2
 

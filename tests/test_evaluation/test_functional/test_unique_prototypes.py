@@ -202,6 +202,7 @@ def test_curve_of_a_subsample_says_so():
     some = unique_curve(points, max_prototypes=50, seed=2)
     assert (some.num_prototypes, some.total_prototypes) == (50, 300)
     assert some == unique_curve(points, max_prototypes=50, seed=2)
+    assert unique_curve(points, max_prototypes=1).num_prototypes == 1
     whole = unique_curve(points, max_prototypes=300)
     assert whole == unique_curve(points)
     at = some.epsilons.index(0.1)
