@@ -306,13 +306,9 @@ class Checkpoint:
             if hasattr(backbone, 'depth'):
                 network += f'-{backbone.depth}'
         else:
-            weights, layout = official, self.layout
+            weights = official
             backbone, network, width = infer_backbone(
-                weights,
-                self.path,
-                layout.stem_padding,
-                layout.num_heads,
-                layout.norm_epsilon,
+                weights, self.path, **self.layout.network
             )
         load_all(backbone, weights, f"weights of '{self.path}'")
         return backbone, network, width

@@ -84,7 +84,7 @@ def infer_backbone(
     weights: State,
     path: str,
     padding: int = 1,
-    num_heads: tuple[tuple[int, int], ...] = (),
+    num_heads: dict[int, int] | None = None,
     norm_epsilon: float | None = None,
 ) -> tuple[nn.Module, str, int]:
     """Build the network that weights belong to, with fresh weights.
@@ -93,7 +93,7 @@ def infer_backbone(
         weights (dict[str, Tensor]): From :func:`to_mmpretrain`.
         path (str): The file, for messages.
         padding (int): Of a ResNet's first convolution of 3x3.
-        num_heads (tuple): Pairs of a ViT's width and its number of heads.
+        num_heads (dict, optional): Width of a ViT to its number of heads.
         norm_epsilon (float, optional): Of LayerNorm. Defaults to None: that
             of mmpretrain's class.
 
@@ -112,7 +112,7 @@ def infer_backbone(
         if inferred_swin.SIGNS[1] in weights:
             model, name, width = inferred_swin.infer_swin(weights)
         else:
-            model, name = inferred_vit.infer_vit(weights, dict(num_heads))
+            model, name = inferred_vit.infer_vit(weights, num_heads or {})
             width = weights['cls_token'].shape[-1]
     except ValueError as error:
         raise ValueError(

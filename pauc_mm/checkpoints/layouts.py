@@ -30,7 +30,7 @@ facebookresearch/barlowtwins and vicreg, facebookresearch/vissl
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pauc_mm.utils.checks import check_choice, listed
 
@@ -79,15 +79,13 @@ class Layout:
     # Maps the state of the head to the names of a Sequential.
     rename_head: Callable[[State], State] | None = None
     # Longer name, in which '{network}' stands for the backbone, or a function
-    # of the weights that returns it.
+    # of the weights that returns it. By default both names.
     title: str | Callable[[State], str] = ''
     advice: str = ''  # for users of the online encoder
     # mmpretrain's names, so that a config can build backbone and head.
     is_openmm: bool = False
     is_guessed: bool = False  # the names were found for this file alone
-    stem_padding: int = 1  # of a first convolution of 3x3
-    norm_epsilon: float | None = None  # of LayerNorm; None: mmpretrain's
-    num_heads: tuple[tuple[int, int], ...] = ()  # of a ViT, by its width
+    network: dict = field(default_factory=dict)  # see infer_backbone
 
     def matches(self, weights: State) -> bool:
         """Tell whether weights are of this layout."""
@@ -144,14 +142,12 @@ class Layout:
     def describe(self, weights: State, network: str) -> str:
         """Return the title, such as 'official MoCo v2', with the network."""
         title = self.title(weights) if callable(self.title) else self.title
-        return (title or self.name).replace('{network}', network)
+        return (title or f'{self.name} {{network}}').replace(
+            '{network}', network
+        )
 
 
 _HEAD = r'(?:student\.|teacher\.)?(?:head\.)?'
-_TEACHER = (
-    'This is the student; {} evaluates its teacher, which momentum=True '
-    '(--momentum) takes.'
-)
 
 
 def _title_of_moco(weights: State) -> str:
@@ -167,15 +163,10 @@ def _title_of_swav(weights: State) -> str:
     return 'official SwAV' + ', DeepCluster-v2 or SeLa-v2' * several
 
 
-def _names_of_dino(
-    net: str, head: str = 'head.', patches: str = 'head.last_layer2.'
-) -> Names:
-    parts = f'{net}{head}mlp.', (f'{net}{head}last_layer.',)
-    return Names(f'{net}backbone.', *parts, (net + patches,))
-
-
-def _names_of_dinov2(net: str) -> Names:
-    return _names_of_dino(net, 'dino_head.', 'ibot_head.last_layer.')
+def _names_of_dino(net: str, head: str) -> Names:
+    last = f'{net}{head}last_layer'
+    patches = f'{last}2.', f'{net}ibot_head.last_layer.'  # iBOT's, DINOv2's
+    return Names(f'{net}backbone.', f'{net}{head}mlp.', (f'{last}.',), patches)
 
 
 def _head_of_msn(weights: State) -> State:
@@ -191,27 +182,29 @@ def _head_of_msn(weights: State) -> State:
     }
 
 
-def _like_dino(name: str, sign: str) -> tuple[Layout, ...]:
+def _like_dino(
+    name: str, sign: str, head: str = 'head.'
+) -> tuple[Layout, ...]:
     """Make the layouts of a project whose networks are named as DINO's.
 
     For its files, for the state of one network, and for that of a head.
     """
     layout = Layout(
         f'official {name}',
-        _names_of_dino('student.'),
-        _names_of_dino('teacher.'),
+        _names_of_dino('student.', head),
+        _names_of_dino('teacher.', head),
         sign,
         options=(name.lower(),),
         activation='GELU',
-        title=f'official {name} {{network}}',
-        advice=_TEACHER.format(name),
-        norm_epsilon=1e-6,  # iBOT's Swin differs from the official one
+        advice=f'This is the student; {name} evaluates its teacher, which '
+        'momentum=True (--momentum) takes.',
+        network=dict(norm_epsilon=1e-6),  # in iBOT's Swin too
     )
     alone = replace(layout, momentum=None, advice='')
     return (
         layout,
-        replace(alone, online=_names_of_dino('')),
-        replace(alone, online=_names_of_dino('', '', 'last_layer2.')),
+        replace(alone, online=_names_of_dino('', head)),
+        replace(alone, online=_names_of_dino('', '')),
     )
 
 
@@ -226,36 +219,23 @@ _OPENMM = Layout(
     sign=r'neck\.',
     options=('mmpretrain',),
     rename_head=sequential_neck,
-    title='mmpretrain {network}',
     is_openmm=True,
 )
 _TORCHVISION = Layout(
     'torchvision',
     Names(''),
     options=('torchvision',),
-    title='torchvision {network}',
 )
 
 LAYOUTS = (
-    *(
-        Layout(
-            'official DINOv2',
-            _names_of_dinov2(net),
-            _names_of_dinov2('teacher.') if net else None,
-            sign=net + r'dino_head\.|teacher\.dino_head\.',
-            options=('dinov2',),
-            activation='GELU',
-            title='DINOv2 training, {network}',
-            advice=_TEACHER.format('DINOv2') if net else '',
-        )
-        for net in ('student.', '')
+    *_like_dino(
+        'DINOv2', r'(?:student\.|teacher\.)?dino_head\.', 'dino_head.'
     ),
     Layout(
         'official DINOv2',
         Names(''),
         sign='mask_token$',
         options=('dinov2',),
-        title='official DINOv2 {network}',
     ),
     Layout(
         'official CAPI',
@@ -282,7 +262,6 @@ LAYOUTS = (
         options=('msn',),
         activation='GELU',
         rename_head=_head_of_msn,
-        title='official MSN {network}',
         advice='This is the anchor encoder; MSN evaluates its target encoder, '
         'which momentum=True (--momentum) takes.',
     ),
@@ -301,8 +280,7 @@ LAYOUTS = (
             Names('momentum_encoder.', f'momentum_encoder.{head}.'),
             sign=rf'base_encoder\.{sign}',
             options=('mocov3',),
-            title='official MoCo v3 {network}',
-            num_heads=((384, 12),),  # vits.py
+            network=dict(num_heads={384: 12}),  # vits.py
         )
         for head, sign in (('fc', 'layer1'), ('head', ''))
     ),
@@ -319,8 +297,7 @@ LAYOUTS = (
         Names('momentum_backbone.', 'momentum_projector.'),
         sign=r'classifier\.',
         options=('solo-learn',),
-        title='solo-learn {network}',
-        stem_padding=2,
+        network=dict(padding=2),
     ),
     Layout(
         'VISSL',
@@ -331,7 +308,6 @@ LAYOUTS = (
         ),
         sign=r'trunk\.',
         options=('vissl',),
-        title='VISSL {network}',
     ),
     Layout(
         'Barlow Twins or VICReg',

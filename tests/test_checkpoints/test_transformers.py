@@ -199,7 +199,7 @@ CASES = {
     ),
     'timm Swin': (lambda: source(SWIN)[0], SWIN, None, 'timm Swin'),
     'MSN': (msn, SMALL, True, 'official MSN ViT/16'),
-    'DINOv2 training': (dinov2, REG, False, 'DINOv2 training, ViT/14'),
+    'DINOv2 training': (dinov2, REG, False, 'official DINOv2 ViT/14'),
     'DINOv2': (
         lambda: in_chunks(source(REG)[0]),
         REG,
@@ -317,6 +317,15 @@ PROTOTYPES = {
         {'teacher': under('head.', PLAIN_HEAD)},
         'official DINO',
         [K],
+    ),
+    'iBOT head': (
+        {
+            **PLAIN_HEAD,
+            'last_layer2.weight_g': torch.ones(5, 1),
+            'last_layer2.weight_v': ROWS[:5],
+        },
+        'official iBOT',
+        [K, 5],
     ),
     'CARP head': ({'teacher': under('head.', HEAD)}, 'official CARP', [K]),
     'Web-DINO heads': (

@@ -101,11 +101,7 @@ def source_network(
             name = f'{name}-{model.depth}'
         return model, name
     model, name, _ = infer_backbone(
-        weights,
-        checkpoint.path,
-        checkpoint.layout.stem_padding,
-        checkpoint.layout.num_heads,
-        checkpoint.layout.norm_epsilon,
+        weights, checkpoint.path, **checkpoint.layout.network
     )
     if isinstance(model, ResNet) and not checkpoint.layout.is_openmm:
         model = StagedResNet(model)
@@ -153,7 +149,7 @@ def resnet_like(
     """Return mmpretrain's ResNet with the sizes of a network; None if none."""
     if not isinstance(network, (ResNet, StagedResNet)):
         return None
-    padding = checkpoint.layout.stem_padding
+    padding = checkpoint.layout.network.get('padding', 1)
     return infer_resnet(weights, checkpoint.path, padding)[0]
 
 
