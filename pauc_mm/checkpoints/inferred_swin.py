@@ -9,6 +9,7 @@ from mmpretrain.models.utils.attention import WindowMSA
 from torch import Tensor
 
 from .file import State
+from .inferred_vit import built
 from .weights import renamed
 
 _TABLE = 'relative_position_bias_table'
@@ -75,7 +76,8 @@ def infer_swin(weights: State) -> tuple[SwinTransformer, str, int]:
         for i in range(len(depths))
     ]
     heads = [table.shape[1] for table in tables]
-    model = SwinTransformer(
+    model = built(
+        SwinTransformer,
         arch=dict(embed_dims=width, depths=depths, num_heads=heads),
         patch_size=patch,
         in_channels=channels,

@@ -2,9 +2,11 @@
 """Infer a vision transformer of mmpretrain from names and shapes."""
 
 import math
+from typing import Any
 
 import torch
 from mmpretrain.models.backbones import VisionTransformer
+from torch import nn
 
 from pauc_mm.models.backbones import ViTWithRegisters
 
@@ -139,15 +141,15 @@ def infer_vit(
     name = f'ViT-{_LETTERS[width]}/{patch}' if width in _LETTERS else ''
     name = name or f'ViT/{patch} (width {width}, depth {depth})'
     if 'pre_norm.0.tokens' not in weights:
-        return _built(VisionTransformer, options), name
+        return built(VisionTransformer, **options), name
     num = weights['pre_norm.0.tokens'].shape[1]
-    model = _built(ViTWithRegisters, dict(options, num_registers=num))
+    model = built(ViTWithRegisters, num_registers=num, **options)
     return model, f'{name} with {num} registers'
 
 
-def _built(kind: type[VisionTransformer], options: dict) -> VisionTransformer:
+def built(kind: type[nn.Module], **options: Any) -> Any:
     """Build a network that knows its config, as ``cfg``."""
-    model = kind(**options)
+    model: Any = kind(**options)
     model.cfg = dict(type=kind.__name__, **options)
     return model
 

@@ -24,7 +24,7 @@ from pauc_mm.version import __version__
 from .equality import Agreement, compare_outputs
 from .mmpretrain_format import mmpretrain_plan
 from .onnx_format import onnx_plan
-from .plan import Plan
+from .plan import Plan, Source, weights_file
 from .timm_format import WEIGHTS, timm_plan
 from .torchvision_format import PREFIX_OF_MOCO, torchvision_plan
 
@@ -124,16 +124,17 @@ def export(
     weights = checkpoint.backbone_weights(momentum)
     check_finite(weights, checkpoint.path)
     with torch.random.fork_rng(devices=[]):
-        plan = make_plan(checkpoint, weights, momentum)
+        read = Source(checkpoint, weights, momentum)
+        plan = make_plan(read)
     agreement = compare_outputs(
-        plan.reference,
+        plan.reference or read.network,
         plan.converted,
-        plan.channels,
-        plan.size,
+        read.channels,
+        read.size,
         plan.tolerance,
     )
     names = checkpoint.names(momentum)
-    kind = re.split('[-/]', plan.architecture)[0]  # 'ResNet' or 'ViT'
+    kind = re.split('[-/]', read.name)[0]  # 'ResNet' or 'ViT'
     described = checkpoint.layout.describe(checkpoint.weights, kind)
     described = described.removesuffix(f' {kind}')
     file = Path(checkpoint.path).expanduser()
@@ -143,7 +144,7 @@ def export(
         layout=described,
         network=names.backbone.rstrip('.') or 'the whole file',
         momentum_encoder=momentum,
-        architecture=plan.architecture,
+        architecture=read.name,
         format=to,
         pauc_mm_version=__version__,
         torch_version=str(torch.__version__),
@@ -153,19 +154,25 @@ def export(
     meta.update(epoch=checkpoint.epoch, backbone=plan.backbone)
     if 'source_sha256' in checkpoint.meta:
         meta['previous'] = _earlier(checkpoint.meta, known)
-    meta['notes'] = plan.notes or None
+    notes = [*read.notes, *plan.notes]
+    meta['notes'] = notes or None
+    meta['cfg'] = read.text  # as mmengine
     meta = {key: value for key, value in meta.items() if value is not None}
-    for name, content in plan.files(path, meta).items():
+    if plan.write is not None:
+        files = plan.write(path, meta)
+    else:
+        files = {'': weights_file(path, plan.state, meta)}
+    for name, content in files.items():
         AtomicBackend().put(content, path / name if name else path)
     kept = names if to == 'onnx' else Names(names.backbone)
-    notes = [*checkpoint.notes, *checkpoint.left_out(kept), *plan.notes]
+    notes = [*checkpoint.notes, *checkpoint.left_out(kept), *notes]
     load = "torch.load('{path}')['state_dict']"
     if path.suffix == '.safetensors':
         load = "safetensors.torch.load_file('{path}')"
     usage = plan.usage.replace('{load}', load).replace('{path}', str(path))
     return Exported(
         path=path,
-        described=f'{described}, {plan.architecture}',
+        described=f'{described}, {read.name}',
         num_tensors=len(plan.state),
         agreement=agreement,
         meta=meta,

@@ -44,13 +44,8 @@ def model_card(
 ) -> str:
     """Write a card that says data, method, epochs and measures.
 
-    Args:
-        title (str): Name of the model.
-        meta (dict): Origin of the weights.
-        encoder (Encoder): With the config of the training, if one is known.
-        usage (str): Code that loads the model.
-        measures (str or PathLike, optional): JSON of a diagnosis or an
-            evaluation.
+    They are read from the encoder's config and from ``measures``, the JSON of
+    a diagnosis or an evaluation; ``usage`` is code that loads the model.
 
     Raises:
         OSError: If there is no such file.

@@ -4,13 +4,11 @@
 import json
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from mmpretrain.models.backbones import VisionTransformer
 from torch import Tensor
 
-from pauc_mm.checkpoints.checkpoint import Checkpoint
 from pauc_mm.checkpoints.file import State
 from pauc_mm.checkpoints.weights import renamed
 from pauc_mm.models.embed import pooled
@@ -18,18 +16,7 @@ from pauc_mm.utils.require import require
 
 from .model_card import model_card
 from .networks import timm_resnet
-from .plan import (
-    Files,
-    Plan,
-    encoder_text,
-    input_shape,
-    loaded,
-    preprocessing,
-    resnet_like,
-    safetensors_bytes,
-    source_network,
-    source_notes,
-)
+from .plan import Files, Plan, Source, loaded, preprocessing, weights_file
 
 WEIGHTS = 'model.safetensors'
 
@@ -86,47 +73,36 @@ def vit_to_timm(weights: State) -> State:
 
 
 def timm_plan(
-    checkpoint: Checkpoint,
-    weights: State,
-    momentum: bool,
+    source: Source,
     hub: bool = False,
     measures: str | os.PathLike | None = None,
 ) -> Plan:
     """Plan to write what ``timm.create_model`` loads.
 
-    Args:
-        checkpoint (Checkpoint): The source.
-        weights (dict[str, Tensor]): Of its backbone.
-        momentum (bool): Whether they are of the momentum encoder.
-        hub (bool): Whether a folder is written, as on Hugging Face's hub:
-            weights, config and model card. Defaults to one file.
-        measures (str or PathLike, optional): JSON with values for the card.
+    One file, or the folder of a ``hub``: weights, config and model card, with
+    the values of ``measures``, a JSON.
 
     Raises:
         ImportError: If timm is not installed.
         ValueError: If timm has no such network.
     """
     timm = require('timm', '"pauc_mm[export]"', '--to timm or huggingface')
-    reference, name = source_network(checkpoint, weights)
-    like = resnet_like(checkpoint, weights, reference)
-    encoder = checkpoint.encoder(momentum)
-    side, image_notes = preprocessing(encoder)
+    encoder = source.checkpoint.encoder(source.momentum)
+    side, notes = preprocessing(encoder)
+    like, network = source.like, source.network
     if like is not None:
         arch, args = timm_resnet(like)
-        state = weights
-        notes = source_notes(checkpoint, like, momentum)
-    elif isinstance(reference, VisionTransformer):
-        arch, args = _vit(reference, weights)
-        state = vit_to_timm(weights)
-        notes = source_notes(checkpoint, reference, momentum)
-        side = reference.img_size[0]
+        state = source.weights
+    elif isinstance(network, VisionTransformer):
+        arch, args = _vit(network, source.weights)
+        state, side = vit_to_timm(source.weights), source.size
     else:
         raise ValueError(
-            f"The backbone of '{checkpoint.path}' is {name}, and only ResNets "
-            'and ViTs are written for timm. --to onnx takes any, and --to '
-            'mmpretrain writes it alone.'
+            f"The backbone of '{source.checkpoint.path}' is {source.name}, "
+            'and only ResNets and ViTs are written for timm. --to onnx takes '
+            'any, and --to mmpretrain writes it alone.'
         )
-    channels, size = input_shape(reference, weights)
+    channels = source.channels
     mean = encoder.preprocess['mean'] or [0] * channels
     std = encoder.preprocess['std'] or [1] * channels
     cfg = dict(
@@ -140,11 +116,10 @@ def timm_plan(
     model = timm.create_model(
         arch, num_classes=0, pretrained_cfg_overlay=cfg, **args
     )
-    loaded(model, state, 'converted weights')
-    reference = loaded(reference, weights, f"weights of '{checkpoint.path}'")
+    loaded(model, state)
 
     def features(images: Tensor) -> Tensor:
-        return pooled(reference(images))
+        return pooled(network(images))
 
     def stages(images: Tensor) -> list[Tensor]:
         return model.forward_intermediates(
@@ -158,19 +133,6 @@ def timm_plan(
             f'model = timm.create_model({arch!r}, num_classes=0{shown},\n'
             "                          checkpoint_path='{path}')"
         )
-    plan = Plan(
-        features if like is None else reference,
-        model if like is None else stages,
-        name,
-        state,
-        usage,
-        [*notes, *image_notes],
-        config_text=encoder_text(checkpoint, reference)[0],
-        channels=channels,
-        size=size,
-    )
-    if not hub:
-        return plan
 
     def write(path: Path, meta: dict) -> Files:
         shown = usage.replace('{path}', '.')
@@ -185,9 +147,7 @@ def timm_plan(
                 cfg, **{key: model.pretrained_cfg[key] for key in own}
             ),
         )
-        if plan.config_text is not None:
-            meta = dict(meta, cfg=plan.config_text)
-        weights = safetensors_bytes(state, meta)
+        weights = weights_file(Path(WEIGHTS), state, meta)
         # The weights last: without them the folder is no checkpoint.
         text = json.dumps(config, indent=2)
         return {
@@ -196,15 +156,18 @@ def timm_plan(
             WEIGHTS: weights,
         }
 
-    return replace(plan, write=write)
+    return Plan(
+        stages if like is not None else model,
+        state,
+        usage,
+        notes,
+        reference=network if like is not None else features,
+        write=write if hub else None,
+    )
 
 
 def _vit(model: VisionTransformer, weights: State) -> tuple[str, dict]:
-    """Return timm's name of a ViT, and the arguments that it needs.
-
-    Raises:
-        ValueError: If timm's ViT has no such features.
-    """
+    """Return timm's name of a ViT, and the arguments that it needs."""
     pool = _POOLS.get((model.out_type, model.final_norm))
     if pool is None or 'layers.0.ffn.w12.weight' in weights:
         raise ValueError(

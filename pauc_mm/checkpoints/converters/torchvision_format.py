@@ -3,17 +3,8 @@
 
 from functools import partial
 
-from pauc_mm.checkpoints.checkpoint import Checkpoint
-from pauc_mm.checkpoints.file import State
-
 from .networks import plain_torchvision, stage_maps
-from .plan import (
-    Plan,
-    loaded,
-    resnet_like,
-    source_network,
-    source_notes,
-)
+from .plan import Plan, Source, loaded
 
 _USAGE = """model = {code}
 model.fc = torch.nn.Identity()
@@ -24,32 +15,21 @@ _USAGE_MOCO = (
 PREFIX_OF_MOCO = 'module.encoder_q.'
 
 
-def torchvision_plan(
-    checkpoint: Checkpoint,
-    weights: State,
-    momentum: bool,
-    prefix: str = '',
-) -> Plan:
+def torchvision_plan(source: Source, prefix: str = '') -> Plan:
     """Plan to write a ResNet without a classifier.
 
     Those with Caffe's strides or another epsilon of BatchNorm are refused,
     as their outputs differ.
     """
-    reference, name = source_network(checkpoint, weights)
-    like = resnet_like(checkpoint, weights, reference)
-    if like is None:
+    if source.like is None:
         raise ValueError(
-            f"The backbone of '{checkpoint.path}' is {name}, which has no "
-            'counterpart in torchvision: only ResNets are converted. --to '
-            'mmpretrain, timm or onnx may write it.'
+            f"The backbone of '{source.checkpoint.path}' is {source.name}, "
+            'which has no counterpart in torchvision: only ResNets are '
+            'converted. --to mmpretrain, timm or onnx may write it.'
         )
-    target, code = plain_torchvision(like)
-    target = loaded(target, weights, 'converted weights')
+    target, code = plain_torchvision(source.like)
     return Plan(
-        loaded(reference, weights, f"weights of '{checkpoint.path}'"),
-        partial(stage_maps, target),
-        name,
-        {prefix + key: value for key, value in weights.items()},
+        partial(stage_maps, loaded(target, source.weights)),
+        {prefix + key: value for key, value in source.weights.items()},
         _USAGE_MOCO if prefix else _USAGE.replace('{code}', code),
-        source_notes(checkpoint, like, momentum),
     )

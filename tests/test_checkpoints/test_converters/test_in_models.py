@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.registry import MODELS
 
 from pauc_mm.checkpoints.weights import (
@@ -17,7 +18,7 @@ from pauc_mm.checkpoints.weights import (
 )
 from tests.helpers import load_encoder
 from tests.test_checkpoints.source_models import images, without_fc
-from tests.test_checkpoints.test_converters.helpers import body
+from tests.test_checkpoints.test_converters.helpers import body, saved
 
 if find_spec('mmdet'):  # before a test imports a part of it
     import pauc_mm.detection  # noqa: F401
@@ -87,3 +88,35 @@ def test_diagnosis(r50):
     got = encoder.embed(images(size=64))[0]
     expected = without_fc(source, images(size=64))
     torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_vit_under_a_detector(tmp_path):
+    """All of it is loaded, positions interpolated, and learns."""
+    pytest.importorskip('mmdet')
+    from mmdet.registry import MODELS as DETECTORS
+    from mmdet.testing import demo_mm_inputs
+
+    cfg = Config.fromfile(DETECTION / 'faster-rcnn_tiny-vit_digits.py').model
+    options = dict(cfg.backbone, img_size=32, out_type='cls_token')
+    del options['init_cfg'], options['type']
+    torch.manual_seed(0)
+    source = VisionTransformer(**options)
+    source.init_weights()
+    state = {f'backbone.{k}': v for k, v in source.state_dict().items()}
+    path = saved(tmp_path, dict(meta={}, state_dict=state))
+    cfg.backbone.init_cfg.checkpoint = str(path)
+    init_default_scope('mmdet')
+    try:
+        model = DETECTORS.build(cfg)
+        model.init_weights()
+    finally:
+        init_default_scope('mmpretrain')
+    names = [k for k in source.state_dict() if k != 'pos_embed']
+    own = model.backbone.state_dict()
+    assert all(torch.equal(own[k], source.state_dict()[k]) for k in names)
+    assert own['pos_embed'].shape == (1, 1 + 16 * 16, 96)
+    inputs = demo_mm_inputs(2, [(3, 128, 128)] * 2, num_classes=10)
+    data = model.data_preprocessor(inputs, training=True)
+    losses = model.loss(data['inputs'], data['data_samples'])
+    sum(sum(x) for k, x in losses.items() if 'rpn' in k).backward()
+    assert all(p.grad is not None for p in model.backbone.parameters())
