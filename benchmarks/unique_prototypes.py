@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from _harness import Report, get_parser, interleave, parse, positive
 from _memory import peak_memory_in_subprocess
 
-from pauc_mm.evaluation.functional import unique_curve, unique_prototypes
+from pauc_mm.evaluation.functional import CURVE_EPSILONS, unique_prototypes
 
 EPSILONS = (0.025, 0.1, 0.25, 0.5)
 FOUR = 'unique_prototypes(), four epsilons'
@@ -63,7 +63,9 @@ def four(points):
 ALTERNATIVES = {
     'a run for each of four epsilons': one_by_one,
     FOUR: four,
-    'unique_curve(), 22 epsilons': unique_curve,
+    'the curve, 22 epsilons': functools.partial(
+        unique_prototypes, epsilons=CURVE_EPSILONS
+    ),
 }
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pauc_mm.embedding.embedded_images import EmbeddedImages
 from pauc_mm.evaluation.functional import (
+    CURVE_EPSILONS,
     adjusted_mutual_information,
     alignment,
     clid,
@@ -21,7 +22,6 @@ from pauc_mm.evaluation.functional import (
     nemd,
     singular_values,
     uniformity,
-    unique_curve,
     unique_prototypes,
     view_agreement,
     void_fraction,
@@ -44,8 +44,8 @@ from .clusterings import IMAGES_A_PROTOTYPE, Clustering
 MAX_SAMPLES = 10_000
 # And by those of nearest neighbours.
 MAX_NEIGHBOURS = 5_000
-# Prototypes compared by the curve; the table compares all.
-MAX_CURVE = 20_000
+# Prototypes compared by KoLeo.
+MAX_PROTOTYPES = 20_000
 # With fewer dimensions or prototypes the healthy ranges do not hold.
 MIN_DIMENSION = 4
 MIN_PROTOTYPES = 4
@@ -156,23 +156,22 @@ def _clustering(
     epsilon: float,
 ) -> dict:
     prototypes, groups = clustering.prototypes, clustering.assignments
-    curve = unique_curve(prototypes, max_prototypes=MAX_CURVE, seed=seed)
-    unique = unique_prototypes(prototypes, sorted({*EPSILONS, epsilon}))
+    unique = unique_prototypes(prototypes, sorted({*CURVE_EPSILONS, epsilon}))
     result = dict(
         name=clustering.name,
         own=clustering.own,
         num_prototypes=len(prototypes),
         dimension=prototypes.shape[1],
-        unique={f'{eps:g}': share for eps, share in unique.items()},
+        unique={f'{e:g}': unique[e] for e in sorted({*EPSILONS, epsilon})},
         unique_share=unique[EPSILONS[0]],
         unique_at_epsilon=unique[epsilon],
         epsilon=epsilon,
-        unique_curve=dict(vars(curve)),
+        unique_curve=dict(epsilons=list(unique), shares=list(unique.values())),
         prototype_koleo=None,
     )
     if len(prototypes) > 1:
         result['prototype_koleo'] = koleo(
-            subsample(prototypes, MAX_CURVE, seed), 'prototypes'
+            subsample(prototypes, MAX_PROTOTYPES, seed), 'prototypes'
         )
     if groups is None:
         return result

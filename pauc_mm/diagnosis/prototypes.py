@@ -11,6 +11,7 @@ from torch import Tensor
 from pauc_mm.checkpoints import Checkpoint
 from pauc_mm.checkpoints.file import State
 from pauc_mm.evaluation.functional import (
+    CURVE_EPSILONS,
     copied_prototypes,
     koleo,
     singular_values,
@@ -18,7 +19,6 @@ from pauc_mm.evaluation.functional import (
 )
 from pauc_mm.evaluation.functional.checks import as_unit_vectors
 from pauc_mm.evaluation.functional.effective_rank import rank_of_spectrum
-from pauc_mm.evaluation.functional.unique_prototypes import CURVE_EPSILONS
 from pauc_mm.utils import progress
 from pauc_mm.utils.checks import listed
 from pauc_mm.utils.device import pick_device

@@ -72,7 +72,7 @@ def plot_unique_curves(
     Args:
         curves (dict[str, tuple]): Epsilons (E,) > 0, ascending, and shares
             (E,) in [0, 1] by caption, see
-            :func:`pauc_mm.evaluation.functional.unique_curve`.
+            :func:`pauc_mm.evaluation.functional.unique_prototypes`.
         path (str or Path): File to write; its folder is made.
         title (str): Title of the figure.
         references (bool): Whether to draw the paper's values at 0.025.

@@ -19,9 +19,8 @@ from .singular_values import singular_values
 from .spectral import alpha_req, nesum, rankme, stable_rank
 from .uniformity import uniformity
 from .unique_prototypes import (
-    UniqueCurve,
+    CURVE_EPSILONS,
     copied_prototypes,
-    unique_curve,
     unique_mask,
     unique_prototypes,
 )
@@ -30,8 +29,8 @@ from .void_fraction import void_fraction
 
 __all__ = [
     'CLID',
+    'CURVE_EPSILONS',
     'NEMDResult',
-    'UniqueCurve',
     'adjusted_mutual_information',
     'alignment',
     'alpha_req',
@@ -52,7 +51,6 @@ __all__ = [
     'singular_values',
     'stable_rank',
     'uniformity',
-    'unique_curve',
     'unique_mask',
     'unique_prototypes',
     'view_agreement',

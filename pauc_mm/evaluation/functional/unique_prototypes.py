@@ -1,43 +1,24 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pauc_mm.utils.checks import check_integer
+from .checks import ArrayLike, as_unit_vectors
 
-from .checks import ArrayLike, as_matrix, as_unit_vectors, subsample
-
-# Published values are at 0.025, 0.1, 0.25 and 0.5.
 # fmt: off
 CURVE_EPSILONS = (
     0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.035, 0.05,
     0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0,
 )
 # fmt: on
+"""Those of a curve. Published values are at 0.025, 0.1, 0.25 and 0.5."""
+
 CHUNK = 512
 _BLOCK = 8192  # prototypes that a chunk is compared with at once
 _PAIRS = 1 << 14  # compared in float64 at once
-
-
-@dataclass(frozen=True)
-class UniqueCurve:
-    """Result of :func:`unique_curve`.
-
-    Attributes:
-        epsilons (list[float]): Cosine distances, ascending.
-        shares (list[float]): Share of unique prototypes at each, (0, 1].
-        num_prototypes (int): Prototypes compared.
-        total_prototypes (int): Prototypes given.
-    """
-
-    epsilons: list[float]
-    shares: list[float]
-    num_prototypes: int
-    total_prototypes: int
 
 
 def unique_prototypes(
@@ -160,42 +141,6 @@ def copied_prototypes(
         # argmax takes the first of the largest.
         copied[rows] = others[torch.cat(near, dim=1).byte().argmax(dim=1)]
     return copied.cpu()
-
-
-def unique_curve(
-    prototypes: ArrayLike,
-    epsilons: Sequence[float] | None = None,
-    max_prototypes: int | None = None,
-    seed: int = 0,
-    chunk: int = CHUNK,
-) -> UniqueCurve:
-    """Measure the share of unique prototypes over a range of distances.
-
-    See :func:`unique_prototypes` (figure 3 of `Why Prototypes Collapse
-    <https://arxiv.org/abs/2510.20108>`_). A subsample has fewer neighbours
-    and so raises the shares: the result says how many were compared.
-
-    Args:
-        prototypes (Tensor or ndarray): Shape (K, D), any real dtype.
-        epsilons (sequence of float, optional): Cosine distances; None takes 22
-            from 0.001 to 1.
-        max_prototypes (int, optional): Most prototypes, drawn without
-            replacement and kept in order; None takes all.
-        seed (int): Seed of that draw.
-        chunk (int): See :func:`unique_prototypes`.
-    """
-    if max_prototypes is not None:
-        check_integer('max_prototypes', max_prototypes, 1)
-    epsilons = sorted(set(CURVE_EPSILONS if epsilons is None else epsilons))
-    prototypes = as_matrix(prototypes, 'prototypes')
-    sample = subsample(prototypes, max_prototypes, seed)
-    shares = unique_prototypes(sample, epsilons, chunk)
-    return UniqueCurve(
-        epsilons=epsilons,
-        shares=[shares[epsilon] for epsilon in epsilons],
-        num_prototypes=len(sample),
-        total_prototypes=len(prototypes),
-    )
 
 
 class _Directions:

@@ -19,7 +19,6 @@ LABELS = torch.arange(30) % 2
     [
         ('feature_label_information', 'mutual_information', 2, 10000),
         ('uniformity', 'uniformity', 1, None),
-        ('unique_curve', 'unique_prototypes', 1, None),
         ('singular_values', 'singular_values', 1, None),
         ('effective_rank', 'singular_values', 1, None),
     ],
@@ -36,9 +35,8 @@ def test_the_sample_is_that_of_the_options(
 
     monkeypatch.setattr(module, 'subsample', subsample)
     measure = getattr(measures, measure)
-    number = 'max_prototypes' if 'curve' in measure.__name__ else 'max_samples'
     measure(*(X, LABELS)[:inputs])
-    measure(*(X, LABELS)[:inputs], **{number: 7, 'seed': 3})
+    measure(*(X, LABELS)[:inputs], max_samples=7, seed=3)
     assert drawn == [(most, 0), (7, 3)]
 
 
@@ -52,6 +50,7 @@ def test_the_sample_is_that_of_the_options(
     ],
 )
 def test_a_missing_library_is_named(monkeypatch, module, package, measure):
+    importlib.import_module('ot')  # which imports scipy.optimize itself
     monkeypatch.setitem(sys.modules, module, None)
     inputs = {
         'nemd': (X, LABELS),
@@ -67,8 +66,6 @@ def test_the_fewest_that_are_allowed():
     assert measures.cluster_entropy([1]) == 1
     halves = torch.tensor([[1.0, 0.1], [1.0, 0.2]])
     assert measures.void_fraction(halves.repeat(10, 1), bins=2) == 0.5
-    curve = measures.unique_curve(X, max_prototypes=1)
-    assert curve.num_prototypes == 1
     assert measures.nemd(X, LABELS, num_members=1).min_members == 1
 
 

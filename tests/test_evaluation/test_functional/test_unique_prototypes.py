@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from pauc_mm.evaluation import unique_curve
 from pauc_mm.evaluation.functional import (
+    CURVE_EPSILONS,
     copied_prototypes,
     unique_mask,
     unique_prototypes,
@@ -80,7 +80,6 @@ def test_values_are_compared_as_doubles_whatever_their_type():
     points = torch.tensor([[1.0, 0.0], [1.0, 4e-5]], dtype=torch.float64)
     for given in (points, points.float()):
         assert unique_prototypes(given, (1e-10, 1e-9)) == {1e-10: 1, 1e-9: 0.5}
-        assert unique_curve(given, (1e-10,)).shares == [1]
     # 0.1 in float32 is 1.5e-9 more.
     cosine = 0.9 - 1e-10
     points = [[1.0, 0.0], [cosine, math.sqrt(1 - cosine**2)]]
@@ -184,29 +183,13 @@ def test_published_counts(total, distinct, dim):
 
 def test_curve():
     points = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
-    curve = unique_curve(points)
-    assert (curve.num_prototypes, curve.total_prototypes) == (200, 200)
-    assert {0.025, 0.1, 0.25, 0.5} <= set(curve.epsilons)
-    assert curve.epsilons == sorted(curve.epsilons)
-    assert (curve.epsilons[0], curve.epsilons[-1]) == (0.001, 1.0)
-    assert curve.shares == [greedy(points, e) for e in curve.epsilons]
-    assert curve.shares == sorted(curve.shares, reverse=True)
-    some = unique_curve(points.numpy(), (0.5, 0.1, 0.1))
-    assert some.epsilons == [0.1, 0.5]
-    by_epsilon = unique_prototypes(points, (0.1, 0.5))
-    assert some.shares == list(by_epsilon.values())
-
-
-def test_curve_of_a_subsample_says_so():
-    points = torch.randn(300, 3)
-    some = unique_curve(points, max_prototypes=50, seed=2)
-    assert (some.num_prototypes, some.total_prototypes) == (50, 300)
-    assert some == unique_curve(points, max_prototypes=50, seed=2)
-    assert unique_curve(points, max_prototypes=1).num_prototypes == 1
-    whole = unique_curve(points, max_prototypes=300)
-    assert whole == unique_curve(points)
-    at = some.epsilons.index(0.1)
-    assert some.shares[at] > whole.shares[at]
+    curve = unique_prototypes(points, CURVE_EPSILONS)
+    assert {0.025, 0.1, 0.25, 0.5} <= set(curve)
+    assert list(curve) == sorted(curve)
+    assert (min(curve), max(curve)) == (0.001, 1.0)
+    assert curve == {e: greedy(points, e) for e in curve}
+    shares = list(curve.values())
+    assert shares == sorted(shares, reverse=True)
 
 
 def test_order_decides_but_the_first_is_always_kept():
@@ -242,15 +225,6 @@ def test_random_directions_in_many_dimensions_are_unique():
 def test_bad_epsilons(epsilons):
     with pytest.raises(ValueError, match='epsilons'):
         unique_prototypes(torch.eye(3), epsilons)
-
-
-def test_bad_arguments_of_the_curve():
-    with pytest.raises(ValueError, match='epsilons'):
-        unique_curve(torch.eye(3), [])
-    with pytest.raises(ValueError, match='max_prototypes.*0'):
-        unique_curve(torch.eye(3), max_prototypes=0)
-    with pytest.raises(ValueError, match=r'prototypes.*matrix.*\(3,\)'):
-        unique_curve(torch.ones(3))
 
 
 def test_zero_prototypes_are_refused():
