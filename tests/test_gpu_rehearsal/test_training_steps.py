@@ -44,6 +44,9 @@ RECIPES = [
     ('mocov2/mocov2_r50_8xb32', 2, {AVERAGE, HEAD, MODEL.format('moco')}),
     ('swav/swav_r50_8xb32', 8, {LARS, SWAV}),
     ('byol/byol_r50_8xb32', 2, {LARS, AVERAGE, EMA}),
+    ('pauc/pauc_vit-small-p16_8xb128', 2, set()),
+    ('carp/carp_vit-small-p16_8xb128', 8, set()),
+    ('carp/carp_decoupled_vit-small-p16_8xb128', 8, set()),
     ('simclr/simclr_r50_8xb32', 2, {LARS, HEAD, MODEL.format('simclr')}),
 ]
 QUICK = 2  # of them, in the fast suite

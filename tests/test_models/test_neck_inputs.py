@@ -8,12 +8,19 @@ import torch
 import torch.nn.functional as F
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from torch import nn
 
 from pauc_mm.engine.hooks.setup_check_hook import _join_encoders
 from pauc_mm.models import embed_images
-from tests.helpers import images_batch, model_cfg
+from tests.helpers import (
+    PLAIN,
+    assert_same,
+    images_batch,
+    model_cfg,
+    run_cfg,
+)
 from tests.test_models.test_carp import carp_cfg
 from tests.test_models.test_pcl import with_prototypes
 
@@ -251,3 +258,36 @@ def test_tokens_are_refused(kind, monkeypatch):
     monkeypatch.setitem(BACKBONES, 'raw', (dict(VIT, out_type='raw'), 12, 0))
     with pytest.raises(ValueError, match='model.backbone.out_type'):
         build(kind, 'raw')
+
+
+@pytest.mark.parametrize('hook', ['clustering', 'collapse_monitor'])
+def test_a_run_names_the_width_before_its_first_step(hook, tmp_path):
+    cfg = run_cfg(tmp_path)
+    cfg.model.backbone = VIT
+    cfg.test_pipeline = PLAIN
+    monitor = dict(type='CollapseMonitorHook', interval=1)
+    hooks = dict(clustering=cfg.default_hooks.clustering)
+    cfg.default_hooks = dict(collapse_monitor=monitor)
+    if hook == 'clustering':
+        cfg.default_hooks = hooks
+    runner = Runner.from_cfg(cfg)
+    with pytest.raises((ValueError, RuntimeError)) as error:
+        runner.train()
+    assert 'model.neck.in_channels=16, but' in str(error.value)
+    assert 'pipeline must' not in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_vit_is_resumed_bit_for_bit(tmp_path):
+    def train(name, **changes):
+        cfg = run_cfg(tmp_path / name, **changes)
+        cfg.model.backbone = dict(VIT, type='MoCoV3ViT', stop_grad_conv1=True)
+        cfg.model.neck.in_channels = 12
+        cfg.optim_wrapper.optimizer = dict(type='AdamW', lr=1e-3)
+        Runner.from_cfg(cfg).train()
+        path = tmp_path / name / 'epoch_4.pth'
+        return torch.load(path, weights_only=False)['state_dict']
+
+    whole = train('whole')
+    checkpoint = str(tmp_path / 'whole/epoch_2.pth')
+    assert_same(whole, train('resumed', load_from=checkpoint, resume=True))

@@ -176,6 +176,8 @@ class ClusteringHook(Hook):
                 f'{type(caught).__name__}: {caught}'
             )
             error.__cause__ = caught
+            if str(caught).startswith('model.'):  # of another key
+                error = caught
         model.train(training)
         raise_together(error, f'Trying {_KEY}.pipeline')
 

@@ -140,6 +140,8 @@ class CollapseMonitorHook(EmbeddingHook):
         try:  # fails on all ranks, if on one
             self.embed(runner, self.rows[[0, -1]])
         except Exception as error:
+            if str(error).startswith('model.'):  # of another key
+                raise
             raise ValueError(
                 f'{self.source} must give one view of each image, all of one '
                 f'size, for {self.key}; it failed: {type(error).__name__}: '
