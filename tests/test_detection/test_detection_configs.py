@@ -30,8 +30,12 @@ COCO = [
 ]
 MOCO = [VOC_C4, *COCO]
 RECIPES = [*FROZEN, *MOCO]
-# These have tests of their own: test_digit_scene_detectors.py.
-SMALL = ['faster-rcnn_tiny_digits.py', 'mask-rcnn_tiny_digits.py']
+# These have tests of their own: test_digit_scene_detectors.py, test_in_models.
+SMALL = [
+    'faster-rcnn_tiny_digits.py',
+    'mask-rcnn_tiny_digits.py',
+    'faster-rcnn_tiny-vit_digits.py',
+]
 
 
 @pytest.fixture(autouse=True)

@@ -16,13 +16,14 @@ def mmpretrain_plan(source: Source) -> Plan:
 
     The converted network is built from the config as it will be in the file.
     """
-    config, like, cfg = source.checkpoint.config, source.like, source.cfg
+    config, cfg = source.checkpoint.config, source.cfg
     code, notes = f"type='{type(source.network).__name__}', ...", []
     if source.text is not None:  # as Checkpoint will read it
         target = configured(stored_config(source.text, False, 'the new file'))
     elif config is not None:
         target = configured(config)
     else:  # a ResNet without a config
+        like = source.like
         cfg = backbone_config(like)
         target = build_resnet(like, cfg)
     if cfg is not None:

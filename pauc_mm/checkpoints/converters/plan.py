@@ -39,7 +39,6 @@ class Source:
         network (nn.Module): With its weights.
         name (str): Of the network, such as 'ResNet-50'.
         weights (dict[str, Tensor]): Under mmpretrain's names.
-        like (ResNet, optional): mmpretrain's of the same sizes, if it is one.
         text (str, optional): The encoder's config. A ResNet that was inferred
             needs none: its weights tell it.
         notes (list[str]): Sentences for the user.
@@ -70,12 +69,9 @@ class Source:
             )
             names = Names(checkpoint.names(momentum).backbone)
             self.notes = checkpoint.assumptions(network, names, momentum)
-        self.like: Any = None
-        if isinstance(network, ResNet):
-            padding = layout.network.get('padding', 1)
-            self.like = infer_resnet(weights, path, padding)[0]
-            if config is None and not layout.is_openmm:
-                network = StagedResNet(self.like)
+        if config is None and isinstance(network, ResNet):
+            if not layout.is_openmm:
+                network = StagedResNet(network)
         self.network = loaded(network, weights, f"weights of '{path}'")
         self.cfg: dict | None = getattr(network, 'cfg', None)
         if config is not None:
@@ -98,6 +94,20 @@ class Source:
         embed = getattr(network, 'patch_embed', None)
         size = getattr(embed, 'init_input_size', None) or (IMAGE_SIZE,)
         self.size = size[0]
+
+    @property
+    def like(self) -> Any:
+        """Mmpretrain's ResNet of the same sizes; None if it is no ResNet.
+
+        Raises:
+            ValueError: If it is none that is known, such as one with a deep
+                stem.
+        """
+        if not isinstance(self.network, (ResNet, StagedResNet)):
+            return None
+        checkpoint = self.checkpoint
+        padding = checkpoint.layout.network.get('padding', 1)
+        return infer_resnet(self.weights, checkpoint.path, padding)[0]
 
 
 @dataclass(frozen=True)

@@ -153,3 +153,17 @@ def test_the_config_in_the_file_is_what_is_compared(
     with pytest.raises((RuntimeError, ValueError), match=message):
         to_mmpretrain(path, out, config=config)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    'options', [dict(in_channels=1), dict(deep_stem=True)]
+)
+def test_a_resnet_of_ones_own(tmp_path, options):
+    """A config builds what cannot be inferred."""
+    model = openmm_resnet(**options)
+    cfg = dict(options, type='ResNet', depth=18)
+    meta = dict(cfg=f"model = dict(type='MoCo', backbone={cfg!r})")
+    state = wrapped(model, 'backbone.')
+    path = saved(tmp_path, dict(meta=meta, state_dict=state))
+    to_mmpretrain(path, tmp_path / 'x.pth')
+    assert_same(load(tmp_path / 'x.pth')['state_dict'], state)
