@@ -277,7 +277,7 @@ def test_no_encoder_in_the_checkpoint(tmp_path, capsys):
     path = tmp_path / 'classifier.pth'
     torch.save({'fc.weight': torch.zeros(2, 3)}, path)
     for more in ([], ['--list']):
-        with pytest.raises(SystemExit, match='has no ResNet'):
+        with pytest.raises(SystemExit, match='no network that is known'):
             evaluate_all([str(path), *more])
 
 
