@@ -67,14 +67,16 @@ def computed(model, batch):
 
 
 @pytest.mark.parametrize(
-    'options',
+    'options, suffix',
     [
-        {},
-        dict(out_type='featmap', layer_scale_init_value=0.1),
-        dict(pre_norm=True, qkv_bias=False, in_channels=1, patch_size=8),
+        ({}, 'safetensors'),
+        (dict(out_type='featmap', layer_scale_init_value=0.1), 'pth'),
+        (
+            dict(pre_norm=True, qkv_bias=False, in_channels=1, patch_size=8),
+            'pth',
+        ),
     ],
 )
-@pytest.mark.parametrize('suffix', ['pth', 'safetensors'])
 def test_a_vit(tmp_path, options, suffix):
     path = vit_file(tmp_path, **options)
     result = export(path, tmp_path / f'x.{suffix}', 'timm')
@@ -236,6 +238,7 @@ MEASURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('tool', MEASURES)
 def test_measures_of_other_tools(tmp_path, tool):
     content, row = MEASURES[tool]
