@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up an environment in which everything here runs; skips finished steps.
 #
-#   bash tools/setup_env.sh [dev] [detection] [export] [mutation]
+#   bash tools/setup_env.sh [dev] [detection] [export] [docs] [mutation]
 #   source tools/setup_env.sh [dev] ...   # also sets PYTHON
 #
 # Uses the active virtual or conda environment, else .venv in this repository,
@@ -167,9 +167,9 @@ pauc_setup() {
         >"$limits" || return
     prefix=$("$PYTHON" -c 'import sys; print(sys.prefix)') || return
     for group in runtime "$@"; do
-        if [[ ! $group =~ ^(runtime|dev|detection|export|mutation)$ ]]; then
+        if [[ ! $group =~ ^(runtime|dev|detection|export|docs|mutation)$ ]]; then
             pauc_say "there is no group '$group'; there are: dev, detection," \
-                'export, mutation (for faiss-gpu see docs/install.md)'
+                'export, docs, mutation (for faiss-gpu see docs/install.md)'
             return 1
         fi
         local stamp=$prefix/.pauc_mm-$group state

@@ -104,7 +104,7 @@ class FaissKMeans(BaseKMeans):
     of an E-step, and each of them holds the whole matrix.
 
     Args:
-        *args, **kwargs: See :class:`BaseKMeans`.
+        **kwargs: See :class:`BaseKMeans`.
         device (str): 'cpu', 'gpu' (the current CUDA device), or 'auto': a GPU
             where both torch and faiss see one, and the CPU, with a warning, if
             the GPU's memory does not suffice.

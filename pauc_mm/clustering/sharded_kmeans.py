@@ -34,7 +34,7 @@ class ShardedKMeans(BaseKMeans):
     time, unless ``torch.use_deterministic_algorithms(True)`` is set.
 
     Args:
-        *args, **kwargs: See :class:`BaseKMeans`.
+        **kwargs: See :class:`BaseKMeans`.
         scratch (int): MiB for a part of the rows and, on a GPU, their products
             with all centroids. It is halved where memory runs out.
     """

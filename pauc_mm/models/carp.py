@@ -40,7 +40,7 @@ class CARP(BaseSelfSupervisor):
         prototypes (dict): Config of the prototypes. Defaults to
             :class:`LearnedPrototypes`: joint CARP.
         feat_dim (int): D, what the neck gives.
-        *args, **kwargs: Arguments of mmpretrain's BaseSelfSupervisor.
+        **kwargs: Arguments of mmpretrain's BaseSelfSupervisor.
 
     Attributes:
         prototypes (BasePrototypes): The student's.

@@ -1,5 +1,6 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import logging
+import sys
 import textwrap
 import time
 from datetime import timedelta
@@ -46,12 +47,12 @@ class ProgressHook(Hook):
         from rich.progress import Progress
 
         self._start = time.perf_counter()
-        bar = Progress(transient=True, disable=not is_main_process())
-        if bar.console.is_terminal:  # in a file it would leave blank lines
+        # In a file a bar would leave blank lines.
+        if is_main_process() and sys.stdout.isatty():
+            self._bar = Progress(transient=True)
             total = len(runner.train_dataloader)
-            self._task = bar.add_task(_epoch(runner), total=total)
-            self._bar = bar
-            bar.start()
+            self._task = self._bar.add_task(_epoch(runner), total=total)
+            self._bar.start()
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch=None, outputs=None

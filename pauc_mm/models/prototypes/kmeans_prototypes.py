@@ -25,7 +25,7 @@ class KMeansPrototypes(BasePrototypes):
     depend on the data, since clusters may end up empty.
 
     Args:
-        *args, **kwargs: See :class:`BasePrototypes`.
+        **kwargs: See :class:`BasePrototypes`.
 
     Attributes:
         assignments (Tensor): Cluster of each training image in each set,

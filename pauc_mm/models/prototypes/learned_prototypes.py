@@ -16,7 +16,7 @@ class LearnedPrototypes(BasePrototypes):
     The weights of a linear layer, normalised in each step.
 
     Args:
-        *args, **kwargs: See :class:`BasePrototypes`.
+        **kwargs: See :class:`BasePrototypes`.
     """
 
     trained = True

@@ -1,6 +1,7 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
 import logging
 import re
+import sys
 
 import pytest
 from mmengine.hooks import Hook
@@ -21,7 +22,7 @@ class _Note(Hook):
         if batch_idx == 0:
             self.epochs.append([])
         self.epochs[-1].append(
-            {k: float(v) for k, v in outputs.items() if k in ('loss', 'acc_0')}
+            {k: v.item() for k, v in outputs.items() if k in ('loss', 'acc_0')}
         )
 
     def after_train_epoch(self, runner):
@@ -95,8 +96,8 @@ def test_only_epochs_have_lines(tmp_path, loop):
 
 
 def test_in_a_terminal_the_line_is_a_bar_first(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv('FORCE_COLOR', '1')
     monkeypatch.setenv('TTY_COMPATIBLE', '1')
+    monkeypatch.setattr(sys.stdout, 'isatty', lambda: True)
     trained(tmp_path, **{'default_hooks.clustering.features': 'momentum_bank'})
     out = capsys.readouterr().out
     assert out.count('\x1b[?25l') == 2  # a bar hides the cursor
