@@ -2,8 +2,10 @@
 """Time an epoch of training with its E-step against MoCo v2's.
 
 Every alternative is a real run of mmengine's Runner on MNIST images, without
-validation and checkpoints; the first epoch of a run is not counted. The runs
-take turns. With an online mixture there is no E-step.
+validation and checkpoints; the first epoch of a run is not counted, and a run
+gives the mean of the others. The runs take turns. "Recipe" has the E-step of
+the ImageNet recipes, all others one for every epoch; with an online mixture
+there is none.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import statistics
 import tempfile
 import time
 import uuid
@@ -32,11 +35,20 @@ from mmengine.runner import Runner
 import pauc_mm  # noqa: F401
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+_base = Config.fromfile(CONFIGS / '_base_/clustering_runtime.py')
+_hook = _base.default_hooks.clustering.to_dict()
+RECIPE = {
+    key: _hook[key]
+    for key in ('interval', 'kmeans', 'features', 'channels_last')
+    if key in _hook
+}
 BANK = dict(features='momentum_bank')
 WARM = dict(kmeans=dict(warm_start=True))
 BASELINE = 'MoCo v2 (mmpretrain)'
 ALTERNATIVES = {
     BASELINE: ('mocov2', {}),
+    'PCL, recipe': ('pclv2', RECIPE),
+    'PAUC, recipe': ('pauc', RECIPE),
     'PCL, extract': ('pclv2', {}),
     'PCL, momentum_bank': ('pclv2', BANK),
     'PCL, momentum_bank, warm start': ('pclv2', {**BANK, **WARM}),
@@ -111,8 +123,8 @@ def config(method: str, changes: dict, args, work_dir: str) -> Config:
     return cfg
 
 
-def run(method: str, changes: dict, args) -> list[float]:
-    """Return the seconds of each epoch but the first and the last."""
+def run(method: str, changes: dict, args) -> float:
+    """Return the mean seconds of the epochs but the first and the last."""
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner.from_cfg(config(method, changes, args, folder))
         clock = _Clock()
@@ -120,7 +132,7 @@ def run(method: str, changes: dict, args) -> list[float]:
         runner.register_hook(_Stop(clock), priority='LOWEST')
         with contextlib.redirect_stdout(io.StringIO()):
             runner.train()
-    return clock.seconds[1:-1]
+    return statistics.mean(clock.seconds[1:-1])
 
 
 def main(argv=None) -> None:
@@ -129,7 +141,12 @@ def main(argv=None) -> None:
     parser.set_defaults(warmup=0)
     add = parser.add_argument
     add('--setup', choices=list(SETUPS), default='tiny', help='the network')
-    add('--epochs', type=positive, default=2, help='counted in each run')
+    add(
+        '--epochs',
+        type=positive,
+        default=RECIPE['interval'],
+        help='counted in each run',
+    )
     add(
         '--only',
         nargs='+',
@@ -137,6 +154,14 @@ def main(argv=None) -> None:
         help='measure these against MoCo v2, not all',
     )
     args = parse(parser, argv)
+    names = [BASELINE, *(args.only or list(ALTERNATIVES)[1:])]
+    for name in names:
+        interval = ALTERNATIVES[name][1].get('interval', 1)
+        if args.epochs % interval:
+            parser.error(
+                f"'{name}' has an E-step every {interval} epochs: --epochs "
+                f'must be a multiple of that, got {args.epochs}.'
+            )
     os.environ['OMP_NUM_THREADS'] = str(args.threads)  # for the workers
     cfg = config('pauc', {}, args, 'unused')
     report = Report(
@@ -146,12 +171,11 @@ def main(argv=None) -> None:
         f'{list(cfg.model.num_clusters)}',
         args,
     )
-    names = [BASELINE, *(args.only or list(ALTERNATIVES)[1:])]
     timings = {name: Timing() for name in names}
     for turn in range(args.repeats):
         for name in rotated(names, turn):
             method, changes = ALTERNATIVES[name]
-            timings[name].samples += run(method, changes, args)
+            timings[name].samples.append(run(method, changes, args))
         say(f'round {turn + 1}/{args.repeats}')
     report.timings('E-step included', timings, baseline=BASELINE)
     report.save()

@@ -7,6 +7,9 @@ default_hooks = dict(
     checkpoint=dict(interval=10),
     logger=dict(interval=78),
     clustering=dict(
-        warmup_epochs=6, pipeline=[dict(type='PackInputs')], num_workers=0
+        warmup_epochs=6,
+        interval=1,
+        pipeline=[dict(type='PackInputs')],
+        num_workers=0,
     ),
 )
