@@ -392,6 +392,7 @@ def test_the_memory_of_a_rank():
         ({}, 1, True, 'ShardedKMeans', 'a GPU'),
         ({}, 2, False, 'ShardedKMeans', '2 processes'),
         (dict(device='cpu'), 2, True, 'FaissKMeans', 'kmeans.device'),
+        (dict(device='auto'), 2, True, 'FaissKMeans', 'kmeans.device'),
         (dict(scratch=9), 1, False, 'ShardedKMeans', 'kmeans.scratch'),
         (dict(type='FaissKMeans'), 8, True, 'FaissKMeans', 'kmeans.type'),
         (dict(type='ShardedKMeans'), 1, False, 'ShardedKMeans', 'kmeans.type'),
