@@ -6,6 +6,8 @@ import sys
 from html import escape
 from pathlib import Path
 
+import myst_nb.core.render
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -67,6 +69,23 @@ def link_sources(app, docname, source):
         return f'<a href="{up}_modules/{page}">{text}</a>'
 
     source[0] = _LINK.sub(replace, source[0])
+
+
+def join_streams(outputs):
+    """Join a program's output as it was printed; myst-nb would break lines."""
+    joined = []
+    for output in outputs:
+        last = joined[-1] if joined else {}
+        if output['output_type'] == 'stream' and all(
+            last.get(key) == output[key] for key in ('output_type', 'name')
+        ):
+            last['text'] += output['text']
+        else:
+            joined.append(output)
+    return joined
+
+
+myst_nb.core.render.coalesce_streams = join_streams
 
 
 def setup(app):
