@@ -2,10 +2,13 @@
 import logging
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
 
 from pauc_mm.apis.config import build_runner
 from pauc_mm.engine.hooks import ProgressHook
@@ -29,7 +32,8 @@ class _Note(Hook):
         runner.logger.info('an epoch is over')
         runner.logger.warning('beware')
         if runner.epoch == 0:
-            metrics = {'knn/k20': 0.123456, 'file': 'a.npz', 'n': 7}
+            more = {f'nemd/measure_{i}': i for i in range(9)}
+            metrics = {'knn/k20': 0.123456, 'file': 'a.npz', 'n': 7, **more}
             hook = next(h for h in runner.hooks if type(h) is ProgressHook)
             hook.after_val_epoch(runner, metrics)
 
@@ -61,7 +65,21 @@ def test_a_line_an_epoch_has_the_means_of_its_steps(tmp_path, capsys):
         assert shown == pytest.approx(mean, rel=1e-3)
     assert ' acc_proto' not in lines[0] and ' acc_proto' in lines[1]
     assert ' left' in lines[0] and ' left' not in lines[1]
-    assert '           knn/k20 0.1235; n 7\n' in out and 'a.npz' not in out
+    assert '           knn/k20 0.1235; n 7; nemd/measure_0' in out
+    assert 'measure_8 8' in out and 'a.npz' not in out
+
+
+def test_the_model_within_a_wrapper_is_named(capsys):
+    runner = SimpleNamespace(
+        model=nn.parallel.DataParallel(nn.Linear(2, 2)),
+        train_dataloader=DataLoader(range(1500), 100),
+        logger=SimpleNamespace(handlers=[]),
+        epoch=3,
+        max_epochs=9,
+    )
+    ProgressHook().before_train(runner)
+    start = 'Linear: 1,500 images, epochs 4 to 9 of 15 steps, 1 process'
+    assert capsys.readouterr().out.startswith(start)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,13 @@ def test_dimension_of_a_cube_in_a_larger_space(dim):
     assert found == pytest.approx(dim, rel=0.12)
 
 
+def test_the_fewest_points():
+    expected = two_nn(POINTS[:20].double().tolist())
+    assert intrinsic_dimension(POINTS[:20]) == pytest.approx(expected)
+    with pytest.raises(ValueError, match='20 .*got 19'):
+        intrinsic_dimension(POINTS[:19])
+
+
 def test_copies_are_left_out():
     found = intrinsic_dimension(torch.cat([POINTS, POINTS[:50]]))
     assert found == pytest.approx(intrinsic_dimension(POINTS), rel=1e-12)

@@ -449,6 +449,7 @@ def test_on_a_gpu():
         (dict(warmup_steps=0.5), 'model.prototypes.warmup_steps .* got 0.5'),
         (dict(warmup_epochs=-1), 'model.prototypes.warmup_epochs .* got -1'),
         (dict(warmup_epochs='two'), "model.prototypes.warmup_epochs .*'two'"),
+        (dict(warmup_steps=9, warmup_epochs=0), 'warmup_steps=9'),
         (
             dict(warmup_steps=9, warmup_epochs=2),
             'model.prototypes.warmup_epochs=2 and warmup_steps=9',
@@ -567,6 +568,7 @@ def test_the_seed_of_negatives_counts_from_the_first_step():
 
 def test_the_summary_counts_equal_clusters():
     prototypes = MixturePrototypes((4, 3), 8, 0.1)
+    assert prototypes.summary() == []
     prototypes.learn(unit(24, 8))
     shares = torch.tensor([0.1, 0.2, 0.3, 0.4])
     prototypes.mixtures[0].frequency.copy_(2.5 * shares)
