@@ -111,8 +111,6 @@ def set_dataloader_defaults(
 def enable_amp(cfg: Config) -> None:
     """Switch the optimizer wrapper of a config to mixed precision, in place.
 
-    The E-step embeds in it too, unless its ``amp_dtype`` is given.
-
     Raises:
         ValueError: The config has no ``optim_wrapper``, or one of a type that
             has no counterpart in mixed precision.
@@ -126,11 +124,7 @@ def enable_amp(cfg: Config) -> None:
             f'config has {kind}: set optim_wrapper.type in the config and '
             'leave out --amp.'
         )
-    on_gpu = torch.cuda.is_available()
-    if hook := cfg.get('default_hooks', {}).get('clustering'):
-        half = wrapper.get('dtype', 'float16') if on_gpu else 'bfloat16'
-        hook.setdefault('amp_dtype', half)
-    if on_gpu:
+    if torch.cuda.is_available():
         wrapper['type'] = 'AmpOptimWrapper'
         wrapper.setdefault('loss_scale', 'dynamic')
         return

@@ -140,23 +140,6 @@ def test_amp_on_a_cpu(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    'cuda, wrapper, given, dtype',
-    [
-        (True, dict(clip_grad=None), {}, 'float16'),
-        (True, dict(dtype='bfloat16'), {}, 'bfloat16'),
-        (False, dict(dtype='float16'), {}, 'bfloat16'),
-        (False, dict(clip_grad=None), dict(amp_dtype=None), None),
-    ],
-)
-def test_amp_is_the_e_steps_too(monkeypatch, cuda, wrapper, given, dtype):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: cuda)
-    hooks = dict(clustering=dict(type='ClusteringHook', **given))
-    cfg = Config(dict(optim_wrapper=wrapper, default_hooks=hooks))
-    cli.enable_amp(cfg)
-    assert cfg.default_hooks.clustering.amp_dtype == dtype
-
-
-@pytest.mark.parametrize(
     'wrapper, found', [(None, 'None'), (dict(type='Mine'), 'Mine')]
 )
 def test_amp_refuses_unknown_wrappers(wrapper, found):
