@@ -144,7 +144,7 @@ def test_epoch(tmp_path):
     options = ('--epochs', '1', '--repeats', '1')
     (table,) = run('epoch', *options, '--out', str(tmp_path / 'e.json'))
     assert names(table)[0] == 'MoCo v2 (mmpretrain)'
-    assert len(names(table)) == 10
+    assert len(names(table)) == 12
     assert names(table)[-1] == 'PAUC, online mixture'
     check_seconds(table, rounds=1)
 
