@@ -60,20 +60,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     report = report_prototypes(
         args.files, out, args.momentum, args.device, args.trust_checkpoint
     )
+    told = None
     for measured in report['sets']:
-        print_set(measured)
+        print_set(measured, notes=measured['notes'] != told)
+        told = measured['notes']
     print(f'\nreport: {(out / "prototypes.html").absolute()}')
     print(f'({time.perf_counter() - start:.0f} s)')
 
 
-def print_set(measured: dict) -> None:
+def print_set(measured: dict, notes: bool = True) -> None:
     """Print what was measured of one set of prototypes."""
     number, dimension = measured['num_prototypes'], measured['dimension']
     epoch = measured['epoch']
     at = '' if epoch is None else f', epoch {epoch}'
     print(f'\n{measured["checkpoint"]} ({measured["layout"]}{at})')
     print(f'{measured["name"]}: {number:,} x {dimension}')
-    for note in measured['notes']:
+    for note in measured['notes'] if notes else ():
         print(f'- {note}')
     for epsilon, count in measured['unique'].items():
         share = f'({count / number:.1%})'

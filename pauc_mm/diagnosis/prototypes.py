@@ -240,11 +240,10 @@ def _open(file: str, momentum: bool, trust: bool) -> tuple[dict, State]:
             f'{len(opened.weights)} keys are {listed(opened.weights)}. Was it '
             'saved without its head?'
         )
-    transposed = [
-        f'{title} are fewer than their {rows.shape[1]} dimensions. Rows are '
-        'prototypes: a matrix that is stored D x K must be transposed.'
-        for title, rows in found.items()
-        if len(rows) < rows.shape[1]
-    ]
-    notes = [*opened.notes, *transposed]
+    notes = list(opened.notes)
+    if few := [name for name, v in found.items() if len(v) < v.shape[1]]:
+        notes.append(
+            f'Fewer prototypes than dimensions: {", ".join(few)}. Rows are '
+            'prototypes: a matrix that is stored D x K must be transposed.'
+        )
     return dict(layout=layout, epoch=opened.epoch, notes=notes), found
