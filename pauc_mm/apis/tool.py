@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.dist import is_distributed
 
 # Of mmengine, and those that call classes of torch and numpy from a config.
 _BUILDERS = 'build_from_cfg build_dataloader prepare_launch'.split()
@@ -32,6 +33,9 @@ def run_tool(main: Callable[[], Any]) -> None:
         # str() of a KeyError is the repr of its message.
         text = error.args[0] if isinstance(error, KeyError) else error
         sys.exit(f'{Path(sys.argv[0]).name}: error: {text}')
+    if is_distributed():
+        # The threads of a group must not outlive the interpreter.
+        torch.distributed.destroy_process_group()
 
 
 def is_mistake(error: BaseException) -> bool:
