@@ -36,7 +36,7 @@ _NAME = 'python -m experiments.compare_decoupled'
 def get_parser() -> argparse.ArgumentParser:
     """Build the command line of this program."""
     methods = '\n'.join(
-        f'  {name:<20}{method.label}'
+        f'  {name:<26}{method.label}'
         + ('' if method.by_default else ' (not run unless named)')
         for name, method in METHODS.items()
     )

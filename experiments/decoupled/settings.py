@@ -44,12 +44,6 @@ METHODS = {
         {'model.head.koleo_loss': {'type': 'KoLeoLoss', 'loss_weight': 0.1}},
         by_default=False,
     ),
-    'decoupled-after': Method(
-        'decoupled CARP, mixture after the loss',
-        'carp_decoupled',
-        _AFTER,
-        by_default=False,
-    ),
     'decoupled-before': Method(
         'decoupled CARP, mixture before the loss',
         'carp_decoupled',
