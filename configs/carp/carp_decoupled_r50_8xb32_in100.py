@@ -4,4 +4,8 @@
 _base_ = 'carp_r50_8xb32_in100.py'
 
 # As on ImageNet-1k, see carp_decoupled_r50_8xb32_in1k.py.
-model = dict(prototypes=dict(type='MixturePrototypes', init='directions'))
+model = dict(
+    prototypes=dict(
+        type='MixturePrototypes', init='directions', update='before'
+    )
+)

@@ -5,5 +5,10 @@
 _base_ = 'carp_r50_8xb32_in1k.py'
 
 # A start by k-means of 65,536 would take 10^15 operations, and means that
-# begin in random directions stay apart (docs/decoupled.md).
-model = dict(prototypes=dict(type='MixturePrototypes', init='directions'))
+# begin in random directions stay apart. The mixture learns from a step before
+# its loss, the paper's order (docs/decoupled.md).
+model = dict(
+    prototypes=dict(
+        type='MixturePrototypes', init='directions', update='before'
+    )
+)

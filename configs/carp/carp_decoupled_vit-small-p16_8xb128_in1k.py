@@ -3,4 +3,8 @@
 # carp_decoupled_r50_8xb32_in1k.py.
 _base_ = 'carp_vit-small-p16_8xb128_in1k.py'
 
-model = dict(prototypes=dict(type='MixturePrototypes', init='directions'))
+model = dict(
+    prototypes=dict(
+        type='MixturePrototypes', init='directions', update='before'
+    )
+)

@@ -91,7 +91,9 @@ def test_two_global_and_six_local_views(cfg, tmp_path):
 def test_decoupled_differs_in_the_prototypes_alone(data):
     joint = load(f'carp_{data}').to_dict()
     other = load(f'carp_decoupled_{data}').to_dict()
+    # The small ones keep the order with which docs/results.md was made.
+    order = {} if 'tiny' in data else dict(update='before')
     assert other['model'].pop('prototypes') == dict(
-        type='MixturePrototypes', init='directions'
+        type='MixturePrototypes', init='directions', **order
     )
     assert joint == other
