@@ -6,8 +6,9 @@ what is changed              why                                          until
 ============================ ============================================ =====
 ``Config`` and ``hub``       ``pauc_mm::`` paths; packages are found      (a)
 (:mod:`.config_paths`)       without ``pkg_resources``
-loader of local checkpoints  mmengine's own files on torch 2.6 and newer, (b)
-(:mod:`.safe_load`)          without running code from them
+loader of checkpoints,       mmengine's own files on torch 2.6 and newer, (b)
+local or downloaded          without running code from them
+(:mod:`.safe_load`)
 ``CheckpointGuardHook``      our files need no such loader                (b)
 (:mod:`.plain_checkpoint`)
 ``default_collate``,         they fail on ``_scope_`` in inherited        (c)

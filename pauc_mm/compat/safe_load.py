@@ -19,11 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import mmengine.runner.checkpoint as checkpoint_module
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from torch import serialization
+from torch.hub import load_state_dict_from_url
 
 from pauc_mm.utils.require import require
 
@@ -41,8 +43,8 @@ class Inert:
         self.state = state
 
 
-_STAND_INS = {
-    f'{module}.{name}': type(name, (Inert,), dict(__module__=module))
+_STAND_INS = [
+    type(name, (Inert,), dict(__module__=module))
     for module, name in (
         ('argparse', 'Namespace'),
         ('mmengine.logging.history_buffer', 'HistoryBuffer'),
@@ -56,7 +58,8 @@ _STAND_INS = {
         ('numpy.core.multiarray', 'scalar'),
         ('numpy._core.multiarray', 'scalar'),
     )
-}
+]
+_TAKES_STAND_INS = hasattr(serialization, 'safe_globals')  # from torch 2.5
 
 
 def load_without_code(path: str, map_location: Any = 'cpu', **options) -> Any:
@@ -169,24 +172,19 @@ def has_checksums(path: str | os.PathLike) -> bool:
 
 @contextmanager
 def _stand_ins_allowed() -> Iterator[None]:
-    """Let ``torch.load`` make stand-ins, and not the classes they stand for.
+    """Let ``torch.load`` make stand-ins, and nothing that others allow.
 
-    The real ones may be allowed in this process
-    (:func:`torch.serialization.add_safe_globals`): a real history buffer
-    would keep the stand-ins that it is given for its parts.
+    :func:`torch.serialization.add_safe_globals` holds for the whole process,
+    and ``getattr``, say, that somebody has allowed for his own files runs any
+    method for a file from elsewhere.
     """
-    if not hasattr(serialization, 'safe_globals'):  # before torch 2.5
+    if not hasattr(serialization, 'get_safe_globals'):  # before torch 2.4
         yield
         return
     before = serialization.get_safe_globals()
-    others = []
-    for one in before:  # a class, or a pair with the name that torch looks up
-        name = getattr(one, '__qualname__', None)
-        name = f'{one.__module__}.{name}' if name else one[1]
-        if name not in _STAND_INS:
-            others.append(one)
     serialization.clear_safe_globals()
-    serialization.add_safe_globals([*others, *_STAND_INS.values()])
+    if _TAKES_STAND_INS:
+        serialization.add_safe_globals(_STAND_INS)
     try:
         yield
     finally:
@@ -195,10 +193,18 @@ def _stand_ins_allowed() -> Iterator[None]:
 
 
 def install_local_loader() -> None:
-    """Make mmengine read local files by :func:`load_without_code`."""
-    if hasattr(serialization, 'safe_globals'):
-        # '' is the prefix of local files in mmengine's table of loaders.
-        CheckpointLoader.register_scheme('', load_from_local, force=True)
+    """Make mmengine read checkpoints by :func:`load_without_code`.
+
+    Those that it downloads too, which it would read with ``load_url``, and
+    the continuation's ``_safe_torch_load``: both would run their code.
+    """
+    if not _TAKES_STAND_INS:
+        return
+    # '' is the prefix of local files in mmengine's table of loaders.
+    CheckpointLoader.register_scheme('', load_from_local, force=True)
+    checkpoint_module.load_url = _load_url
+    if hasattr(checkpoint_module, '_safe_torch_load'):
+        checkpoint_module._safe_torch_load = _torch_load
 
 
 # mmengine shows the end of this name in the log.
@@ -211,23 +217,43 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
             values, numpy values and history buffers.
     """
     path = Path(filename).expanduser()
-    try:
+    with _explained(filename):
         refuse_other_files(path)
         return _revive(load_without_code(str(path), map_location))
+
+
+def _load_url(url: str, *args: Any, **kwargs: Any) -> Any:
+    """Download a file, as ``torch.hub``, and read it without its code."""
+    with _explained(url), _stand_ins_allowed():
+        kwargs['weights_only'] = True
+        return _revive(load_state_dict_from_url(url, *args, **kwargs))
+
+
+def _torch_load(file: Any, map_location: Any = None, *_: Any) -> Any:
+    """Read a file or a stream as mmengine's continuation would."""
+    with _explained(str(file)), _stand_ins_allowed():
+        return _revive(torch.load(file, map_location, weights_only=True))
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what torch raises for a checkpoint into advice."""
+    try:
+        yield
     except OSError:
         raise
     except ValueError as error:
         raise RuntimeError(str(error)) from error
     except Exception as error:
-        name = re.search(r'GLOBAL ([\w.]+)', str(error))
-        if name is None:  # no pickle, or a damaged one
+        found = re.search(r'GLOBAL ([\w.]+)', str(error))
+        if found is None:  # no pickle, or a damaged one
             raise RuntimeError(
-                f"'{filename}' cannot be read as a checkpoint: "
+                f"'{name}' cannot be read as a checkpoint: "
                 f'{reason(error)}. Copy it again, or take another one.'
             ) from error
         raise RuntimeError(
-            f"'{filename}' was not loaded: beside weights and mmengine's log "
-            f'history it holds {name[1]}, and making that may run code. If '
+            f"'{name}' was not loaded: beside weights and mmengine's log "
+            f'history it holds {found[1]}, and making that may run code. If '
             'you trust where it comes from, a script of tools/converters with '
             '--trust-checkpoint writes its weights alone.'
         ) from error

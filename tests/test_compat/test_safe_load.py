@@ -5,6 +5,7 @@ import os
 import pickle
 from pathlib import Path
 
+import mmengine.runner.checkpoint as checkpoint_module
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, Runner
 from mmengine.utils import digit_version
 
+from pauc_mm.checkpoints.file import read_file
 from pauc_mm.checkpoints.weights import read_weights
 from pauc_mm.compat import install
 from tests.helpers import run_cfg
@@ -109,6 +111,9 @@ class Pickled:
     def __reduce__(self):
         return self.reduced
 
+    def __call__(self):
+        """Be callable, so that it can be the function of another."""
+
 
 @needs_it
 def test_code_does_not_run(tmp_path, monkeypatch):
@@ -177,15 +182,52 @@ def test_what_others_allow_is_not_mixed_with_it(unguarded):
     assert loss.statistics('min') == min(loss.data[0])
 
 
+# Each makes a folder where the names are looked up as they are.
+CHAINS = {
+    'a function': lambda: Pickled(os.mkdir, ('made',)),
+    'eval': lambda: Pickled(eval, ("__import__('os').mkdir('made')",)),
+    'getattr of a class': lambda: Pickled(
+        Pickled(getattr, (Path, 'mkdir')), (Path('made'),)
+    ),
+    'a method by its class': lambda: Pickled(Path.mkdir, (Path('made'),)),
+}
+
+
+def local(path):
+    return load(path)
+
+
+def reader(path):
+    return read_file(path)
+
+
+def address(path):
+    return checkpoint_module.load_url(path.as_uri(), str(path.parent / 'hub'))
+
+
 @needs_it
-def test_what_others_allow_is_still_read(tmp_path):
-    torch.save(dict(more=Pickled(Path, ('a',))), tmp_path / 'a.pth')
-    with torch.serialization.safe_globals([Path]):
-        assert load(tmp_path / 'a.pth')['more'] == Path('a')
-        with pytest.raises(RuntimeError, match='mkdir'):
-            torch.save(Pickled(os.mkdir, ('made',)), tmp_path / 'b.pth')
-            load(tmp_path / 'b.pth')
-        assert Path in torch.serialization.get_safe_globals()
+@pytest.mark.parametrize('read', [local, reader, address])
+@pytest.mark.parametrize('chain', CHAINS)
+def test_a_hostile_file_runs_nothing_whatever_is_allowed(
+    chain, read, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(state_dict={}, more=CHAINS[chain]()), 'a.pth')
+    allowed = [getattr, eval, os.mkdir, Path, type(Path('a')), Path.mkdir]
+    allowed += [(getattr, 'pathlib.Path'), (os.mkdir, 'posix.mkdir')]
+    with torch.serialization.safe_globals(allowed):
+        before = set(torch.serialization.get_safe_globals())
+        with pytest.raises((RuntimeError, ValueError)):
+            read(tmp_path / 'a.pth')
+        assert set(torch.serialization.get_safe_globals()) == before
+    assert not os.path.exists('made')
+
+
+@needs_it
+def test_a_download_is_read_with_its_history(unguarded):
+    content = address(unguarded)
+    loss = content['message_hub']['log_scalars']['train/loss']
+    assert loss.statistics('min') == min(loss.data[0])
 
 
 @pytest.mark.parametrize('content', [b'version https://git-lfs', b''])
