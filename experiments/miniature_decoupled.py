@@ -22,9 +22,9 @@ from mmpretrain.registry import DATASETS, MODELS
 from mmpretrain.structures import DataSample
 
 from experiments.decoupled import DATA, METHODS, TAILS, study_run
-from pauc_mm.engine.hooks.unique_shares_hook import EPSILONS
+from experiments.runner.prototype_usage import prototype_usage
+from experiments.runner.unique_shares_hook import EPSILONS
 from pauc_mm.evaluation.functional.knn import knn_predict
-from pauc_mm.evaluation.functional.prototype_usage import prototype_usage
 from pauc_mm.models import embed_images
 from pauc_mm.utils.files import write_text
 from pauc_mm.utils.tables import (

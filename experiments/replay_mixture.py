@@ -16,11 +16,11 @@ import torch.nn.functional as F
 
 import pauc_mm  # noqa: F401  (registers; makes pauc_mm:: paths resolve)
 from experiments.decoupled import study_run
+from experiments.runner import UniqueSharesHook
+from experiments.runner.prototype_usage import prototype_usage
+from experiments.runner.unique_shares_hook import EPSILONS
 from pauc_mm.apis import config as cli
 from pauc_mm.clustering import OnlineGaussianMixture
-from pauc_mm.engine.hooks import UniqueSharesHook
-from pauc_mm.engine.hooks.unique_shares_hook import EPSILONS
-from pauc_mm.evaluation.functional.prototype_usage import prototype_usage
 from pauc_mm.evaluation.functional.unique_prototypes import unique_prototypes
 from pauc_mm.utils.files import write_text
 from pauc_mm.utils.tables import markdown_table

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from experiments.runner.prototype_usage import prototype_usage
 from pauc_mm.evaluation.functional import (
     intra_group_variance,
     unique_prototypes,
 )
 from pauc_mm.evaluation.functional.checks import as_unit_vectors
-from pauc_mm.evaluation.functional.prototype_usage import prototype_usage
 from pauc_mm.evaluation.metrics.clusters import choose_num_clusters
 from pauc_mm.evaluation.metrics.embedding_metric import EmbeddingMetric
 
@@ -28,7 +28,7 @@ class PrototypeCollapse(EmbeddingMetric):
 
     - of the model's largest set: ``own_number``, ``own_used`` (share that is
       nearest to some image), ``own_unique_0.025`` and so on, see
-      :func:`~pauc_mm.evaluation.functional.prototype_usage`. Left out for a
+      :func:`~experiments.runner.prototype_usage`. Left out for a
       model without prototypes;
     - of spherical k-means with the same K for all models: ``unique_0.025``
       and so on, where an empty cluster counts as a copy, and

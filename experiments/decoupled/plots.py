@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from experiments.runner.column import BySeed
-from pauc_mm.engine.hooks.unique_shares_hook import EPSILONS
+from experiments.runner.unique_shares_hook import EPSILONS
 from pauc_mm.visualization.style import (
     colour,
     marker,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from experiments.runner import Column, RunResult, metric_column
 from experiments.runner.column import BySeed
-from pauc_mm.engine.hooks.unique_shares_hook import EPSILONS, FILE_NAME
+from experiments.runner.unique_shares_hook import EPSILONS, FILE_NAME
 
 # (data, tail) -> method -> seed -> result
 Grouped = Mapping[tuple[str, str], Mapping[str, BySeed]]
@@ -28,7 +28,7 @@ def records(result: RunResult) -> list[dict]:
 
     Returns:
         list[dict]: ``epoch`` and the result of
-        :func:`~pauc_mm.evaluation.functional.prototype_usage` for the only
+        :func:`~experiments.runner.prototype_usage` for the only
         set of prototypes.
     """
     lines = result.records[FILE_NAME]

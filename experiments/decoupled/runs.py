@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from experiments.runner import ConfigRun
 from experiments.runner.command_line import check_choice, check_packages
-from pauc_mm.engine.hooks.unique_shares_hook import FILE_NAME
+from experiments.runner.unique_shares_hook import FILE_NAME
 
 from .settings import DATA, METHODS, TAILS
 

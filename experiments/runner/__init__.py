@@ -11,6 +11,7 @@ from .result import RunResult
 from .run import Run
 from .scheduler import Scheduler
 from .store import Store, read_results, write_results
+from .unique_shares_hook import UniqueSharesHook
 
 __all__ = [
     'Column',
@@ -19,6 +20,7 @@ __all__ = [
     'RunResult',
     'Scheduler',
     'Store',
+    'UniqueSharesHook',
     'metric_column',
     'read_results',
     'write_results',

@@ -180,10 +180,6 @@ class Checkpoint:
         encoder.notes += self.left_out(names)
         return encoder
 
-    def head(self, momentum: bool = False) -> nn.Module | None:
-        """Load the projection head; None if there is none of a known form."""
-        return self._head(self.names(momentum))[0]
-
     def prototypes(self, momentum: bool = False) -> State:
         """Return learned prototypes and the centroids of an E-step.
 

@@ -109,14 +109,11 @@ class CheckpointConfig:
     def encoder_text(self) -> str:
         """Write backbone, normalisation and pipeline, without ``init_cfg``.
 
-        The side of the images is noted where the pipeline takes arrays.
-
-        Returns:
-            str: Literals that :func:`parse_plain_config` reads.
+        The side of the images is noted where the pipeline takes arrays. The
+        text is literals that :func:`parse_plain_config` reads.
 
         Raises:
-            ValueError: If one of them is no plain value, is not registered,
-                or names a file.
+            ValueError: If one is not plain, not registered, or names a file.
         """
         pipeline, dataset = self.data()
         model = dict(

@@ -40,14 +40,12 @@ def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
 
     Returns:
         dict: Its top level; the state of a module that was saved whole; a
-        tensor that was saved alone, as 'prototypes'.
-        Objects beside the weights are inert, see
+        tensor that was saved alone, as 'prototypes'. Objects beside the
+        weights are inert, see
         :func:`~pauc_mm.compat.safe_load.load_without_code`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        IsADirectoryError: If it is a folder; the checkpoints in it are
-            named.
+        OSError: If there is no such file, or it is a folder.
         ValueError: If it is no checkpoint, damaged, or would run code.
     """
     path = Path(path).expanduser()

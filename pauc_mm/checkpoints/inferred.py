@@ -2,6 +2,7 @@
 """Recognise a network by the names of its weights, and build it."""
 
 import re
+from typing import Any
 
 from mmpretrain.models.backbones import ResNet, SwinTransformer
 from torch import nn
@@ -94,8 +95,7 @@ def infer_backbone(
         path (str): The file, for messages.
         padding (int): Of a ResNet's first convolution of 3x3.
         num_heads (dict, optional): Width of a ViT to its number of heads.
-        norm_epsilon (float, optional): Of LayerNorm. Defaults to None: that
-            of mmpretrain's class.
+        norm_epsilon (float, optional): Of LayerNorm, by default mmpretrain's.
 
     Returns:
         tuple[nn.Module, str, int]: The network, its name, such as
@@ -104,12 +104,12 @@ def infer_backbone(
     Raises:
         ValueError: If mmpretrain's classes cannot express it.
     """
-    if inferred_resnet.SIGN in weights:
-        resnet, name = inferred_resnet.infer_resnet(weights, path, padding)
-        return resnet, name, resnet.feat_dim
-    model: nn.Module
+    model: Any
     try:
-        if inferred_swin.SIGNS[1] in weights:
+        if inferred_resnet.SIGN in weights:
+            model, name = inferred_resnet.infer_resnet(weights, padding)
+            width = model.feat_dim
+        elif inferred_swin.SIGNS[1] in weights:
             model, name, width = inferred_swin.infer_swin(weights)
         else:
             model, name = inferred_vit.infer_vit(weights, num_heads or {})

@@ -26,36 +26,17 @@ _DEEP = (*_BASIC, (3, 4, 23, 3), (3, 8, 36, 3), (3, 24, 36, 3))
 _CIFAR_BLOCKS = ((3,) * 3, (5,) * 3, (7,) * 3, (9,) * 3, (18,) * 3)
 
 
-def infer_resnet(
-    weights: State, path: str, padding: int = 1
-) -> tuple[ResNet, str]:
-    """Build the ResNet that weights belong to, with fresh weights.
+def infer_resnet(weights: State, padding: int = 1) -> tuple[ResNet, str]:
+    """Build the ResNet that weights belong to, giving maps of all stages.
 
     The stride is in the 3x3 convolution, as in torchvision; a first
-    convolution of 3x3 is taken for the CIFAR form (stride 1, no pooling).
-    See :func:`assumption`. The weights have torchvision's names, without the
-    classifier; ``padding`` is that of a first convolution of 3x3.
-
-    Returns:
-        tuple[ResNet, str]: The network, giving the maps of all stages, and
-        its name, such as 'ResNet-50' or 'ResNet-50 (width 128)'.
+    convolution of 3x3 is taken for the CIFAR form (stride 1, no pooling), and
+    ``padding`` is its. See :func:`assumption`. The name that is returned is
+    such as 'ResNet-50' or 'ResNet-50 (width 128)'.
 
     Raises:
-        ValueError: If they are not those of a ResNet of this family, which
-            mmpretrain's class can express.
+        ValueError: If mmpretrain's class cannot express it.
     """
-    try:
-        return _infer(weights, padding)
-    # mmpretrain asserts that a BasicBlock does not expand.
-    except (ValueError, AssertionError) as error:
-        reason = str(error) or 'has blocks of two convolutions that expand'
-        raise ValueError(
-            f"The network in '{path}' {reason}. Name the config that builds "
-            'it with --config.'
-        ) from error
-
-
-def _infer(weights: State, padding: int) -> tuple[ResNet, str]:
     foreign = sorted(k for k in weights if not PARAMETER.fullmatch(k))
     if foreign:
         raise ValueError(
@@ -77,7 +58,8 @@ def _infer(weights: State, padding: int) -> tuple[ResNet, str]:
         )
     if deep and inner.shape[1] != len(first):
         raise ValueError('has grouped convolutions (ResNeXt), not known here')
-    if len(last) % len(first):
+    # mmpretrain asserts that a BasicBlock does not expand.
+    if len(last) % len(first) or (not deep and len(last) != len(first)):
         raise ValueError(
             f'has a block of {len(first)} inner and {len(last)} outer channels'
         )

@@ -31,13 +31,9 @@ _LETTERS = {(96, 12): 'T', (96, 24): 'S', (128, 24): 'B', (192, 24): 'L'}
 def swin_to_mmpretrain(weights: State) -> State:
     """Give the weights of a Swin mmpretrain's names and order of channels.
 
-    Args:
-        weights (dict[str, Tensor]): Of the official Swin, of iBOT or timm,
-            without a classifier; mmpretrain's stay as they are.
-
-    Returns:
-        dict[str, Tensor]: Without masks; with the index of positions, which
-        is not in files of timm.
+    Those of the official Swin, of iBOT or timm, without a classifier;
+    mmpretrain's stay as they are. Masks are left out, and the index of
+    positions, which is not in files of timm, is added.
     """
     official, result = SIGNS[0] in weights, {}
     weights = renamed(weights, _NAMES)
@@ -61,12 +57,7 @@ def swin_to_mmpretrain(weights: State) -> State:
 def infer_swin(weights: State) -> tuple[SwinTransformer, str, int]:
     """Build the Swin that weights belong to, giving the normalised last map.
 
-    Args:
-        weights (dict[str, Tensor]): From :func:`swin_to_mmpretrain`.
-
-    Returns:
-        tuple[SwinTransformer, str, int]: The network, with fresh weights, its
-        name, such as 'Swin-T', and the channels of the map.
+    Its name, such as 'Swin-T', and the channels of the map are returned too.
     """
     filters = weights['patch_embed.projection.weight']
     width, channels, patch = filters.shape[:3]

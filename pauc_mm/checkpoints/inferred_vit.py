@@ -47,13 +47,9 @@ _HEADS = {1280: 16, 1408: 16, 1664: 16}  # ViT-H, g and G
 def vit_to_mmpretrain(weights: State) -> State:
     """Give the weights of a vision transformer mmpretrain's names.
 
-    Args:
-        weights (dict[str, Tensor]): Of timm, DINO, iBOT, MSN, DINOv2 or
-            torchvision, without a classifier; mmpretrain's stay as they are.
-
-    Returns:
-        dict[str, Tensor]: Without mask tokens. A class token without a
-        position has a zero one.
+    Those of timm, DINO, iBOT, MSN, DINOv2 or torchvision, without a
+    classifier; mmpretrain's stay as they are. Mask tokens are left out, and a
+    class token without a position gets a zero one.
     """
     weights = renamed(weights, TORCHVISION_TO_TIMM + TIMM_TO_MMPRETRAIN)
     positions = weights.get('pos_embed')
@@ -70,19 +66,12 @@ def infer_vit(
     """Build the vision transformer that weights belong to.
 
     It gives the class token after the last norm; where there is an
-    ``fc_norm``, the mean of the patch tokens.
-
-    Args:
-        weights (dict[str, Tensor]): From :func:`vit_to_mmpretrain`.
-        num_heads (dict[int, int]): Width to number of heads, where it is
-            not one for 64 dimensions, or for 128 above a width of 1536.
-
-    Returns:
-        tuple[VisionTransformer, str]: The network, with fresh weights, and
-        its name, such as 'ViT-S/16'.
+    ``fc_norm``, the mean of the patch tokens. ``num_heads`` is the number of
+    heads by width, where it is not one for 64 dimensions, or for 128 above a
+    width of 1536. The name that is returned is such as 'ViT-S/16'.
 
     Raises:
-        ValueError: If mmpretrain's class cannot express them.
+        ValueError: If mmpretrain's class cannot express it.
     """
     needed = (
         'patch_embed.projection.weight',

@@ -42,9 +42,8 @@ _LOADER_MODULES = ('mmpretrain.models.utils.huggingface',)
 def parse_plain_config(text: str) -> dict:
     """Read the text of a config that consists of literals.
 
-    Args:
-        text (str): Assignments of literals, lists, tuples, dicts and
-            ``dict(...)`` calls, as ``mmengine.Config.pretty_text`` gives.
+    Assignments of literals, lists, tuples, dicts and ``dict(...)`` calls, as
+    ``mmengine.Config.pretty_text`` gives.
 
     Raises:
         ValueError: If there is anything else; the line is named.
@@ -101,12 +100,9 @@ def _not_plain(node: ast.expr | ast.stmt) -> ValueError:
 def restrict_types(cfg: Any, *registries: Registry) -> Any:
     """Copy a config so that it can only build what OpenMMLab registered.
 
-    Types become plain registered names; ``init_cfg`` and ``_scope_`` go.
-
-    Args:
-        cfg: The config of a backbone, neck, transform or data set, plain.
-        *registries (Registry): Where its parts will be built: of the MODELS,
-            DATASETS and TRANSFORMS of mmpretrain.
+    Types become plain registered names; ``init_cfg`` and ``_scope_`` go. The
+    registries are those of MODELS, DATASETS and TRANSFORMS of mmpretrain in
+    which its parts will be built.
 
     Raises:
         ValueError: If a type is not registered, is no network, transform or

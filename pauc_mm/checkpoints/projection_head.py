@@ -21,16 +21,9 @@ class ProjectionHead(nn.Module):
 
     For heads that are one linear layer, or a ``Sequential`` of linear layers,
     BatchNorm and activations. Layers without weights are not in a checkpoint:
-    a gap in the numbering is taken for the activation.
-
-    Args:
-        weights (dict[str, Tensor]): State of the head: 'weight' and 'bias',
-            or '0.weight', '0.bias', '2.weight' and so on.
-        activation (str): Class in torch.nn. Defaults to 'ReLU'.
-
-    Attributes:
-        in_features (int): Width of the features that it takes.
-        out_features (int): D of the embeddings.
+    a gap in the numbering is taken for the ``activation``, a class in
+    torch.nn. ``weights`` is the state of the head: 'weight' and 'bias', or
+    '0.weight', '0.bias', '2.weight' and so on.
 
     Raises:
         PartialHeadError: If the weights are those of some of its layers.

@@ -24,13 +24,11 @@ _DIRECTIONS = ('weight_v', 'parametrizations.weight.original1')
 def read_prototypes(weights: State, title: str = 'prototypes') -> State:
     """Read prototypes (K, D) that are rows of linear layers, or means.
 
-    Args:
-        weights (dict[str, Tensor]): State of the layer, of several
-            (SwAV: 'prototypes0.weight'), of a weight-normalised one
-            (DINO: magnitude g, (K, 1), and direction v, (K, D)), or of online
-            mixtures ('mixture.means', 'mixtures.0.means'), which are left
-            out until they have begun. A tensor named '' is a matrix alone.
-        title (str): Of the sets. Defaults to 'prototypes'.
+    ``weights`` are the state of the layer, of several (SwAV:
+    'prototypes0.weight'), of a weight-normalised one (DINO: magnitude g,
+    (K, 1), and direction v, (K, D)), or of online mixtures ('mixture.means',
+    'mixtures.0.means'), which are left out until they have begun. A tensor
+    named '' is a matrix alone. ``title`` names the sets.
 
     Raises:
         ValueError: If one of magnitude and direction is missing.
@@ -56,14 +54,11 @@ def read_prototypes(weights: State, title: str = 'prototypes') -> State:
 def check_prototypes(sets: State, width: int | None, path: str) -> None:
     """Refuse prototypes that have no direction, or are not of an embedding.
 
-    Args:
-        sets (dict[str, Tensor]): Name to prototypes (K, D).
-        width (int, optional): D of the head's embeddings, if it is known.
-        path (str): The file, for the message.
+    ``width`` is D of the head's embeddings, if it is known.
 
     Raises:
         ValueError: If some are not finite or zero, or D is another; names
-            the set and the first index.
+            the set, the first index and the file ``path``.
     """
     check_finite(sets, path)
     for name, rows in sets.items():
@@ -90,9 +85,7 @@ def check_prototypes(sets: State, width: int | None, path: str) -> None:
 def read_centroids(content: dict) -> tuple[State, list[str]]:
     """Read the centroids that ClusteringHook keeps beside the weights.
 
-    Returns:
-        tuple[dict[str, Tensor], list[str]]: Name with K to centroids (K, D),
-        float32; one sentence about their origin, or none.
+    By name with K, (K, D), float32; and one sentence on their origin, or none.
     """
     clustering = content.get('clustering')
     if not isinstance(clustering, dict) or not clustering.get('centroids'):

@@ -151,10 +151,8 @@ def read_weights(
 ) -> dict[str, Tensor]:
     """Read weights by name as mmengine's ``init_cfg`` does, onto the CPU.
 
-    Args:
-        checkpoint (str): A file, or an address that mmengine knows.
-        prefix (str, optional): Of the names, cut off from them, for example
-            ``'backbone.'``. Defaults to None: all tensors.
+    From a file, or an address that mmengine knows; only those with a
+    ``prefix``, if there is one, which is cut off.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -203,14 +201,10 @@ def matching_names(
 ) -> dict[str, list[str]]:
     """Find the names by part that parts of a model share with a checkpoint.
 
-    Args:
-        parts (Mapping[str, nn.Module]): Will be loaded from it, by their
-            names in the model. They are counted together: a C4 detector has
-            one stage of its backbone in the head.
-        weights (Mapping[str, Tensor]): From :func:`read_weights`.
-        checkpoint (str): Where the weights are from, for the message.
-        min_matched (float): Least share of the tensors of the parts that
-            must be there with the same shape. Of frozen layers all must.
+    The parts, by their names in the model, will be loaded from it. They are
+    counted together: a C4 detector has one stage of its backbone in the head.
+    Of their tensors ``min_matched`` must be there with the same shape, of
+    frozen layers all. ``checkpoint`` names the source in the message.
 
     Raises:
         RuntimeError: If they are fewer; the message shows both sides' names.

@@ -65,4 +65,4 @@ def prototypes_of_a_step(
     """
     shares = sizes.double() / sizes.sum()
     in_batch = (1 - (1 - shares) ** batch).sum().item()
-    return max(1.0, min(float(k), in_batch + num_negatives))
+    return min(float(k), in_batch + num_negatives)

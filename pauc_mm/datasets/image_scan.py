@@ -40,13 +40,8 @@ def list_images(
 
     Folders that are links are followed, each real folder once. Names that
     begin with a dot (``.DS_Store``, ``._a.jpg``, ``.git``) are left out.
-
-    Args:
-        root (str): An existing folder.
-        extensions (Sequence[str]): Lower-case, with the dot; the case of the
-            files' own extensions does not matter.
-        left_out (Counter[str], optional): Is added the number of other files
-            by their extension.
+    ``extensions`` are in lower case, those of the files in any; to
+    ``left_out`` the number of other files is added by their extension.
 
     Returns:
         list[str]: Paths relative to ``root`` with forward slashes, sorted.
@@ -105,11 +100,7 @@ def check_image(
     ``decoder`` alone is not enough: OpenCV 4 fills the missing part of a
     truncated JPEG with grey and reports nothing, so Pillow decodes it too.
     Files that Pillow cannot identify, or refuses for their size, are left to
-    ``decoder``.
-
-    Args:
-        path (str): A file.
-        decoder (str): mmcv's ``imdecode_backend``.
+    ``decoder``, mmcv's ``imdecode_backend``.
 
     Returns:
         tuple[str or None, str or None]: The reason why it does not decode,
@@ -180,12 +171,7 @@ def scan_images(
 
     This is a collective call: each process decodes a share, and all get the
     same answer. It is kept in :func:`cache_dir` under the hash of all paths,
-    sizes and modification times.
-
-    Args:
-        paths (Sequence[str]): Files, relative to ``root``.
-        root (str): Their folder.
-        decoder (str): mmcv's ``imdecode_backend``.
+    sizes and modification times. Paths are relative to ``root``.
 
     Returns:
         tuple[list[tuple[str, str]], list[tuple[str, str]]]: (path, reason) of

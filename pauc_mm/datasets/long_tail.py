@@ -46,11 +46,9 @@ def class_ranking(
 ) -> list[int]:
     """Return the order of the classes, the most frequent first.
 
-    Args:
-        classes (sequence of int): Distinct labels.
-        seed (int, optional): Of a permutation, so that other classes become
-            rare; NumPy's legacy ``RandomState`` is used, whose stream is
-            frozen. None ranks by label, as in long-tailed CIFAR.
+    They are ranked by label, as in long-tailed CIFAR, or with a seed permuted,
+    so that other classes become rare, by NumPy's legacy ``RandomState``, whose
+    stream is frozen.
 
     Raises:
         ValueError: The seed is not an integer or out of range.
@@ -73,19 +71,12 @@ def long_tail_rows(
     The first class has as many images as the smallest class of ``labels``, so
     that sizes depend on the rank alone. :func:`~.labelled_subset.draw_rows`
     draws the images of a class: those that remain under a larger ``rho``
-    remain under a smaller one.
-
-    Args:
-        labels (ndarray): Classes of the images, int, shape (N,).
-        rho (float): See :func:`long_tail_counts`.
-        seed (int, optional): See :func:`class_ranking`; also of the draw of
-            images, where None is 0.
+    remain under a smaller one. ``seed`` is that of :func:`class_ranking`, and
+    of the draw of images, where None is 0; what is raised is that function's
+    and :func:`long_tail_counts`'.
 
     Returns:
         ndarray: Ascending indices, int64, shape (n,).
-
-    Raises:
-        ValueError: See :func:`long_tail_counts` and :func:`class_ranking`.
     """
     classes, available = np.unique(labels, return_counts=True)
     largest = int(min(available, default=0))
@@ -103,10 +94,7 @@ def head_middle_tail(counts: Sequence[int]) -> dict[str, list[int]]:
 
     Thirds of the classes by rank, the first ones larger if three does not
     divide their number: 34, 33 and 33 of 100, 4, 3 and 3 of 10. Classes of
-    one size are ranked by label.
-
-    Args:
-        counts (sequence of int): Number of training images of each class.
+    one size are ranked by label. ``counts`` are those of training images.
 
     Returns:
         dict[str, list[int]]: Labels by :data:`GROUPS`, each from the most

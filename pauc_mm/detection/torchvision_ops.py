@@ -72,14 +72,10 @@ def nms(
 ) -> Tensor:
     """Suppress non-maxima greedily, ``mmcv._ext.nms``.
 
-    Args:
-        boxes (Tensor): Corners x1, y1, x2, y2, shape (N, 4).
-        scores (Tensor): Shape (N,).
-        iou_threshold (float): A box goes if its IoU with a kept one of a
-            higher score is above this. As in mmcv it counts as a float32,
-            unless the boxes are float64.
-        offset (int): 0, or 1 for boxes that include their last pixel, whose
-            width is x2 - x1 + 1.
+    Boxes have corners x1, y1, x2, y2, (N, 4), and scores (N,). One goes if its
+    IoU with a kept one of a higher score is above the threshold, which as in
+    mmcv counts as a float32, unless the boxes are float64. ``offset`` is 0, or
+    1 for boxes that include their last pixel, whose width is x2 - x1 + 1.
 
     Returns:
         Tensor: Indices of the kept boxes by falling score, int64; of equal

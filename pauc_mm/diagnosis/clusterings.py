@@ -44,10 +44,7 @@ def find_clusterings(
 
     ``num_clusters`` is K of each k-means, by default about N / 100 and N / 20
     if the model has no prototypes in the space of its embeddings, else none.
-
-    Returns:
-        list[Clustering]: By number of prototypes, ascending, first the
-        model's own.
+    The model's own come first, each by number of prototypes, ascending.
 
     Raises:
         ValueError: If a K is below 2 or leaves fewer than two images each, or

@@ -28,10 +28,10 @@ from pauc_mm.evaluation.functional import (
 )
 from pauc_mm.evaluation.functional.checks import subsample
 from pauc_mm.evaluation.functional.clid import MIN_POINTS
-from pauc_mm.evaluation.functional.effective_rank import rank_of_spectrum
 from pauc_mm.evaluation.functional.spectral import (
     EPSILON,
     alpha_of_spectrum,
+    rank_of_spectrum,
     sum_by_largest,
 )
 from pauc_mm.evaluation.metrics.clusters import cluster
@@ -66,13 +66,9 @@ def measure(
 ) -> dict:
     """Compute all measures that the images and prototypes allow.
 
-    Args:
-        images (EmbeddedImages): N embedded images.
-        clusterings (list[Clustering]): See :func:`find_clusterings`.
-        labels (Tensor, optional): Class of each image, shape (N,), int64.
-        seed (int): Seed of all draws.
-        epsilon (float): Cosine distance below which a prototype is a copy,
-            for the headline.
+    ``labels`` are the classes of the N images, (N,), int64, ``seed`` is that
+    of all draws, and ``epsilon`` the cosine distance below which a prototype
+    is a copy, for the headline.
 
     Returns:
         dict: ``num_images``, ``spaces`` (by space), ``clusterings`` (list),
@@ -266,15 +262,10 @@ def _knn(vectors: Tensor, labels: Tensor) -> dict[str, float]:
 
 
 def headline(measures: dict) -> dict[str, float]:
-    """Select the values that a verdict and a comparison use.
+    """Select the values of :func:`measure` that a verdict and a table use.
 
-    Args:
-        measures (dict): From :func:`measure`.
-
-    Returns:
-        dict[str, float]: By key of :data:`~.criteria.CRITERIA`, without those
-        that could not be measured; see :func:`headline_clustering` for the
-        prototypes.
+    By key of :data:`~.criteria.CRITERIA`, without those that could not be
+    measured; see :func:`headline_clustering` for the prototypes.
     """
     space = 'embedding' if 'embedding' in measures['spaces'] else 'feature'
     own = measures['spaces'][space]

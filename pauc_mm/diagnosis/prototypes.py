@@ -18,7 +18,7 @@ from pauc_mm.evaluation.functional import (
     unique_mask,
 )
 from pauc_mm.evaluation.functional.checks import as_unit_vectors
-from pauc_mm.evaluation.functional.effective_rank import rank_of_spectrum
+from pauc_mm.evaluation.functional.spectral import rank_of_spectrum
 from pauc_mm.utils import progress
 from pauc_mm.utils.checks import listed
 from pauc_mm.utils.device import pick_device
@@ -74,11 +74,8 @@ def measure_prototypes(prototypes: Tensor, name: str = 'prototypes') -> dict:
     """Measure the directions of one set of prototypes, on its device.
 
     The spectrum is that of the centred ones, since an offset that all share
-    leaves a softmax over them as it is.
-
-    Args:
-        prototypes (Tensor): Shape (K, D), K > 1, any real dtype.
-        name (str): Name of the set, for messages and the progress bar.
+    leaves a softmax over them as it is. They have the shape (K, D), and
+    ``name`` is that of the set, for messages.
 
     Returns:
         dict: Ready for JSON. ``unique`` has how many are unique by cosine
@@ -134,17 +131,9 @@ def report_prototypes(
 ) -> dict:
     """Measure all sets of prototypes in files, and write a page.
 
-    Args:
-        files (sequence of str): Checkpoints, heads or matrices, see
-            :class:`~pauc_mm.checkpoints.Checkpoint`.
-        out (str or Path): Folder for prototypes.html, prototypes.json and
-            pictures.
-        momentum (bool): Whether those of the momentum encoder are taken.
-        device (str): 'auto', 'cpu' or 'cuda'.
-        trust (bool): Whether the files may run code when loaded.
-
-    Returns:
-        dict: Content of prototypes.json.
+    The files are checkpoints, heads or matrices, and their options those of
+    :class:`~pauc_mm.checkpoints.Checkpoint`. ``out`` is the folder for
+    prototypes.html, prototypes.json, whose content is returned, and pictures.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -33,14 +33,9 @@ class Verdict:
 
 
 def judge(values: dict[str, float]) -> Verdict:
-    """Judge the headline measures.
+    """Judge the values of :func:`~.measures.headline`.
 
-    Args:
-        values (dict[str, float]): See :func:`~.measures.headline`.
-
-    Returns:
-        Verdict: Level of the worst measure, with a sentence for each measure
-        that is not good.
+    The level is that of the worst; each that is not good has a sentence.
     """
     levels = {c: c.level(values[c.key]) for c in CRITERIA if c.key in values}
     sentences = [

@@ -34,16 +34,13 @@ def extract_embeddings(
     The N images have their ``sample_idx`` in the data sample. With a bank,
     this rank's embeddings of the epoch before, only images that no rank has
     seen are embedded; of an image that was seen several times, by one rank or
-    by several, the normalised mean is taken. All other arguments are those of
-    :func:`~pauc_mm.embedding.dataset.embed_dataset`.
+    by several, the normalised mean is taken. All other arguments, and what is
+    raised, are those of :func:`~pauc_mm.embedding.dataset.embed_dataset`.
 
     Returns:
         Shard: Of the l2-normalised embeddings (N, D), float32, those that
         this rank made, where the model is; of an image that several ranks saw
         the first has it.
-
-    Raises:
-        RuntimeError: See :func:`~pauc_mm.embedding.dataset.embed_dataset`.
     """
     rank, world_size = get_dist_info()
     total = len(dataset)

@@ -115,9 +115,7 @@ def drop_zeros(
 ) -> tuple[EmbeddedImages, ImageSource, float]:
     """Drop images whose feature or embedding is exactly zero.
 
-    Returns:
-        tuple[EmbeddedImages, ImageSource, float]: The others, and the share
-        of images that were dropped.
+    The others are returned, and the share of images that were dropped.
 
     Raises:
         ValueError: If fewer than two images remain.

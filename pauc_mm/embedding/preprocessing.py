@@ -18,12 +18,8 @@ def file_pipeline(
 
     As the config tests, if its pipeline reads files. Else the centre is
     cropped, to the side of the images that the config tests on or, failing
-    that, trains on. Without a config the side is ImageNet's, 224.
-
-    Args:
-        encoder (Encoder): The network, with its config if one is known.
-        image_size (int, optional): Side of the crop in pixels, which
-            overrules all of this.
+    that, trains on. Without a config the side is ImageNet's, 224. All of this
+    is overruled by ``image_size``, the side of the crop in pixels.
 
     Returns:
         tuple[list[dict], bool, str]: The transforms, whether they give
@@ -146,12 +142,7 @@ def image_shape(dataset: BaseDataset) -> list[int]:
 
 
 def describe_input(encoder: Any, source: Any) -> dict:
-    """Return what an Encoder is given of an ImageSource, as plain values.
-
-    Returns:
-        dict: ``channels``, ``height`` and ``width`` in pixels,
-        ``decided_by``, ``pipeline``, and ``mean``, ``std`` and ``to_rgb``.
-    """
+    """Return what an Encoder is given of an ImageSource, as plain values."""
     channels, height, width = image_shape(source.dataset)
     return dict(
         channels=channels,

@@ -47,12 +47,7 @@ def encoder_of(
 def embed_images(
     model: nn.Module, images: torch.Tensor, momentum: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Embed preprocessed images.
-
-    Args:
-        model (nn.Module): See :func:`encoder_of`.
-        images (Tensor): Preprocessed images, shape (N, 3, H, W), float.
-        momentum (bool): Whether to use the momentum encoder.
+    """Embed preprocessed images (N, 3, H, W).
 
     Returns:
         tuple[Tensor, Tensor]: The backbone's features after global average
@@ -92,13 +87,7 @@ def embed_batch(
 ) -> tuple[torch.Tensor, torch.Tensor, list]:
     """Embed a batch of the dataloader; the model is in eval mode.
 
-    Args:
-        model (nn.Module): See :func:`encoder_of`.
-        data_batch (dict): A collated batch with one view per image.
-        momentum (bool): Whether to use the momentum encoder.
-        amp_dtype (str, optional): 'float16' or 'bfloat16' for autocast.
-        channels_last (bool): Whether images go through the network in that
-            memory format.
+    For the options see :func:`pauc_mm.embedding.dataset.embed_dataset`.
 
     Returns:
         tuple[Tensor, Tensor, list[DataSample]]: Features (N, C), embeddings

@@ -33,13 +33,9 @@ def join(backbone: nn.Module, neck: nn.Module) -> None:
 def neck_inputs(neck: nn.Module, inputs: tuple) -> tuple:
     """Return the inputs of a neck: to one that pools, vectors are maps.
 
-    Args:
-        neck (nn.Module): Any of mmpretrain's or ours.
-        inputs (tuple): Features as its only element: a tensor, or tensors of
-            several stages or sizes of crops, each (N, C, H, W) or (N, C).
-
-    Returns:
-        tuple: The same, (N, C) as (N, C, 1, 1) where the neck pools.
+    Their only element is a tensor, or tensors of several stages or sizes of
+    crops, each (N, C, H, W) or (N, C); the latter becomes (N, C, 1, 1) where
+    the neck, any of mmpretrain's or ours, pools.
 
     Raises:
         ValueError: If the neck was built for another number of channels.

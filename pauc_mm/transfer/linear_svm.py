@@ -44,13 +44,9 @@ def fit_svms(
     and bias, dual problem, positives of twice the weight, tolerance 1e-4 and
     at most 2,000 iterations.
 
-    Args:
-        features (ndarray): l2-normalised, shape (N, D), float64.
-        targets (ndarray): Shape (N, K): 1 is positive, -1 negative, 0 left
-            out of the class.
-        costs (sequence of float): C of each class.
-        seed (int): Seed of liblinear's order.
-        jobs (int): Number of processes.
+    Features are l2-normalised, (N, D), float64; targets (N, K) are 1 for
+    positive, -1 for negative, 0 for left out of the class; ``costs`` has C of
+    each class, ``seed`` is that of liblinear's order, ``jobs`` the processes.
 
     Raises:
         ValueError: If a class has no positives or no negatives.

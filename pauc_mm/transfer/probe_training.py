@@ -85,12 +85,8 @@ class Standardiser:
 
     BatchNorm without affine parameters between network and classifier, as in
     linear probes of MAE and DINO, but with statistics of all training images
-    instead of a batch. A feature that is constant in training becomes 0.
-
-    Args:
-        features (Tensor): Shape (N, C), float32 or float64.
-        rows (Tensor): Indices of the training images, shape (n,), int64.
-        device (torch.device): Device of the features to standardise.
+    instead of a batch, the ``rows`` of features (N, C). A feature that is
+    constant in training becomes 0.
     """
 
     def __init__(self, features: Tensor, rows: Tensor, device='cpu') -> None:
@@ -130,14 +126,9 @@ def train_classifiers(
     classifiers form one matrix: a step is two matrix products, and each
     classifier gets the weights that it would get alone.
 
-    Args:
-        features (Tensor): Shape (N, C).
-        labels (Tensor): Shape (N,), int64, in [0, num_classes).
-        rows (Tensor): Indices of the training images, shape (n,), int64.
-        num_classes (int): K.
-        grid (sequence of tuple): L pairs (learning rate, weight decay).
-        options (ProbeOptions): Epochs, batch size, momentum and seed.
-        device (torch.device, optional): Defaults to that of the features.
+    Features have the shape (N, C), labels (N,) lie in [0, K), ``rows`` are
+    the indices of the training images, (n,), and ``grid`` has L pairs
+    (learning rate, weight decay). The device is by default the features'.
 
     Returns:
         tuple[Standardiser, Tensor]: Weights have shape (C + 1, L, K), float32,

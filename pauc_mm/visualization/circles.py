@@ -67,16 +67,12 @@ def circle_density(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Estimate the density of points on the circle with von Mises kernels.
 
-    Args:
-        points (np.ndarray): Unit vectors, shape (N, 2); each is moved to the
-            nearest of 720 angles.
-        kappa (float): Concentration of the kernel; its width is about
-            1 / sqrt(kappa) radians: 6 degrees for 100.
+    Of unit vectors (N, 2), each moved to the nearest of 720 angles. The
+    kernel's width is about 1 / sqrt(kappa) radians: 6 degrees for 100.
 
     Returns:
         tuple[np.ndarray, np.ndarray]: Angles in radians, from -pi, and the
-        density per radian, both of shape (720,), float64. The uniform density
-        is 1 / (2 pi).
+        density per radian, both of shape (720,), float64.
     """
     step = 2 * math.pi / _ANGLES
     angles = -math.pi + step * np.arange(_ANGLES)
@@ -111,8 +107,7 @@ def draw_circle(
         class_names (sequence of str, optional): Names of the classes, written
             inside if there are at most 12.
         peak (float, optional): Density of the full height, in multiples of
-            the uniform one; higher densities are cut. None takes the highest
-            density, but at least 2.
+            the uniform one; by default the highest, but at least 2.
         size (float): Area of a marker in points^2.
 
     Returns:
@@ -133,9 +128,8 @@ def draw_circle(
 def plot_circles(
     points: Mapping[str, np.ndarray],
     path: str | Path,
-    labels: np.ndarray | Mapping[str, np.ndarray] | None = None,
+    labels: np.ndarray | None = None,
     class_names: Sequence[str] | None = None,
-    title: str = 'Embeddings on the unit circle',
 ) -> Path:
     """Draw several sets of points on the circle, one panel each.
 
@@ -146,13 +140,9 @@ def plot_circles(
         points (dict[str, np.ndarray]): Unit vectors (N, 2) of each panel by
             caption; see :func:`circle_projection`.
         path (str or Path): File to write; its folder is made.
-        labels (np.ndarray or dict, optional): Class of each point, shape
-            (N,), for all panels or by caption.
+        labels (np.ndarray, optional): Class of each point, shape (N,).
         class_names (sequence of str, optional): Names of the classes.
-        title (str): Title of the figure.
     """
-    if not isinstance(labels, Mapping):
-        labels = dict.fromkeys(points, labels)
     highest = {
         key: 2 * math.pi * circle_density(panel)[1].max()
         for key, panel in points.items()
@@ -160,9 +150,9 @@ def plot_circles(
     peak = max(2.0, *highest.values())
     figure, axes = panels(len(points), 3.4, 3.75)
     for axis, (key, panel) in zip(axes, points.items()):
-        draw_circle(axis, panel, labels[key], class_names, peak)
+        draw_circle(axis, panel, labels, class_names, peak)
         axis.set_title(f'{key}\npeak {highest[key]:.1f} x uniform', size=10)
-    figure.suptitle(title)
+    figure.suptitle('Embeddings on the unit circle')
     note = 'ring: density of the points; dashed: uniform density'
     figure.supxlabel(note, size=9)
     return save(figure, path)

@@ -40,11 +40,7 @@ class ClusterRow:
     coarse: str = ''
 
 
-def plot_cluster_montage(
-    rows: Sequence[ClusterRow],
-    path: str | Path,
-    title: str = 'Images nearest to the prototypes',
-) -> Path:
+def plot_cluster_montage(rows: Sequence[ClusterRow], path: str | Path) -> Path:
     """Draw one row a fine prototype, grouped by coarse cluster.
 
     Follows figure 6 of `PCL <https://arxiv.org/abs/2005.04966>`_: on the left
@@ -54,7 +50,6 @@ def plot_cluster_montage(
     Args:
         rows (sequence of ClusterRow): At least one.
         path (str or Path): File to write; its folder is made.
-        title (str): Title of the figure.
     """
     groups: dict[str, list[ClusterRow]] = {}
     for row in rows:
@@ -70,6 +65,7 @@ def plot_cluster_montage(
     figure = new_figure(max(width, 5.0), height)
     figure.set_layout_engine('none')
     page = _Page(figure)
+    title = 'Images nearest to the prototypes'
     page.text(0.15, 0.08, title, size=12, va='top')
     start = _CAPTION_IN + left * cell + _BETWEEN_IN
     page.text(_CAPTION_IN, _HEAD_IN - 0.1, 'nearest to the prototype')
@@ -100,9 +96,8 @@ class _Page:
 
     def text(self, x: float, y: float, text: str, size=9, **options) -> None:
         options = {'va': 'bottom', **options}
-        self.figure.text(
-            x / self.width, 1 - y / self.height, text, size=size, **options
-        )
+        x, y = x / self.width, 1 - y / self.height
+        self.figure.text(x, y, text, size=size, **options)
 
     def _axes(self, x: float, y: float, width: float, height: float):
         w, h = self.width, self.height

@@ -13,9 +13,7 @@ _LARGE_SPREAD = 20
 
 
 def plot_cluster_sizes(
-    sizes: Mapping[str, Sequence[int]],
-    path: str | Path,
-    title: str = 'Cluster sizes',
+    sizes: Mapping[str, Sequence[int]], path: str | Path
 ) -> Path:
     """Draw the histogram of the sizes of one or several clusterings.
 
@@ -28,7 +26,6 @@ def plot_cluster_sizes(
         sizes (dict[str, sequence of int]): Size of each cluster, empty ones
             included, shape (K,), by caption.
         path (str or Path): File to write; its folder is made.
-        title (str): Title of the figure.
     """
     arrays = {key: np.asarray(values) for key, values in sizes.items()}
     logarithmic = any(
@@ -38,7 +35,7 @@ def plot_cluster_sizes(
     largest = max(int(values.max()) for values in arrays.values())
     most = max(len(values) for values in arrays.values())
     edges = _edges(largest, int(np.clip(2 * most**0.5, 10, 40)), logarithmic)
-    figure, axis = single_panel(len(sizes), title)
+    figure, axis = single_panel(len(sizes), 'Cluster sizes')
     for i, (key, values) in enumerate(arrays.items()):
         counts, _ = np.histogram(values, edges)
         mean, empty = values.mean(), int((values == 0).sum())

@@ -61,7 +61,6 @@ def plot_spectra(
 def plot_unique_curves(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     path: str | Path,
-    title: str = 'Unique prototypes',
     references: bool = False,
 ) -> Path:
     """Draw the share of unique prototypes against the cosine distance.
@@ -74,10 +73,9 @@ def plot_unique_curves(
             (E,) in [0, 1] by caption, see
             :func:`pauc_mm.evaluation.functional.unique_prototypes`.
         path (str or Path): File to write; its folder is made.
-        title (str): Title of the figure.
         references (bool): Whether to draw the paper's values at 0.025.
     """
-    figure, axis = single_panel(len(curves), title)
+    figure, axis = single_panel(len(curves), 'Unique prototypes')
     for i, (key, (epsilons, shares)) in enumerate(curves.items()):
         look = dict(line(i), linewidth=2, label=key, zorder=3)
         look['marker'] = marker(i) if len(epsilons) <= 20 else None

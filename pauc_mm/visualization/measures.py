@@ -57,7 +57,6 @@ def plot_epoch_curves(
 def plot_comparison(
     values: Mapping[str, Mapping[str, float]],
     path: str | Path,
-    title: str = 'Comparison of checkpoints',
     ranges: Mapping[str, Range] | None = None,
 ) -> Path:
     """Draw each measure in a panel of its own, with one dot a checkpoint.
@@ -66,7 +65,6 @@ def plot_comparison(
         values (dict[str, dict[str, float]]): By measure and by checkpoint;
             checkpoints without a value are left out.
         path (str or Path): File to write; its folder is made.
-        title (str): Title of the figure.
         ranges (dict[str, tuple], optional): See :func:`plot_epoch_curves`.
     """
     names = list(dict.fromkeys(n for dots in values.values() for n in dots))
@@ -84,7 +82,7 @@ def plot_comparison(
         _finish(axis, measure, ranges, 'x')
         if not axis.get_subplotspec().is_first_col():
             axis.set_yticklabels([])
-    figure.suptitle(title)
+    figure.suptitle('Comparison of checkpoints')
     return save(figure, path)
 
 

@@ -172,7 +172,7 @@ def test_inferred_resnets_equal_torchvisions(arch):
         for k, v in source.state_dict().items()
         if k.partition('.')[0] != 'fc'
     }
-    model, name = infer_resnet(state, 'x')
+    model, name = infer_resnet(state)
     model.load_state_dict(state)
     model.eval()
     batch = images(2)

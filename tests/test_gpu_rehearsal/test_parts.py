@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from torch.utils._pytree import tree_leaves
 
+from experiments.runner.prototype_usage import prototype_usage
 from pauc_mm.clustering import (
     OnlineGaussianMixture,
     ShardedKMeans,
@@ -14,7 +15,6 @@ from pauc_mm.clustering import (
 )
 from pauc_mm.evaluation import functional
 from pauc_mm.evaluation.collapse import measure_collapse
-from pauc_mm.evaluation.functional.prototype_usage import prototype_usage
 from pauc_mm.models.embed import embed_batch
 from pauc_mm.models.prototypes import PrototypeSet
 from pauc_mm.utils import Shard

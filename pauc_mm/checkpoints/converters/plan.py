@@ -17,7 +17,6 @@ from pauc_mm.checkpoints.config import CheckpointConfig
 from pauc_mm.checkpoints.encoder import IMAGENET_PREPROCESS, Encoder
 from pauc_mm.checkpoints.file import State
 from pauc_mm.checkpoints.inferred import infer_backbone
-from pauc_mm.checkpoints.inferred_resnet import infer_resnet
 from pauc_mm.checkpoints.layouts import Names
 from pauc_mm.checkpoints.weights import load_all
 from pauc_mm.embedding.preprocessing import file_pipeline, sides
@@ -42,12 +41,7 @@ class Source:
         text (str, optional): The encoder's config. A ResNet that was inferred
             needs none: its weights tell it.
         notes (list[str]): Sentences for the user.
-        channels, size (int): Of images to compare with; a transformer's are
-            those of its position embedding.
-
-    Raises:
-        ValueError: If there is no config, and it cannot be inferred, or not
-            all of the weights are there.
+        channels, size (int): Of images to compare with.
     """
 
     def __init__(
@@ -97,17 +91,12 @@ class Source:
 
     @property
     def like(self) -> Any:
-        """Mmpretrain's ResNet of the same sizes; None if it is no ResNet.
-
-        Raises:
-            ValueError: If it is none that is known, such as one with a deep
-                stem.
-        """
+        """Mmpretrain's ResNet of the same sizes; None if it is no ResNet."""
         if not isinstance(self.network, (ResNet, StagedResNet)):
             return None
         checkpoint = self.checkpoint
-        padding = checkpoint.layout.network.get('padding', 1)
-        return infer_resnet(self.weights, checkpoint.path, padding)[0]
+        network = checkpoint.layout.network
+        return infer_backbone(self.weights, checkpoint.path, **network)[0]
 
 
 @dataclass(frozen=True)

@@ -104,31 +104,6 @@ class DiagonalMixture(nn.Module):
 
     @torch.compiler.disable
     @torch.no_grad()
-    def log_responsibilities(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """Return logarithms of gamma at the present temperature.
-
-        Args:
-            embeddings (Tensor): h, shape (N, D), any floating dtype. Rows
-                that are not finite give rows of NaN.
-
-        Returns:
-            Tensor: Shape (N, K), in the dtype of the state.
-
-        Raises:
-            RuntimeError: If the mixture has not begun.
-            ValueError: If the shape is wrong.
-            TypeError: If the dtype is not floating point.
-        """
-        with full_precision(self.means.device):
-            statistics = self._statistics(self._checked(embeddings, True))
-            log_weights = self._log_weights()
-            joint = statistics.new_empty(len(statistics), self.num_components)
-            for part in self._parts(len(statistics)):
-                joint[:, part] = self._joint(statistics, log_weights, part)
-            return joint.sub_(joint.logsumexp(dim=1, keepdim=True))
-
-    @torch.compiler.disable
-    @torch.no_grad()
     def assign(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Return the component of the largest responsibility.
 

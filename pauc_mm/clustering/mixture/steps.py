@@ -98,14 +98,11 @@ def merge(
 
     Args:
         state (tuple[Tensor, Tensor, Tensor]): mass (K',), mu and Sigma
-            (K', D) before.
+            (K', D) before; afterwards they are returned.
         sums (Tensor): Responsibilities times sufficient statistics, summed
             over the samples of all ranks, shape (K', 1 + 2 D).
         keep (Tensor): f, shape (K',).
         weight (Tensor): Weight of the batch mean, shape (K',).
-
-    Returns:
-        tuple[Tensor, Tensor, Tensor]: mass, mu and Sigma afterwards.
     """
     mass, means, variances = state
     dim = means.shape[1]

@@ -75,7 +75,8 @@ def _check_faiss(kmeans: Any, k: int, dim: int) -> tuple[str, int]:
     device, error = kmeans.gpu_id(), None
     try:
         if device is not False:
-            kmeans.fit(np.eye(dim, dtype=np.float32), 2, 0)
+            points = np.eye(max(dim, 2), dim, dtype=np.float32)
+            kmeans.fit(points, 2, 0)
     except Exception as caught:
         error = caught
     raise_together(error, 'Trying k-means on the GPU')

@@ -7,7 +7,6 @@ from .divergence_hook import DivergenceHook
 from .epoch_seed_hook import EpochSeedHook
 from .progress_hook import ProgressHook
 from .setup_check_hook import SetupCheckHook
-from .unique_shares_hook import UniqueSharesHook
 
 __all__ = [
     'BackboneCheckHook',
@@ -18,5 +17,4 @@ __all__ = [
     'EpochSeedHook',
     'ProgressHook',
     'SetupCheckHook',
-    'UniqueSharesHook',
 ]

@@ -46,12 +46,8 @@ def network_speed(
 ) -> float:
     """Measure forward passes a second; a backward pass counts for two.
 
-    Args:
-        model (nn.Module): In eval mode, on its device.
-        shape (Sequence[int]): Of an image, (C, H, W).
-        batch (int): Images at once.
-        amp (str, optional): Type of autocast.
-        backward (bool): Whether gradients are computed.
+    Of a model in eval mode, for ``batch`` images (C, H, W) at once; ``amp`` is
+    the type of autocast.
     """
     device = next(model.parameters()).device
     weights = [p for p in model.backbone.parameters() if p.requires_grad]
@@ -113,11 +109,8 @@ def loading_speed(
 ) -> tuple[float, list[tuple[int, ...]]]:
     """Measure how many images a second one core loads and augments.
 
-    Args:
-        load (callable): From any index to a packed sample.
-
-    Returns:
-        tuple: Images a second, and the shape (C, H, W) of each view.
+    ``load`` gives a packed sample of any index. The shape (C, H, W) of each
+    view is returned too.
     """
     views = load(0)['inputs']  # opens what stays open
     count, start = 0, time.perf_counter()

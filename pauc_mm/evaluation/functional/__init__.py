@@ -4,7 +4,6 @@
 from .alignment import alignment
 from .clid import CLID, clid, intrinsic_dimension
 from .cluster_entropy import cluster_entropy
-from .effective_rank import effective_rank
 from .intra_group_variance import intra_group_variance
 from .knn import knn_predict
 from .koleo import koleo
@@ -16,7 +15,13 @@ from .mutual_information import (
 )
 from .nemd import NEMDResult, nemd
 from .singular_values import singular_values
-from .spectral import alpha_req, nesum, rankme, stable_rank
+from .spectral import (
+    alpha_req,
+    effective_rank,
+    nesum,
+    rankme,
+    stable_rank,
+)
 from .uniformity import uniformity
 from .unique_prototypes import (
     CURVE_EPSILONS,

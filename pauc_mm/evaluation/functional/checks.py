@@ -18,14 +18,9 @@ class NoDirectionError(ValueError):
 
 
 def as_matrix(values: ArrayLike, name: str = 'embeddings') -> Tensor:
-    """Return a finite floating-point matrix of at least float32.
+    """Return a finite matrix (N, D), float32 or float64, detached.
 
-    Args:
-        values (Tensor or ndarray): Shape (N, D), any real dtype.
-        name (str): Name in messages.
-
-    Returns:
-        Tensor: Shape (N, D), float32 or float64, detached, on the same device.
+    It stays on its device; ``name`` is its name in messages.
 
     Raises:
         ValueError: If it is not a matrix, is empty, or is not finite.
@@ -55,11 +50,6 @@ def as_unit_vectors(
 ) -> Tensor:
     """Return the rows of :func:`as_matrix` divided by their l2 norm.
 
-    Args:
-        values (Tensor or ndarray): Shape (N, D), any real dtype.
-        name (str): Name in messages.
-        dtype (torch.dtype): Precision of the result. Defaults to float64.
-
     Raises:
         NoDirectionError: If a row has length zero.
         ValueError: If a row is not finite.
@@ -79,16 +69,9 @@ def as_unit_vectors(
 def as_groups(
     groups: ArrayLike | Sequence[int], size: int, name: str = 'groups'
 ) -> Tensor:
-    """Return group numbers as int64 on the CPU.
+    """Return N = ``size`` group numbers, (N,), as int64 on the CPU.
 
-    Args:
-        groups (Tensor, ndarray or sequence): Shape (N,), integers; negative
-            for a sample without a group.
-        size (int): The expected N.
-        name (str): Name in messages.
-
-    Returns:
-        Tensor: Shape (N,), int64, CPU.
+    They are negative for samples without a group.
 
     Raises:
         ValueError: If the shape is wrong.

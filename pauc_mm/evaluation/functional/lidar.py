@@ -2,8 +2,7 @@
 import torch
 
 from .checks import ArrayLike, as_matrix
-from .effective_rank import rank_of_spectrum
-from .spectral import EPSILON
+from .spectral import EPSILON, rank_of_spectrum
 
 
 def lidar(views: ArrayLike, delta: float = 1e-4) -> float:

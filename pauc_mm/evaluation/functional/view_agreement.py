@@ -8,7 +8,7 @@ def view_agreement(x: ArrayLike, y: ArrayLike, prototypes: ArrayLike) -> float:
     """Measure how many images have one nearest prototype in two views.
 
     Nearest by cosine, the first of equals. It is also 1 if one prototype has
-    all images: read it with :func:`prototype_usage`. It falls with K, and
+    all images: read it with :func:`cluster_entropy`. It falls with K, and
     where prototypes are copies rounding chooses among them.
 
     Args:

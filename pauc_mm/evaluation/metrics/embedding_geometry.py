@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pauc_mm.evaluation.functional import singular_values, uniformity
 from pauc_mm.evaluation.functional.checks import as_unit_vectors, subsample
-from pauc_mm.evaluation.functional.effective_rank import rank_of_spectrum
+from pauc_mm.evaluation.functional.spectral import rank_of_spectrum
 from pauc_mm.utils.checks import check_integer
 
 from .embedding_metric import EmbeddingMetric

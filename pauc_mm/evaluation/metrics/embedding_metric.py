@@ -33,12 +33,8 @@ class EmbeddingMetric(BaseMetric):
             ``'embedding'``, after the neck.
         labelled (bool): Whether every sample must have one ``gt_label``.
         splits (sequence of str): Splits to keep. Defaults to both.
-        collect_device (str): Device on which the results of several processes
-            are collected, 'cpu' or 'gpu'.
-        prefix (str, optional): Prefix of the names of the results.
-            Defaults to None: the class's own.
-        collect_dir (str, optional): Folder shared by the processes, for
-            ``collect_device='cpu'``.
+        **kwargs: Of mmengine's ``BaseMetric``: ``prefix`` of the names of the
+            results, ``collect_device`` and ``collect_dir``.
     """
 
     def __init__(
@@ -46,11 +42,9 @@ class EmbeddingMetric(BaseMetric):
         field: str,
         labelled: bool,
         splits: Sequence[str] = SPLITS,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device, prefix, collect_dir)
+        super().__init__(**kwargs)
         self.name = type(self).__name__
         check_choice(f'{self.name}.field', field, ('embedding', 'feature'))
         self.field = field

@@ -69,7 +69,6 @@ class TinyConvNet(BaseModule):
                 f'{count}, the number of stages.'
             )
         self.out_indices = tuple(stages)
-        self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         layers = []
         for width, stride in zip(channels, strides):

@@ -53,11 +53,8 @@ class MomentumBank:
     def add_to(self, matrix: torch.Tensor, rows: torch.Tensor) -> None:
         """Add the embeddings to the rows of their images.
 
-        Args:
-            matrix (Tensor): Shape (n, D), float32, where the bank is;
-                changed.
-            rows (Tensor): Row of each of N images in it, or -1 if it has
-                none, shape (N,), int64, on the CPU.
+        The matrix (n, D), float32, where the bank is, is changed. ``rows`` are
+        the rows of N images, -1 for none, (N,), int64, on the CPU.
         """
         for start in range(0, self.used, 65536):
             part = slice(start, min(start + 65536, self.used))

@@ -119,7 +119,7 @@ def test_wide_swav(tmp_path, widen):
         model,
         maps(model, images())[-1].mean((2, 3)),
     )
-    like, _ = infer_resnet(body(model), 'x')
+    like, _ = infer_resnet(body(model))
     like.load_state_dict(body(model))
     like.eval()
     for new, old in zip(maps(like, images()), maps(model, images())):
@@ -150,7 +150,7 @@ def test_config_of_the_real_wide_swav():
                 block = Bottleneck(channels, planes, base_width=128)
                 channels = 4 * planes
                 weights.update(wrapped(block, f'layer{stage}.{i}.'))
-    like, _ = infer_resnet(weights, 'x')
+    like, _ = infer_resnet(weights)
     cfg = networks.backbone_config(like)
     assert cfg['type'] == 'ResNet' and cfg['depth'] == 50
     assert cfg['stem_channels'] == 128 and cfg['base_channels'] == 256

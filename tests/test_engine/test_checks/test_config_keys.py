@@ -9,10 +9,10 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS, METRICS
 
 from pauc_mm.engine.checks.config_keys import check_config_keys, check_option
-from pauc_mm.engine.hooks import UniqueSharesHook
+from pauc_mm.engine.hooks import CollapseMonitorHook
 
 SGD = dict(type='SGD', lr=0.1)
-SHARES = dict(type='UniqueSharesHook')
+MONITOR = dict(type='CollapseMonitorHook')
 
 
 class Options:
@@ -32,7 +32,7 @@ class Options:
         pass
 
 
-class WithoutInit(UniqueSharesHook):
+class WithoutInit(CollapseMonitorHook):
     pass
 
 
@@ -53,7 +53,7 @@ class Open:
         pass
 
 
-class OpenShares(UniqueSharesHook):
+class OpenMonitor(CollapseMonitorHook):
     def __init__(self, size=1, **options):
         pass
 
@@ -91,8 +91,8 @@ GENERATOR = dict(type='OptimWrapper', optimizer=dict(type='SDG'))
             'randomness.sed.*env_cfg.nothing',
         ),
         # Of the package, of mmengine and of mmpretrain nothing is passed on.
-        (dict(custom_hooks=[dict(SHARES, foo=1)]), 'custom_hooks.0.foo'),
-        (dict(custom_hooks=(dict(SHARES, foo=1),)), 'custom_hooks.0.foo'),
+        (dict(custom_hooks=[dict(MONITOR, foo=1)]), 'custom_hooks.0.foo'),
+        (dict(custom_hooks=(dict(MONITOR, foo=1),)), 'custom_hooks.0.foo'),
         (
             dict(custom_hooks=[dict(type=WithoutInit, foo=1)]),
             'custom_hooks.0.foo',
@@ -113,8 +113,8 @@ GENERATOR = dict(type='OptimWrapper', optimizer=dict(type='SDG'))
             ),
             'val_dataloader.dataset.batch_sampler',
         ),
-        (dict(custom_hooks=[dict(SHARES, kwargs=1)]), '0.kwargs'),
-        (dict(custom_hooks=[dict(SHARES, self=1)]), '0.self'),
+        (dict(custom_hooks=[dict(MONITOR, kwargs=1)]), '0.kwargs'),
+        (dict(custom_hooks=[dict(MONITOR, self=1)]), '0.self'),
         (dict(custom_hooks=[dict(type=Narrow, whole=1)]), '0.whole'),
         (dict(custom_hooks=[dict(type=Narrow, args=1)]), '0.args'),
         (dict(default_hooks=dict(mine=None)), 'default_hooks.mine'),
@@ -148,12 +148,12 @@ def test_what_nothing_reads(cfg, message):
         dict(train_dataloader=dict(batch_sampler=dict(type='Mine'))),
         dict(env_cfg=dict(mp_cfg={}, dist_cfg=dict(a=1), resource_limit=1)),
         dict(default_hooks=dict(mine=Hook())),
-        dict(custom_hooks=[dict(SHARES, epsilons=[1], batch_size=3)]),
-        dict(custom_hooks=[dict(SHARES, priority='LOW')]),
-        dict(custom_hooks=[dict(SHARES, _scope_='mmpretrain')]),
-        dict(custom_hooks=[dict(type=WithoutInit, epsilons=[1])]),
+        dict(custom_hooks=[dict(MONITOR, patience=1, batch_size=3)]),
+        dict(custom_hooks=[dict(MONITOR, priority='LOW')]),
+        dict(custom_hooks=[dict(MONITOR, _scope_='mmpretrain')]),
+        dict(custom_hooks=[dict(type=WithoutInit, patience=1)]),
         dict(custom_hooks=[dict(type=Open, more=1)]),
-        dict(custom_hooks=[dict(type=OpenShares, more=1)]),
+        dict(custom_hooks=[dict(type=OpenMonitor, more=1)]),
         dict(custom_hooks=[dict(type=build, more=1)]),
         # What builds a part may take keys out of those within.
         dict(custom_hooks=[dict(type=Options, anything=INNER)]),
@@ -229,19 +229,21 @@ def test_hooks_of_mmengine_can_be_removed(name):
 
 
 def test_a_scope_holds_for_the_parts_within():
-    inner = dict(type='UniqueSharesHook', foo=1)
+    inner = dict(type='CollapseMonitorHook', foo=1)
     check_config_keys(dict(custom_hooks=[inner]))  # of another package
     for cfg in (
         dict(custom_hooks=[dict(inner, _scope_='mmpretrain')]),
-        dict(custom_hooks=[dict(inner, type='mmpretrain.UniqueSharesHook')]),
+        dict(
+            custom_hooks=[dict(inner, type='mmpretrain.CollapseMonitorHook')]
+        ),
         dict(default_scope='mmpretrain', custom_hooks=[inner]),
     ):
         with pytest.raises(ValueError, match='custom_hooks.0.foo'):
             check_config_keys(cfg)
-    near = dict(type='UniqueSharesHook', epsilon=[1])
+    near = dict(type='CollapseMonitorHook', patienc=1)
     outer = dict(type=Options, anything=near)
     check_config_keys(dict(custom_hooks=[outer]))
-    with pytest.raises(ValueError, match='anything.epsilon. .*epsilons'):
+    with pytest.raises(ValueError, match='anything.patienc. .*patience'):
         check_config_keys(
             dict(custom_hooks=[dict(outer, _scope_='mmpretrain')])
         )
@@ -276,12 +278,12 @@ def test_what_must_be_a_number(key, number, value):
 )
 def test_parts_whose_builder_takes_keys_out(key, walked):
     # Far below, only what looks like a slip is one.
-    part = dict(type='UniqueSharesHook', epsilon=[1], batch=1, foo=1)
+    part = dict(type='CollapseMonitorHook', patienc=1, batch=1, foo=1)
     cfg = dict(default_scope='mmpretrain', model={key: [part]})
     if not walked:
         check_config_keys(cfg)
         return
-    with pytest.raises(ValueError, match='model.a.0.epsilon') as caught:
+    with pytest.raises(ValueError, match='model.a.0.patienc') as caught:
         check_config_keys(cfg)
     assert str(caught.value).count('Nothing reads') == 1
 

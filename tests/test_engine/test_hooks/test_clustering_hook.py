@@ -248,6 +248,8 @@ def test_k_means_is_tried_where_it_will_run(monkeypatch):
     assert (k, seed) == (2, 0) and points.dtype == np.float32
     assert (points == np.eye(8)).all()
     assert 'CUDA device 3' in said[0] and ' 98 MiB' in said[0]
+    clustering_checks.check_kmeans_device(kmeans, (4,), 1)
+    assert calls[1][0].shape == (2, 1)  # as many as clusters
 
 
 def test_each_epoch_and_clustering_has_a_seed_of_its_own(tmp_path):

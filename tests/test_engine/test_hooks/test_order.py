@@ -5,13 +5,13 @@ import pytest
 from mmengine.hooks import CheckpointHook, RuntimeInfoHook, SyncBuffersHook
 from mmengine.runner import Runner
 
+from experiments.runner import UniqueSharesHook
 from pauc_mm.engine.hooks import (
     CheckpointGuardHook,
     ClusteringHook,
     CollapseMonitorHook,
     DivergenceHook,
     EpochSeedHook,
-    UniqueSharesHook,
 )
 
 

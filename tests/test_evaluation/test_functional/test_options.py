@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from pauc_mm.evaluation import functional as measures
-from pauc_mm.evaluation.functional import prototype_usage
 
 X = torch.randn(30, 4, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(30) % 2
@@ -67,8 +66,3 @@ def test_the_fewest_that_are_allowed():
     halves = torch.tensor([[1.0, 0.1], [1.0, 0.2]])
     assert measures.void_fraction(halves.repeat(10, 1), bins=2) == 0.5
     assert measures.nemd(X, LABELS, num_members=1).min_members == 1
-
-
-def test_what_is_wrong_with_prototypes_is_said_of_them():
-    with pytest.raises(ValueError, match='prototypes'):
-        prototype_usage.prototype_usage(X[0], X, (0.1,))

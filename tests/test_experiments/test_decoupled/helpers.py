@@ -2,7 +2,7 @@
 """Hand-made results of the study."""
 
 from experiments.decoupled import study_run
-from pauc_mm.engine.hooks.unique_shares_hook import FILE_NAME
+from experiments.runner.unique_shares_hook import FILE_NAME
 from tests.test_experiments.test_runner.made_results import (
     made_result as made_run_result,
 )

@@ -16,7 +16,7 @@ from experiments.runner.scheduler import WorkerProcesses
 from experiments.runner.store import RunFolder
 from pauc_mm.evaluation.functional.checks import as_unit_vectors
 from tests.helpers import PLAIN, loader_cfg
-from tests.test_engine.test_hooks.test_unique_shares_hook import carp_run
+from tests.test_experiments.test_runner.test_unique_shares_hook import carp_run
 
 FILE = 'unique_shares.jsonl'
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-from pauc_mm.engine.hooks import unique_shares_hook as module
-from pauc_mm.engine.hooks.unique_shares_hook import (
+from experiments.runner import unique_shares_hook as module
+from experiments.runner.unique_shares_hook import (
     FILE_NAME,
     UniqueSharesHook,
     _summary,
@@ -17,7 +17,7 @@ from pauc_mm.engine.hooks.unique_shares_hook import (
     recording_epochs,
 )
 from tests.helpers import PLAIN, run_cfg
-from tests.test_evaluation.test_functional.test_prototype_usage import (
+from tests.test_experiments.test_runner.test_prototype_usage import (
     EPSILONS,
     slowly,
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pauc_mm.evaluation.functional.prototype_usage import prototype_usage
+from experiments.runner.prototype_usage import prototype_usage
 
 EPSILONS = (0.025, 0.1, 0.25, 0.5)
 
@@ -95,5 +95,7 @@ def test_images_without_a_direction_do_not_vote():
     for dim in (2, 4):
         with pytest.raises(ValueError, match=f'dimensions.* 3 and {dim}'):
             prototype_usage(axes, torch.ones(2, dim), (0.1,))
+    with pytest.raises(ValueError, match='prototypes must be'):
+        prototype_usage(axes[0], axes, (0.1,))
     with pytest.raises(ValueError, match='not finite'):
         prototype_usage(axes, torch.full((2, 3), math.nan), (0.1,))

@@ -8,13 +8,13 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
+from pauc_mm.engine.hooks.embedding_hook import EmbeddingHook
 from pauc_mm.evaluation.collapse import has_prototypes, prototype_sets
-from pauc_mm.evaluation.functional.prototype_usage import prototype_usage
 from pauc_mm.utils import on_main_process
 from pauc_mm.utils.checks import check_positive
 from pauc_mm.utils.files import write_text
 
-from .embedding_hook import EmbeddingHook
+from .prototype_usage import prototype_usage
 
 FILE_NAME = 'unique_shares.jsonl'
 EPSILONS = (0.025, 0.1, 0.25, 0.5)
@@ -35,7 +35,7 @@ class UniqueSharesHook(EmbeddingHook):
     centred and not augmented, and writes a line to ``unique_shares.jsonl`` in
     the ``work_dir``: ``epoch``, ``epsilons``, and ``sets``, for each of the
     model's sets of prototypes the values of
-    :func:`~pauc_mm.evaluation.functional.prototype_usage`. The run itself is
+    :func:`~.prototype_usage.prototype_usage`. The run itself is
     not changed. A resumed run drops the lines of the epochs that it repeats,
     a new one all.
 

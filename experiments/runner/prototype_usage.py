@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import as_matrix
-from .unique_prototypes import unique_prototypes
+from pauc_mm.evaluation.functional import unique_prototypes
+from pauc_mm.evaluation.functional.checks import as_matrix
 
 _CHUNK = 4096
 
