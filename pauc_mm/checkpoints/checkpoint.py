@@ -5,7 +5,6 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import torch
 from mmengine.config import Config
@@ -16,7 +15,7 @@ from pauc_mm.utils.checks import listed
 
 from .config import CheckpointConfig, named_config, stored_config
 from .encoder import IMAGENET_PREPROCESS, Encoder
-from .file import State, find_weights, read_file
+from .file import State, checkpoint_file, find_weights, read_file
 from .inferred import (
     assumption,
     has_network,
@@ -90,13 +89,11 @@ class Checkpoint:
             ValueError: If it is no checkpoint, would run code, or is of no
                 known layout.
         """
-        folder = Path(path).expanduser()
-        if (folder / 'model.safetensors').is_file():  # as Hugging Face's
-            path = folder / 'model.safetensors'
-        path = os.fspath(path)
+        file = checkpoint_file(path)
+        path = str(file)
         content = read_file(path, trust)
         weights, notes = find_weights(content, path)
-        if not has_checksums(Path(path).expanduser()):
+        if not has_checksums(file):
             notes.append(
                 'The file has no checksums, as safetensors and files of torch '
                 'before 1.6: damage to a value would not be noticed.'

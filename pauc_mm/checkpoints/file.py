@@ -35,6 +35,13 @@ _CHILDREN = dict(
 )
 
 
+def checkpoint_file(path: str | os.PathLike) -> Path:
+    """Return a checkpoint itself, or the weights in Hugging Face's folder."""
+    path = Path(path).expanduser()
+    inside = path / 'model.safetensors'
+    return inside if inside.is_file() else path
+
+
 def read_file(path: str | os.PathLike, trust: bool = False) -> dict:
     """Read a checkpoint file onto the CPU; its code runs only with ``trust``.
 

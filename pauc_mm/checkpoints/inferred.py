@@ -86,7 +86,7 @@ def infer_backbone(
     path: str,
     padding: int = 1,
     num_heads: dict[int, int] | None = None,
-    norm_epsilon: float | None = None,
+    **swin: float,
 ) -> tuple[nn.Module, str, int]:
     """Build the network that weights belong to, with fresh weights.
 
@@ -95,7 +95,7 @@ def infer_backbone(
         path (str): The file, for messages.
         padding (int): Of a ResNet's first convolution of 3x3.
         num_heads (dict, optional): Width of a ViT to its number of heads.
-        norm_epsilon (float, optional): Of LayerNorm, by default mmpretrain's.
+        **swin: ``norm_epsilon`` of a Swin's LayerNorm.
 
     Returns:
         tuple[nn.Module, str, int]: The network, its name, such as
@@ -110,7 +110,7 @@ def infer_backbone(
             model, name = inferred_resnet.infer_resnet(weights, padding)
             width = model.feat_dim
         elif inferred_swin.SIGNS[1] in weights:
-            model, name, width = inferred_swin.infer_swin(weights)
+            model, name, width = inferred_swin.infer_swin(weights, **swin)
         else:
             model, name = inferred_vit.infer_vit(weights, num_heads or {})
             width = weights['cls_token'].shape[-1]
@@ -119,9 +119,6 @@ def infer_backbone(
             f"The network in '{path}' {error}. Name the config that builds "
             'it with --config.'
         ) from error
-    for module in model.modules():
-        if norm_epsilon is not None and isinstance(module, nn.LayerNorm):
-            module.eps = norm_epsilon
     return model, name, width
 
 

@@ -54,7 +54,9 @@ def swin_to_mmpretrain(weights: State) -> State:
     return result
 
 
-def infer_swin(weights: State) -> tuple[SwinTransformer, str, int]:
+def infer_swin(
+    weights: State, norm_epsilon: float = 1e-5
+) -> tuple[SwinTransformer, str, int]:
     """Build the Swin that weights belong to, giving the normalised last map.
 
     Its name, such as 'Swin-T', and the channels of the map are returned too.
@@ -67,6 +69,8 @@ def infer_swin(weights: State) -> tuple[SwinTransformer, str, int]:
         for i in range(len(depths))
     ]
     heads = [table.shape[1] for table in tables]
+    norm = dict(norm_cfg=dict(type='LN', eps=norm_epsilon))
+    parts = dict(block_cfgs=norm, downsample_cfg=norm)
     model = built(
         SwinTransformer,
         arch=dict(embed_dims=width, depths=depths, num_heads=heads),
@@ -75,7 +79,9 @@ def infer_swin(weights: State) -> tuple[SwinTransformer, str, int]:
         drop_path_rate=0,
         out_indices=(len(depths) - 1,),
         use_abs_pos_embed='absolute_pos_embed' in weights,
-        stage_cfgs=[dict(window_size=_window(table)) for table in tables],
+        stage_cfgs=[dict(parts, window_size=_window(t)) for t in tables],
+        patch_cfg=norm,
+        **norm,
     )
     letter = _LETTERS.get((width, sum(depths)))
     name = f'Swin-{letter}' if letter else f'Swin (width {width})'

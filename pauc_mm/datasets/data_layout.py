@@ -61,15 +61,11 @@ class FoundData:
 
 
 def find_data(root: str | None = None) -> dict[str, FoundData]:
-    """Look for the data sets of :data:`LAYOUTS`.
+    """Look for the data sets of :data:`LAYOUTS`, and return them by name.
 
-    Args:
-        root (str, optional): Folder that holds ``imagenet``, ``places205``,
-            ``VOCdevkit`` and ``coco``, or some of them. Defaults to None: the
-            folders in the variables of :data:`ROOTS`, else ``data``.
-
-    Returns:
-        dict[str, FoundData]: By name of the data set.
+    The root holds ``imagenet``, ``places205``, ``VOCdevkit`` and ``coco``, or
+    some of them. By default these are the folders in the variables of
+    :data:`ROOTS`, else below ``data``.
 
     Raises:
         ValueError: The root is given and is not a folder.

@@ -26,11 +26,8 @@ DIGESTS = {
 def read_fashion_mnist(root: str) -> tuple[np.ndarray, np.ndarray]:
     """Read all images, (70000, 28, 28), uint8, and their classes, (70000,).
 
-    The data sets of a run share these read-only arrays.
-
-    Args:
-        root (str): Folder of the four files, plain or as ``.gz``, or
-            torchvision's root, which has them in ``FashionMNIST/raw``.
+    The data sets of a run share these read-only arrays. ``root`` has the four
+    files, plain or as ``.gz``, or, as torchvision's, in ``FashionMNIST/raw``.
 
     Raises:
         FileNotFoundError: If a file is missing.

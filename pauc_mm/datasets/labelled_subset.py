@@ -19,13 +19,8 @@ def draw_rows(
     ``fraction`` takes fraction * n of n images of a class, rounded half up,
     but at least one. The draw of a class depends only on the seed, its label
     and n, so that smaller subsets of one seed are contained in larger ones.
-    The stream of NumPy's legacy ``RandomState`` is frozen.
-
-    Args:
-        labels (ndarray): Classes of the images, int, shape (N,).
-        fraction (float, optional): Above 0, at most 1.
-        per_class (int, optional): Images of each class; one of the two.
-        seed (int): Of the draw. Defaults to 0.
+    The stream of NumPy's legacy ``RandomState`` is frozen. Labels (N,) are the
+    classes of the images; ``per_class`` is the number, in place of a share.
 
     Returns:
         ndarray: Ascending indices, int64, shape (n,).

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from pauc_mm.checkpoints.file import checkpoint_file
 from pauc_mm.visualization import (
     plot_comparison,
     plot_epoch_curves,
@@ -98,7 +99,7 @@ def short_names(checkpoints: Sequence[str], least: int = 2) -> list[str]:
         FileNotFoundError: If one does not exist.
     """
     paths = [Path(checkpoint).absolute() for checkpoint in checkpoints]
-    files = [path.resolve() for path in paths]  # links followed
+    files = [checkpoint_file(path).resolve() for path in paths]
     if len(paths) < least:
         raise ValueError(
             f'--compare needs at least {least} checkpoints, got {len(paths)}.'

@@ -74,10 +74,11 @@ def diagnose(
     config = encoder.config
     if config is not None:
         config = hashlib.sha256(repr(config.to_dict()).encode()).hexdigest()
-    stat = Path(checkpoint).stat()
+    file = Path(opened.path)
+    stat = file.stat()
     stamp = [
         __version__,
-        str(Path(checkpoint).resolve()),
+        str(file.resolve()),
         stat.st_size,
         stat.st_mtime_ns,
         config,

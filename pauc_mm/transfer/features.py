@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from pauc_mm.checkpoints import Checkpoint, Encoder
+from pauc_mm.checkpoints.file import checkpoint_file
 from pauc_mm.embedding.embedded_images import EmbeddedImages, embed_all
 from pauc_mm.embedding.images import ImageSource
 from pauc_mm.utils.checks import check_choice, check_integer
@@ -150,7 +151,7 @@ def embed(
             f'This checkpoint ({encoder.layout}) has no projection that can '
             'be loaded: leave out --space embedding.'
         )
-    path = Path(options.checkpoint)
+    path = checkpoint_file(options.checkpoint)
     stat = path.stat()
     network = [str(path.resolve()), options.momentum, options.config]
     facts = [network, [images.description, images.paths]]

@@ -81,9 +81,8 @@ def read_lists(
 ) -> tuple[list[str], list[str], np.ndarray]:
     """Read the list of each class of a split, such as 'trainval'.
 
-    Returns:
-        tuple[list[str], list[str], ndarray]: Names of the N images, sorted;
-        names of the K classes, sorted; the labels, (N, K), int8.
+    The names of the N images and of the K classes are sorted; the labels are
+    (N, K), int8.
 
     Raises:
         FileNotFoundError: If there is no list.

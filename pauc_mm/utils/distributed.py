@@ -27,14 +27,9 @@ def gather_with_grad(local: torch.Tensor) -> torch.Tensor:
     For a loss that every rank computes on the same gathered rows. Each rank
     then owns only the part of the gradient that flows through its own rows,
     and DistributedDataParallel *averages* over ranks, so that part is
-    multiplied by the number of ranks to leave the full gradient.
-
-    Args:
-        local (Tensor): This rank's rows, shape (N, ...), the same N on every
-            rank.
-
-    Returns:
-        Tensor: All rows in the order of the ranks, shape (N * world, ...).
+    multiplied by the number of ranks to leave the full gradient. The rows
+    (N, ...), the same N on every rank, become (N * world, ...), in the order
+    of the ranks.
     """
     world_size = get_world_size()
     if world_size == 1:
@@ -68,11 +63,8 @@ def raise_together(error: BaseException | None, what: str) -> None:
     until the time-out of the process group. A rank that failed prints its
     traceback at once and waits 30 seconds for the others, so that they can
     name it too. If they are busy for longer it ends its process, and the
-    launcher (torchrun, srun) theirs.
-
-    Args:
-        error (BaseException, optional): What this rank caught, or None.
-        what (str): What was being done, for the message.
+    launcher (torchrun, srun) theirs. ``error`` is what this rank caught, and
+    ``what`` says in the message what was being done.
 
     Raises:
         BaseException: ``error`` itself on the ranks that failed.
@@ -100,11 +92,7 @@ def raise_together(error: BaseException | None, what: str) -> None:
 def first_over_ranks(found: torch.Tensor) -> tuple[int, list]:
     """Count what the ranks have found; a collective call.
 
-    Args:
-        found (Tensor): What this rank has found, ascending, shape (n, ...).
-
-    Returns:
-        tuple[int, list]: How many over all ranks, and the first five.
+    Each has found (n, ...), ascending; the first five of all are returned too.
     """
     parts = all_gather_object((len(found), found[:5].tolist()))
     first = sorted(item for _, items in parts for item in items)[:5]

@@ -69,10 +69,8 @@ def only_process_in(folder: Path) -> Iterator[None]:
     """Lock a folder, which is created, against other processes.
 
     The lock ends with the process, however it ends. Where the system has no
-    locks, as on Windows or some network disks, a warning says so.
-
-    Args:
-        folder (Path): Gets a file :data:`LOCK` that names the process.
+    locks, as on Windows or some network disks, a warning says so. The folder
+    gets a file :data:`LOCK` that names the process.
 
     Raises:
         RuntimeError: If another process has locked it.

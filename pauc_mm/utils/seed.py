@@ -6,13 +6,8 @@ def derive_seed(*parts: int) -> int:
     """Mix integers, such as (run seed, epoch, m), into one 31-bit seed.
 
     Neighbouring inputs give unrelated seeds, which adding them up would not:
-    seed 0 in epoch 1 and seed 1 in epoch 0 must differ.
-
-    Args:
-        *parts (int): Non-negative integers.
-
-    Returns:
-        int: A seed in [0, 2^31), the range that faiss accepts.
+    seed 0 in epoch 1 and seed 1 in epoch 0 must differ. They are not negative,
+    and the seed is in [0, 2^31), the range that faiss accepts.
     """
     state = np.random.SeedSequence([int(part) for part in parts])
     return int(state.generate_state(1)[0] & 0x7FFFFFFF)
@@ -22,12 +17,8 @@ def hashed_uniform(seed: int, index: np.ndarray, count: int) -> np.ndarray:
     """Draw uniform numbers that depend on the seed and an index alone.
 
     splitmix64 (Steele, Lea and Flood, OOPSLA 2014) from a state that the
-    index chooses: no generator is read or moved.
-
-    Args:
-        seed (int): In [0, 2^63), such as from :func:`derive_seed`.
-        index (ndarray): N non-negative integers, such as of images.
-        count (int): Numbers for each index.
+    index chooses: no generator is read or moved. The seed is in [0, 2^63), and
+    the index has N non-negative integers, such as of images.
 
     Returns:
         ndarray: Shape (N, count), float64 in [0, 1).

@@ -13,6 +13,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from pauc_mm.checkpoints import Checkpoint
+from pauc_mm.checkpoints.converters import export
 from tests.test_checkpoints.source_models import shaken
 
 timm = pytest.importorskip('timm')
@@ -239,6 +240,15 @@ def test_layouts(tmp_path, case):
     patches = ['patch prototypes (K=5)'] * (case == 'DINOv2 training')
     assert list(sets) == [f'prototypes (K={K})', *patches]
     assert list(encoder.prototypes) == [f'prototypes (K={K})']
+
+
+def test_an_exported_swin_of_ibot_keeps_its_epsilon(tmp_path):
+    torch.save(ibot(swin()), path := tmp_path / 'x.pth')
+    result = export(path, tmp_path / 'y.pth', 'mmpretrain', momentum=True)
+    assert result.agreement.difference == 0
+    backbone = Checkpoint.open(result.path).encoder().backbone
+    norms = [m for m in backbone.modules() if isinstance(m, nn.LayerNorm)]
+    assert {norm.eps for norm in norms} == {1e-6}
 
 
 @pytest.mark.parametrize('name', [SMALL, REG, SWIN])

@@ -139,6 +139,12 @@ def test_names_and_runs(tmp_path):
     other.touch()
     names = short_names([*paths[:2], str(other)])
     assert names == ['a/x.pth', 'b/x.pth', 'b/x.pt']
+    hub = tmp_path / 'hub'  # as Hugging Face's
+    hub.mkdir()
+    (hub / 'model.safetensors').touch()
+    assert short_names([paths[0], str(hub)]) == ['x', 'hub']
+    with pytest.raises(ValueError, match='hub is named twice'):
+        short_names([str(hub), str(hub / 'model.safetensors')])
     with pytest.raises(ValueError, match='--compare .* got 1'):
         short_names(paths[:1])
     with pytest.raises(ValueError, match='x.pth is named twice'):

@@ -45,6 +45,17 @@ def setup(checkpoint, tmp_path):
     )
 
 
+def test_a_folder_is_as_old_as_the_weights_in_it(setup, tmp_path):
+    weights = tmp_path / 'hub' / 'model.safetensors'
+    weights.parent.mkdir()
+    weights.write_bytes(b'1')
+    options = replace(setup.options, checkpoint=str(weights.parent))
+    setup = replace(setup, options=options)
+    before = setup.network()
+    weights.write_bytes(b'22')  # which leaves the time of the folder
+    assert setup.network() != before
+
+
 def counted(calls, name='one', value=12.34, **changes):
     """A task that adds its name to a list."""
 

@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 
 from pauc_mm.checkpoints.checkpoint import Checkpoint
+from pauc_mm.checkpoints.file import checkpoint_file
 from pauc_mm.checkpoints.layouts import Names
 from pauc_mm.checkpoints.weights import check_finite
 from pauc_mm.compat.atomic_backend import AtomicBackend
@@ -137,7 +138,7 @@ def export(
     kind = re.split('[-/]', read.name)[0]  # 'ResNet' or 'ViT'
     described = checkpoint.layout.describe(checkpoint.weights, kind)
     described = described.removesuffix(f' {kind}')
-    file = Path(checkpoint.path).expanduser()
+    file = Path(checkpoint.path)
     meta = dict(
         source=file.name,
         source_sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
@@ -196,7 +197,7 @@ def _check_destination(
             f"DST '{path}': --to {to} does not write safetensors, which its "
             'readers do not take. Name a file such as backbone.pth.'
         )
-    source = Path(source).expanduser()
+    source = checkpoint_file(source)
     written = path / WEIGHTS if is_folder else path
     if written.exists() and source.exists() and written.samefile(source):
         raise ValueError(

@@ -175,12 +175,9 @@ def _checked(class_groups: dict | str) -> dict[str, list[int]]:
 
 
 def training_counts(runner: Runner) -> np.ndarray:
-    """Count the images of each class in the training set of a run.
+    """Count the images of each class in the training set of a run, (C,).
 
     A test builds the training set from the config.
-
-    Returns:
-        ndarray: Number of images by label, int64, shape (C,).
 
     Raises:
         ValueError: If there is no training set, or it has no labels.

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pauc_mm.checkpoints.file import checkpoint_file
 from pauc_mm.datasets.data_layout import FoundData
 from pauc_mm.transfer.features import FeatureOptions
 from pauc_mm.utils.tables import Summary
@@ -34,7 +35,7 @@ class Setup:
 
     def network(self) -> dict[str, Any]:
         """Return a plain key of the network, which changes with its file."""
-        path = Path(self.options.checkpoint)
+        path = checkpoint_file(self.options.checkpoint)
         stat = path.stat()
         names = ('config', 'momentum', 'trust_checkpoint')
         return dict(

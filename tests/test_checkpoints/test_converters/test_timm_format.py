@@ -179,6 +179,9 @@ def test_a_folder_as_on_the_hub(tmp_path):
     names = {'README.md', 'config.json', 'model.safetensors'}
     assert {p.name for p in result.path.iterdir()} == names
 
+    with pytest.raises(ValueError, match='is the file to convert'):
+        export(result.path, result.path, 'huggingface', force=True)
+
     model = as_the_user(result.usage)
     expected, _ = load_encoder(path).embed(images(size=16))
     torch.testing.assert_close(
