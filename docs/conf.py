@@ -41,7 +41,7 @@ myst_heading_anchors = 3
 nb_execution_mode = 'cache'
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 600
+nb_execution_timeout = -1  # none: the machine may be busy
 nb_merge_streams = True
 
 autodoc_member_order = 'bysource'
@@ -61,7 +61,10 @@ def link_sources(app, docname, source):
     def replace(match):
         text, path, _ = match.groups()
         text = re.sub(r'`([^`]+)`', r'<code>\1</code>', escape(text))
-        path = (ROOT / 'docs' / path).resolve().relative_to(ROOT)
+        path = (ROOT / 'docs' / docname).parent / path
+        path = path.resolve().relative_to(ROOT)
+        if path.parts[0] == 'docs':
+            return match[0]
         if path.parts[0] != 'pauc_mm' or path.suffix != '.py':
             return text
         up = '../' * docname.count('/')
@@ -88,6 +91,12 @@ def join_streams(outputs):
 myst_nb.core.render.coalesce_streams = join_streams
 
 
+def skip_aliases(app, what, name, obj, skip, options):
+    """Leave out fields of named tuples that say nothing but their number."""
+    return skip or (obj.__doc__ or '').startswith('Alias for field number')
+
+
 def setup(app):
-    """Connect to the reading of pages."""
+    """Connect to the reading of pages and of docstrings."""
     app.connect('source-read', link_sources)
+    app.connect('autodoc-skip-member', skip_aliases)

@@ -9,7 +9,7 @@ if [[ ${1:-} == -h || ${1:-} == --help ]]; then
     sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit
 fi
-source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh" docs export
+source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh" docs export detection
 cd "$REPO"
 export OMP_NUM_THREADS=1
 PATH=$(dirname "$PYTHON"):$PATH # pauc, in the tutorials

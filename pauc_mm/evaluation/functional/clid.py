@@ -12,10 +12,15 @@ _CHUNK = 1024
 
 
 class CLID(NamedTuple):
-    """Result of :func:`clid`."""
+    """Result of :func:`clid`.
 
-    learnability: float  # CL, in [0, 1]
-    dimension: float  # ID, above 0
+    Attributes:
+        learnability (float): CL, in [0, 1].
+        dimension (float): ID, above 0.
+    """
+
+    learnability: float
+    dimension: float
 
 
 def clid(embeddings: ArrayLike, clusters: ArrayLike | Sequence[int]) -> CLID:

@@ -30,7 +30,7 @@ class BasePrototypes(nn.Module, ABC):
     """M sets of prototypes of an algorithm: the slot ``model.prototypes``.
 
     A new kind defines :meth:`vectors`, and overrides of the rest what is
-    different with it (docs/new_prototypes.md).
+    different with it (docs/tutorials/own_parts.md).
 
     Args:
         num_prototypes (Sequence[int]): K of each set.

@@ -1,5 +1,5 @@
 # Copyright (c) pauc_mm contributors. SPDX-License-Identifier: Apache-2.0
-"""The example of docs/new_prototypes.md trains, is measured, and resumes."""
+"""The example of docs/tutorials/own_parts.md trains and resumes."""
 
 import re
 from pathlib import Path
@@ -12,12 +12,14 @@ from mmpretrain.registry import MODELS
 from pauc_mm.evaluation.collapse import prototype_sets
 from tests.helpers import run_cfg
 
-DOC = Path(__file__).parents[3] / 'docs' / 'new_prototypes.md'
+DOC = Path(__file__).parents[3] / 'docs/tutorials/own_parts.md'
 
 
 @pytest.fixture(scope='module', autouse=True)
 def registered():
-    code = re.search(r'```python\n(import .*?)```', DOC.read_text(), re.S)[1]
+    code = re.search(
+        r'%%writefile my_prototypes.py\n(.*?)```', DOC.read_text(), re.S
+    )[1]
     assert len(code.splitlines()) < 60
     exec(compile(code, str(DOC), 'exec'), {'__name__': 'documented'})
     yield
@@ -60,8 +62,8 @@ def test_the_documented_example(tmp_path, kind):
 def test_it_follows_the_keys():
     build = MODELS.get('MovingPrototypes')
     prototypes = build(num_prototypes=[2], dim=2, rate=0.5)
-    prototypes.table.copy_(torch.eye(2))
+    prototypes.weight.copy_(torch.eye(2))
     keys = torch.tensor([[0.6, 0.8], [0.0, 1.0], [0.8, -0.6]])
     prototypes.learn(keys)
     expected = torch.tensor([[0.9, -0.3], [0.15, 0.95]])
-    torch.testing.assert_close(prototypes.table, expected)
+    torch.testing.assert_close(prototypes.weight, expected)
