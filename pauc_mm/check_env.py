@@ -20,9 +20,12 @@ from typing import NamedTuple
 
 from ._requirements import (
     FAISS,
+    STACKS,
     declared_ranges,
     install_argument,
+    installed_stack,
     installed_versions,
+    stack_mixture,
 )
 from .version import __version__
 
@@ -33,8 +36,10 @@ MODULES = {'faiss-cpu': 'faiss', 'POT': 'ot'}
 MODULES |= {'scikit-learn': 'sklearn', 'pillow': 'PIL'}
 # Distributions that install the same files and so exclude each other.
 ALTERNATIVES = {
-    'mmengine': ('mmengine', 'mmengine-lite'),
-    'mmcv': ('mmcv-lite', 'mmcv', 'mmcv-full'),
+    'mmengine': ('mmengine', 'mmengine-lite', 'onedl-mmengine'),
+    'mmcv': ('mmcv-lite', 'mmcv', 'mmcv-full', 'onedl-mmcv'),
+    'mmpretrain': ('mmpretrain', 'onedl-mmpretrain'),
+    'mmdet': ('mmdet', 'onedl-mmdetection'),
     'faiss-cpu': FAISS,
 }
 
@@ -94,6 +99,11 @@ def check(name: str, allowed: str, probe: bool = True) -> Row:
     module = MODULES.get(name, name)
     install = pip(f'install {install_argument(name)}')
     row = Row(actual, version, allowed)
+    if versions and name in STACKS['onedl']:
+        problem, arguments = stack_mixture()
+        if problem:
+            fix = ' && '.join(pip(x) for x in arguments.split('&&'))
+            return row.wrong(problem, fix)
     if len(versions) > 1:
         remove = pip(f'uninstall -y {" ".join(versions)}')
         row = row._replace(installed=', '.join(versions.values()))
@@ -148,7 +158,7 @@ def check_detection(allowed: str, probe: bool = True) -> Row:
         problem = f'{row.problem} (only for detection)'
         return row.wrong(problem, row.fix, 'note')
     versions = installed_versions(('mmcv-lite', 'mmcv'))
-    version = next(iter(versions.values()), '2.1')
+    version = next(iter(versions.values()), '2.1')  # onedl's takes any mmcv
     if not in_range(version, MMCV_OF_MMDET):
         problem = f'mmdet refuses mmcv {version}: it needs {MMCV_OF_MMDET}'
         fix = pip(f'install {install_argument("mmcv")}')
@@ -173,10 +183,9 @@ def collect(probe: bool = True) -> list[Row]:
             'python3.11 -m venv .venv && . .venv/bin/activate',
         )
     rows = [python, check_numpy(ranges.pop('numpy', ''), probe)]
+    ranges['mmcv'] = ranges.get('mmcv', MMCV)
     for name, allowed in ranges.items():
         rows.append(check(name, allowed, probe))
-        if name == 'mmengine':
-            rows.append(check('mmcv', MMCV, probe))
     row = check('setuptools', tools, probe=False)
     if row.problem:
         problem = 'no pkg_resources: the tools of mmpretrain and mmdet cannot '
@@ -235,6 +244,7 @@ def report(rows: list[Row]) -> str:
     folder = Path((spec and spec.origin) or '-').parent
     lines += [
         '',
+        f'stack:            {installed_stack()}',
         f'torch:            {describe_devices()}',
         f'k-means:          {describe_kmeans()}',
         f'OMP_NUM_THREADS:  {os.environ.get("OMP_NUM_THREADS", "not set")}',
@@ -244,10 +254,14 @@ def report(rows: list[Row]) -> str:
         'docs/install.md)',
     ]
     for title, fatal in (('Wrong', True), ('Notes', False)):
-        part = [row for row in rows if row.problem and row.fatal is fatal]
+        part = {
+            row.problem: row.fix  # a mixture concerns several rows
+            for row in rows
+            if row.problem and row.fatal is fatal
+        }
         lines += ['', f'{title}:'] if part else []
-        for row in part:
-            lines += [f'- {row.problem}', f'    {row.fix}']
+        for problem, fix in part.items():
+            lines += [f'- {problem}', f'    {fix}']
     lines += ['', 'Not ready.' if any(r.fatal for r in rows) else 'Ready.']
     return '\n'.join(lines)
 

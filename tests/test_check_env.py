@@ -9,11 +9,16 @@ import pytest
 import torch
 
 from pauc_mm import check_env
-from pauc_mm._requirements import declared_ranges, install_argument
+from pauc_mm._requirements import (
+    check_imports,
+    declared_ranges,
+    install_argument,
+    stack_mixture,
+)
 from pauc_mm.engine.plan import speeds
 
 ROOT = Path(__file__).resolve().parents[1]
-RANGES = declared_ranges()
+RANGES = declared_ranges('openmmlab')
 RANGES['mmcv'] = check_env.MMCV
 
 
@@ -50,14 +55,25 @@ def test_in_range(version, allowed, expected):
     assert check_env.in_range(version, allowed) is expected
 
 
-def test_ranges_are_those_of_the_requirement_files(monkeypatch):
-    def not_installed(name):
+@pytest.fixture
+def not_installed(monkeypatch):
+    """Have pauc_mm on ``PYTHONPATH`` only, with its requirement files."""
+
+    def requires(name):
         raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(importlib.metadata, 'requires', not_installed)
-    checkout = declared_ranges()
+    monkeypatch.setattr(importlib.metadata, 'requires', requires)
+
+
+def test_ranges_are_those_of_the_requirement_files(not_installed):
+    checkout = declared_ranges('openmmlab')
     assert checkout['torch'] == '>=2.1' and checkout['mmdet'] == '>=3.2.0,<3.4'
     assert 'mmcv' not in checkout and 'mmcv-lite' not in checkout
+    onedl = declared_ranges('onedl')
+    assert onedl['mmcv'] == '>=2.3.6,<2.4' and onedl['mmdet'] == '>=3.5.1,<4'
+    assert {k for k in checkout if 'mm' not in k} == {
+        k for k in onedl if 'mm' not in k
+    }
 
 
 def test_comparison_without_packaging(monkeypatch):
@@ -108,6 +124,45 @@ def test_two_distributions_of_one_module(names, dists):
     assert row.status == 'wrong'
     assert f'{names[0]} and {names[1]}' in row.problem
     assert f'uninstall -y {" ".join(names)} && ' in row.fix
+
+
+ONEDL = {'mmengine': '0.10.12', 'mmcv': '2.3.6', 'mmpretrain': '1.3.6'}
+
+
+def test_the_continuation(dists, not_installed):
+    dists.update({f'onedl-{name}': ONEDL[name] for name in ONEDL})
+    ranges = declared_ranges('onedl')
+    for name in ONEDL:
+        row = check_env.check(name, ranges[name], probe=False)
+        assert (row.name, row.status) == (f'onedl-{name}', 'ok')
+    del dists['onedl-mmcv']  # half of it
+    assert install_argument('mmcv').startswith('"onedl-mmcv')
+
+
+@pytest.mark.parametrize(
+    'installed, kept',
+    [
+        (['mmengine', 'mmcv-lite', 'mmpretrain', 'onedl-mmcv'], 'mmcv-lite'),
+        (['mmcv', 'onedl-mmengine', 'onedl-mmpretrain'], 'onedl-mmcv'),
+        (['mmengine', 'mmcv', 'onedl-mmdetection'], 'mmdet'),
+        (['onedl-mmengine', 'onedl-mmcv', 'mmdet'], 'onedl-mmdetection'),
+        (['mmengine', 'onedl-mmengine'], 'mmpretrain'),
+    ],
+)
+def test_both_stacks(installed, kept, dists):
+    dists.update(dict.fromkeys(installed, '2.1.0'))
+    problem, arguments = stack_mixture()
+    assert all(name in problem for name in installed)
+    remove, install = arguments.split('&&')
+    assert set(installed) == set(remove.split()[2:])
+    assert f'"{kept}' in install
+    assert ('onedl' in install) == kept.startswith('onedl')
+    with pytest.raises(ImportError, match='uninstall -y .* && pip install'):
+        check_imports()
+    row = check_env.check('mmengine', RANGES['mmengine'], probe=False)
+    assert 'mixed' in row.problem or not {'mmengine', 'onedl-mmengine'} & {
+        *installed
+    }
 
 
 def test_damaged_metadata(dists):

@@ -9,6 +9,9 @@
 # (requirements/constraints.txt). An active environment keeps the packages that
 # are in the ranges of requirements/*.txt. mmcv-lite is installed only where
 # there is no mmcv of any kind.
+#
+# STACK=onedl takes OpenMMLab's continuation in place of OpenMMLab, and
+# .venv-onedl in place of .venv. An active environment keeps the one it has.
 
 pauc_say() { printf '[setup] %s\n' "$*" >&2; }
 
@@ -92,10 +95,36 @@ sys.exit(1)
 PY
 }
 
+# Sets STACK to what is installed, else to what was asked for.
+pauc_stack() {
+    local upstream=(mmengine mmengine-lite mmcv mmcv-lite mmcv-full mmpretrain
+        mmdet)
+    local onedl=(onedl-mmengine onedl-mmcv onedl-mmpretrain onedl-mmdetection)
+    local found='' remove
+    pauc_has "${upstream[@]}" && found=openmmlab
+    if pauc_has "${onedl[@]}"; then
+        if [[ -n $found ]]; then
+            remove="$PYTHON -m pip uninstall -y ${upstream[*]} ${onedl[*]}"
+            pauc_say 'OpenMMLab and its continuation (onedl-*) have the same' \
+                "modules, and both are installed. Run: $remove"
+            pauc_say 'and start again, with STACK=openmmlab or STACK=onedl'
+            return 1
+        fi
+        found=onedl
+    fi
+    if [[ -n $found && -n ${STACK:-} && $found != "$STACK" ]]; then
+        pauc_say "STACK=$STACK, but $PYTHON has $found: leave STACK out, or" \
+            'leave this environment (deactivate) and start again'
+        return 1
+    fi
+    STACK=${found:-${STACK:-openmmlab}}
+}
+
 # What a finished group depends on: its files, this repository, the interpreter.
 pauc_state() {
     local files=("$REPO/requirements/constraints.txt"
-        "$REPO/requirements/runtime.txt" "$REPO/requirements/$1.txt"
+        "$REPO/requirements/runtime.txt" "$REPO/requirements/$STACK.txt"
+        "$REPO/requirements/$1.txt"
         "$REPO/setup.py" "$REPO/pyproject.toml" "$REPO/pauc_mm/version.py")
     { cat "${files[@]}"; "$PYTHON" -VV; echo "$REPO"; } | cksum
 }
@@ -118,17 +147,18 @@ pauc_install_runtime() {
     fi
     pauc_say 'installing torch and torchvision (large; some minutes)'
     pauc_pip install -c "$limits" 'torch>=2.1' 'torchvision>=0.16' || return
-    if ! pauc_has mmcv mmcv-lite mmcv-full; then
+    if [[ $STACK == openmmlab ]] && ! pauc_has mmcv mmcv-lite mmcv-full; then
         pauc_say 'installing mmcv-lite'
         pauc_pip install -c "$limits" 'mmcv-lite>=2.0.1,<2.2' || return
     fi
     pauc_say 'installing the other requirements'
     local runtime=$PAUC_TMP/runtime.txt
-    cp "$files/runtime.txt" "$runtime"
+    local unwanted='^$'
     # faiss-gpu has the same files as faiss-cpu.
     if pauc_has faiss-gpu faiss-gpu-cu12 faiss-gpu-cu11 faiss; then
-        grep -v '^faiss-cpu' "$files/runtime.txt" >"$runtime"
+        unwanted='^faiss-cpu'
     fi
+    grep -hv "$unwanted" "$files/runtime.txt" "$files/$STACK.txt" >"$runtime"
     pauc_pip install -c "$limits" -r "$runtime" || return
     pauc_say 'installing pauc_mm (editable)'
     pauc_pip install --no-deps --no-build-isolation -e "$REPO"
@@ -140,19 +170,24 @@ pauc_setup() {
         return
     fi
     REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-    local policy=keep group
-    local active
+    local policy=keep group active venv
+    if [[ ! ${STACK:-openmmlab} =~ ^(openmmlab|onedl)$ ]]; then
+        pauc_say "STACK=$STACK is neither openmmlab nor onedl"
+        return 1
+    fi
     active=$(pauc_active_python)
     if [[ -n $active ]]; then
         PYTHON=$active
     else
         policy=pin
-        if [[ ! -e $REPO/.venv ]]; then
-            pauc_make_venv "$REPO/.venv" || return
+        venv=$REPO/.venv
+        [[ ${STACK:-} == onedl ]] && venv=$REPO/.venv-onedl
+        if [[ ! -e $venv ]]; then
+            pauc_make_venv "$venv" || return
         fi
-        PYTHON=$REPO/.venv/bin/python
+        PYTHON=$venv/bin/python
         if ! pauc_runs "$PYTHON"; then
-            pauc_say "$REPO/.venv is broken: remove it and start again"
+            pauc_say "$venv is broken: remove it and start again"
             return 1
         fi
     fi
@@ -161,6 +196,7 @@ pauc_setup() {
         return 1
     fi
     export PYTHON
+    pauc_stack || return
     PAUC_TMP=$(mktemp -d) || return
     local limits=$PAUC_TMP/constraints.txt prefix
     pauc_constraints "$REPO/requirements/constraints.txt" "$policy" \
@@ -172,10 +208,11 @@ pauc_setup() {
                 'export, docs, mutation (for faiss-gpu see docs/install.md)'
             return 1
         fi
+        [[ $group == detection && $STACK == onedl ]] && group=onedl-detection
         local stamp=$prefix/.pauc_mm-$group state
         state=$(pauc_state "$group") || return
         if [[ -f $stamp && $(<"$stamp") == "$state" ]] && pauc_has pauc_mm &&
-            pauc_has mmcv mmcv-lite; then
+            pauc_has mmcv mmcv-lite onedl-mmcv; then
             continue
         fi
         pauc_say "setting up $prefix for: $group"

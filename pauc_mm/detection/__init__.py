@@ -9,12 +9,14 @@ import importlib
 import warnings
 from importlib.util import find_spec
 
+from pauc_mm._requirements import install_argument
+
 from .torchvision_ops import install_ops
 
 if find_spec('mmdet') is None:
     raise ImportError(
         'Detection and segmentation need mmdet, which is not installed: '
-        'pip install "pauc_mm[detection]" (in a checkout: bash '
+        f'pip install {install_argument("mmdet")} (in a checkout: bash '
         'tools/setup_env.sh detection). It needs no compiler.',
         name='mmdet',
     )

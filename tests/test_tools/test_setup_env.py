@@ -129,6 +129,43 @@ def test_mmcv_that_is_there_is_left_alone(name, repo, env):
     assert not [call for call in calls if 'mmcv-lite' in call]
 
 
+def test_the_continuation_has_an_environment_of_its_own(repo, env, tmp_path):
+    copy = tmp_path / 'asked.txt'
+    python = env / 'bin' / 'python'
+    log = 'echo "$*" >>"$PIP_LOG"'
+    text = python.read_text().replace(
+        log, f'{log}; [[ $* == */runtime.txt ]] && cp "${{@: -1}}" {copy}'
+    )
+    python.write_text(text)
+    options = dict(STACK='onedl', MADE=str(env))
+    base = str(base_python(tmp_path))
+    result, calls = run(repo, 'detection', PYTHON=base, **options)
+    assert result.returncode == 0, result.stderr
+    assert f'ready: {repo}/.venv-onedl/bin/python' in result.stderr
+    assert not (repo / '.venv').exists()
+    assert not [call for call in calls if 'mmcv-lite' in call]
+    asked = copy.read_text()
+    assert 'onedl-mmcv>=' in asked and '\nmmengine' not in asked
+    assert calls[-1].endswith('onedl-detection.txt')
+
+
+@pytest.mark.parametrize(
+    'installed, stack, message',
+    [
+        ('mmcv_lite onedl_mmcv', '', 'uninstall -y mmengine'),
+        ('mmengine', 'onedl', 'has openmmlab'),
+        ('onedl_mmengine', 'openmmlab', 'has onedl'),
+        ('', 'another', 'STACK=another'),
+    ],
+)
+def test_stacks_are_not_mixed(installed, stack, message, repo, env):
+    for name in installed.split():
+        pretend_installed(env, name, '2.1.0')
+    result, calls = run(repo, active=env, STACK=stack)
+    assert result.returncode == 1 and calls == []
+    assert message in result.stderr
+
+
 def test_an_active_environment_keeps_what_it_has(repo, env):
     pretend_installed(env, 'torch', '2.5.1')
     assert run(repo, active=env)[0].returncode == 0

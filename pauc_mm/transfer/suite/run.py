@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 
+from pauc_mm._requirements import install_argument
 from pauc_mm.embedding.preprocessing import input_line
 from pauc_mm.transfer.features import find_images, load_encoder
 from pauc_mm.utils.files import write_json
@@ -44,8 +45,8 @@ def why_not(task: Task, setup: Setup) -> str | None:
         return 'it trains a network: give the number of GPUs, --gpus N'
     if task.needs and find_spec(task.needs) is None:
         return (
-            f'{task.needs} is not installed: pip install -r '
-            'requirements/detection.txt'
+            f'{task.needs} is not installed: pip install '
+            f'{install_argument(task.needs)}'
         )
     return None
 
