@@ -12,6 +12,7 @@ pytest.importorskip('mmdet')
 from mmengine.config import Config
 
 import pauc_mm.detection
+from pauc_mm._requirements import install_argument
 from pauc_mm.apis.fine_tune import train_detector
 
 SMALL = """
@@ -291,5 +292,5 @@ def test_mmdet_is_missing(monkeypatch, capsys, detection_configs):
         train_detector([str(config), 'none'])
     assert stop.value.code == 2
     error = capsys.readouterr().err
-    assert 'pip install "pauc_mm[detection]"' in error
+    assert f'pip install {install_argument("mmdet")}' in error
     assert 'bash tools/setup_env.sh detection' in error
