@@ -36,9 +36,10 @@ class ProgressHook(Hook):
             if isinstance(handler, logging.FileHandler)
         ]
         _print(
-            f'{type(model).__name__}: {len(loader.dataset):,} images, epochs '
-            f'{runner.epoch + 1} to {runner.max_epochs} of {len(loader):,} '
-            f'steps, {get_world_size()} process(es) on {device}.\n'
+            f'{type(model).__name__}: {len(loader.dataset):,} images, '
+            f'{runner.epoch} of {runner.max_epochs} epochs done, '
+            f'{len(loader):,} steps each, '
+            f'{get_world_size()} process(es) on {device}.\n'
             f'log: {", ".join(files)}'
         )
 

@@ -78,7 +78,9 @@ def test_the_model_within_a_wrapper_is_named(capsys):
         max_epochs=9,
     )
     ProgressHook().before_train(runner)
-    start = 'Linear: 1,500 images, epochs 4 to 9 of 15 steps, 1 process'
+    start = (
+        'Linear: 1,500 images, 3 of 9 epochs done, 15 steps each, 1 process'
+    )
     assert capsys.readouterr().out.startswith(start)
 
 
